@@ -1,0 +1,1 @@
+//! Request to endpoint, with the reason; the life of a request.

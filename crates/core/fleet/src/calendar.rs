@@ -1,0 +1,144 @@
+//! The calendar of a contract: its time zone, the anchor of its periods, half-open instants.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, ToSpan};
+use units::{Instant, Span};
+
+/// How long a period is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Period {
+    /// So many minutes of real time.
+    Minutes(u32),
+    /// So many civil days: 23 to 25 hours each where clocks change.
+    Days(u32),
+    /// So many months, each clamped to the month's last day when the anchor's day is missing.
+    Months(u32),
+    /// The whole term.
+    Term,
+}
+
+/// Where periods begin: `anchor` in `zone`, then every `period`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    zone: TimeZone,
+    anchor: DateTime,
+    period: Period,
+}
+
+impl Calendar {
+    /// A calendar whose periods begin at `anchor` in `zone`.
+    #[must_use]
+    pub fn new(zone: TimeZone, anchor: DateTime, period: Period) -> Self {
+        Self { zone, anchor, period }
+    }
+
+    /// The same anchor and zone with another period.
+    #[must_use]
+    pub fn with_period(&self, period: Period) -> Self {
+        Self { period, ..self.clone() }
+    }
+
+    /// The time zone.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// How long its periods are.
+    #[must_use]
+    pub fn period(&self) -> Period {
+        self.period
+    }
+
+    /// The instant of a civil time in this calendar's zone; in a gap the later, in a fold the earlier.
+    #[must_use]
+    pub fn instant(&self, civil: DateTime) -> Instant {
+        self.zone.to_ambiguous_timestamp(civil).compatible().map_or(Instant::MAX, Instant::from)
+    }
+
+    /// Where period number `index` begins (number 0 begins at the anchor); [`Period::Term`] has none.
+    #[must_use]
+    pub fn boundary(&self, index: i64) -> Instant {
+        let out_of_range = if index < 0 { Instant::MIN } else { Instant::MAX };
+        let civil = |step: jiff::Span| self.anchor.checked_add(step).map_or(out_of_range, |civil| self.instant(civil));
+        match self.period {
+            Period::Minutes(minutes) => {
+                let step = SignedDuration::from_mins(index.saturating_mul(i64::from(minutes)).clamp(-600_000_000_000, 600_000_000_000));
+                let anchor = jiff::Timestamp::from(self.instant(self.anchor));
+                anchor.checked_add(step).map_or(out_of_range, Instant::from)
+            }
+            Period::Days(days) => {
+                index.checked_mul(i64::from(days)).and_then(|days| 0.days().try_days(days).ok()).map_or(out_of_range, civil)
+            }
+            Period::Months(months) => {
+                index.checked_mul(i64::from(months)).and_then(|months| 0.months().try_months(months).ok()).map_or(out_of_range, civil)
+            }
+            Period::Term => out_of_range,
+        }
+    }
+
+    /// The number of the period that `at` lies in; zero for [`Period::Term`].
+    #[must_use]
+    pub fn index(&self, at: Instant) -> i64 {
+        let day = 86_400_000_000_i64;
+        let length = match self.period {
+            Period::Minutes(minutes) => i64::from(minutes) * 60_000_000,
+            Period::Days(days) => i64::from(days) * day,
+            Period::Months(months) => i64::from(months) * 2_629_746_000_000,
+            Period::Term => return 0,
+        };
+        let mut index = (at.micros() - self.boundary(0).micros()).div_euclid(length.max(1));
+        while index > i64::MIN / 2 && self.boundary(index) > at && self.boundary(index) > Instant::MIN {
+            index -= 1;
+        }
+        while self.boundary(index + 1) <= at && self.boundary(index + 1) < Instant::MAX {
+            index += 1;
+        }
+        index
+    }
+
+    /// The whole span of period number `index`, before it is clipped to any term.
+    #[must_use]
+    pub fn span(&self, index: i64) -> Span {
+        match self.period {
+            Period::Term => Span::ALWAYS,
+            _ => Span { from: self.boundary(index), to: self.boundary(index + 1) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn calendar(zone: &str, period: Period) -> Calendar {
+        Calendar::new(TimeZone::get(zone).expect("bundled"), date(2024, 1, 31).at(0, 0, 0, 0), period)
+    }
+
+    #[test]
+    fn months_clamp_to_their_last_day_and_keep_the_anchor() {
+        let months = calendar("UTC", Period::Months(1));
+        let days: Vec<String> = (0..4).map(|k| months.boundary(k).to_string()).collect();
+        assert_eq!(days, ["2024-01-31T00:00:00Z", "2024-02-29T00:00:00Z", "2024-03-31T00:00:00Z", "2024-04-30T00:00:00Z"]);
+    }
+
+    #[test]
+    fn every_instant_lies_in_the_period_it_is_numbered_with() {
+        for period in [Period::Minutes(5), Period::Days(1), Period::Days(7), Period::Months(1), Period::Months(12)] {
+            let calendar = calendar("Europe/Paris", period);
+            for step in -400_i64..400 {
+                let at = Instant::from_micros(1_711_846_800_000_000 + step * 17_999_000_000);
+                let index = calendar.index(at);
+                assert!(calendar.span(index).contains(at), "{period:?} {at} {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn days_follow_the_clock_change() {
+        let days = Calendar::new(TimeZone::get("Europe/Paris").expect("bundled"), date(2024, 3, 30).at(0, 0, 0, 0), Period::Days(1));
+        assert_eq!(days.span(1).length().as_secs(), 23 * 3600);
+    }
+}

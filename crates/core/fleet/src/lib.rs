@@ -1,0 +1,28 @@
+//! The fleet file: all that a lab has, in one TOML text. Parse it, validate it, ask it.
+//!
+//! - `parse` reads a text into a [`Fleet`] or says everything that is wrong with it, each `Diagnostic` with its
+//!   place, code and hint. It reads no file and no clock.
+//! - A [`Fleet`] that exists is valid: ids point at what is there, ramps rise in time, nesting has no circle.
+//! - Tables are in the order of their names, so an id is the same wherever the same file is read.
+//! - Figures that a person gave as a range, or with a source, keep both in [`Fleet::figures`].
+
+mod calendar;
+mod contract;
+mod diagnostic;
+mod id;
+mod model;
+mod ramp;
+
+pub use calendar::{Calendar, Period};
+pub use contract::{
+    Basis, Capacity, CapacityOf, CarryOver, Charge, Contract, Delivery, Escalation, Exclusivity, FirstRefusal, Floor, Least, Overflow,
+    Prepayment, Preset, RateClause, Status, Substitution, Termination, Tier, TierKind, Tranche,
+};
+pub use diagnostic::{Diagnostic, Related, Severity};
+pub use id::{AcceleratorId, ContractId, EndpointId, Id, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, WorkloadId};
+pub use model::{
+    Accelerator, Capability, CashEvent, Dialect, Endpoint, Executor, FigureNote, Finance, Fleet, FleetVersion, Link, Meter, MeterKind,
+    Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier, TokenWeights, Use,
+    Workload, WorkloadKind,
+};
+pub use ramp::{Ramp, RampError};

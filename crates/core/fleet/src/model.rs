@@ -1,0 +1,562 @@
+//! The fleet as it is once it has been read: every word of `docs/fleet-file.md` but contracts.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use units::{Amount, Bytes, Currency, Flops, Instant, Money, Rate, Share, Span, Watts};
+
+use crate::contract::Contract;
+use crate::id::{AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, WorkloadId};
+use crate::ramp::Ramp;
+
+/// The version of a fleet: the SHA-256 of its file. What was decided or booked names it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetVersion(pub [u8; 32]);
+
+impl fmt::Display for FleetVersion {
+    /// The first twelve hexadecimal digits, enough for a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for FleetVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FleetVersion({self})")
+    }
+}
+
+/// All that a lab has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fleet {
+    /// The hash of its file.
+    pub version: FleetVersion,
+    /// What the lab calls it.
+    pub name: String,
+    /// The currency in which decisions compare costs.
+    pub currency: Currency,
+    /// What one unit of another currency is worth in the fleet's, by date.
+    pub exchange: BTreeMap<Currency, Ramp<Money>>,
+    /// Jurisdictions and places.
+    pub regions: Table<RegionId, Region>,
+    /// Latency and egress price between regions.
+    pub links: Table<LinkId, Link>,
+    /// Companies in all their roles.
+    pub parties: Table<PartyId, Party>,
+    /// Places with power.
+    pub sites: Table<SiteId, Site>,
+    /// Kinds of chip.
+    pub accelerators: Table<AcceleratorId, Accelerator>,
+    /// Accelerators of one kind at one site.
+    pub pools: Table<PoolId, Pool>,
+    /// Models.
+    pub models: Table<ModelId, Model>,
+    /// How fast a model runs on an accelerator.
+    pub profiles: Table<ProfileId, Profile>,
+    /// Where requests go.
+    pub endpoints: Table<EndpointId, Endpoint>,
+    /// Contracts.
+    pub contracts: Table<ContractId, Contract>,
+    /// Demand.
+    pub workloads: Table<WorkloadId, Workload>,
+    /// Revenue, raises, debt and other costs.
+    pub finance: Finance,
+    /// Ranges and sources, by the path of the figure in the file: `contracts.oracle.floor.least`.
+    pub figures: BTreeMap<String, FigureNote>,
+}
+
+/// What a person said about a figure beside its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FigureNote {
+    /// The low and the high end as written, when it is a range.
+    pub range: Option<(String, String)>,
+    /// Whether one planning value is named; without it `up` refuses the fleet.
+    pub planned: bool,
+    /// Who says so.
+    pub source: Option<String>,
+    /// Whether it is the lab's own assumption.
+    pub assumption: bool,
+}
+
+/// A jurisdiction and place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Whose law applies, such as `EU`.
+    pub jurisdiction: String,
+}
+
+/// Latency and egress price from one region to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// One end.
+    pub from: RegionId,
+    /// The other end.
+    pub to: RegionId,
+    /// One way.
+    pub latency: Duration,
+    /// Per byte leaving, in the fleet's currency.
+    pub egress: Rate,
+}
+
+/// What a party can be to the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Sells compute, chips or models.
+    Supplier,
+    /// Makes chips.
+    ChipVendor,
+    /// Owns part of the lab.
+    Shareholder,
+    /// Lends to it.
+    Lender,
+    /// Builds with it.
+    Partner,
+    /// Competes with it.
+    Rival,
+    /// Buys from it.
+    Customer,
+}
+
+/// A company, which when it fails, fails in all its roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// Every role it has.
+    pub roles: Vec<Role>,
+    /// The money it is known to have.
+    pub means: Option<Amount>,
+}
+
+/// A place with a power limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Where.
+    pub region: RegionId,
+    /// Whose.
+    pub operator: Option<PartyId>,
+    /// Facility power in watts, by date.
+    pub power: Ramp<i64>,
+    /// Facility power over accelerator power, in parts per million: 1.14 is 1,140,000.
+    pub pue_ppm: i64,
+    /// Per joule, in the fleet's currency.
+    pub energy: Rate,
+}
+
+/// What work an accelerator or endpoint is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Use {
+    /// Training.
+    Training,
+    /// Serving.
+    Serving,
+}
+
+/// A kind of chip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accelerator {
+    /// Who makes it.
+    pub vendor: Option<PartyId>,
+    /// Peak dense arithmetic, 16 bits.
+    pub peak: Flops,
+    /// Memory.
+    pub memory: Bytes,
+    /// Memory traffic a second.
+    pub bandwidth: Bytes,
+    /// What one takes at the wall of its server, without the site's PUE.
+    pub power: Watts,
+    /// What it runs.
+    pub runs: Vec<Use>,
+    /// From when it can be had.
+    pub available: Option<Instant>,
+}
+
+/// What runs work on a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Executor {
+    /// Processes on this machine, each replica held to this share of one core.
+    Process {
+        /// Of one core.
+        cpu: Share,
+    },
+    /// Slurm.
+    Slurm,
+    /// Ray.
+    Ray,
+    /// Kubernetes.
+    Kubernetes,
+    /// SkyPilot.
+    Skypilot,
+}
+
+/// Accelerators of one kind at one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Where.
+    pub site: SiteId,
+    /// Of which kind.
+    pub accelerator: AcceleratorId,
+    /// How many, by date.
+    pub count: Ramp<i64>,
+    /// What runs work there.
+    pub executor: Executor,
+}
+
+/// What a request may need of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Capability {
+    /// `/v1/chat/completions`.
+    Chat,
+    /// `/v1/completions`.
+    Completions,
+    /// `/v1/embeddings`.
+    Embeddings,
+    /// Tool calls.
+    Tools,
+    /// JSON and JSON-schema answers.
+    JsonSchema,
+    /// Images in messages.
+    Vision,
+    /// Log probabilities.
+    Logprobs,
+    /// More than one choice.
+    MultipleChoices,
+}
+
+/// What a provisioned unit's supplier counts a token as, in parts per million of an input token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenWeights {
+    /// An input token: 1,000,000.
+    pub input_ppm: i64,
+    /// A cached input token.
+    pub cached_ppm: i64,
+    /// An output token.
+    pub output_ppm: i64,
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Other names that clients may use.
+    pub aliases: Vec<String>,
+    /// Parameters, in all.
+    pub parameters: i64,
+    /// The longest prompt and answer together, in tokens.
+    pub context: u32,
+    /// What a replica needs of one accelerator's memory, when it is stated.
+    pub memory: Bytes,
+    /// What it can do.
+    pub capabilities: Vec<Capability>,
+    /// How its tokens weigh on provisioned units and in the split of a replica's time.
+    pub weights: TokenWeights,
+    /// The file or the name the executor loads.
+    pub file: Option<String>,
+}
+
+/// Where a profile's figures come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileBasis {
+    /// Measured.
+    Measured,
+    /// Estimated from peak arithmetic and bandwidth.
+    Roofline,
+}
+
+/// How fast a model runs on an accelerator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Which model.
+    pub model: ModelId,
+    /// On which accelerator.
+    pub accelerator: AcceleratorId,
+    /// Accelerators in one replica.
+    pub accelerators: u32,
+    /// Prompt tokens a second, one request alone.
+    pub prefill_per_second: u32,
+    /// Answer tokens a second of one request alone.
+    pub decode_per_second: u32,
+    /// Answer tokens a second of a full batch, all together.
+    pub decode_batch_per_second: u32,
+    /// Requests that run at once.
+    pub slots: u32,
+    /// How long a replica takes to start.
+    pub start: Duration,
+    /// Measured or estimated.
+    pub basis: ProfileBasis,
+}
+
+/// The wire format of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's API, which vLLM, SGLang, llama-server and our engine speak.
+    OpenAi,
+    /// Legacy Azure deployments.
+    Azure,
+    /// Anthropic Messages.
+    Anthropic,
+    /// Gemini `generateContent`.
+    Gemini,
+}
+
+/// A secret by reference: it never stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// An environment variable.
+    Env(String),
+    /// A file.
+    File(String),
+    /// What a command prints.
+    Command(Vec<String>),
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Which model it serves.
+    pub model: ModelId,
+    /// On which pool; a hosted API has none.
+    pub pool: Option<PoolId>,
+    /// Replicas on the pool.
+    pub replicas: u32,
+    /// In which region, of its pool's site or as stated.
+    pub region: Option<RegionId>,
+    /// The wire format.
+    pub dialect: Dialect,
+    /// The base URL; empty for a pool whose executor says where its replicas listen.
+    pub url: String,
+    /// What the upstream calls the model, when it is not our name for it.
+    pub upstream_model: Option<String>,
+    /// The upstream's key.
+    pub key: Option<Secret>,
+    /// Requests that it runs at once, over all replicas.
+    pub slots: u32,
+    /// Requests that may wait there.
+    pub queue: u32,
+    /// How fast one replica is.
+    pub profile: Option<ProfileId>,
+}
+
+/// What a meter counts; with its subject it is a [`Meter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MeterKind {
+    /// Time of accelerators of one kind.
+    AcceleratorTime,
+    /// Input tokens that no cache held.
+    InputTokens,
+    /// Input tokens read from the supplier's cache.
+    CachedTokens,
+    /// Output tokens.
+    OutputTokens,
+    /// Time of provisioned units.
+    UnitTime,
+    /// Energy.
+    Energy,
+    /// Bytes that leave.
+    Egress,
+}
+
+/// What a supplier counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Meter {
+    /// Accelerator-milliseconds of a kind.
+    AcceleratorTime(AcceleratorId),
+    /// Input tokens of a model that no cache held.
+    InputTokens(ModelId),
+    /// Cached input tokens of a model.
+    CachedTokens(ModelId),
+    /// Output tokens of a model.
+    OutputTokens(ModelId),
+    /// Provisioned-unit-milliseconds for a model.
+    UnitTime(ModelId),
+    /// Joules at a site.
+    Energy(SiteId),
+    /// Bytes that leave a region.
+    Egress(RegionId),
+}
+
+impl Meter {
+    /// What it counts, without the subject.
+    #[must_use]
+    pub const fn kind(self) -> MeterKind {
+        match self {
+            Self::AcceleratorTime(_) => MeterKind::AcceleratorTime,
+            Self::InputTokens(_) => MeterKind::InputTokens,
+            Self::CachedTokens(_) => MeterKind::CachedTokens,
+            Self::OutputTokens(_) => MeterKind::OutputTokens,
+            Self::UnitTime(_) => MeterKind::UnitTime,
+            Self::Energy(_) => MeterKind::Energy,
+            Self::Egress(_) => MeterKind::Egress,
+        }
+    }
+
+    /// The base unit it counts in.
+    #[must_use]
+    pub const fn unit(self) -> units::MeterUnit {
+        use units::MeterUnit as Unit;
+        match self {
+            Self::AcceleratorTime(_) => Unit::AcceleratorMs,
+            Self::InputTokens(_) | Self::CachedTokens(_) | Self::OutputTokens(_) => Unit::Token,
+            Self::UnitTime(_) => Unit::UnitMs,
+            Self::Energy(_) => Unit::Joule,
+            Self::Egress(_) => Unit::Byte,
+        }
+    }
+}
+
+/// What an exclusivity or first refusal covers; an empty list covers all of its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Which models.
+    pub models: Vec<ModelId>,
+    /// Which regions.
+    pub regions: Vec<RegionId>,
+    /// Which work.
+    pub uses: Vec<Use>,
+}
+
+/// OpenAI's `service_tier`: the class of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Tier {
+    /// May wait.
+    Flex,
+    /// As usual.
+    #[default]
+    Default,
+    /// Must not wait.
+    Priority,
+}
+
+/// What a tier is promised, and what a miss costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServingClass {
+    /// Which tier.
+    pub tier: Tier,
+    /// Time to the first token.
+    pub ttft: Duration,
+    /// Time per output token after it.
+    pub tpot: Duration,
+    /// What a request is worth beyond its cost when served within both, in the fleet's currency; `None` is the
+    /// replacement cost.
+    pub miss: Option<Money>,
+    /// Tokens a second that are planned, by date.
+    pub demand: Option<Ramp<i64>>,
+}
+
+/// Demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Training or serving.
+    pub kind: WorkloadKind,
+}
+
+/// The two kinds of demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// Requests to a model.
+    Serving {
+        /// Which model.
+        model: ModelId,
+        /// At most one class per tier, in the order of tiers.
+        classes: Vec<ServingClass>,
+    },
+    /// A job on a gang of accelerators.
+    Training {
+        /// Which accelerators fit.
+        accelerators: Vec<AcceleratorId>,
+        /// Accelerator-milliseconds in all.
+        work: units::Quantity,
+        /// How many at once.
+        gang: u32,
+        /// When it must be done.
+        deadline: Option<Instant>,
+        /// What it is worth, in the fleet's currency.
+        value: Option<Money>,
+        /// How often it saves.
+        checkpoint: Option<Duration>,
+    },
+}
+
+/// Money in or out on a date or over a span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CashEvent {
+    /// What it is, such as `raise` or `burn`.
+    pub name: String,
+    /// When.
+    pub span: Span,
+    /// How much over the span; out is negative.
+    pub amount: Amount,
+    /// From or to whom.
+    pub party: Option<PartyId>,
+}
+
+/// What the lab has and expects in money.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finance {
+    /// Cash in hand, and when.
+    pub cash: Option<(Instant, Amount)>,
+    /// Below which it must not fall.
+    pub floor: Option<Amount>,
+    /// Revenue by date, per year.
+    pub revenue: Vec<CashEvent>,
+    /// Raises, loans and other money in.
+    pub raises: Vec<CashEvent>,
+    /// Costs beside compute.
+    pub costs: Vec<CashEvent>,
+}
+
+impl Fleet {
+    /// The value of `money` of `currency` in the fleet's currency by the rate in force at `at`; `None` without a rate.
+    #[must_use]
+    pub fn in_fleet_currency(&self, money: Money, currency: Currency, at: Instant) -> Option<Money> {
+        if currency == self.currency {
+            return Some(money);
+        }
+        let rate = self.exchange.get(&currency)?.at(at)?;
+        Some(money.times_ratio(rate.nanos(), 1_000_000_000))
+    }
+
+    /// The contracts that cover an endpoint (by itself or through its pool), in the supplier's drawdown order, ties by id.
+    #[must_use]
+    pub fn covering(&self, endpoint: EndpointId) -> Vec<ContractId> {
+        let pool = self.endpoints[endpoint].pool;
+        let covers =
+            |contract: &Contract| contract.endpoints.contains(&endpoint) || pool.is_some_and(|pool| contract.pools.contains(&pool));
+        let mut found: Vec<_> =
+            self.contracts.iter().filter(|(.., contract)| covers(contract)).map(|(id, _, contract)| (contract.order, id)).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// This contract, the umbrella it is under, the umbrella's umbrella, and so on.
+    pub fn chain(&self, contract: ContractId) -> impl Iterator<Item = ContractId> {
+        core::iter::successors(Some(contract), |id| self.contracts[*id].under)
+    }
+
+    /// Every contract nested under this one at any depth, and itself, by id.
+    #[must_use]
+    pub fn nest(&self, root: ContractId) -> Vec<ContractId> {
+        self.contracts.iter().map(|(id, ..)| id).filter(|id| self.chain(*id).any(|above| above == root)).collect()
+    }
+
+    /// The model that clients mean by `name`: its own name or an alias.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<ModelId> {
+        self.models
+            .id(name)
+            .or_else(|| self.models.iter().find(|(.., model)| model.aliases.iter().any(|alias| alias == name)).map(|(id, ..)| id))
+    }
+
+    /// The name of a meter with its subject: `accelerator-hours of h100`.
+    #[must_use]
+    pub fn meter_name(&self, meter: Meter) -> String {
+        match meter {
+            Meter::AcceleratorTime(id) => format!("accelerator-hours of {}", self.accelerators.name(id)),
+            Meter::InputTokens(id) => format!("input tokens of {}", self.models.name(id)),
+            Meter::CachedTokens(id) => format!("cached tokens of {}", self.models.name(id)),
+            Meter::OutputTokens(id) => format!("output tokens of {}", self.models.name(id)),
+            Meter::UnitTime(id) => format!("unit-hours of {}", self.models.name(id)),
+            Meter::Energy(id) => format!("kWh at {}", self.sites.name(id)),
+            Meter::Egress(id) => format!("GB out of {}", self.regions.name(id)),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Economic dispatch for AI compute: the command line.
+
+fn main() {}

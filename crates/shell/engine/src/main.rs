@@ -1,0 +1,3 @@
+//! The embedded model server, a program of its own.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! HTTP in, provider dialects out, metering on the way.

@@ -1,0 +1,1 @@
+//! Keeps usage: the journal of decisions and the ledger of postings.

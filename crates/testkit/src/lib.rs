@@ -1,0 +1,1 @@
+//! Simulated upstreams and one checker per invariant.

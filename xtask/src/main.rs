@@ -1,0 +1,3 @@
+//! Checks that a machine does better than a reader.
+
+fn main() {}
