@@ -5,11 +5,13 @@
 mod balance;
 mod forecast;
 mod price;
+mod sheet;
 mod statement;
 mod usage;
 
 pub use balance::{Balances, Total};
 pub use forecast::{Flow, Forecast};
 pub use price::{MarginalPrice, marginal_price};
+pub use sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices, Tokens};
 pub use statement::{Clause, Line, Statement, periods, statement};
 pub use usage::Usage;

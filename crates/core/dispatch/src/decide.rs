@@ -1,0 +1,144 @@
+//! The decision, and everything it says about itself.
+
+use arrayvec::ArrayVec;
+use fleet::{Capability, ContractId, EndpointId, Fleet, FleetVersion};
+use serde::{Deserialize, Serialize};
+use units::{Instant, Money};
+
+use crate::ask::Ask;
+use crate::policy::Policy;
+use crate::seen::{ENDPOINTS_MAX, SeenAll};
+
+/// Everything that a decision is a function of, beside the fleet that it names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// When.
+    pub now: Instant,
+    /// Under which fleet.
+    pub fleet: FleetVersion,
+    /// By which policy.
+    pub policy: Policy,
+    /// Until when the prices are fresh.
+    pub valid_until: Instant,
+    /// Until when they may be used at all.
+    pub usable_until: Instant,
+    /// The request.
+    pub ask: Ask,
+    /// Every endpoint of its model, by id.
+    pub seen: SeenAll,
+}
+
+/// What choosing an endpoint is expected to cost, part by part, in the fleet's currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The request's quantities at their marginal price.
+    pub marginal: Money,
+    /// Energy.
+    pub energy: Money,
+    /// What the capacity would be worth to the work that it displaces.
+    pub scarcity: Money,
+    /// What is lost of a prefix that another endpoint has in its cache.
+    pub cache_loss: Money,
+    /// The chance of missing the SLO times what a miss costs.
+    pub slo_miss: Money,
+}
+
+impl Cost {
+    /// The score by which endpoints are compared.
+    #[must_use]
+    pub fn total(self) -> Money {
+        self.marginal + self.energy + self.scarcity + self.cache_loss + self.slo_miss
+    }
+}
+
+/// Which rule chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rule {
+    /// The question's policy, on fresh prices.
+    Policy,
+    /// The question's policy, on prices past their validity, with a margin.
+    StalePrices,
+    /// Prices were too old: reserved first, then cheapest.
+    FallBack,
+}
+
+/// Why an endpoint was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// The request and its answer are longer than the model's context.
+    ContextTooLong {
+        /// The most tokens it takes.
+        limit: u32,
+    },
+    /// It can't do what the request needs.
+    Lacks(Capability),
+    /// The key may not use this model or region.
+    OutOfScope,
+    /// It does not answer.
+    Down {
+        /// When it is tried again.
+        until: Instant,
+    },
+    /// Another request is finding out whether it answers again.
+    Probing,
+    /// No contract that covers it is in force.
+    NoContract,
+    /// Another contract alone may serve this.
+    Exclusive {
+        /// Which.
+        to: ContractId,
+    },
+    /// Its slots and its queue are full.
+    Full,
+    /// This request tried it already.
+    Tried,
+    /// It would cost more.
+    Dearer {
+        /// By how much.
+        by: Money,
+    },
+    /// The policy's order put another first.
+    NotItsTurn,
+}
+
+/// An endpoint passed over, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Which endpoint.
+    pub endpoint: EndpointId,
+    /// Why.
+    pub reason: Reason,
+    /// What it would have cost, when it was eligible.
+    pub cost: Option<Cost>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// The leaf contract that pays.
+    pub contract: ContractId,
+    /// What it is expected to cost.
+    pub cost: Cost,
+    /// Which rule chose it.
+    pub rule: Rule,
+    /// Every other endpoint of the model, with its reason.
+    pub passed_over: ArrayVec<PassedOver, ENDPOINTS_MAX>,
+}
+
+/// Why a request goes nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Every endpoint of the model, with its reason.
+    pub passed_over: ArrayVec<PassedOver, ENDPOINTS_MAX>,
+}
+
+/// Chooses an endpoint, or says why there is none. Pure: same fleet, same question, same answer.
+///
+/// # Errors
+/// When no endpoint of the model is eligible.
+pub fn decide(fleet: &Fleet, question: &Question) -> Result<Decision, Refusal> {
+    let _ = (fleet, question);
+    Err(Refusal { passed_over: ArrayVec::new() })
+}

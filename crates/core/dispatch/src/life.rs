@@ -1,0 +1,244 @@
+//! The life of a request: events in, actions out. The gateway is a loop around it with no opinions.
+
+use arrayvec::ArrayVec;
+use fleet::{ContractId, EndpointId, FleetVersion};
+use market::Tokens;
+use serde::{Deserialize, Serialize};
+use units::Instant;
+
+use crate::ask::RequestId;
+use crate::decide::Decision;
+use crate::record::{AttemptId, Known, Outcome, Settlement};
+
+/// The most attempts that one request may take.
+pub const ATTEMPTS_MAX: u8 = 8;
+
+/// Whose fault a failed attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// The upstream did not accept the connection: nothing was sent.
+    Unreachable,
+    /// The connection broke after the request was sent: what the upstream did is unknown.
+    Lost,
+    /// It took longer than allowed.
+    TimedOut,
+    /// It is busy (429 or 503): back-pressure, not an error.
+    Busy {
+        /// When it says to come back, in milliseconds; zero when it doesn't.
+        retry_after_ms: u32,
+    },
+    /// It failed (5xx), or refused our own credentials or address (401, 403, 404).
+    Broken,
+    /// The request itself is at fault (other 4xx): no other endpoint would do better.
+    Client,
+}
+
+/// What happened to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A decision was taken and is in the journal.
+    Decided(Box<Decision>),
+    /// No endpoint is eligible.
+    Refused,
+    /// The upstream began to answer with success.
+    Content,
+    /// So many output tokens have passed, as counted, and perhaps usage as reported.
+    Progress {
+        /// Output tokens counted so far.
+        counted: u32,
+        /// What the upstream reported, once it did.
+        reported: Option<Tokens>,
+    },
+    /// The answer ended as it should.
+    Ended,
+    /// The attempt failed.
+    Failed(Fault),
+    /// The client went away.
+    ClientGone,
+}
+
+/// Why a request fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No endpoint was eligible, or all that were have failed: try again later.
+    NoCapacity,
+    /// The request is at fault; the upstream's own answer says how.
+    Client,
+    /// The upstream was lost after content had been sent: end the stream with an error event, never cleanly.
+    Cut,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Ask `decide` again, with what was tried marked, and journal the answer.
+    Decide,
+    /// Call this endpoint.
+    Call {
+        /// Which attempt this is, from 1.
+        attempt: u8,
+        /// Which endpoint.
+        endpoint: EndpointId,
+    },
+    /// Post the attempt's end to the ledger.
+    Settle(Settlement),
+    /// Stop the upstream's work.
+    Cancel,
+    /// Tell the client.
+    Fail(Failure),
+    /// Nothing is left to do.
+    Done,
+}
+
+/// At most so many actions follow one event.
+pub type Actions = ArrayVec<Action, 4>;
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Deciding,
+    Calling,
+    Answering,
+    Over,
+}
+
+/// The life of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    request: RequestId,
+    fleet: FleetVersion,
+    /// Input tokens estimated and the most output: the bounds when nothing else is known.
+    bound: Tokens,
+    state: State,
+    attempt: u8,
+    endpoint: Option<(EndpointId, ContractId)>,
+    tried: ArrayVec<EndpointId, { ATTEMPTS_MAX as usize }>,
+    started: Instant,
+    first_content: Option<Instant>,
+    counted: u32,
+    reported: Option<Tokens>,
+}
+
+impl Life {
+    /// A request that has arrived and been admitted; the first thing to do is [`Action::Decide`].
+    #[must_use]
+    pub fn new(request: RequestId, fleet: FleetVersion, bound: Tokens) -> Self {
+        Self {
+            request,
+            fleet,
+            bound,
+            state: State::Deciding,
+            attempt: 0,
+            endpoint: None,
+            tried: ArrayVec::new(),
+            started: Instant::default(),
+            first_content: None,
+            counted: 0,
+            reported: None,
+        }
+    }
+
+    /// The attempt that the next decision is for.
+    #[must_use]
+    pub fn next_attempt(&self) -> AttemptId {
+        AttemptId { request: self.request, attempt: self.attempt + 1 }
+    }
+
+    /// Whether this request tried an endpoint already.
+    #[must_use]
+    pub fn tried(&self, endpoint: EndpointId) -> bool {
+        self.tried.contains(&endpoint)
+    }
+
+    /// Same state, same time, same event: same actions. What comes after the end is ignored.
+    pub fn step(&mut self, now: Instant, event: Event) -> Actions {
+        let mut actions = Actions::new();
+        match (self.state, event) {
+            (State::Deciding, Event::Decided(decision)) => actions.push(self.call(now, &decision)),
+            (State::Deciding, Event::Refused) => self.end(&mut actions, Some(Failure::NoCapacity)),
+            (State::Deciding, Event::ClientGone) => self.end(&mut actions, None),
+            (State::Calling, Event::Content) => {
+                self.state = State::Answering;
+                self.first_content = Some(now);
+            }
+            (State::Calling | State::Answering, Event::Progress { counted, reported }) => {
+                self.counted = self.counted.max(counted);
+                self.reported = reported.or(self.reported);
+            }
+            (State::Calling | State::Answering, Event::Ended) => {
+                actions.push(self.settle(now, Outcome::Answered, true));
+                self.end(&mut actions, None);
+            }
+            (State::Calling, Event::Failed(fault)) => self.move_on(now, fault, &mut actions),
+            (State::Answering, Event::Failed(_)) => {
+                actions.push(self.settle(now, Outcome::Cut, true));
+                self.end(&mut actions, Some(Failure::Cut));
+            }
+            (State::Calling | State::Answering, Event::ClientGone) => {
+                actions.push(self.settle(now, Outcome::ClientGone, true));
+                actions.push(Action::Cancel);
+                self.end(&mut actions, None);
+            }
+            (State::Over, _) | (State::Deciding | State::Calling | State::Answering, _) => {}
+        }
+        actions
+    }
+
+    fn call(&mut self, now: Instant, decision: &Decision) -> Action {
+        self.state = State::Calling;
+        self.attempt += 1;
+        self.endpoint = Some((decision.endpoint, decision.contract));
+        self.tried.push(decision.endpoint);
+        self.started = now;
+        self.first_content = None;
+        self.counted = 0;
+        self.reported = None;
+        Action::Call { attempt: self.attempt, endpoint: decision.endpoint }
+    }
+
+    /// Before any content: the attempt is settled, and the request goes elsewhere while that can help.
+    fn move_on(&mut self, now: Instant, fault: Fault, actions: &mut Actions) {
+        let reached = matches!(fault, Fault::Lost | Fault::TimedOut);
+        actions.push(self.settle(now, Outcome::Failed, reached));
+        match fault {
+            Fault::Client => self.end(actions, Some(Failure::Client)),
+            _ if self.attempt >= ATTEMPTS_MAX => self.end(actions, Some(Failure::NoCapacity)),
+            Fault::Unreachable | Fault::Lost | Fault::TimedOut | Fault::Busy { .. } | Fault::Broken => {
+                self.state = State::Deciding;
+                actions.push(Action::Decide);
+            }
+        }
+    }
+
+    fn end(&mut self, actions: &mut Actions, failure: Option<Failure>) {
+        self.state = State::Over;
+        actions.extend(failure.map(Action::Fail));
+        actions.push(Action::Done);
+    }
+
+    /// What the upstream reported is the truth; else what passed through was counted; an upstream that was reached but
+    /// showed nothing is bounded by the request's own limits.
+    fn settle(&self, now: Instant, outcome: Outcome, reached: bool) -> Action {
+        let (endpoint, contract) = self.endpoint.expect("only an attempt that was called is settled");
+        let (tokens, known) = match (self.reported, reached) {
+            (Some(reported), _) => (reported, Known::Reported),
+            (None, false) => (Tokens::default(), Known::Counted),
+            (None, true) if self.first_content.is_some() || self.counted > 0 => {
+                (Tokens { input: self.bound.input, cached: 0, output: self.counted }, Known::Counted)
+            }
+            (None, true) => (self.bound, Known::Bounded),
+        };
+        Action::Settle(Settlement {
+            attempt: AttemptId { request: self.request, attempt: self.attempt },
+            endpoint,
+            contract,
+            fleet: self.fleet,
+            outcome,
+            tokens,
+            known,
+            started: self.started,
+            first_content: self.first_content,
+            ended: now,
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! What choosing an endpoint is expected to cost.

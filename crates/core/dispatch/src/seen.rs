@@ -1,0 +1,51 @@
+//! What was observed of each candidate when a decision was taken: fixed in size, so that journaling it costs the same.
+
+use arrayvec::ArrayVec;
+use fleet::EndpointId;
+use market::EndpointPrice;
+use serde::{Deserialize, Serialize};
+use units::Instant;
+
+/// The most endpoints that one model may have.
+pub const ENDPOINTS_MAX: usize = 64;
+
+/// Whether an endpoint answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Health {
+    /// It does, as far as is known.
+    #[default]
+    Up,
+    /// It failed of late; one request at a time may try it again.
+    Probing,
+    /// It failed; nothing is sent before that instant.
+    Down {
+        /// When a probe may go.
+        until: Instant,
+    },
+}
+
+/// One candidate as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which endpoint.
+    pub endpoint: EndpointId,
+    /// Whether it answers.
+    pub health: Health,
+    /// Requests sent and not yet ended.
+    pub outstanding: u32,
+    /// The mean time that a request stays, in microseconds; zero when none has ended yet.
+    pub service_us: u32,
+    /// Requests that arrive in a thousand seconds.
+    pub arrivals_per_ks: u32,
+    /// Input tokens of this request that its cache is expected to hold.
+    pub cached_tokens: u32,
+    /// Weighted tokens that its provisioned units can take now; of no meaning without units.
+    pub units_left: i64,
+    /// Whether this request tried it already.
+    pub tried: bool,
+    /// Its price; `None` when nobody can pay for it now.
+    pub price: Option<EndpointPrice>,
+}
+
+/// All candidates of one decision, by endpoint.
+pub type SeenAll = ArrayVec<Seen, ENDPOINTS_MAX>;
