@@ -5,6 +5,7 @@
 mod balance;
 mod forecast;
 mod price;
+mod quote;
 mod sheet;
 mod statement;
 mod usage;
@@ -12,6 +13,7 @@ mod usage;
 pub use balance::{Balances, Total};
 pub use forecast::{Flow, Forecast};
 pub use price::{MarginalPrice, marginal_price};
+pub use quote::{FRESH, USABLE, price_sheet};
 pub use sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices, Tokens};
 pub use statement::{Clause, Line, Statement, periods, statement};
 pub use usage::Usage;
