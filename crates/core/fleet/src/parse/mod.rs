@@ -102,7 +102,7 @@ fn read<'a>(findings: Findings<'a>, document: &'a DeTable<'a>, version: FleetVer
         let root = Reader::root(findings, top::FILE, document);
         secret::scan(findings, document);
         let draft = rows(&root);
-        check::all(&draft, &root);
+        check::all(&draft, &root.with_zone(&draft.zone));
         draft
     };
     let (diagnostics, figures) = findings.finish();
@@ -135,6 +135,7 @@ fn rows(root: &Reader<'_>) -> Rows {
         workloads: root.rows("workloads", workload::WORKLOAD, |row| workload::workload(row, &fixed)),
         finance: root.table("finance", workload::FINANCE).map(|table| workload::finance(&table)).unwrap_or_default(),
         currency: fixed.currency,
+        zone: fixed.zone,
     }
 }
 
