@@ -13,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 use units::Currency;
 
 pub(crate) use contract::CONTRACT;
+pub use secret::masked;
+pub(crate) use secret::{SECRET, looks_secret};
 
 use crate::check;
 use crate::codes;
