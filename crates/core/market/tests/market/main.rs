@@ -4,3 +4,4 @@ mod clauses;
 mod deals;
 mod fixture;
 mod floors;
+mod prices;
