@@ -126,7 +126,7 @@ impl<'a> Books<'a> {
     /// The periods among `range` in which a rates clause may charge something, rising.
     pub fn charged(&self, contract: ContractId, range: RangeInclusive<i64>) -> Vec<Step> {
         let terms = self.terms(contract);
-        let (known, future) = self.split(&terms.calendar, range);
+        let (known, future) = self.split(contract, range);
         let committed = terms.rates.iter().any(|clause| clause.charge == Charge::Committed);
         let present = self.present(contract).filter(|present| known.contains(present));
         let known: Vec<i64> = if committed {
@@ -140,11 +140,16 @@ impl<'a> Books<'a> {
 
     /// The numbers of `range` one by one as far as the present; what lies in the future in at most [`FUTURE_STEPS`] steps.
     pub fn steps(&self, calendar: &Calendar, range: RangeInclusive<i64>) -> Vec<Step> {
-        let (known, future) = self.split(calendar, range);
+        let (known, future) = self.split_by(calendar, range);
         known.map(Step::one).chain(future).collect()
     }
 
-    fn split(&self, calendar: &Calendar, range: RangeInclusive<i64>) -> (RangeInclusive<i64>, Vec<Step>) {
+    /// The periods among `range` as far as the present, and steps for those in the future.
+    pub fn split(&self, contract: ContractId, range: RangeInclusive<i64>) -> (RangeInclusive<i64>, Vec<Step>) {
+        self.split_by(&self.terms(contract).calendar, range)
+    }
+
+    fn split_by(&self, calendar: &Calendar, range: RangeInclusive<i64>) -> (RangeInclusive<i64>, Vec<Step>) {
         let Some(projection) = &self.projection else { return (range, Vec::new()) };
         let (first, last) = (*range.start(), *range.end());
         let present = calendar.index(projection.now).min(last);

@@ -10,6 +10,7 @@ use crate::books::{Books, ending_in};
 use crate::charge::{Charging, Reading};
 use crate::floor::Windows;
 use crate::prepaid::{credits, due_in};
+use crate::runs::runs;
 use crate::statement::Line;
 
 /// What counts towards a floor of `own` in the window `span`.
@@ -63,7 +64,7 @@ fn charged(books: &Books<'_>, contract: ContractId, floor: &Floor, periods: Rang
         Least::Spend(_) => line.money.nanos(),
         Least::Quantity(..) => i128::from(line.quantity.count()),
     };
-    let steps = books.charged(contract, periods).into_iter();
+    let steps = runs(books, contract, periods).into_iter();
     let sum = |lines: Vec<Line>| -> i128 { lines.into_iter().filter(listed).map(amount).sum() };
     steps.map(|step| sum(charging.lines(step)) * i128::from(step.count)).sum()
 }

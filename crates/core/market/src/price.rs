@@ -81,23 +81,36 @@ pub fn marginal_price(
     meter: Meter,
     now: Instant,
 ) -> MarginalPrice {
+    price(&Books::new(fleet, balances, &Seen::default()), forecast, contract, meter, now)
+}
+
+/// The marginal prices of several meters at `now`, in their order; what they share of the past is worked out once.
+#[must_use]
+pub fn marginal_prices(
+    fleet: &Fleet,
+    balances: &Balances,
+    forecast: &Forecast,
+    meters: &[(ContractId, Meter)],
+    now: Instant,
+) -> Vec<MarginalPrice> {
     let seen = Seen::default();
-    let list = list_price(&Books::new(fleet, balances, &seen), contract, meter, now);
-    if !fleet.contracts[contract].in_force(now) {
+    let books = Books::new(fleet, balances, &seen);
+    meters.iter().map(|(contract, meter)| price(&books, forecast, *contract, *meter, now)).collect()
+}
+
+fn price(books: &Books<'_>, forecast: &Forecast, contract: ContractId, meter: Meter, now: Instant) -> MarginalPrice {
+    let (list, terms) = (list_price(books, contract, meter, now), books.terms(contract));
+    if !terms.in_force(now) {
         return MarginalPrice { rate: list, list, floors_met: Share::ALL };
     }
-    let floors = floors_over(&Books::new(fleet, balances, &seen), contract, now);
-    let lot = lot(meter);
+    let (floors, lot) = (floors_over(books, contract, now), lot(meter));
     let (mut money, mut met) = (0_i128, 0_i64);
     for z in points() {
         let per_hour = forecast.flows.iter().map(|(key, flow)| (*key, at_quantile(*flow, z))).collect();
-        let projection = Projection { now, per_hour, lot: None };
-        let mut books = Books { projection: Some(projection), ..Books::new(fleet, balances, &seen) };
-        let without = outcome(&books, contract, now, &floors);
-        if let Some(projection) = &mut books.projection {
-            projection.lot = Some((contract, fleet.contracts[contract].calendar.index(now), meter, lot));
-        }
-        let with = outcome(&books, contract, now, &floors);
+        let mut projection = Projection { now, per_hour, lot: None };
+        let without = outcome(&Books { projection: Some(projection.clone()), ..*books }, contract, now, &floors);
+        projection.lot = Some((contract, terms.calendar.index(now), meter, lot));
+        let with = outcome(&Books { projection: Some(projection), ..*books }, contract, now, &floors);
         money += (with.charged + with.short - without.charged - without.short).nanos();
         met += i64::from(without.short == Money::ZERO);
     }

@@ -1,6 +1,9 @@
 //! What must hold of every statement, over random contracts and postings.
 
-use fleet::{Basis, CarryOver, Contract, Fleet, Floor, Overflow, Period, Prepayment, RateClause, TierKind};
+use fleet::{
+    Basis, Capacity, CarryOver, Contract, Delivery, Escalation, Fleet, Floor, Overflow, Period, Prepayment, Ramp, RateClause, TierKind,
+    Tranche,
+};
 use market::{Balances, Clause, Usage, periods, statement};
 use proptest::prelude::*;
 use units::{Instant, Money, Quantity, Share};
@@ -124,6 +127,37 @@ proptest! {
             }
             prop_assert!(credited <= usd(999));
         }
+    }
+
+    /// A floor looks at runs of equal periods as one; the statements look at each period by itself.
+    #[test]
+    fn a_floor_counts_what_the_statements_charge(
+        minutes in 5_u32..400, escalated in 100_u32..3_000, ramp in 0_i64..9, tranche in 0_i64..900_000, late in 0_i64..300_000,
+        posts in proptest::collection::vec((0_i64..1_200_000, 0_i64..90), 0..12),
+    ) {
+        let second = |second: i64| Instant::from_micros(at("2027-01-01").micros() + second * 1_000_000);
+        let escalation = Some(Escalation { by: percent(3), every: Period::Minutes(escalated) });
+        let steps = vec![(second(-5), ramp), (second(tranche / 3), ramp + 2), (second(tranche), ramp / 2)];
+        let units = Capacity { ramp: Ramp::new(steps).unwrap_or_else(|_| Ramp::constant(3)), ..capacity(ptu(), &[("2027-01-01", 1)]) };
+        let tranche = |amount, due, delivered| Tranche { amount, due: second(due), delivered: Some(second(delivered)) };
+        let tranches = vec![tranche(3, 0, 0), tranche(9, late / 2, late)];
+        let inner = Contract {
+            under: Some(id(&["a", "b"], "a")),
+            rates: vec![RateClause { escalation, ..committed(ptu(), "0.07 USD/unit-hour") }],
+            overflow: Some(Overflow::AtRate(rate("0.13 USD/unit-hour"))),
+            delivery: Some(Delivery { of: units.of, tranches, penalty: None, cap: None, exit_after_days: None }),
+            capacity: vec![units],
+            ..contract("2027-01-01", "2027-01-15", Period::Minutes(minutes))
+        };
+        let outer = Contract { floors: vec![floor(Period::Months(12), &[("2027-01-01", 9_000_000)])], ..contract("2027-01-01", "2028-01-01", Period::Months(12)) };
+        let mut case = Case::new(vec![("a", outer), ("b", inner)]);
+        let inner = case.id("b");
+        for (when, hours) in posts {
+            let held = Quantity::new(hours * HOUR);
+            case.balances.post(&case.fleet, &Usage { contract: inner, meter: ptu(), at: second(when), held, used: Quantity::ZERO });
+        }
+        let charged: Money = periods(&case.fleet, inner).map(|period| case.due("b", period)).sum();
+        prop_assert_eq!(case.due("a", 0), usd(9_000_000) - charged);
     }
 
     /// The look-back of carry-over ends early; the whole chain from the term's first window must say the same.
