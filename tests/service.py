@@ -71,10 +71,17 @@ class Service:
             raise AssertionError(f"did not end within {STOP_SECONDS} s of {how.name}") from None
 
     def engines(self):
-        """The process ids of its engines."""
-        listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False)
-        rows = (line.split(None, 1) for line in listed.stdout.splitlines())
-        return [int(pid) for pid, command in rows if "baseload-engine" in command]
+        """The process ids of its engines, by /proc (Linux)."""
+        found = []
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue  # It ended while we looked.
+            if parent == self.process.pid and b"baseload-engine" in command:
+                found.append(int(folder.name))
+        return sorted(found)
 
 
 def run(binary, *arguments, expect=0):
