@@ -1,0 +1,197 @@
+//! Random fleets: one to four contracts, nested up to three deep, and what is posted to them.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use fleet::{
+    AcceleratorId, Calendar, Contract, ContractId, Finance, Fleet, FleetVersion, Id, Meter, ModelId, Period, SiteId, Status, Table,
+};
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
+use market::Usage;
+use proptest::array::{uniform6, uniform20};
+use proptest::collection::vec;
+use proptest::strategy::{BoxedStrategy, Strategy};
+use units::{Currency, Instant, Money, Quantity, Span};
+
+use crate::clauses::add_clause;
+use crate::genes::Genes;
+use crate::sketch::sketch;
+
+/// The numbers of one contract: its terms, then its clauses.
+type ContractNumbers = ([u32; 20], Vec<[u32; 20]>);
+
+/// A fleet with what was posted to it; prints as a sketch.
+#[derive(Clone)]
+pub struct Case {
+    /// The fleet.
+    pub fleet: Fleet,
+    /// What was posted.
+    pub usages: Vec<Usage>,
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&sketch(&self.fleet, &self.usages))
+    }
+}
+
+/// All cases.
+pub fn cases() -> BoxedStrategy<Case> {
+    let number = proptest::num::u32::ANY;
+    let contracts = vec((uniform20(number), vec(uniform20(number), 1..11)), 1..5);
+    (uniform6(number), contracts, vec(uniform6(number), 0..24))
+        .prop_map(|(shared, contracts, usages)| {
+            let fleet = fleet(&mut Genes::new(&shared), &contracts);
+            let usages = usages.iter().map(|numbers| usage(&fleet, &mut Genes::new(numbers))).collect();
+            Case { fleet, usages }
+        })
+        .boxed()
+}
+
+/// A fleet of nothing but these contracts, in this order.
+pub fn fleet_of(contracts: Vec<Contract>) -> Fleet {
+    let named = contracts.into_iter().enumerate().map(|(index, contract)| (format!("c{index}"), contract)).collect();
+    Fleet {
+        version: FleetVersion([0; 32]),
+        name: "random".to_owned(),
+        currency: Currency::USD,
+        exchange: BTreeMap::new(),
+        regions: Table::default(),
+        links: Table::default(),
+        parties: Table::default(),
+        sites: Table::default(),
+        accelerators: Table::default(),
+        pools: Table::default(),
+        models: Table::default(),
+        profiles: Table::default(),
+        endpoints: Table::default(),
+        contracts: Table::new(named),
+        workloads: Table::default(),
+        finance: Finance::default(),
+        figures: BTreeMap::new(),
+    }
+}
+
+/// A contract without clauses.
+pub fn bare(calendar: Calendar, term: Span) -> Contract {
+    Contract {
+        party: Id::from_index(0),
+        status: Status::Signed,
+        preset: None,
+        term,
+        calendar,
+        currency: Currency::USD,
+        rounding: Money::from_nanos(1),
+        under: None,
+        order: 0,
+        pools: Vec::new(),
+        endpoints: Vec::new(),
+        capacity: Vec::new(),
+        rates: Vec::new(),
+        floors: Vec::new(),
+        overflow: None,
+        prepayments: Vec::new(),
+        delivery: None,
+        exclusivities: Vec::new(),
+        first_refusals: Vec::new(),
+        substitutions: Vec::new(),
+        termination: None,
+    }
+}
+
+/// The meters that contracts have rates for.
+pub fn meters() -> [Meter; 5] {
+    [
+        Meter::AcceleratorTime(AcceleratorId::from_index(0)),
+        Meter::AcceleratorTime(AcceleratorId::from_index(1)),
+        Meter::UnitTime(ModelId::from_index(0)),
+        Meter::OutputTokens(ModelId::from_index(0)),
+        Meter::Energy(SiteId::from_index(0)),
+    ]
+}
+
+fn fleet(shared: &mut Genes<'_>, numbers: &[ContractNumbers]) -> Fleet {
+    let bases = [date(2026, 1, 1), date(2024, 2, 29), date(2023, 10, 20), date(2026, 3, 1), date(2027, 12, 31), date(2024, 1, 31)];
+    let base = shared.one_of(&bases);
+    let first = shared.below(40);
+    // Umbrellas come before or after what is nested in them, so that no answer rests on the order of ids.
+    let reversed = shared.chance(50);
+    let count = numbers.len();
+    let id = |index: usize| ContractId::from_index(if reversed { count - 1 - index } else { index });
+    let mut contracts: Vec<Contract> = Vec::new();
+    let mut above: Vec<Option<usize>> = Vec::new();
+    for (index, (terms, _)) in numbers.iter().enumerate() {
+        let genes = &mut Genes::new(terms);
+        let nested = index > 0 && genes.chance(75);
+        let under = nested.then(|| genes.below(3) as usize % index).filter(|under| depth(&above, *under) < 2);
+        above.push(under);
+        let mut contract = terms_of(genes, base, first);
+        contract.under = under.map(id);
+        contracts.push(contract);
+    }
+    for (index, (_, clauses)) in numbers.iter().enumerate() {
+        let nested: Vec<ContractId> = (0..count).filter(|other| chain(&above, *other).contains(&index)).map(id).collect();
+        let others: Vec<ContractId> = (0..count).filter(|other| *other != index).map(id).collect();
+        clauses.iter().for_each(|clause| add_clause(&mut contracts[index], &mut Genes::new(clause), &nested, &others));
+    }
+    if reversed {
+        contracts.reverse();
+    }
+    fleet_of(contracts)
+}
+
+/// A contract of the list and the umbrellas over it.
+fn chain(above: &[Option<usize>], index: usize) -> Vec<usize> {
+    core::iter::successors(Some(index), |at| above[*at]).collect()
+}
+
+fn depth(above: &[Option<usize>], index: usize) -> usize {
+    chain(above, index).len() - 1
+}
+
+fn terms_of(genes: &mut Genes<'_>, base: Date, first: u32) -> Contract {
+    let zone = TimeZone::get(genes.one_of(&["UTC", "America/New_York", "Europe/Paris"])).expect("bundled");
+    let starts = base.checked_add(i64::from(first + genes.below(4) * genes.below(30)).days()).expect("in range");
+    let time = genes.one_of(&[(0, 0), (0, 0), (2, 30), (17, 45)]);
+    let midnight = |date: Date| date.at(0, 0, 0, 0).to_zoned(zone.clone()).expect("in range").timestamp().as_microsecond();
+    let months = [Period::Months(1), Period::Months(1), Period::Months(1), Period::Months(3), Period::Months(12), Period::Term];
+    let short = [Period::Days(7), Period::Days(1), Period::Days(10), Period::Minutes(360), Period::Minutes(45)];
+    let period = if genes.chance(40) { genes.one_of(&short) } else { genes.one_of(&months) };
+    let days = match period {
+        Period::Minutes(minutes) => minutes / 45,
+        Period::Days(days) => days * 16,
+        _ => genes.one_of(&[370, 100, 731, 1095]),
+    };
+    let days = 1 + genes.below(days);
+    let from = midnight(starts);
+    let mut to = midnight(starts.checked_add(i64::from(days).days()).expect("in range"));
+    let mut from = Instant::from_micros(from);
+    if genes.chance(30) {
+        from = Instant::from_micros(from.micros() + i64::from(genes.below(4_000_000)) * 1_001);
+        to += i64::from(genes.below(4_000_000)) * 999;
+    }
+    let term = Span { from, to: Instant::from_micros(to) };
+    let anchors = [starts, date(2024, 1, 31), date(2024, 2, 29), date(2026, 12, 31), date(2025, 6, 15)];
+    let anchor = if matches!(period, Period::Minutes(_)) { starts } else { genes.one_of(&anchors) };
+    let mut contract = bare(Calendar::new(zone, anchor.at(time.0, time.1, 0, 0), period), term);
+    contract.rounding = Money::from_nanos(genes.one_of(&[1, 2, 10_000_000, 1_000_000_000, 3]));
+    if genes.chance(8) {
+        contract.status = genes.one_of(&[Status::Discussed, Status::Stalled, Status::Ended]);
+    }
+    contract
+}
+
+fn usage(fleet: &Fleet, genes: &mut Genes<'_>) -> Usage {
+    let contract = ContractId::from_index(genes.below(4) as usize % fleet.contracts.len());
+    let terms = &fleet.contracts[contract];
+    let rated: Vec<Meter> = terms.rates.iter().map(|clause| clause.meter).chain([meters()[3]]).collect();
+    let meter = genes.one_of(&rated);
+    let at = genes.instant_within(terms.term);
+    let size = genes.below(1_100_000_000);
+    let held = i64::from(size % 1000) * 10_i64.pow(size / 1000 % 11) + 1;
+    let used = held / 100 * i64::from(size % 101) + i64::from(size % 101 == 100) * (held % 100);
+    let sign = if genes.chance(8) { -1 } else { 1 };
+    Usage { contract, meter, at, held: Quantity::new(sign * held), used: Quantity::new(sign * used) }
+}
