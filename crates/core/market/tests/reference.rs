@@ -30,7 +30,7 @@ mod periods;
 mod sketch;
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fleet::{ContractId, Fleet};
@@ -100,12 +100,17 @@ fn compare_period(fleet: &Fleet, balances: &Balances, id: ContractId, bill: &Bil
     }
     let (by_market, by_reference) =
         (by_clause(lines.iter().map(|line| (line.clause, line.money.nanos()))), by_clause(bill.lines.iter().copied()));
-    let clauses: std::collections::BTreeSet<&Clause> = by_market.keys().chain(by_reference.keys()).collect();
-    for clause in clauses {
+    for clause in by_market.keys().chain(by_reference.keys()).collect::<BTreeSet<_>>() {
         let (market, reference) = (by_market.get(clause).unwrap_or(&0), by_reference.get(clause).unwrap_or(&0));
         if market != reference {
             wrong.push(format!("{clause:?}: market {market}, reference {reference}"));
         }
+    }
+    let charged = lines.iter().filter(|line| matches!(line.clause, Clause::Rates { .. } | Clause::Overflow));
+    let mut quantities: Vec<_> = charged.map(|line| (line.clause, line.meter, i128::from(line.quantity.count()))).collect();
+    quantities.sort_unstable();
+    if quantities != bill.quantities {
+        wrong.push(format!("quantities: market {quantities:?}, reference {:?}", bill.quantities));
     }
     if due.nanos() != bill.due {
         wrong.push(format!("due: market {}, reference {}", due.nanos(), bill.due));

@@ -10,13 +10,14 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use market::Usage;
-use proptest::array::{uniform6, uniform20};
+use proptest::array::{uniform6, uniform10, uniform20};
 use proptest::collection::vec;
 use proptest::strategy::{BoxedStrategy, Strategy};
 use units::{Currency, Instant, Money, Quantity, Span};
 
 use crate::clauses::add_clause;
 use crate::genes::Genes;
+use crate::periods::stretches;
 use crate::sketch::sketch;
 
 /// The numbers of one contract: its terms, then its clauses.
@@ -41,7 +42,7 @@ impl fmt::Debug for Case {
 pub fn cases() -> BoxedStrategy<Case> {
     let number = proptest::num::u32::ANY;
     let contracts = vec((uniform20(number), vec(uniform20(number), 1..11)), 1..5);
-    (uniform6(number), contracts, vec(uniform6(number), 0..24))
+    (uniform6(number), contracts, vec(uniform10(number), 0..24))
         .prop_map(|(shared, contracts, usages)| {
             let fleet = fleet(&mut Genes::new(&shared), &contracts);
             let usages = usages.iter().map(|numbers| usage(&fleet, &mut Genes::new(numbers))).collect();
@@ -188,7 +189,13 @@ fn usage(fleet: &Fleet, genes: &mut Genes<'_>) -> Usage {
     let terms = &fleet.contracts[contract];
     let rated: Vec<Meter> = terms.rates.iter().map(|clause| clause.meter).chain([meters()[3]]).collect();
     let meter = genes.one_of(&rated);
-    let at = genes.instant_within(terms.term);
+    let mut at = genes.instant_within(terms.term);
+    if genes.chance(25) {
+        // The first and the last microsecond of a period.
+        let periods = stretches(&terms.calendar, terms.calendar.period(), terms.term);
+        let period = periods[genes.below(1000) as usize % periods.len()];
+        at = if genes.chance(50) { period.last() } else { Instant::from_micros(period.from) };
+    }
     let size = genes.below(1_100_000_000);
     let held = i64::from(size % 1000) * 10_i64.pow(size / 1000 % 11) + 1;
     let used = held / 100 * i64::from(size % 101) + i64::from(size % 101 == 100) * (held % 100);

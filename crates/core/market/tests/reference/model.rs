@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{CapacityOf, Contract, ContractId, Fleet, Period, Status};
+use fleet::{CapacityOf, Contract, ContractId, Fleet, Meter, Period, Status};
 use market::{Clause, Usage};
 use units::Instant;
 
@@ -57,6 +57,8 @@ pub struct Bill {
     pub period: Stretch,
     /// Clause and nano-units.
     pub lines: Vec<(Clause, i128)>,
+    /// What rates and overflow charge: clause, meter and quantity, sorted.
+    pub quantities: Vec<(Clause, Option<Meter>, i128)>,
     /// Nano-units.
     pub due: i128,
 }
@@ -73,7 +75,9 @@ impl Account {
             if due != sum {
                 lines.push((Clause::Rounding, due - sum));
             }
-            Bill { period: *period, lines, due }
+            let mut quantities: Vec<_> = row.charges.iter().map(|charge| (charge.clause, Some(charge.meter), charge.quantity)).collect();
+            quantities.sort_unstable();
+            Bill { period: *period, lines, quantities, due }
         };
         self.periods.iter().zip(&self.rows).map(bill).collect()
     }
@@ -141,17 +145,17 @@ fn prepay(contract: &Contract, account: &mut Account) {
     for (index, prepayment) in contract.prepayments.iter().enumerate() {
         let (amount, parts) = (prepayment.amount.nanos(), i128::from(prepayment.credit_periods));
         account.rows[place(&account.periods, prepayment.due)].prepaid.push((Clause::Prepayment { index }, amount));
-        let (mut part, mut credit) = (0, 0);
-        for at in place(&account.periods, prepayment.credited_from)..account.periods.len() {
-            if part < parts {
-                credit += rounded(amount, part + 1, parts) - rounded(amount, part, parts);
-                part += 1;
+        let first = place(&account.periods, prepayment.credited_from);
+        let mut credit = 0;
+        for (part, (open, row)) in (1..).zip(open.iter_mut().zip(&mut account.rows).skip(first)) {
+            if part <= parts {
+                credit += rounded(amount, part, parts) - rounded(amount, part - 1, parts);
             }
-            let taken = credit.min(open[at]);
+            let taken = credit.min(*open);
             credit -= taken;
-            open[at] -= taken;
+            *open -= taken;
             if taken > 0 {
-                account.rows[at].credits.push((Clause::Credit { index }, -taken));
+                row.credits.push((Clause::Credit { index }, -taken));
             }
         }
     }
