@@ -3,7 +3,14 @@
 //! `docs/contracts.md` is the definition. Quantities are posted; money is derived from them here and nowhere else.
 
 mod balance;
+mod books;
+mod capacity;
+mod charge;
+mod counted;
+mod delivery;
+mod floor;
 mod forecast;
+mod prepaid;
 mod price;
 mod statement;
 mod usage;
