@@ -41,8 +41,8 @@ impl Reference<'_> {
 
     fn capacity_at(&self, id: ContractId, of: CapacityOf, at: Instant) -> Capacity {
         let contract = &self.fleet.contracts[id];
-        let clauses = contract.capacity.iter().filter(|clause| clause.of == of);
-        let ramped: i128 = clauses.filter_map(|clause| amount_at(&clause.ramp, at)).map(i128::from).sum();
+        let clause = contract.capacity.iter().find(|clause| clause.of == of);
+        let ramped = clause.and_then(|clause| amount_at(&clause.ramp, at)).map_or(0, i128::from);
         let in_force = ramped - rounded(ramped, self.substituted_ppm(id, at), 1_000_000);
         let Some(delivery) = contract.delivery.as_ref().filter(|delivery| delivery.of == of) else {
             return Capacity { in_force, delivered: in_force, late: 0 };

@@ -9,6 +9,10 @@ use crate::division::{cost, rounded};
 use crate::model::Reference;
 use crate::periods::{Stretch, whole_intervals};
 
+/// How often a rate may escalate, and to how much.
+const ESCALATIONS_MAX: u32 = 1_000;
+const ESCALATED_NANOS_MAX: i128 = 1_000_000_000 * 1_000_000_000;
+
 /// One line of section 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charged {
@@ -92,7 +96,9 @@ impl Reference<'_> {
         let mut nanos = money.nanos();
         if let Some(escalation) = clause.escalation {
             let times = whole_intervals(contract.calendar.zone(), contract.term.from, escalation.every, period.from);
-            (0..times).for_each(|_| nanos += rounded(nanos, i128::from(escalation.by.ppm()), 1_000_000));
+            for _ in 0..times.min(ESCALATIONS_MAX) {
+                nanos = (nanos + rounded(nanos, i128::from(escalation.by.ppm()), 1_000_000)).min(ESCALATED_NANOS_MAX);
+            }
         }
         Rate { money: Money::from_nanos(nanos), per }
     }

@@ -15,7 +15,7 @@ pub fn add_clause(contract: &mut Contract, genes: &mut Genes<'_>, nested: &[Cont
     match genes.below(16) {
         0..=2 => add_rates(contract, genes, Charge::Metered),
         3..=5 => add_rates(contract, genes, Charge::Committed),
-        6..=9 => add_floor(contract, genes, nested),
+        6..=9 => add_floor(contract, genes, nested, others),
         10 | 11 => contract.prepayments.push(prepayment(contract, genes)),
         12 | 13 => add_delivery(contract, genes),
         14 => contract.overflow = Some(overflow(genes, others)),
@@ -35,7 +35,7 @@ fn ramp<T: Copy>(contract: &Contract, genes: &mut Genes<'_>, mut amount: impl Fn
 }
 
 fn ensure_capacity(contract: &mut Contract, of: CapacityOf, genes: &mut Genes<'_>) {
-    if contract.capacity.iter().all(|clause| clause.of != of) {
+    if contract.capacity.iter().all(|clause| clause.of != of) || genes.chance(5) {
         let amounts: &[i64] = if matches!(of, CapacityOf::Power(_)) { &[3_000, 4_500_000_001] } else { &[8, 1, 3, 100, 4_096] };
         let ramp = ramp(contract, genes, |genes| genes.one_of(amounts));
         contract.capacity.push(Capacity { of, ramp, tokens_per_unit_minute: 0 });
@@ -44,7 +44,8 @@ fn ensure_capacity(contract: &mut Contract, of: CapacityOf, genes: &mut Genes<'_
 
 fn add_rates(contract: &mut Contract, genes: &mut Genes<'_>, charge: Charge) {
     let choices = meters();
-    let meter = genes.one_of(if charge == Charge::Committed { &choices[..3] } else { &choices });
+    let timed = charge == Charge::Committed && !genes.chance(5);
+    let meter = genes.one_of(if timed { &choices[..3] } else { &choices });
     let mut tiers = vec![Tier { from: Quantity::ZERO, rate: genes.rate() }];
     for _ in 0..genes.below(4) {
         tiers.push(Tier { from: Quantity::new(genes.size(12)), rate: genes.rate() });
@@ -53,17 +54,17 @@ fn add_rates(contract: &mut Contract, genes: &mut Genes<'_>, charge: Charge) {
     tiers.dedup_by_key(|tier| tier.from);
     let kind = genes.one_of(&[TierKind::Graduated, TierKind::Volume]);
     let over_term = genes.chance(40);
-    let every = [Period::Months(12), Period::Months(1), Period::Days(30), Period::Term];
+    let every = [Period::Months(12), Period::Months(1), Period::Days(30), Period::Term, Period::Days(1)];
     let escalation = genes
         .chance(40)
-        .then(|| Escalation { by: Share::from_ppm(genes.one_of(&[30_000, 333_333, -20_001, 1])), every: genes.one_of(&every) });
+        .then(|| Escalation { by: Share::from_ppm(genes.one_of(&[30_000, 333_333, -20_001, 1, 1_000_000])), every: genes.one_of(&every) });
     contract.rates.push(RateClause { meter, charge, tiers, kind, over_term, escalation });
     if let Some(of) = capacity_of(meter).filter(|_| charge == Charge::Committed) {
         ensure_capacity(contract, of, genes);
     }
 }
 
-fn add_floor(contract: &mut Contract, genes: &mut Genes<'_>, nested: &[ContractId]) {
+fn add_floor(contract: &mut Contract, genes: &mut Genes<'_>, nested: &[ContractId], others: &[ContractId]) {
     let short = contract.term.length().as_secs() < 20 * 86_400;
     let long_windows = [Period::Months(1), Period::Term, Period::Months(3), Period::Months(12), Period::Days(30)];
     let short_windows = [Period::Days(1), Period::Term, Period::Months(1), Period::Days(7), Period::Minutes(360)];
@@ -77,7 +78,11 @@ fn add_floor(contract: &mut Contract, genes: &mut Genes<'_>, nested: &[ContractI
         kinds.dedup();
     }
     let named = genes.below(24);
-    let contracts = nested.iter().enumerate().filter(|(index, _)| named >= 16 && named >> index & 1 == 1).map(|(_, id)| *id).collect();
+    let mut contracts: Vec<ContractId> =
+        nested.iter().enumerate().filter(|(index, _)| named >= 16 && named >> index & 1 == 1).map(|(_, id)| *id).collect();
+    if genes.chance(15) && !others.is_empty() {
+        contracts.push(genes.one_of(others));
+    }
     let carries = genes.chance(60);
     let carry = CarryOver { share: Share::from_ppm(genes.one_of(&[1_000_000, 500_000, 333_333])), windows: genes.below(4) };
     let abated_while_late = genes.chance(50);
@@ -95,7 +100,7 @@ fn prepayment(contract: &Contract, genes: &mut Genes<'_>) -> Prepayment {
     Prepayment {
         amount: genes.money(17),
         due: genes.instant(contract.term),
-        credited_from: genes.instant_within(contract.term),
+        credited_from: if genes.chance(20) { genes.instant(contract.term) } else { genes.instant_within(contract.term) },
         credit_periods: 1 + genes.below(14),
         refundable: false,
     }

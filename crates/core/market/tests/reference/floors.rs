@@ -89,10 +89,12 @@ impl Reference<'_> {
     fn counted(&self, id: ContractId, floor: &Floor, window: Stretch, accounts: &BTreeMap<ContractId, Account>) -> i128 {
         let nested = |other: ContractId| other == id || self.above(other).contains(&id);
         let counts = |other: ContractId| if floor.contracts.is_empty() { nested(other) } else { floor.contracts.contains(&other) };
+        let in_money = matches!(floor.least, Least::Spend(_));
+        let currency = |other: ContractId| self.fleet.contracts[other].currency;
         let mut sum = 0;
-        for (other, account) in accounts.iter().filter(|(other, _)| counts(**other)) {
+        for (other, account) in accounts.iter().filter(|(other, _)| counts(**other) && (!in_money || currency(**other) == currency(id))) {
             for (_, row) in account.periods.iter().zip(&account.rows).filter(|(period, _)| window.holds(period.last())) {
-                sum += counted_of(floor, row, *other != id);
+                sum += counted_of(floor, row, *other != id && nested(*other));
             }
         }
         sum
@@ -100,7 +102,7 @@ impl Reference<'_> {
 }
 
 /// What one billing period of a counted contract adds.
-fn counted_of(floor: &Floor, row: &Row, of_another: bool) -> i128 {
+fn counted_of(floor: &Floor, row: &Row, is_nested: bool) -> i128 {
     let metered = |charge: &&Charged| floor.meters.is_empty() || floor.meters.contains(&charge.meter.kind());
     let charges = if floor.basis == Basis::Use { &row.uses } else { &row.charges };
     if matches!(floor.least, Least::Quantity(..)) {
@@ -109,7 +111,7 @@ fn counted_of(floor: &Floor, row: &Row, of_another: bool) -> i128 {
     let mut sum: i128 = charges.iter().filter(metered).map(|charge| charge.money).sum();
     if floor.basis == Basis::Purchase && floor.meters.is_empty() {
         sum += row.prepaid.iter().chain(&row.credits).map(|(_, money)| money).sum::<i128>();
-        if of_another {
+        if is_nested {
             sum += row.shortfalls.iter().map(|(_, money)| money).sum::<i128>();
         }
     }

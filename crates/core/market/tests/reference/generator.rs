@@ -177,7 +177,10 @@ fn terms_of(genes: &mut Genes<'_>, base: Date, first: u32) -> Contract {
     let anchors = [starts, date(2024, 1, 31), date(2024, 2, 29), date(2026, 12, 31), date(2025, 6, 15)];
     let anchor = if matches!(period, Period::Minutes(_)) { starts } else { genes.one_of(&anchors) };
     let mut contract = bare(Calendar::new(zone, anchor.at(time.0, time.1, 0, 0), period), term);
-    contract.rounding = Money::from_nanos(genes.one_of(&[1, 2, 10_000_000, 1_000_000_000, 3]));
+    contract.rounding = Money::from_nanos(genes.one_of(&[1, 2, 10_000_000, 1_000_000_000, 3, 0]));
+    if genes.chance(10) {
+        contract.currency = "EUR".parse().expect("a currency");
+    }
     if genes.chance(8) {
         contract.status = genes.one_of(&[Status::Discussed, Status::Stalled, Status::Ended]);
     }
@@ -189,7 +192,7 @@ fn usage(fleet: &Fleet, genes: &mut Genes<'_>) -> Usage {
     let terms = &fleet.contracts[contract];
     let rated: Vec<Meter> = terms.rates.iter().map(|clause| clause.meter).chain([meters()[3]]).collect();
     let meter = genes.one_of(&rated);
-    let mut at = genes.instant_within(terms.term);
+    let mut at = if genes.chance(10) { genes.instant(terms.term) } else { genes.instant_within(terms.term) };
     if genes.chance(25) {
         // The first and the last microsecond of a period.
         let periods = stretches(&terms.calendar, terms.calendar.period(), terms.term);
@@ -197,8 +200,13 @@ fn usage(fleet: &Fleet, genes: &mut Genes<'_>) -> Usage {
         at = if genes.chance(50) { period.last() } else { Instant::from_micros(period.from) };
     }
     let size = genes.below(1_100_000_000);
-    let held = i64::from(size % 1000) * 10_i64.pow(size / 1000 % 11) + 1;
+    let mut held = i64::from(size % 1000) * 10_i64.pow(size / 1000 % 11) + 1;
+    if genes.chance(20) {
+        // Exactly as much as a threshold, where one is within reach.
+        let thresholds: Vec<i64> = terms.rates.iter().flat_map(|clause| &clause.tiers).map(|tier| tier.from.count().max(1)).collect();
+        held = thresholds.get(genes.below(8) as usize).copied().unwrap_or(held);
+    }
     let used = held / 100 * i64::from(size % 101) + i64::from(size % 101 == 100) * (held % 100);
-    let sign = if genes.chance(8) { -1 } else { 1 };
+    let sign = if genes.chance(15) { -1 } else { 1 };
     Usage { contract, meter, at, held: Quantity::new(sign * held), used: Quantity::new(sign * used) }
 }

@@ -64,14 +64,14 @@ pub struct Bill {
 }
 
 impl Account {
-    /// The statements, each rounded to a multiple of `unit` nano-units.
+    /// The statements, each rounded to a multiple of `unit` nano-units, or not at all when that is zero.
     pub fn bills(&self, unit: i128) -> Vec<Bill> {
         let bill = |(period, row): (&Stretch, &Row)| {
             let charges = row.charges.iter().map(|charge| (charge.clause, charge.money));
             let rest = [&row.prepaid, &row.credits, &row.penalties, &row.shortfalls].into_iter().flatten().copied();
             let mut lines: Vec<_> = charges.chain(rest).collect();
             let sum: i128 = lines.iter().map(|(_, money)| money).sum();
-            let due = rounded(sum, 1, unit) * unit;
+            let due = if unit == 0 { sum } else { rounded(sum, 1, unit) * unit };
             if due != sum {
                 lines.push((Clause::Rounding, due - sum));
             }
@@ -145,6 +145,9 @@ fn prepay(contract: &Contract, account: &mut Account) {
     for (index, prepayment) in contract.prepayments.iter().enumerate() {
         let (amount, parts) = (prepayment.amount.nanos(), i128::from(prepayment.credit_periods));
         account.rows[place(&account.periods, prepayment.due)].prepaid.push((Clause::Prepayment { index }, amount));
+        if prepayment.credited_from >= contract.term.to {
+            continue;
+        }
         let first = place(&account.periods, prepayment.credited_from);
         let mut credit = 0;
         for (part, (open, row)) in (1..).zip(open.iter_mut().zip(&mut account.rows).skip(first)) {
