@@ -4,24 +4,26 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use fleet::{
-    AcceleratorId, Calendar, Contract, ContractId, Finance, Fleet, FleetVersion, Id, Meter, ModelId, Period, SiteId, Status, Table,
+    AcceleratorId, Calendar, Contract, ContractId, Finance, Fleet, FleetVersion, Id, Least, Meter, ModelId, Period, Ramp, SiteId, Status,
+    Table,
 };
 use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use market::Usage;
-use proptest::array::{uniform6, uniform10, uniform20};
+use proptest::array::{uniform6, uniform10, uniform20, uniform32};
 use proptest::collection::vec;
 use proptest::strategy::{BoxedStrategy, Strategy};
 use units::{Currency, Instant, Money, Quantity, Span};
 
 use crate::clauses::add_clause;
 use crate::genes::Genes;
+use crate::model::Reference;
 use crate::periods::stretches;
 use crate::sketch::sketch;
 
 /// The numbers of one contract: its terms, then its clauses.
-type ContractNumbers = ([u32; 20], Vec<[u32; 20]>);
+type ContractNumbers = ([u32; 20], Vec<[u32; 32]>);
 
 /// A fleet with what was posted to it; prints as a sketch.
 #[derive(Clone)]
@@ -41,11 +43,12 @@ impl fmt::Debug for Case {
 /// All cases.
 pub fn cases() -> BoxedStrategy<Case> {
     let number = proptest::num::u32::ANY;
-    let contracts = vec((uniform20(number), vec(uniform20(number), 1..11)), 1..5);
-    (uniform6(number), contracts, vec(uniform10(number), 0..24))
-        .prop_map(|(shared, contracts, usages)| {
+    let contracts = vec((uniform20(number), vec(uniform32(number), 1..11)), 1..5);
+    (uniform6(number), contracts, vec(uniform10(number), 0..24), uniform32(number))
+        .prop_map(|(shared, contracts, usages, near)| {
             let fleet = fleet(&mut Genes::new(&shared), &contracts);
-            let usages = usages.iter().map(|numbers| usage(&fleet, &mut Genes::new(numbers))).collect();
+            let usages: Vec<Usage> = usages.iter().map(|numbers| usage(&fleet, &mut Genes::new(numbers))).collect();
+            let fleet = with_floors_near(&fleet, &usages, &mut Genes::new(&near));
             Case { fleet, usages }
         })
         .boxed()
@@ -139,6 +142,28 @@ fn fleet(shared: &mut Genes<'_>, numbers: &[ContractNumbers]) -> Fleet {
     }
     if reversed {
         contracts.reverse();
+    }
+    fleet_of(contracts)
+}
+
+/// The fleet with half of its floors at about what counted towards them: just met, just missed, carried over.
+fn with_floors_near(fleet: &Fleet, usages: &[Usage], genes: &mut Genes<'_>) -> Fleet {
+    let accounts = Reference { fleet, usages }.accounts();
+    let mut contracts: Vec<Contract> = fleet.contracts.iter().map(|(.., contract)| contract.clone()).collect();
+    for (contract, account) in contracts.iter_mut().zip(accounts.values()) {
+        for (index, floor) in contract.floors.iter_mut().enumerate() {
+            let settled = account.settlements.iter().filter(|settled| settled.floor == index && settled.counted > 0);
+            let counted: Vec<i128> = settled.map(|settled| settled.counted).collect();
+            if counted.is_empty() || !genes.chance(55) {
+                continue;
+            }
+            let near = counted[genes.below(1000) as usize % counted.len()] * genes.one_of(&[2, 2, 1, 3, 4]) / 2;
+            floor.least = match (&floor.least, i64::try_from(near)) {
+                (Least::Quantity(_, rate), Ok(near)) => Least::Quantity(Ramp::constant(Quantity::new(near)), *rate),
+                (Least::Quantity(..), Err(_)) => continue,
+                (Least::Spend(_), _) => Least::Spend(Ramp::constant(Money::from_nanos(near))),
+            };
+        }
     }
     fleet_of(contracts)
 }
