@@ -44,6 +44,9 @@ const WANTED: &[&str] = &[
     "a substituted contract",
     "a contract nested two deep",
     "a contract that is not signed",
+    "a nested contract in another currency",
+    "a listed contract that is not nested",
+    "a usage outside the term",
     "a window that counts a nested contract's shortfall",
 ];
 
@@ -80,6 +83,15 @@ fn look_at(case: &Case, see: &mut impl FnMut(&'static str)) {
         }
         if reference.substituted_ppm(*id, contract.term.from) > 0 && !contract.floors.is_empty() {
             see("a substituted contract");
+        }
+        if contract.under.is_some_and(|above| case.fleet.contracts[above].currency != contract.currency) {
+            see("a nested contract in another currency");
+        }
+        if contract.floors.iter().flat_map(|floor| &floor.contracts).any(|listed| listed != id && !reference.above(*listed).contains(id)) {
+            see("a listed contract that is not nested");
+        }
+        if case.usages.iter().any(|usage| usage.contract == *id && !contract.term.contains(usage.at)) {
+            see("a usage outside the term");
         }
         let short_below = accounts.iter().any(|(other, below)| {
             reference.above(*other).contains(id) && below.settlements.iter().any(|settlement| settlement.shortfall > 0)

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use market::{Clause, Usage};
 use units::{Amount, Instant, Money, Quantity, Rate, Share, Span};
 
+use crate::compare;
 use crate::generator::{bare, fleet_of, meters};
 use crate::model::Reference;
 
@@ -67,7 +68,7 @@ fn token_days(counts: &[(i8, i64)]) -> Vec<Usage> {
     counts.iter().map(|(month, count)| post(0, tokens(), date(2026, *month, 9), *count, *count)).collect()
 }
 
-/// Compares the statements of contract 0 that have a line: `0: rates 0.0 1.20 = 1.20`. Then `market` is held to the same.
+/// Compares the reference's statements of contract 0 that have a line, `0: rates 0.0 1.20 = 1.20`, then `market`'s with it.
 fn check(contracts: Vec<Contract>, usages: &[Usage], want: &[&str]) {
     let fleet = fleet_of(contracts);
     let accounts = Reference { fleet: &fleet, usages }.accounts();
@@ -94,6 +95,7 @@ fn check(contracts: Vec<Contract>, usages: &[Usage], want: &[&str]) {
         })
         .collect();
     assert_eq!(text, want);
+    assert_eq!(compare(&fleet, usages).map_err(|difference| difference.0), Ok(()));
 }
 
 #[test]
