@@ -54,7 +54,7 @@ fn add_rates(contract: &mut Contract, genes: &mut Genes<'_>, charge: Charge) {
     tiers.dedup_by_key(|tier| tier.from);
     let kind = genes.one_of(&[TierKind::Graduated, TierKind::Volume]);
     let over_term = genes.chance(40);
-    let every = [Period::Months(12), Period::Months(1), Period::Days(30), Period::Term, Period::Days(1)];
+    let every = [Period::Months(12), Period::Months(1), Period::Days(30), Period::Term, Period::Minutes(360)];
     let escalation = genes
         .chance(40)
         .then(|| Escalation { by: Share::from_ppm(genes.one_of(&[30_000, 333_333, -20_001, 1, 1_000_000])), every: genes.one_of(&every) });
@@ -80,11 +80,12 @@ fn add_floor(contract: &mut Contract, genes: &mut Genes<'_>, nested: &[ContractI
     let named = genes.below(24);
     let mut contracts: Vec<ContractId> =
         nested.iter().enumerate().filter(|(index, _)| named >= 16 && named >> index & 1 == 1).map(|(_, id)| *id).collect();
-    if genes.chance(15) && !others.is_empty() {
+    if genes.chance(30) && !others.is_empty() {
         contracts.push(genes.one_of(others));
     }
     let carries = genes.chance(60);
-    let carry = CarryOver { share: Share::from_ppm(genes.one_of(&[1_000_000, 500_000, 333_333])), windows: genes.below(4) };
+    let carry =
+        CarryOver { share: Share::from_ppm(genes.one_of(&[1_000_000, 500_000, 333_333])), windows: genes.one_of(&[2, 1, 3, 0, 2, 3]) };
     let abated_while_late = genes.chance(50);
     let least = if in_money {
         Least::Spend(ramp(contract, genes, |genes| genes.money(18)))

@@ -152,20 +152,31 @@ fn with_floors_near(fleet: &Fleet, usages: &[Usage], genes: &mut Genes<'_>) -> F
     let mut contracts: Vec<Contract> = fleet.contracts.iter().map(|(.., contract)| contract.clone()).collect();
     for (contract, account) in contracts.iter_mut().zip(accounts.values()) {
         for (index, floor) in contract.floors.iter_mut().enumerate() {
-            let settled = account.settlements.iter().filter(|settled| settled.floor == index && settled.counted > 0);
-            let counted: Vec<i128> = settled.map(|settled| settled.counted).collect();
+            let settled: Vec<_> = account.settlements.iter().filter(|settled| settled.floor == index).collect();
+            let counted: Vec<i128> = settled.iter().map(|settled| settled.counted).filter(|counted| *counted > 0).collect();
             if counted.is_empty() || !genes.chance(55) {
                 continue;
             }
+            // Either one amount throughout, or another in each of the first windows, from a half to five quarters of it.
             let near = counted[genes.below(1000) as usize % counted.len()] * genes.one_of(&[2, 2, 1, 3, 4]) / 2;
-            floor.least = match (&floor.least, i64::try_from(near)) {
-                (Least::Quantity(_, rate), Ok(near)) => Least::Quantity(Ramp::constant(Quantity::new(near)), *rate),
-                (Least::Quantity(..), Err(_)) => continue,
-                (Least::Spend(_), _) => Least::Spend(Ramp::constant(Money::from_nanos(near))),
+            let steps = if genes.chance(60) { settled.len().min(12) } else { 1 };
+            let quarters = genes.below(1 << 24);
+            let step = |at: usize| (Instant::from_micros(settled[at].window.from), near * i128::from(2 + (quarters >> (2 * at) & 3)) / 4);
+            let steps: Vec<_> = (0..steps).map(step).collect();
+            floor.least = match &floor.least {
+                Least::Quantity(_, rate) => {
+                    let count = |near: i128| Quantity::new(i64::try_from(near).unwrap_or(i64::MAX >> 8));
+                    Least::Quantity(ramp(steps.into_iter().map(|(from, near)| (from, count(near))).collect()), *rate)
+                }
+                Least::Spend(_) => Least::Spend(ramp(steps.into_iter().map(|(from, near)| (from, Money::from_nanos(near))).collect())),
             };
         }
     }
     fleet_of(contracts)
+}
+
+fn ramp<T: Copy>(steps: Vec<(Instant, T)>) -> Ramp<T> {
+    Ramp::new(steps).expect("windows follow one another")
 }
 
 /// A contract of the list and the umbrellas over it.
@@ -232,6 +243,6 @@ fn usage(fleet: &Fleet, genes: &mut Genes<'_>) -> Usage {
         held = thresholds.get(genes.below(8) as usize).copied().unwrap_or(held);
     }
     let used = held / 100 * i64::from(size % 101) + i64::from(size % 101 == 100) * (held % 100);
-    let sign = if genes.chance(15) { -1 } else { 1 };
+    let sign = if genes.chance(20) { -1 } else { 1 };
     Usage { contract, meter, at, held: Quantity::new(sign * held), used: Quantity::new(sign * used) }
 }
