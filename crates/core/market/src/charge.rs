@@ -4,7 +4,6 @@ use fleet::{Charge, ContractId, Escalation, Meter, Overflow, RateClause, Tier, T
 use units::{Instant, Money, Quantity, Rate};
 
 use crate::books::{Books, Step};
-use crate::capacity::committed;
 use crate::statement::{Clause, Line, periods};
 
 /// Intervals after which a price rises no more, and the price it does not pass: both far beyond any contract.
@@ -65,13 +64,13 @@ impl<'a, 'b> Charging<'a, 'b> {
 
     fn quantity(&self, clause: &RateClause, period: i64) -> Quantity {
         let total = self.books.total(self.contract, period, clause.meter);
-        let span = self.books.terms(self.contract).period(period);
+        let committed = || self.books.committed(self.contract, clause.meter, period);
         let (held, used) = (total.held.max(Quantity::ZERO), total.used.max(Quantity::ZERO));
         match (clause.charge, self.reading) {
             (Charge::Metered, Reading::Held) => held,
             (Charge::Metered, Reading::Used) => used,
-            (Charge::Committed, Reading::Held) => committed(self.books.fleet, self.contract, clause.meter, span),
-            (Charge::Committed, Reading::Used) => committed(self.books.fleet, self.contract, clause.meter, span).min(used),
+            (Charge::Committed, Reading::Held) => committed(),
+            (Charge::Committed, Reading::Used) => committed().min(used),
         }
     }
 
@@ -87,7 +86,7 @@ impl<'a, 'b> Charging<'a, 'b> {
         }
         let exceeds = |meter: Meter| {
             let held = self.books.total(self.contract, period, meter).held;
-            (meter, held - committed(self.books.fleet, self.contract, meter, terms.period(period)))
+            (meter, held - self.books.committed(self.contract, meter, period))
         };
         let exceeding = meters.into_iter().map(exceeds).filter(|(_, quantity)| *quantity > Quantity::ZERO);
         exceeding.map(|(meter, quantity)| line(Clause::Overflow, meter, quantity, rate)).collect()
