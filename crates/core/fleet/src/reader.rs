@@ -2,7 +2,7 @@
 
 use core::cell::RefCell;
 use core::ops::Range;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -12,8 +12,8 @@ use toml::value::{Datetime, Offset};
 use units::{Amount, Currency, Instant, UnitError};
 
 use crate::codes;
-use crate::diagnostic::Diagnostic;
-use crate::figure::Figure;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::figure::{self, Figure};
 use crate::id::Id;
 use crate::keys::{self, Key, Kind, Need, Shape};
 use crate::model::FigureNote;
@@ -32,6 +32,8 @@ pub(crate) struct Findings<'a> {
     figures: RefCell<BTreeMap<String, FigureNote>>,
     /// Names by table, sorted; a name is here also when its row has problems of its own.
     pub(crate) names: BTreeMap<Kind, Vec<(&'a str, Range<usize>)>>,
+    /// Paths of rows that have an error inside: what they lack may be because of it.
+    flawed: RefCell<BTreeSet<String>>,
     /// Currencies that the file uses, with where.
     pub(crate) currencies: RefCell<BTreeMap<Currency, Range<usize>>>,
 }
@@ -60,9 +62,18 @@ impl Findings<'_> {
         self.names.get(&kind).and_then(|names| names.get(id.index())).map_or(0..0, |(_, span)| span.clone())
     }
 
-    /// The name of the row of that position.
-    pub(crate) fn name<I: Id>(&self, kind: Kind, id: I) -> &str {
-        self.names.get(&kind).and_then(|names| names.get(id.index())).map_or("", |(name, _)| name)
+    /// Whether a row, such as `contracts.north`, has an error inside.
+    pub(crate) fn is_flawed(&self, path: &str) -> bool {
+        self.flawed.borrow().contains(path)
+    }
+
+    /// Whether any row of a table has an error inside.
+    pub(crate) fn any_flawed(&self, table: &str) -> bool {
+        self.flawed.borrow().iter().any(|path| path.split('.').next() == Some(table))
+    }
+
+    fn errors(&self) -> usize {
+        self.problems.borrow().iter().filter(|it| it.severity == Severity::Error).count()
     }
 }
 
@@ -198,7 +209,7 @@ impl<'a> Reader<'a> {
         let message = format!("`{name}` is missing{}", self.within());
         let hint = self.keys.iter().find(|key| key.name == name).map_or_else(String::new, |key| {
             let example = example(key.shape);
-            format!("add `{name}`{}: {}", if example.is_empty() { String::new() } else { format!(" = {example}") }, key.about)
+            format!("add `{name}{}`: {}", if example.is_empty() { String::new() } else { format!(" = {example}") }, key.about)
         });
         self.findings.add(Diagnostic::error(codes::MISSING_KEY, &self.place, message, hint));
     }
@@ -391,7 +402,11 @@ impl<'a> Reader<'a> {
             return Vec::new();
         }
         let row = |entry: Entry<'a>, name: String| {
+            let before = self.findings.errors();
             let row = Self::open(self.findings, keys, &entry, &self.zone).and_then(|row| read(&row));
+            if self.findings.errors() > before {
+                self.findings.flawed.borrow_mut().insert(entry.path);
+            }
             (name, row)
         };
         section.table.iter().zip(section.entries()).map(|((name, _), entry)| row(entry, name.get_ref().to_string())).collect()
@@ -468,21 +483,23 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        read.map_err(|error| self.report_unit(entry, &error, example)).ok()
+        let near = |text: &str| figure::nearest_unit(text, |text| T::read(text).is_ok());
+        read.map_err(|error| self.report_unit(entry, &error, near, example)).ok()
     }
 
-    fn report_unit(&self, entry: &Entry<'a>, error: &UnitError, example: &str) {
+    fn report_unit(&self, entry: &Entry<'a>, error: &UnitError, near: impl Fn(&str) -> Option<String>, example: &str) {
         let code = if matches!(error, UnitError::OutOfRange { .. }) { codes::RANGE } else { codes::FIGURE };
         let hint = match error {
-            UnitError::OutOfRange { .. } => {
-                format!("no such figure is this large or below zero; for example `{} = {example}`", entry.name())
-            }
-            _ => format!("write the number and its unit, as in `{} = {example}`", entry.name()),
+            UnitError::OutOfRange { .. } => format!("write a figure that can be, as in `{} = {example}`", entry.name()),
+            UnitError::NotANumber { text } | UnitError::WrongUnit { text, .. } => match near(text) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("write the number and its unit, as in `{} = {example}`", entry.name()),
+            },
         };
         let message = match error {
             UnitError::NotANumber { text } => format!("`{}` is not a number with a unit", spelling::shown(text)),
             UnitError::WrongUnit { text, expected } => format!("`{}` is not {expected}", spelling::shown(text)),
-            UnitError::OutOfRange { text } => format!("`{}` is out of range", spelling::shown(text)),
+            UnitError::OutOfRange { text } => format!("`{}` is too large, or too small, for `{}`", spelling::shown(text), entry.name()),
         };
         self.add(Diagnostic::error(code, &entry.span, message, hint));
     }

@@ -60,7 +60,9 @@ pub fn parse(text: &str) -> Parsed {
     }
     let (fleet, mut diagnostics) = read(findings, document.get_ref(), FleetVersion(Sha256::digest(text).into()));
     if !errors.is_empty() {
-        let errors: Vec<_> = errors.iter().map(|error| syntax(text, error)).collect();
+        let mut errors: Vec<_> = errors.iter().map(|error| syntax(text, error)).collect();
+        // The parser may stumble over one place several times; the first time says most.
+        errors.dedup_by(|later, earlier| later.span == earlier.span);
         diagnostics = without_cascades(text, diagnostics, &errors);
         diagnostics.extend(errors);
     }
@@ -79,7 +81,10 @@ pub fn parse(text: &str) -> Parsed {
 fn syntax(text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = error.span().unwrap_or(text.len()..text.len());
     let message = error.message().lines().next().unwrap_or("the file is not TOML").to_owned();
-    let hint = if message.contains("duplicate key") {
+    let hint = if text.get(span.clone()).is_some_and(|it| it.len() >= 8 && it.bytes().all(|b| b.is_ascii_digit() || b"-:T.Z ".contains(&b)))
+    {
+        "write a day that there is, as in 2026-02-28"
+    } else if message.contains("duplicate key") {
         "a key or table may stand only once: rename or remove one of the two"
     } else {
         "put the TOML right here; text stands in double quotes, dates and numbers without"

@@ -74,11 +74,11 @@ fn report_foreign(row: &Reader<'_>, preset: Option<Preset>) {
         let (message, hint) = match preset {
             None => (
                 format!("`{name}` is a short key of a preset, and the contract has none"),
-                format!("add `preset = \"{}\"`, or write the clause itself", fitting.join("\" or \"")),
+                format!("add `preset = ...` (it is a key of {}), or write the clause itself", fitting.join(", ")),
             ),
             Some(_) => (
                 format!("`{name}` is no key of this preset"),
-                format!("it belongs to `{}`; leave it out, or write the clause itself", fitting.join("`, `")),
+                format!("it is a key of {}; leave it out, or write the clause itself", fitting.join(", ")),
             ),
         };
         row.add(Diagnostic::error(codes::PRESET_KEY, &row.span(name), message, hint));
