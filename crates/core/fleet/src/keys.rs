@@ -141,3 +141,21 @@ pub(crate) const NOTE: &[Key] = &[
 
 /// A step of a ramp.
 pub(crate) const STEP: &[Key] = &[must("from", Shape::Date, "from when"), must("is", Shape::Text("300 MW"), "how much from then on")];
+
+/// An example of a shape, as it is written.
+pub(crate) fn example(shape: Shape) -> String {
+    match shape {
+        Shape::Figure(example) | Shape::Ramp(example) => example.to_owned(),
+        Shape::Text(example) => format!("\"{example}\""),
+        Shape::Flag => "true".to_owned(),
+        Shape::Date => "2026-01-01".to_owned(),
+        Shape::Word(words) => words.first().map_or_else(String::new, |word| format!("\"{word}\"")),
+        Shape::Words(words) => words.first().map_or_else(String::new, |word| format!("[\"{word}\"]")),
+        Shape::Texts => "[\"...\"]".to_owned(),
+        Shape::Name(_) => "\"...\"".to_owned(),
+        Shape::Names(_) => "[\"...\"]".to_owned(),
+        Shape::Secret => "{ env = \"NAME\" }".to_owned(),
+        Shape::Either(first, _) => example(*first),
+        Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) => String::new(),
+    }
+}

@@ -15,7 +15,7 @@ use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::figure::{self, Figure};
 use crate::id::Id;
-use crate::keys::{self, Key, Kind, Need, Shape};
+use crate::keys::{self, Key, Kind, Need, Shape, example};
 use crate::model::FigureNote;
 use crate::ramp::Ramp;
 use crate::spelling;
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
     /// A cursor over `entry`, which must be a table; reports unknown and missing keys at once.
     pub(crate) fn open(findings: &'a Findings<'a>, keys: &'static [Key], entry: &Entry<'a>, zone: &TimeZone) -> Option<Self> {
         let DeValue::Table(table) = entry.value else {
-            let message = format!("`{}` is a table, not {}", entry.name(), kind_of(entry.value));
+            let message = format!("`{}` should be a table, not {}", entry.name(), kind_of(entry.value));
             findings.add(Diagnostic::error(codes::WRONG_TYPE, &entry.span, message, keys_hint(keys)));
             return None;
         };
@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
 
     /// Reports that a value is of the wrong type.
     pub(crate) fn wrong_type(&self, entry: &Entry<'a>, expected: &str, example: &str) {
-        let message = format!("`{}` is {expected}, not {}", entry.name(), kind_of(entry.value));
+        let message = format!("`{}` should be {expected}, not {}", entry.name(), kind_of(entry.value));
         let hint = if example.is_empty() { format!("write {expected}") } else { format!("write it as in `{} = {example}`", entry.name()) };
         self.add(Diagnostic::error(codes::WRONG_TYPE, &entry.span, message, hint));
     }
@@ -417,7 +417,7 @@ impl<'a> Reader<'a> {
         if let DeValue::Table(table) = entry.value {
             return Some(Self { findings, path: entry.path.clone(), place: entry.key.clone(), zone: zone.clone(), keys: &[], table });
         }
-        let message = format!("`{}` is a table of named rows, not {}", entry.name(), kind_of(entry.value));
+        let message = format!("`{}` should be a table of named rows, not {}", entry.name(), kind_of(entry.value));
         let hint = format!("write each row as its own table: `[{}.NAME]`", entry.name());
         findings.add(Diagnostic::error(codes::WRONG_TYPE, &entry.span, message, hint));
         None
@@ -536,7 +536,6 @@ impl<'a> Reader<'a> {
         Ramp::new(steps?).ok()
     }
 
-    #[expect(clippy::type_complexity, reason = "a step's date, its place and its amount, each of which may be wrong by itself")]
     fn step<T: Figure>(&self, element: &Entry<'a>, example: &str) -> Option<(Option<Instant>, Range<usize>, Option<T>)> {
         let step = Self::open(self.findings, keys::STEP, element, &self.zone)?;
         let is = step.entry("is").and_then(|is| self.figure_of(&is, example));
@@ -556,7 +555,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn civil(&self, name: &str) -> Option<(civil::DateTime, Option<Instant>)> {
         let entry = self.entry(name)?;
         let DeValue::Datetime(written) = entry.value else {
-            let message = format!("`{}` is a date, not {}", entry.name(), kind_of(entry.value));
+            let message = format!("`{}` should be a date, not {}", entry.name(), kind_of(entry.value));
             let hint = format!("write it without quotes, as in `{} = 2026-01-01`", entry.name());
             self.add(Diagnostic::error(codes::DATE, &entry.span, message, hint));
             return None;
@@ -658,22 +657,4 @@ fn as_written(value: &DeValue<'_>) -> String {
 fn keys_hint(keys: &[Key]) -> String {
     let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
     if names.is_empty() { "leave it out".to_owned() } else { format!("the keys here are {}", names.join(", ")) }
-}
-
-/// An example of a shape, as it is written.
-fn example(shape: Shape) -> String {
-    match shape {
-        Shape::Figure(example) | Shape::Ramp(example) => example.to_owned(),
-        Shape::Text(example) => format!("\"{example}\""),
-        Shape::Flag => "true".to_owned(),
-        Shape::Date => "2026-01-01".to_owned(),
-        Shape::Word(words) => words.first().map_or_else(String::new, |word| format!("\"{word}\"")),
-        Shape::Words(words) => words.first().map_or_else(String::new, |word| format!("[\"{word}\"]")),
-        Shape::Texts => "[\"...\"]".to_owned(),
-        Shape::Name(_) => "\"...\"".to_owned(),
-        Shape::Names(_) => "[\"...\"]".to_owned(),
-        Shape::Secret => "{ env = \"NAME\" }".to_owned(),
-        Shape::Either(first, _) => example(*first),
-        Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) => String::new(),
-    }
 }

@@ -54,15 +54,15 @@ pub(crate) const CONTRACT: &[Key] = &[
     may("pools", Shape::Names(Kind::Pool), "the pools whose accelerator time it pays"),
     may("endpoints", Shape::Names(Kind::Endpoint), "the endpoints whose tokens or units it pays"),
     // Short keys of presets.
-    may("accelerator", Shape::Name(Kind::Accelerator), "the kind, when its pools have several"),
-    may("count", Shape::Ramp("4096"), "accelerators that are paid for"),
-    may("model", Shape::Name(Kind::Model), "the model, when its endpoints have several"),
-    may("units", Shape::Ramp("100"), "units that are paid for"),
-    may("tokens_per_unit_minute", Shape::Figure("2500"), "tokens that one unit handles a minute"),
-    may("rate", Shape::Figure("\"2.10 USD/accelerator-hour\""), "the price of time"),
-    may("input", Shape::Figure("\"0.15 USD/1M tokens\""), "input tokens"),
-    may("cached", Shape::Figure("\"0.05 USD/1M tokens\""), "cached input tokens"),
-    may("output", Shape::Figure("\"0.60 USD/1M tokens\""), "output tokens"),
+    may("accelerator", Shape::Name(Kind::Accelerator), "short: the kind, when its pools have several"),
+    may("count", Shape::Ramp("4096"), "short, `reserved`: accelerators that are paid for"),
+    may("model", Shape::Name(Kind::Model), "short: the model, when its endpoints have several"),
+    may("units", Shape::Ramp("100"), "short, `provisioned`: units that are paid for"),
+    may("tokens_per_unit_minute", Shape::Figure("2500"), "short, `provisioned`: tokens that one unit handles a minute"),
+    may("rate", Shape::Figure("\"2.10 USD/accelerator-hour\""), "short: the price of accelerator or unit time"),
+    may("input", Shape::Figure("\"0.15 USD/1M tokens\""), "short, `on-demand`: the price of input tokens"),
+    may("cached", Shape::Figure("\"0.05 USD/1M tokens\""), "short, `on-demand`: the price of cached input tokens"),
+    may("output", Shape::Figure("\"0.60 USD/1M tokens\""), "short, `on-demand`: the price of output tokens"),
     // Clauses.
     may("capacity", Shape::Tables(capacity::CAPACITY), "rights to accelerators, power or provisioned units"),
     may("rates", Shape::Tables(rates::RATES), "prices per meter"),
@@ -156,7 +156,7 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
     let order = if row.has("order") { row.count("order", 0, i64::from(u16::MAX)) } else { Some(0) };
     let mut contract = Contract {
         party: party.unwrap_or_else(|| Id::from_index(0)),
-        status: status.clone().unwrap_or(Status::Signed),
+        status: status.unwrap_or(Status::Signed),
         preset: None,
         term: head.term,
         calendar: calendar?,
