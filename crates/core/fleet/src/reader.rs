@@ -183,6 +183,14 @@ impl<'a> Reader<'a> {
         entry.span
     }
 
+    /// Where a key of a clause stands, which may be written as one table or as a list of them.
+    pub(crate) fn clause_place(&self, path: &[&str], number: usize, key: &str) -> Range<usize> {
+        let number = number.to_string();
+        let listed = [path, &[number.as_str(), key]].concat();
+        let (one, many) = (self.place_of(&[path, &[key]].concat()), self.place_of(&listed));
+        if many == self.place_of(path) { one } else { many }
+    }
+
     /// Reports keys that are not declared; returns those that were probably meant.
     fn report_unknown(&self) -> Vec<&'static str> {
         let mut meant = Vec::new();

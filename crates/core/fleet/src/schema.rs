@@ -59,6 +59,7 @@ fn value(shape: Shape) -> String {
     let text = "{\"type\":\"string\"}";
     match shape {
         Shape::Text(_) | Shape::Name(_) => text.to_owned(),
+        Shape::Plain => "{\"type\":[\"string\",\"number\"]}".to_owned(),
         Shape::Flag => "{\"type\":\"boolean\"}".to_owned(),
         // Editors hand a TOML date to the schema as a text, or as no JSON type at all.
         Shape::Date => "{\"title\":\"date\"}".to_owned(),
@@ -134,6 +135,7 @@ fn shown(shape: Shape) -> String {
     let name = |kind: Kind| kind.singular();
     match shape {
         Shape::Text(_) | Shape::Date | Shape::Flag => format!("{} `{}`", kind(shape), example(shape)),
+        Shape::Plain => "figure, such as `\"4.5 GW\"` or `12`".to_owned(),
         Shape::Figure(it) => format!("`{it}`"),
         Shape::Ramp(it) => format!("`{it}`, or dated steps `[{{ from = 2026-01-01, is = {it} }}, ..]`"),
         Shape::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
