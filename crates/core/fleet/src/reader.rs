@@ -552,11 +552,13 @@ impl<'a> Reader<'a> {
 
     /// An instant; a date without an offset is in this reader's zone.
     pub(crate) fn date(&self, name: &str) -> Option<Instant> {
-        let civil = self.civil(name)?;
-        match civil {
-            (civil, None) => self.zone.to_ambiguous_timestamp(civil).compatible().ok().map(Instant::from),
-            (_, Some(instant)) => Some(instant),
+        let (civil, instant) = self.civil(name)?;
+        let instant = instant.or_else(|| self.zone.to_ambiguous_timestamp(civil).compatible().ok().map(Instant::from));
+        if instant.is_none() {
+            let message = format!("`{name}` is too far away");
+            self.add(Diagnostic::error(codes::DATE, &self.span(name), message, "write a date from the year 1 to 9999"));
         }
+        instant
     }
 
     /// A civil time, with the instant when it has an offset.

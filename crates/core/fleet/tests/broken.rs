@@ -67,6 +67,74 @@ fn check(text: &str) {
 const LAPTOP: &str = include_str!("../../../../fleets/laptop.toml");
 const ORACLE: &str = include_str!("../../../../fleets/deals/oracle.toml");
 
+const STARTER: &str = include_str!("../../../../fleets/starter.toml");
+const GUIDE: &str = include_str!("../../../../docs/fleet-file.md");
+
+/// Values that one or another key could have, and most can't.
+const VALUES: &[&str] = &[
+    "0",
+    "-1",
+    "1",
+    "9223372036854775807",
+    "99999999999999999999",
+    "0x10",
+    "1.5",
+    "-0.0",
+    "1e99",
+    "inf",
+    "nan",
+    "true",
+    "\"\"",
+    "\"x\"",
+    "\"1 GW\"",
+    "\"-1 GW\"",
+    "\"0 USD\"",
+    "\"999999999999999 USD\"",
+    "\"1 EUR/year\"",
+    "\"1 USD/0 days\"",
+    "\"5 tokens\"",
+    "\"120 %\"",
+    "\"signed\"",
+    "\"term\"",
+    "\"1 minute\"",
+    "\"1000000000 years\"",
+    "0000-01-01",
+    "9999-12-31",
+    "9999-12-31T23:59:60-23:59",
+    "12:00:00",
+    "[]",
+    "[[]]",
+    "[1]",
+    "[\"x\"]",
+    "[{}]",
+    "[{ from = 0000-01-01, is = \"1 W\" }, { from = 9999-12-31, is = 3 }]",
+    "{}",
+    "{ value = 1 }",
+    "{ low = \"1 MW\", high = \"2 MW\" }",
+    "{ env = \"A\" }",
+    "{ env = \"sk-aaaaaaaaaaaaaaaaaaaa\" }",
+    "{ kind = \"process\" }",
+    "{ time_zone = \"Africa/Monrovia\", period = \"quarter\" }",
+    "{ to = \"x\" }",
+    "{ rate = \"1 USD/kWh\" }",
+    "{ from = 1, is = 1 }",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn any_value_behind_any_key_is_read_or_explained(which in 0..4_usize, line in any::<proptest::sample::Index>(), value in 0..VALUES.len()) {
+        let guide: String = GUIDE.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let good = [LAPTOP, ORACLE, STARTER, guide.as_str()][which];
+        let keys: Vec<_> = good.lines().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with([' ', '#'])).collect();
+        let (number, line) = keys[line.index(keys.len())];
+        let key = line.split(" = ").next().expect("it has one");
+        let edited: Vec<_> = good.lines().enumerate().map(|(at, it)| if at == number { format!("{key} = {}", VALUES[value]) } else { it.to_owned() }).collect();
+        check(&edited.join("\n"));
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in any::<String>()) {

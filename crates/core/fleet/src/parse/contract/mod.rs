@@ -92,6 +92,8 @@ pub(super) struct Head<'a> {
     pub(super) period: Period,
     pub(super) pools: Vec<PoolId>,
     pub(super) endpoints: Vec<EndpointId>,
+    /// Whether every name in the lists of pools and endpoints is one that the file defines.
+    pub(super) all_found: bool,
 }
 
 /// The one thing that is meant when none is named.
@@ -107,13 +109,13 @@ impl Head<'_> {
     /// The accelerators of the pools covered; `None` when a pool could not be read.
     pub(super) fn accelerators(&self) -> Option<Vec<AcceleratorId>> {
         let of = |id: &PoolId| self.scene.pools.get(id.index()).and_then(|(_, pool)| pool.as_ref()).map(|pool| pool.accelerator);
-        distinct(self.pools.iter().map(of))
+        distinct(self.pools.iter().map(of)).filter(|_| self.all_found)
     }
 
     /// The models of the endpoints covered; `None` when an endpoint could not be read.
     pub(super) fn models(&self) -> Option<Vec<ModelId>> {
         let of = |id: &EndpointId| self.scene.endpoints.get(id.index()).and_then(|(_, it)| it.as_ref()).map(|it| it.model);
-        distinct(self.endpoints.iter().map(of))
+        distinct(self.endpoints.iter().map(of)).filter(|_| self.all_found)
     }
 }
 
@@ -143,13 +145,16 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
         row.findings.currencies.borrow_mut().entry(currency).or_insert_with(|| row.span("currency"));
     }
     let calendar = calendar(row, &zone);
+    let (pools, endpoints) = (row.named_list("pools", Kind::Pool), row.named_list("endpoints", Kind::Endpoint));
+    let listed = |name: &str| row.entry(name).map_or(Some(0), |entry| entry.elements().map(|list| list.len()));
     let head = Head {
         scene,
+        all_found: listed("pools") == Some(pools.len()) && listed("endpoints") == Some(endpoints.len()),
         currency: currency.unwrap_or(scene.fixed.currency),
         term: term.unwrap_or(Span::ALWAYS),
         period: calendar.as_ref().map_or(Period::Months(1), Calendar::period),
-        pools: row.named_list("pools", Kind::Pool),
-        endpoints: row.named_list("endpoints", Kind::Endpoint),
+        pools,
+        endpoints,
     };
     let rounding = rounding(row, &head);
     let under = row.named("under", Kind::Contract);

@@ -112,9 +112,7 @@ fn subject<T: Id>(row: &Reader<'_>, found: Only<T>, what: &str, of: &str) -> Opt
         }
         Only::Several => (format!("its {of} have more than one {what}"), format!("say which: `{what} = \"...\"`")),
     };
-    if !row.has(of) || matches!(found, Only::Several) {
-        row.add(Diagnostic::error(codes::NAMES_NOBODY, &row.place, message, hint));
-    }
+    row.add(Diagnostic::error(codes::NAMES_NOBODY, &row.place, message, hint));
     None
 }
 
@@ -151,7 +149,7 @@ fn on_demand(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
     for (name, meter) in TOKENS {
         let Some(rate) = price(row, head, name, MeterUnit::Token) else { continue };
         let models = head.models();
-        if models.as_ref().is_some_and(Vec::is_empty) && !row.has("endpoints") {
+        if models.as_ref().is_some_and(Vec::is_empty) {
             let hint = "add `endpoints = [\"...\"]`: the prices are for the models of these";
             row.add(Diagnostic::error(codes::NAMES_NOBODY, &row.span(name), format!("`{name}` is the price of no model's tokens"), hint));
         }
