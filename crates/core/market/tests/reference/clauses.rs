@@ -4,7 +4,7 @@ use fleet::{
     Basis, Capacity, CapacityOf, CarryOver, Charge, Contract, ContractId, Delivery, Escalation, Floor, Id, Least, Overflow, Period,
     Prepayment, Ramp, RateClause, SiteId, Substitution, Tier, TierKind, Tranche,
 };
-use units::{Instant, Quantity, Share};
+use units::{Instant, Money, Quantity, Share};
 
 use crate::capacity::capacity_of;
 use crate::generator::meters;
@@ -88,7 +88,8 @@ fn add_floor(contract: &mut Contract, genes: &mut Genes<'_>, nested: &[ContractI
         CarryOver { share: Share::from_ppm(genes.one_of(&[1_000_000, 500_000, 333_333])), windows: genes.one_of(&[2, 1, 3, 0, 2, 3]) };
     let abated_while_late = genes.chance(50);
     let least = if in_money {
-        Least::Spend(ramp(contract, genes, |genes| genes.money(18)))
+        // Up to the largest floors of the field, hundreds of billions a window.
+        Least::Spend(ramp(contract, genes, |genes| Money::from_nanos(genes.money(18).nanos() * genes.one_of(&[1, 1, 1, 97]))))
     } else {
         let rate = genes.rate();
         Least::Quantity(ramp(contract, genes, |genes| Quantity::new(genes.size(13))), rate)
