@@ -10,11 +10,7 @@ use market::{Balances, Forecast, Tokens, price_sheet};
 fn main() {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse().expect("two numbers: endpoints and decisions"));
     let (endpoints, decisions) = (numbers.next().unwrap_or(4), numbers.next().unwrap_or(1));
-    let parsed = fleet::parse(&fleet_text(endpoints));
-    let Some(fleet) = parsed.fleet else {
-        let found: Vec<_> = parsed.diagnostics.iter().map(|one| &one.message).collect();
-        unreachable!("the bench's own fleet is valid: {found:?}");
-    };
+    let fleet = fleet::parse(&fleet_text(endpoints)).fleet.expect("the bench's own fleet is valid");
     let mut question = question(&fleet);
     assert_eq!(question.seen.len(), endpoints, "every endpoint is a candidate");
     for sequence in 0..decisions {
@@ -39,7 +35,7 @@ fn fleet_text(endpoints: usize) -> String {
         };
         writeln!(
             text,
-            "[pools.p{number}]\nsite = \"s\"\naccelerator = \"a\"\ncount = 8\n\
+            "[pools.p{number}]\nsite = \"s\"\naccelerator = \"a\"\ncount = 8\nexecutor = {{ kind = \"kubernetes\" }}\n\
              [endpoints.p{number}]\nmodel = \"m\"\npool = \"p{number}\"\nurl = \"http://127.0.0.1:1/v1\"\nslots = 8\nqueue = 16\nprofile = \"f\"\n\
              [contracts.c{number}]\nparty = \"x\"\n{contract}\nstart = 2026-01-01\nend = 2031-01-01"
         )
@@ -49,7 +45,7 @@ fn fleet_text(endpoints: usize) -> String {
 }
 
 fn question(fleet: &Fleet) -> Question {
-    let now = "2026-11-22T12:00:00Z".parse().expect("an instant");
+    let now = units::Instant::from("2026-11-22T12:00:00Z".parse::<jiff::Timestamp>().expect("an instant"));
     let sheet = price_sheet(fleet, &Balances::default(), &Forecast::default(), now);
     let seen: SeenAll = fleet
         .endpoints
@@ -60,6 +56,8 @@ fn question(fleet: &Fleet) -> Question {
             outstanding: 2,
             service_us: 900_000,
             arrivals_per_ks: 3_000,
+            ttft_us: 300_000,
+            tpot_us: 20_000,
             cached_tokens: 0,
             units_left: 0,
             tried: false,
@@ -84,6 +82,7 @@ fn ask(fleet: &Fleet) -> Ask {
         model: fleet.model("m").expect("the fleet has it"),
         tier: ServiceTier::Default,
         needs: Needs::default().with(Capability::Chat),
+        input_least: 400,
         tokens: Tokens { input: 800, cached: 0, output: 200 },
         output_max: 256,
         scope: KeyScope::default(),
@@ -122,6 +121,7 @@ prefill = "10000 tokens/s"
 decode = "100 tokens/s"
 decode_batch = "1000 tokens/s"
 slots = 8
+start = "60 s"
 basis = "roofline"
 [workloads.w]
 kind = "serving"
