@@ -12,9 +12,10 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, H
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::body::Answer;
 use crate::envelope::Refused;
@@ -28,6 +29,7 @@ use crate::{metrics, models, status};
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(state.limits.connections_max));
     let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = async {
@@ -36,6 +38,8 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
         };
         let (place, accepted) = tokio::select! {
             accepted = accepted => accepted,
+            // Ended ones are let go of as they end.
+            Some(_) = connections.join_next() => continue,
             () = &mut shutdown => break,
         };
         let Ok((stream, peer)) = accepted else {
@@ -44,21 +48,23 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
             continue;
         };
         let connection = graceful.watch(connection(&state, stream, peer));
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let _place = place;
             // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.
             _ = connection.await;
         });
     }
     drop(listener);
+    // What is still under way after that is dropped, and so settled, before the meter reads for the last time.
     _ = tokio::time::timeout(state.limits.drain_timeout, graceful.shutdown()).await;
+    connections.shutdown().await;
 }
 
 fn connection(
     state: &Arc<State>,
     stream: TcpStream,
     peer: SocketAddr,
-) -> impl Future<Output = hyper::Result<()>> + hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
+) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<> {
     // Without it, small events wait for the other side's delayed acknowledgement.
     _ = stream.set_nodelay(true);
     let mut builder = hyper::server::conn::http1::Builder::new();
