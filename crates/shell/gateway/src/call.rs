@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
-use crate::limits::{ERROR_BODY_MAX, Limits};
+use crate::limits::{ERROR_BODY_MAX, Limits, UPSTREAM_IDLE_MAX};
 use crate::peek;
 use crate::relay::Relay;
 use crate::upstream::Upstream;
@@ -37,7 +37,7 @@ impl Wires {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(limits.connect_timeout));
         let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(60)).pool_max_idle_per_host(1_024);
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(UPSTREAM_IDLE_MAX).pool_max_idle_per_host(1_024);
         let secured = |mut connector: HttpConnector| {
             connector.enforce_http(false);
             let https = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().wrap_connector(connector);
