@@ -1,0 +1,212 @@
+//! What the demo shows, as plain values: gathered in one place, drawn in another.
+
+use std::time::Duration;
+
+use dispatch::{Decision, Question, Reason, Rule};
+use fleet::{ContractId, Fleet, Least, Period, ServiceTier};
+use market::{Balances, Clause, statement};
+use units::{Instant, Money, round_half_even};
+
+/// Everything that one picture shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// The line that makes any OpenAI client use this gateway.
+    pub connect: String,
+    /// How long it has run, and what it has served.
+    pub totals: String,
+    /// One per engine.
+    pub pools: Vec<PoolRow>,
+    /// One per contract.
+    pub contracts: Vec<ContractRow>,
+    /// The last decisions, newest first.
+    pub decisions: Vec<DecisionRow>,
+}
+
+/// A pool with its engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolRow {
+    /// Its endpoint's name.
+    pub name: String,
+    /// `up`, `starting`, `died`, `stopped`.
+    pub state: &'static str,
+    /// Requests sent and not ended.
+    pub running: u32,
+    /// Requests that it runs at once.
+    pub slots: u32,
+    /// Output tokens in a second, of late.
+    pub tokens_per_second: u32,
+    /// Who would pay for the next request.
+    pub payer: String,
+    /// Its price per million output tokens.
+    pub price: String,
+    /// What the contract's rates say.
+    pub list: String,
+}
+
+/// A contract in its present period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContractRow {
+    /// Its name.
+    pub name: String,
+    /// What counted towards the floor, or was charged where there's none.
+    pub used: Money,
+    /// What must be paid at least.
+    pub floor: Option<Money>,
+    /// What this period comes to, if nothing more came.
+    pub due: Money,
+    /// Until the period ends.
+    pub left: Duration,
+}
+
+impl ContractRow {
+    /// The part of the floor that is used, in percent; `None` without one.
+    pub fn percent(&self) -> Option<u16> {
+        let floor = self.floor.filter(|floor| *floor > Money::ZERO)?;
+        let percent = (self.used.nanos().max(0) * 100) / floor.nanos();
+        Some(u16::try_from(percent).unwrap_or(u16::MAX))
+    }
+}
+
+/// A decision as one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DecisionRow {
+    /// The time of day in UTC.
+    pub at: String,
+    /// Its request, shortened.
+    pub request: String,
+    /// Its class of service.
+    pub tier: &'static str,
+    /// Where it went.
+    pub endpoint: String,
+    /// Who pays.
+    pub contract: String,
+    /// What it was expected to cost in all.
+    pub cost: Money,
+    /// Why the others lost.
+    pub why: String,
+}
+
+/// Money to so many decimals, rounded half to even.
+pub fn shown(money: Money, decimals: u32) -> String {
+    let scale = 10_i128.pow(9_u32.saturating_sub(decimals));
+    let rounded = round_half_even(money.nanos(), i64::try_from(scale).unwrap_or(1));
+    let (whole, part) = (rounded.abs() / 10_i128.pow(decimals), rounded.abs() % 10_i128.pow(decimals));
+    let sign = if rounded < 0 { "-" } else { "" };
+    if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part:0width$}", width = decimals as usize) }
+}
+
+/// A time that is left, as minutes and seconds.
+pub fn clock(left: Duration) -> String {
+    match left.as_secs() {
+        days if days >= 172_800 => format!("{} d", days / 86_400),
+        hours if hours >= 7200 => format!("{} h", hours / 3600),
+        seconds => format!("{}:{:02}", seconds / 60, seconds % 60),
+    }
+}
+
+/// A class of service as `service_tier` spells it.
+pub const fn tier(tier: ServiceTier) -> &'static str {
+    match tier {
+        ServiceTier::Flex => "flex",
+        ServiceTier::Default => "default",
+        ServiceTier::Priority => "priority",
+    }
+}
+
+/// A contract's present period; `None` when it isn't in force.
+pub fn contract(fleet: &Fleet, balances: &Balances, id: ContractId, now: Instant) -> Option<ContractRow> {
+    let terms = &fleet.contracts[id];
+    if !terms.in_force(now) {
+        return None;
+    }
+    let index = terms.calendar.index(now);
+    let present = statement(fleet, balances, id, index);
+    let floor = terms.floors.iter().find_map(|floor| match &floor.least {
+        Least::Spend(ramp) => Some((floor, ramp)),
+        Least::Quantity(..) => None,
+    });
+    let (used, least) = match floor {
+        None => (charges(fleet, balances, id, now, terms.calendar.period()), None),
+        Some((floor, ramp)) => {
+            let nest = fleet.nest(id);
+            let counted = if floor.contracts.is_empty() { &nest } else { &floor.contracts };
+            let window = terms.calendar.with_period(floor.per).span(terms.calendar.with_period(floor.per).index(now));
+            let least = ramp.at(window.overlap(terms.term).from);
+            (counted.iter().map(|counted| charges(fleet, balances, *counted, now, floor.per)).sum(), least)
+        }
+    };
+    let name = fleet.contracts.name(id).to_owned();
+    Some(ContractRow { name, used, floor: least, due: present.due, left: present.span.to.since(now) })
+}
+
+/// What a contract charged in the window of length `per` that holds `now`: rates and overflow, no floors or credits.
+fn charges(fleet: &Fleet, balances: &Balances, id: ContractId, now: Instant, per: Period) -> Money {
+    let calendar = &fleet.contracts[id].calendar;
+    let whole = calendar.with_period(per);
+    let first = whole.span(whole.index(now)).overlap(fleet.contracts[id].term).from;
+    let lines = (calendar.index(first)..=calendar.index(now)).flat_map(|period| statement(fleet, balances, id, period).lines);
+    lines.filter(|line| matches!(line.clause, Clause::Rates { .. } | Clause::Overflow)).map(|line| line.money).sum()
+}
+
+/// One decision as a line.
+pub fn decision(fleet: &Fleet, question: &Question, decision: &Decision) -> DecisionRow {
+    let mut why: Vec<String> = decision
+        .passed_over
+        .iter()
+        .map(|passed| format!("{}: {}", fleet.endpoints.name(passed.endpoint), reason(fleet, passed.reason)))
+        .collect();
+    match decision.rule {
+        Rule::Policy => {}
+        Rule::StalePrices => why.push("(prices were stale)".to_owned()),
+        Rule::FallBack => why.push("(no fresh prices: reserved first)".to_owned()),
+    }
+    let at = jiff::Timestamp::from(question.now).to_string();
+    DecisionRow {
+        at: at.get(11..19).unwrap_or_default().to_owned(),
+        request: super::prompt::short(question.ask.id),
+        tier: tier(question.ask.tier),
+        endpoint: fleet.endpoints.name(decision.endpoint).to_owned(),
+        contract: fleet.contracts.name(decision.contract).to_owned(),
+        cost: decision.cost.total(),
+        why: why.join("; "),
+    }
+}
+
+/// Why an endpoint was passed over, in a few words.
+pub fn reason(fleet: &Fleet, reason: Reason) -> String {
+    match reason {
+        Reason::ContextTooLong { limit } => format!("takes {limit} tokens at most"),
+        Reason::Lacks(capability) => format!("lacks {capability:?}"),
+        Reason::OutOfScope => "out of the key's scope".to_owned(),
+        Reason::Down { .. } => "down".to_owned(),
+        Reason::Probing => "being probed".to_owned(),
+        Reason::NoContract => "no contract in force".to_owned(),
+        Reason::Exclusive { to } => format!("only {} may", fleet.contracts.name(to)),
+        Reason::Full => "full".to_owned(),
+        Reason::Tried => "tried already".to_owned(),
+        Reason::Dearer { by } => format!("dearer by {} {}", shown(by, 6), fleet.currency),
+        Reason::NotItsTurn => "not its turn".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_and_time_print_short() {
+        let cases = [(1_234_567_890, 2, "1.23"), (-5_000_000, 2, "0.00"), (-15_000_000, 2, "-0.02"), (4_800_000_000, 0, "5"), (1, 9, "0.000000001")];
+        for (nanos, decimals, want) in cases {
+            assert_eq!(shown(Money::from_nanos(nanos), decimals), want);
+        }
+        for (seconds, want) in [(0, "0:00"), (299, "4:59"), (7199, "119:59"), (7200, "2 h"), (172_800, "2 d")] {
+            assert_eq!(clock(Duration::from_secs(seconds)), want);
+        }
+    }
+
+    #[test]
+    fn a_floor_is_used_in_percent() {
+        let row = |used, floor| ContractRow { used: Money::from_nanos(used), floor: Some(Money::from_nanos(floor)), ..ContractRow::default() };
+        assert_eq!([row(1, 3).percent(), row(9, 3).percent(), row(-1, 3).percent(), row(1, 0).percent()], [Some(33), Some(300), Some(0), None]);
+    }
+}
