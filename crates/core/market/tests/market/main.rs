@@ -1,0 +1,6 @@
+//! What contracts come to, with amounts worked out by hand.
+
+mod clauses;
+mod deals;
+mod fixture;
+mod floors;
