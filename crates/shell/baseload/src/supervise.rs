@@ -153,7 +153,7 @@ impl Keeper {
                 }
                 Left::Died(why) => {
                     self.state.send_replace(State::Died);
-                    crate::say(format_args!("engine {} ended ({why}); starting it again in {} ms", self.plan.name, pause.as_millis()));
+                    crate::log::say(format_args!("engine {} ended ({why}); starting it again in {} ms", self.plan.name, pause.as_millis()));
                     // A change of mind ends the pause early.
                     _ = timeout(pause, self.wanted.changed()).await;
                     pause = (pause * 2).min(BACKOFF.1);

@@ -86,30 +86,12 @@ pub struct DecisionRow {
     pub why: String,
 }
 
-/// Money to so many decimals, rounded half to even.
-pub fn shown(money: Money, decimals: u32) -> String {
-    let scale = 10_i128.pow(9_u32.saturating_sub(decimals));
-    let rounded = round_half_even(money.nanos(), i64::try_from(scale).unwrap_or(1));
-    let (whole, part) = (rounded.abs() / 10_i128.pow(decimals), rounded.abs() % 10_i128.pow(decimals));
-    let sign = if rounded < 0 { "-" } else { "" };
-    if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part:0width$}", width = decimals as usize) }
-}
-
 /// A time that is left, as minutes and seconds.
 pub fn clock(left: Duration) -> String {
     match left.as_secs() {
         days if days >= 172_800 => format!("{} d", days / 86_400),
         hours if hours >= 7200 => format!("{} h", hours / 3600),
         seconds => format!("{}:{:02}", seconds / 60, seconds % 60),
-    }
-}
-
-/// A class of service as `service_tier` spells it.
-pub const fn tier(tier: ServiceTier) -> &'static str {
-    match tier {
-        ServiceTier::Flex => "flex",
-        ServiceTier::Default => "default",
-        ServiceTier::Priority => "priority",
     }
 }
 
@@ -172,33 +154,12 @@ pub fn decision(fleet: &Fleet, question: &Question, decision: &Decision) -> Deci
     }
 }
 
-/// Why an endpoint was passed over, in a few words.
-pub fn reason(fleet: &Fleet, reason: Reason) -> String {
-    match reason {
-        Reason::ContextTooLong { limit } => format!("takes {limit} tokens at most"),
-        Reason::Lacks(capability) => format!("lacks {capability:?}"),
-        Reason::OutOfScope => "out of the key's scope".to_owned(),
-        Reason::Down { .. } => "down".to_owned(),
-        Reason::Probing => "being probed".to_owned(),
-        Reason::NoContract => "no contract in force".to_owned(),
-        Reason::Exclusive { to } => format!("only {} may", fleet.contracts.name(to)),
-        Reason::Full => "full".to_owned(),
-        Reason::Tried => "tried already".to_owned(),
-        Reason::Dearer { by } => format!("dearer by {} {}", shown(by, 6), fleet.currency),
-        Reason::NotItsTurn => "not its turn".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn money_and_time_print_short() {
-        let cases = [(1_234_567_890, 2, "1.23"), (-5_000_000, 2, "0.00"), (-15_000_000, 2, "-0.02"), (4_800_000_000, 0, "5"), (1, 9, "0.000000001")];
-        for (nanos, decimals, want) in cases {
-            assert_eq!(shown(Money::from_nanos(nanos), decimals), want);
-        }
+    fn times_print_short() {
         for (seconds, want) in [(0, "0:00"), (299, "4:59"), (7199, "119:59"), (7200, "2 h"), (172_800, "2 d")] {
             assert_eq!(clock(Duration::from_secs(seconds)), want);
         }

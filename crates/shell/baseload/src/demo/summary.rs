@@ -9,7 +9,7 @@ use fleet::{ContractId, EndpointId, Fleet, MeterKind};
 use market::{Balances, Usage, statement};
 use units::{Instant, Money, Span};
 
-use super::screen::shown;
+use crate::explain::shown;
 
 /// A request that was decided and settled.
 #[derive(Clone, Debug, PartialEq, Eq)]

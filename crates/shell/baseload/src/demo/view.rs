@@ -6,7 +6,8 @@ use ratatui::style::{Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 
-use super::screen::{ContractRow, PoolRow, Screen, clock, shown};
+use super::screen::{ContractRow, PoolRow, Screen, clock};
+use crate::explain::shown;
 
 /// How wide a bar is.
 const BAR: u16 = 12;
