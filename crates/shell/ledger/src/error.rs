@@ -1,6 +1,9 @@
 //! What can go wrong with the books.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dispatch::AttemptId;
 
 /// Why the state directory could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -47,4 +50,44 @@ pub enum LedgerError {
         /// What.
         what: String,
     },
+    /// A name stands for more than one thing.
+    #[error("tell which {name} is meant: there are {count}")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// How many have it.
+        count: usize,
+    },
+    /// A record is longer than any may be.
+    #[error("append a record of {bytes} bytes: the limit is {limit}")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// Held time whose parts don't add up.
+    #[error("append held time: {why}")]
+    Unbalanced {
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// An attempt's row is not what this program writes.
+    #[error("read attempt {attempt}")]
+    Unreadable {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// What was appended is in the journal but could not be committed yet; it is tried again.
+    #[error("commit what was appended")]
+    Commit(#[source] Arc<LedgerError>),
+    /// The thread that commits is gone.
+    #[error("commit what was appended: its thread has stopped")]
+    Stopped,
+}
+
+/// For `map_err`: a file's error, with its path.
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> LedgerError {
+    let path = path.to_owned();
+    move |source| LedgerError::File { path, source }
 }

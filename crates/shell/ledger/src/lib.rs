@@ -6,12 +6,26 @@
 //! that was appended; attempts found in flight are settled as interrupted when the directory is opened again.
 //! Money is not stored here: it is derived from quantities by `market`.
 
+mod book;
+mod books;
+mod directory;
+mod entry;
 mod error;
+mod flow;
+mod ingest;
+mod journal;
 mod key;
+mod recovery;
+mod register;
+mod schema;
 mod store;
 mod view;
+mod words;
 
+pub use books::Books;
 pub use error::LedgerError;
-pub use key::{KeyRow, KeySecret, NewKey};
-pub use store::{Books, Recovery, Store};
-pub use view::{AttemptRow, Journaled};
+pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
+pub use key::{KeyRow, KeySecret, Keys, NewKey, hash_secret, split_key};
+pub use recovery::Recovery;
+pub use store::Store;
+pub use view::{AttemptRow, Journaled, View};

@@ -1,40 +1,57 @@
 //! The state directory, opened.
 
+use std::fs::File;
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 
-use dispatch::{AttemptId, Record};
+use dispatch::Record;
 use fleet::Fleet;
-use market::{Balances, Forecast};
 use units::Instant;
 
+use crate::books::Books;
+use crate::entry::Entry;
 use crate::error::LedgerError;
-use crate::key::{KeyRow, NewKey};
-use crate::view::{AttemptRow, Journaled};
+use crate::ingest::Shared;
+use crate::journal::encode;
+use crate::key::{KeyRow, Keys, NewKey};
+use crate::recovery::{Recovered, Recovery, recover};
+use crate::register::Registers;
+use crate::view::View;
 
-/// What was found and settled when the directory was opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Journal records that the database did not have yet.
-    pub replayed: usize,
-    /// Attempts that were in flight: settled as interrupted, bounded, unreconciled.
-    pub interrupted: Vec<AttemptId>,
-    /// Bytes cut off the journal's end because the last record was incomplete.
-    pub torn_bytes: u64,
-}
-
-/// The balances under the present fleet, and what is expected of the rest of their periods.
-#[derive(Clone, Debug, Default)]
-pub struct Books {
-    /// The fold of all usage posted under contracts that the fleet still has (by name).
-    pub balances: Balances,
-    /// Flows learnt from it.
-    pub forecast: Forecast,
-}
-
-/// An open state directory. Cheap to clone; the last one to go closes it.
+/// An open state directory. Cheap to clone; the last one to go closes it. What a [`View`] can read, it can.
 #[derive(Clone)]
-pub struct Store;
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    registers: Arc<Registers>,
+    keys: Keys,
+    view: View,
+    thread: Option<JoinHandle<()>>,
+    /// Held until everything above is closed.
+    _lock: File,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.journal.close();
+        if let Some(thread) = self.thread.take() {
+            // What a panicked thread left undone is in the journal, for the next opening.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Deref for Store {
+    type Target = View;
+    fn deref(&self) -> &View {
+        &self.inner.view
+    }
+}
 
 impl Store {
     /// Opens or makes a state directory for one process, recovers, and remembers the fleet's text under its version.
@@ -42,39 +59,74 @@ impl Store {
     /// # Errors
     /// When the directory can't be used, is in use, is newer than this program, or is damaged.
     pub fn open(directory: &Path, fleet_text: &str, fleet: Arc<Fleet>, now: Instant) -> Result<(Self, Recovery), LedgerError> {
-        let _ = (directory, fleet_text, fleet, now);
-        Ok((Self, Recovery::default()))
+        Self::open_with(directory, fleet_text, fleet, now, crate::journal::SEGMENT_BYTES)
     }
 
-    /// Appends a record to the journal: one write, no wait for any disk or lock holder; the ledger follows within a commit window.
+    /// Opens with journal segments of another size.
     ///
     /// # Errors
-    /// When the file can't take it: the caller must not go on with the effect.
+    /// As for [`Self::open`].
+    pub fn open_with(
+        directory: &Path,
+        fleet_text: &str,
+        fleet: Arc<Fleet>,
+        now: Instant,
+        segment_bytes: u64,
+    ) -> Result<(Self, Recovery), LedgerError> {
+        crate::directory::make(directory)?;
+        let lock = crate::directory::lock(directory)?;
+        let Recovered { recovery, ingester, journal } = recover(directory, fleet_text, fleet, now, segment_bytes)?;
+        let registers = Arc::clone(&ingester.registers);
+        let shared = Arc::new(Shared::new(journal, ingester.fold.books(), ingester.at()));
+        let (keys, view) = (Keys::open(directory)?, View::open(directory)?);
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || ingester.run(&shared)
+        });
+        let thread = Some(thread.map_err(crate::error::at(directory))?);
+        Ok((Self { inner: Arc::new(Inner { shared, registers, keys, view, thread, _lock: lock }) }, recovery))
+    }
+
+    /// Opens only the keys of a state directory, also while another process runs on it.
+    ///
+    /// # Errors
+    /// As for [`Keys::open`].
+    pub fn open_keys(directory: &Path) -> Result<Keys, LedgerError> {
+        Keys::open(directory)
+    }
+
+    /// Appends a record to the journal: one write to the page cache, no wait for any disk; the ledger follows within a
+    /// commit window. Once it returns, killing the process loses nothing; a power cut loses at most the window.
+    ///
+    /// # Errors
+    /// When the record can't be booked or the file can't take it: the caller must not go on with the effect.
     pub fn append(&self, record: &Record) -> Result<(), LedgerError> {
-        let _ = record;
+        let entry = Entry::of(record);
+        entry.check(&self.inner.registers)?;
+        self.inner.shared.journal.append(&encode(record)?, entry)?;
         Ok(())
     }
 
-    /// Waits until everything appended so far is committed.
+    /// Waits until everything appended so far is committed and in the books.
     ///
     /// # Errors
-    /// When the database refused.
+    /// When the database refused; what was appended stays in the journal and is tried again.
     pub fn flush(&self) -> Result<(), LedgerError> {
-        Ok(())
+        self.inner.shared.flush()
     }
 
-    /// A copy of the books as of the last commit.
+    /// A copy of the books as of a commit, at most a tenth of a second after the last.
     #[must_use]
     pub fn books(&self) -> Arc<Books> {
-        Arc::default()
+        Arc::clone(&self.inner.shared.books.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Every key that was ever made, by number.
+    /// Every key that was ever made, by number, whichever process made it.
     ///
     /// # Errors
     /// When the database refused.
     pub fn keys(&self) -> Result<Vec<KeyRow>, LedgerError> {
-        Ok(Vec::new())
+        self.inner.keys.list()
     }
 
     /// Makes a key from random bytes that the caller drew.
@@ -89,8 +141,7 @@ impl Store {
         now: Instant,
         expires: Option<Instant>,
     ) -> Result<NewKey, LedgerError> {
-        let _ = (models, random, now, expires);
-        Err(LedgerError::Missing { what: name.to_owned() })
+        self.inner.keys.create(name, models, random, now, expires)
     }
 
     /// Revokes a key by its public part or name.
@@ -98,25 +149,6 @@ impl Store {
     /// # Errors
     /// When there is none, or the database refused.
     pub fn revoke_key(&self, which: &str, now: Instant) -> Result<KeyRow, LedgerError> {
-        let _ = now;
-        Err(LedgerError::Missing { what: which.to_owned() })
-    }
-
-    /// The last attempts, newest first.
-    ///
-    /// # Errors
-    /// When the database refused.
-    pub fn attempts(&self, limit: usize) -> Result<Vec<AttemptRow>, LedgerError> {
-        let _ = limit;
-        Ok(Vec::new())
-    }
-
-    /// Every journaled decision from `since` on, in order, each with the fleet text of its version.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub fn decisions(&self, since: Instant) -> Result<Vec<Journaled>, LedgerError> {
-        let _ = since;
-        Ok(Vec::new())
+        self.inner.keys.revoke(which, now)
     }
 }

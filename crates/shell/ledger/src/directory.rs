@@ -1,0 +1,59 @@
+//! The state directory: who may have it open, and the fleet texts in it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use fleet::FleetVersion;
+
+use crate::error::{LedgerError, at};
+use crate::journal;
+
+/// Makes a state directory, for its owner only, with its folders; what is there already stays as it is.
+pub(crate) fn make(directory: &Path) -> Result<(), LedgerError> {
+    for folder in [directory.to_owned(), journal::folder(directory), texts(directory)] {
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(at(&folder))?;
+    }
+    Ok(())
+}
+
+/// Takes the directory for one process; it is given back when the file is closed, also by a kill.
+pub(crate) fn lock(directory: &Path) -> Result<File, LedgerError> {
+    let path = directory.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(LedgerError::File { path, source }),
+    }
+}
+
+fn texts(directory: &Path) -> PathBuf {
+    directory.join("fleets")
+}
+
+fn text_path(directory: &Path, version: FleetVersion) -> PathBuf {
+    let hex: String = version.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    texts(directory).join(format!("{hex}.toml"))
+}
+
+/// Keeps a fleet's text under its version, whole or not at all.
+pub(crate) fn keep_text(directory: &Path, version: FleetVersion, text: &str) -> Result<(), LedgerError> {
+    let path = text_path(directory, version);
+    if path.exists() {
+        return Ok(());
+    }
+    let draft = path.with_extension("tmp");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(at(&draft))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at(&draft))?;
+    fs::rename(&draft, &path).map_err(at(&path))?;
+    let folder = texts(directory);
+    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(at(&folder))
+}
+
+/// The text of a fleet version that was in use.
+pub(crate) fn text(directory: &Path, version: FleetVersion) -> Result<String, LedgerError> {
+    let path = text_path(directory, version);
+    fs::read_to_string(&path).map_err(at(&path))
+}

@@ -1,0 +1,242 @@
+//! The thread that brings the journal into the database, each record exactly once.
+//!
+//! A commit first makes sure that the journal is on disk up to where it goes, then writes the rows and the position in
+//! one transaction. What fails is tried again from the journal: memory holds no more than the queue's bound.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use dispatch::AttemptId;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::book::{Booked, book, offset};
+use crate::books::{Books, Fold};
+use crate::entry::Entry;
+use crate::error::LedgerError;
+use crate::journal::{Appended, Journal, Next, Position, SegmentReader};
+use crate::register::Registers;
+
+/// Books are shown anew at most this often, unless somebody waits for them.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// How long to wait before a failed commit is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// When it reads the journal back, a commit takes at most so many records.
+const CATCH_UP_RECORDS: usize = 4_096;
+
+/// What the committing thread tells the others.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Up to where the journal is committed and in the books that are shown.
+    shown: Position,
+    failures: u64,
+    last_failure: Option<Arc<LedgerError>>,
+    stopped: bool,
+}
+
+/// What the committing thread shares with the others.
+pub(crate) struct Shared {
+    pub(crate) journal: Journal,
+    pub(crate) books: RwLock<Arc<Books>>,
+    progress: Mutex<Progress>,
+    moved: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn new(journal: Journal, books: Books, at: Position) -> Self {
+        let progress = Progress { shown: at, ..Progress::default() };
+        Self { journal, books: RwLock::new(Arc::new(books)), progress: Mutex::new(progress), moved: Condvar::new() }
+    }
+
+    /// Waits until everything appended before the call is committed and shown, or a commit fails.
+    pub(crate) fn flush(&self) -> Result<(), LedgerError> {
+        let target = self.journal.end();
+        let failures = self.progress().failures;
+        self.journal.hurry();
+        let waiting = |progress: &mut Progress| progress.shown < target && progress.failures == failures && !progress.stopped;
+        let progress = self.moved.wait_while(self.progress(), waiting).unwrap_or_else(PoisonError::into_inner);
+        match &progress.last_failure {
+            _ if progress.shown >= target => Ok(()),
+            Some(failure) if progress.failures != failures => Err(LedgerError::Commit(Arc::clone(failure))),
+            _ => Err(LedgerError::Stopped),
+        }
+    }
+
+    /// Nothing that can panic runs while it is held, so a poisoned lock is still good.
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress());
+        self.moved.notify_all();
+    }
+
+    fn publish(&self, books: Books) {
+        *self.books.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(books);
+    }
+}
+
+/// The one writer of the database's books.
+pub(crate) struct Ingester {
+    pub(crate) connection: Connection,
+    pub(crate) registers: Arc<Registers>,
+    pub(crate) folder: PathBuf,
+    pub(crate) fold: Fold,
+    at: Position,
+    /// Attempts without a settlement, with their rows.
+    open: BTreeMap<AttemptId, i64>,
+    /// The row of the newest attempt.
+    newest: i64,
+}
+
+impl Ingester {
+    /// Takes up where the database stands.
+    pub(crate) fn new(connection: Connection, registers: Arc<Registers>, folder: PathBuf, fold: Fold) -> Result<Self, LedgerError> {
+        let (at, settled_below) = connection.query_row("SELECT segment, offset, settled_below FROM journal_position", [], |row| {
+            Ok((Position { segment: row.get(0)?, offset: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0) }, row.get::<_, i64>(2)?))
+        })?;
+        let newest = connection.query_row("SELECT coalesce(max(id), 0) FROM attempt", [], |row| row.get(0))?;
+        let open = open_attempts(&connection, settled_below)?;
+        Ok(Self { connection, registers, folder, fold, at, open, newest })
+    }
+
+    pub(crate) fn at(&self) -> Position {
+        self.at
+    }
+
+    /// Attempts that are not settled, in the order in which they were made.
+    pub(crate) fn open_attempts(&self) -> Vec<AttemptId> {
+        let mut open: Vec<_> = self.open.iter().map(|(attempt, row)| (*row, *attempt)).collect();
+        open.sort_unstable();
+        open.into_iter().map(|(_, attempt)| attempt).collect()
+    }
+
+    /// Commits what was appended up to `end`: from the queue where it goes on from here, else from the file.
+    pub(crate) fn advance(&mut self, appended: &[Appended], end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
+        if self.at >= end {
+            return Ok(());
+        }
+        if end.segment > self.at.segment {
+            let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
+            folder.map_err(crate::error::at(&self.folder))?;
+        }
+        for file in unsynced {
+            file.sync_data().map_err(crate::error::at(&self.folder))?;
+        }
+        if let (Some(first), Some(last)) = (appended.first(), appended.last())
+            && first.after == self.at
+        {
+            self.commit(appended.iter().map(|appended| (&appended.entry, appended.began)), last.end)?;
+        }
+        while self.at < end {
+            let (entries, to) = self.read_back(end)?;
+            self.commit(entries.iter().map(|(entry, began)| (entry, *began)), to)?;
+        }
+        Ok(())
+    }
+
+    fn commit<'a>(&mut self, entries: impl Iterator<Item = (&'a Entry, Position)>, to: Position) -> Result<(), LedgerError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut booked = Booked::default();
+        for (entry, began) in entries {
+            book(&transaction, &self.registers, entry, began, &mut booked)?;
+        }
+        let newest = booked.intents.last().map_or(self.newest, |(_, row)| *row);
+        let settled = |attempt: &AttemptId| booked.settled.contains(attempt);
+        let oldest_open = self.open.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
+        let new_open = booked.intents.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
+        let settled_below = oldest_open.chain(new_open).min().unwrap_or(newest + 1);
+        transaction.prepare_cached("UPDATE journal_position SET segment = ?1, offset = ?2, settled_below = ?3")?.execute(params![
+            to.segment,
+            offset(to),
+            settled_below
+        ])?;
+        transaction.commit()?;
+        self.at = to;
+        self.newest = newest;
+        self.open.extend(booked.intents);
+        for attempt in &booked.settled {
+            self.open.remove(attempt);
+        }
+        for (version, usage) in &booked.usage {
+            let register = Arc::clone(self.registers.of(*version)?);
+            self.fold.post(&register, usage)?;
+        }
+        Ok(())
+    }
+
+    /// The next records from the file, and where they end.
+    fn read_back(&self, end: Position) -> Result<(Vec<(Entry, Position)>, Position), LedgerError> {
+        let mut entries = Vec::new();
+        let mut reader = SegmentReader::open(&self.folder, self.at)?;
+        while entries.len() < CATCH_UP_RECORDS && reader.position() < end {
+            match reader.next()? {
+                Next::Record(record, began) => entries.push((Entry::of(&record), began)),
+                Next::End if reader.position().segment < end.segment => {
+                    reader = SegmentReader::open(&self.folder, Position { segment: reader.position().segment + 1, offset: 0 })?;
+                }
+                Next::End | Next::Broken => return Err(reader.damaged()),
+            }
+        }
+        Ok((entries, reader.position()))
+    }
+
+    /// Commits until the journal closes.
+    pub(crate) fn run(mut self, shared: &Shared) {
+        let _stopped = TellStopped(shared);
+        let mut unsynced: Vec<Arc<File>> = Vec::new();
+        let (mut published, mut stale, mut behind) = (Instant::now(), false, false);
+        loop {
+            let deadline = if behind { Some(Instant::now()) } else { stale.then(|| published + PUBLISH_INTERVAL) };
+            let wakeup = shared.journal.wait(deadline);
+            for file in wakeup.unsynced {
+                if !unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
+                    unsynced.push(file);
+                }
+            }
+            let before = self.at;
+            let result = self.advance(&wakeup.appended, wakeup.end, &unsynced);
+            stale |= self.at > before;
+            if wakeup.urgent || wakeup.closing || stale && published.elapsed() >= PUBLISH_INTERVAL {
+                shared.publish(self.fold.books());
+                shared.tell(|progress| progress.shown = self.at);
+                (published, stale) = (Instant::now(), false);
+            }
+            behind = result.is_err();
+            match result {
+                Ok(()) => unsynced.clear(),
+                Err(failure) => {
+                    shared.tell(|progress| {
+                        progress.failures += 1;
+                        progress.last_failure = Some(Arc::new(failure));
+                    });
+                    shared.journal.wait_to_retry(RETRY);
+                }
+            }
+            if wakeup.closing {
+                break;
+            }
+        }
+    }
+}
+
+/// Tells those who wait, however the thread ends.
+struct TellStopped<'a>(&'a Shared);
+
+impl Drop for TellStopped<'_> {
+    fn drop(&mut self) {
+        self.0.tell(|progress| progress.stopped = true);
+    }
+}
+
+fn open_attempts(connection: &Connection, settled_below: i64) -> Result<BTreeMap<AttemptId, i64>, LedgerError> {
+    let mut select = connection.prepare(
+        "SELECT request, attempt, id FROM attempt WHERE id >= ?1
+         AND NOT EXISTS (SELECT 1 FROM settlement WHERE (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt))",
+    )?;
+    let rows = select.query_map([settled_below], |row| Ok((crate::words::attempt_at(row, 0)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

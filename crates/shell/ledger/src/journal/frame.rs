@@ -1,0 +1,68 @@
+//! One record as bytes: magic, length, checksum, payload.
+
+use dispatch::Record;
+
+use crate::error::LedgerError;
+
+/// The longest record; a reader never allocates more for one, whatever its length field says.
+pub const RECORD_BYTES_MAX: usize = 4 << 20;
+
+/// Three letters and the version of the payload's format.
+const MAGIC: [u8; 4] = *b"BLJ\x01";
+
+/// Magic, length and checksum, four bytes each.
+pub(super) const HEAD_BYTES: usize = 12;
+
+/// The head of a frame, as it was read.
+pub(super) struct Head {
+    magic: [u8; 4],
+    length: [u8; 4],
+    checksum: u32,
+}
+
+impl Head {
+    /// Splits the head into its parts; `None` when this is no head of ours or the length is out of range.
+    pub(super) fn read(bytes: &[u8; HEAD_BYTES]) -> Option<Self> {
+        let [m0, m1, m2, m3, l0, l1, l2, l3, c0, c1, c2, c3] = *bytes;
+        let head = Self { magic: [m0, m1, m2, m3], length: [l0, l1, l2, l3], checksum: u32::from_le_bytes([c0, c1, c2, c3]) };
+        (head.magic[..3] == MAGIC[..3] && head.length() <= RECORD_BYTES_MAX).then_some(head)
+    }
+
+    pub(super) fn length(&self) -> usize {
+        usize::try_from(u32::from_le_bytes(self.length)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether `payload` is what was written.
+    pub(super) fn matches(&self, payload: &[u8]) -> bool {
+        checksum(self.magic, self.length, payload) == self.checksum
+    }
+
+    /// Decodes a payload that [`Self::matches`].
+    pub(super) fn decode(&self, payload: &[u8]) -> Result<Record, LedgerError> {
+        if self.magic[3] > MAGIC[3] {
+            return Err(LedgerError::Newer { found: i64::from(self.magic[3]), known: i64::from(MAGIC[3]) });
+        }
+        Ok(postcard::from_bytes(payload)?)
+    }
+}
+
+fn checksum(magic: [u8; 4], length: [u8; 4], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&magic);
+    hasher.update(&length);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// Frames a record.
+pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, LedgerError> {
+    let mut frame = postcard::to_extend(record, vec![0; HEAD_BYTES])?;
+    let payload = &frame[HEAD_BYTES..];
+    let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= RECORD_BYTES_MAX);
+    let length = length.ok_or(LedgerError::TooLong { bytes: payload.len(), limit: RECORD_BYTES_MAX })?.to_le_bytes();
+    let checksum = checksum(MAGIC, length, payload).to_le_bytes();
+    frame[..4].copy_from_slice(&MAGIC);
+    frame[4..8].copy_from_slice(&length);
+    frame[8..HEAD_BYTES].copy_from_slice(&checksum);
+    Ok(frame)
+}

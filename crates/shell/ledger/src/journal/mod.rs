@@ -1,0 +1,32 @@
+//! The journal: numbered segments of framed records, appended and never changed.
+
+mod frame;
+mod reader;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+pub use frame::RECORD_BYTES_MAX;
+pub(crate) use frame::encode;
+pub(crate) use reader::{Next, SegmentReader, for_each, holds_whole_frame, segments};
+pub use writer::SEGMENT_BYTES;
+pub(crate) use writer::{Appended, Journal};
+
+/// A place between two records of the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Which segment.
+    pub segment: u32,
+    /// How many bytes into it.
+    pub offset: u64,
+}
+
+/// The folder of segments in a state directory.
+pub(crate) fn folder(directory: &Path) -> PathBuf {
+    directory.join("journal")
+}
+
+/// The file of a segment in the journal's folder.
+pub(crate) fn segment_path(folder: &Path, segment: u32) -> PathBuf {
+    folder.join(format!("{segment:08}.bl"))
+}

@@ -1,0 +1,127 @@
+//! Reading segments, one record at a time.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use dispatch::Record;
+
+use super::frame::{HEAD_BYTES, Head};
+use super::{Position, segment_path};
+use crate::error::{LedgerError, at};
+
+/// What stands next in a segment.
+pub(crate) enum Next {
+    /// A whole record, and where it began.
+    Record(Box<Record>, Position),
+    /// Nothing: the segment ends after a whole record.
+    End,
+    /// Bytes that are no whole record.
+    Broken,
+}
+
+/// A segment being read.
+pub(crate) struct SegmentReader {
+    file: BufReader<File>,
+    path: PathBuf,
+    position: Position,
+    payload: Vec<u8>,
+}
+
+impl SegmentReader {
+    pub(crate) fn open(folder: &Path, from: Position) -> Result<Self, LedgerError> {
+        let path = segment_path(folder, from.segment);
+        let mut file = BufReader::new(File::open(&path).map_err(at(&path))?);
+        file.seek(SeekFrom::Start(from.offset)).map_err(at(&path))?;
+        Ok(Self { file, path, position: from, payload: Vec::new() })
+    }
+
+    /// The end of the last whole record that was read.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Next, LedgerError> {
+        let mut head = [0; HEAD_BYTES];
+        match self.fill(&mut head)? {
+            0 => return Ok(Next::End),
+            HEAD_BYTES => {}
+            _ => return Ok(Next::Broken),
+        }
+        let Some(head) = Head::read(&head) else { return Ok(Next::Broken) };
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.resize(head.length(), 0);
+        let whole = self.fill(&mut payload)? == payload.len() && head.matches(&payload);
+        let record = whole.then(|| head.decode(&payload)).transpose()?;
+        let length = payload.len();
+        self.payload = payload;
+        let Some(record) = record else { return Ok(Next::Broken) };
+        let began = self.position;
+        self.position.offset += (HEAD_BYTES + length) as u64;
+        Ok(Next::Record(Box::new(record), began))
+    }
+
+    /// The error for a reader that stopped at bytes that should have been a record.
+    pub(crate) fn damaged(&self) -> LedgerError {
+        LedgerError::Damaged { path: self.path.clone(), offset: self.position.offset }
+    }
+
+    /// Fills as much of `buffer` as the file has, and says how much that was.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, LedgerError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.file.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(at(&self.path)(error)),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// Whether any whole frame begins within `bytes`, at whatever place.
+pub(crate) fn holds_whole_frame(bytes: &[u8]) -> bool {
+    (0..bytes.len().saturating_sub(HEAD_BYTES)).any(|start| {
+        let (head, rest) = bytes[start..].split_at(HEAD_BYTES);
+        let head = <&[u8; HEAD_BYTES]>::try_from(head).ok().and_then(Head::read);
+        head.is_some_and(|head| rest.get(..head.length()).is_some_and(|payload| head.matches(payload)))
+    })
+}
+
+/// The numbers of the segments in a folder, in order and without a gap.
+pub(crate) fn segments(folder: &Path) -> Result<Vec<u32>, LedgerError> {
+    let mut found = Vec::new();
+    for file in folder.read_dir().map_err(at(folder))? {
+        let name = file.map_err(at(folder))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".bl")).and_then(|number| number.parse::<u32>().ok());
+        found.extend(number);
+    }
+    found.sort_unstable();
+    match found.windows(2).find(|pair| pair[1] - pair[0] != 1) {
+        Some(pair) => Err(LedgerError::Missing { what: segment_path(folder, pair[0] + 1).display().to_string() }),
+        None => Ok(found),
+    }
+}
+
+/// Calls `visit` with every whole record from `from` on; a record being written at the very end is left for next time.
+pub(crate) fn for_each(
+    folder: &Path,
+    from: Position,
+    mut visit: impl FnMut(Record, Position) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let segments = segments(folder)?;
+    for segment in segments.iter().copied().filter(|segment| *segment >= from.segment) {
+        let offset = if segment == from.segment { from.offset } else { 0 };
+        let mut reader = SegmentReader::open(folder, Position { segment, offset })?;
+        loop {
+            match reader.next()? {
+                Next::Record(record, began) => visit(*record, began)?,
+                Next::Broken if Some(&segment) != segments.last() => return Err(reader.damaged()),
+                Next::End | Next::Broken => break,
+            }
+        }
+    }
+    Ok(())
+}

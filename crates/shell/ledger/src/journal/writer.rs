@@ -1,0 +1,169 @@
+//! Appending, and handing what was appended to the thread that commits it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Position, segment_path};
+use crate::entry::Entry;
+use crate::error::{LedgerError, at};
+
+/// A segment that has grown past this is closed and the next one begun.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// A commit takes what was appended within this time of its first record.
+const COMMIT_WINDOW: Duration = Duration::from_millis(10);
+/// A commit does not wait for more than this many records.
+const COMMIT_RECORDS: usize = 512;
+/// At most so many entries wait in memory; past it the committing thread reads them back from the file.
+const QUEUE_MAX: usize = 8_192;
+
+/// What was appended, in short.
+pub(crate) struct Appended {
+    /// The end of the record before it.
+    pub(crate) after: Position,
+    /// Where its own record begins.
+    pub(crate) began: Position,
+    /// The end of its own record.
+    pub(crate) end: Position,
+    pub(crate) entry: Entry,
+}
+
+/// Why the committing thread woke, and with what.
+pub(crate) struct Wakeup {
+    /// In the journal's order, without a gap between them.
+    pub(crate) appended: Vec<Appended>,
+    /// The end of the journal.
+    pub(crate) end: Position,
+    /// The files that hold what may not be on disk yet.
+    pub(crate) unsynced: Vec<Arc<File>>,
+    /// Somebody waits for the commit.
+    pub(crate) urgent: bool,
+    pub(crate) closing: bool,
+}
+
+struct Tail {
+    file: Arc<File>,
+    end: Position,
+    queue: Vec<Appended>,
+    rolled: Vec<Arc<File>>,
+    urgent: bool,
+    closing: bool,
+    /// A failed write could not be taken back: nothing may follow it.
+    broken: bool,
+}
+
+/// The journal, open for appending.
+pub(crate) struct Journal {
+    folder: PathBuf,
+    segment_bytes: u64,
+    tail: Mutex<Tail>,
+    woken: Condvar,
+}
+
+impl Journal {
+    /// Opens the journal at its end, which must be the end of a whole record, or begins the first segment.
+    pub(crate) fn open(folder: &Path, end: Position, segment_bytes: u64) -> Result<Self, LedgerError> {
+        let file = open_segment(folder, end.segment)?;
+        let tail = Tail { file, end, queue: Vec::new(), rolled: Vec::new(), urgent: false, closing: false, broken: false };
+        Ok(Self { folder: folder.to_owned(), segment_bytes, tail: Mutex::new(tail), woken: Condvar::new() })
+    }
+
+    /// Appends a frame: one write to the page cache under one short lock, which also keeps the queue in the file's order.
+    pub(crate) fn append(&self, frame: &[u8], entry: Entry) -> Result<Position, LedgerError> {
+        let mut tail = self.tail();
+        if tail.broken {
+            return Err(LedgerError::Damaged { path: segment_path(&self.folder, tail.end.segment), offset: tail.end.offset });
+        }
+        let after = tail.end;
+        if tail.end.offset >= self.segment_bytes {
+            self.roll(&mut tail)?;
+        }
+        if let Err(error) = (&*tail.file).write_all(frame) {
+            // Part of the frame may be there: it must go, or whatever came next would follow a damaged record.
+            tail.broken = tail.file.set_len(tail.end.offset).is_err();
+            return Err(at(&segment_path(&self.folder, tail.end.segment))(error));
+        }
+        let began = tail.end;
+        tail.end.offset += frame.len() as u64;
+        let end = tail.end;
+        if tail.queue.len() < QUEUE_MAX {
+            tail.queue.push(Appended { after, began, end, entry });
+            if matches!(tail.queue.len(), 1 | COMMIT_RECORDS) {
+                self.woken.notify_one();
+            }
+        }
+        Ok(end)
+    }
+
+    fn roll(&self, tail: &mut Tail) -> Result<(), LedgerError> {
+        let next = Position { segment: tail.end.segment + 1, offset: 0 };
+        let file = open_segment(&self.folder, next.segment)?;
+        let full = std::mem::replace(&mut tail.file, file);
+        tail.rolled.push(full);
+        tail.end = next;
+        Ok(())
+    }
+
+    /// The end of the journal.
+    pub(crate) fn end(&self) -> Position {
+        self.tail().end
+    }
+
+    /// Asks for a commit now.
+    pub(crate) fn hurry(&self) {
+        self.tail().urgent = true;
+        self.woken.notify_one();
+    }
+
+    /// Asks the committing thread to finish.
+    pub(crate) fn close(&self) {
+        self.tail().closing = true;
+        self.woken.notify_one();
+    }
+
+    /// Waits for something to commit, then for the rest of its window; or until `deadline`, if one is given.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Wakeup {
+        let mut tail = self.tail();
+        let idle = |tail: &mut Tail| tail.queue.is_empty() && !tail.urgent && !tail.closing;
+        tail = match deadline {
+            None => self.woken.wait_while(tail, idle).unwrap_or_else(PoisonError::into_inner),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.woken.wait_timeout_while(tail, left, idle).unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        if !tail.queue.is_empty() {
+            let filling = |tail: &mut Tail| tail.queue.len() < COMMIT_RECORDS && !tail.urgent && !tail.closing;
+            tail = self.woken.wait_timeout_while(tail, COMMIT_WINDOW, filling).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let mut unsynced = std::mem::take(&mut tail.rolled);
+        unsynced.push(Arc::clone(&tail.file));
+        Wakeup {
+            appended: std::mem::take(&mut tail.queue),
+            end: tail.end,
+            unsynced,
+            urgent: std::mem::take(&mut tail.urgent),
+            closing: tail.closing,
+        }
+    }
+
+    /// Waits before a failed commit is tried again, unless the journal is closing.
+    pub(crate) fn wait_to_retry(&self, time: Duration) {
+        let open = |tail: &mut Tail| !tail.closing && !tail.urgent;
+        drop(self.woken.wait_timeout_while(self.tail(), time, open));
+    }
+
+    /// The state behind the lock is whole between any two statements that can panic, so a poisoned lock is still good.
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_segment(folder: &Path, segment: u32) -> Result<Arc<File>, LedgerError> {
+    let path = segment_path(folder, segment);
+    OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map(Arc::new).map_err(at(&path))
+}

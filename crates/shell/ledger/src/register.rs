@@ -1,0 +1,142 @@
+//! The names behind a fleet version's ids, and how its contracts count: what the rows of that version need for good.
+//!
+//! It is stored with the fleet version, so that old records can be booked and old rows read without parsing an old file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dispatch::TokenMeters;
+use fleet::{ContractId, EndpointId, Fleet, FleetVersion, Id, Meter, MeterKind, ModelId, Table};
+use serde::{Deserialize, Serialize};
+
+use crate::error::LedgerError;
+
+/// Names in the order of their ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Names(Vec<String>);
+
+impl Names {
+    fn of<I: Id, T>(table: &Table<I, T>) -> Self {
+        Self(table.iter().map(|(_, name, _)| name.to_owned()).collect())
+    }
+
+    fn name(&self, id: impl Id) -> Result<&str, LedgerError> {
+        self.0.get(id.index()).map(String::as_str).ok_or_else(|| LedgerError::Missing { what: format!("{id:?} in the fleet") })
+    }
+
+    fn id<I: Id>(&self, name: &str) -> Option<I> {
+        self.0.binary_search_by(|own| own.as_str().cmp(name)).ok().map(I::from_index)
+    }
+}
+
+/// One fleet version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Register {
+    pub(crate) version: FleetVersion,
+    models: Names,
+    accelerators: Names,
+    sites: Names,
+    regions: Names,
+    endpoints: Names,
+    contracts: Names,
+    token_meters: BTreeMap<(ContractId, EndpointId), TokenMeters>,
+}
+
+impl Register {
+    pub(crate) fn new(fleet: &Fleet) -> Self {
+        let pairs =
+            fleet.contracts.iter().flat_map(|(contract, ..)| fleet.endpoints.iter().map(move |(endpoint, ..)| (contract, endpoint)));
+        let token_meters = pairs
+            .filter_map(|(contract, endpoint)| TokenMeters::of(fleet, contract, endpoint).map(|meters| ((contract, endpoint), meters)));
+        Self {
+            version: fleet.version,
+            models: Names::of(&fleet.models),
+            accelerators: Names::of(&fleet.accelerators),
+            sites: Names::of(&fleet.sites),
+            regions: Names::of(&fleet.regions),
+            endpoints: Names::of(&fleet.endpoints),
+            contracts: Names::of(&fleet.contracts),
+            token_meters: token_meters.collect(),
+        }
+    }
+
+    pub(crate) fn model(&self, id: ModelId) -> Result<&str, LedgerError> {
+        self.models.name(id)
+    }
+
+    pub(crate) fn endpoint(&self, id: EndpointId) -> Result<&str, LedgerError> {
+        self.endpoints.name(id)
+    }
+
+    pub(crate) fn contract(&self, id: ContractId) -> Result<&str, LedgerError> {
+        self.contracts.name(id)
+    }
+
+    pub(crate) fn model_id(&self, name: &str) -> Option<ModelId> {
+        self.models.id(name)
+    }
+
+    pub(crate) fn endpoint_id(&self, name: &str) -> Option<EndpointId> {
+        self.endpoints.id(name)
+    }
+
+    pub(crate) fn contract_id(&self, name: &str) -> Option<ContractId> {
+        self.contracts.id(name)
+    }
+
+    pub(crate) fn token_meters(&self, contract: ContractId, endpoint: EndpointId) -> Option<TokenMeters> {
+        self.token_meters.get(&(contract, endpoint)).copied()
+    }
+
+    /// The name of what a meter counts.
+    pub(crate) fn subject(&self, meter: Meter) -> Result<&str, LedgerError> {
+        match meter {
+            Meter::AcceleratorTime(id) => self.accelerators.name(id),
+            Meter::InputTokens(id) | Meter::CachedTokens(id) | Meter::OutputTokens(id) | Meter::UnitTime(id) => self.models.name(id),
+            Meter::Energy(id) => self.sites.name(id),
+            Meter::Egress(id) => self.regions.name(id),
+        }
+    }
+
+    /// The meter of that kind and subject, if this fleet still has it.
+    pub(crate) fn meter(&self, kind: MeterKind, subject: &str) -> Option<Meter> {
+        match kind {
+            MeterKind::AcceleratorTime => self.accelerators.id(subject).map(Meter::AcceleratorTime),
+            MeterKind::InputTokens => self.models.id(subject).map(Meter::InputTokens),
+            MeterKind::CachedTokens => self.models.id(subject).map(Meter::CachedTokens),
+            MeterKind::OutputTokens => self.models.id(subject).map(Meter::OutputTokens),
+            MeterKind::UnitTime => self.models.id(subject).map(Meter::UnitTime),
+            MeterKind::Energy => self.sites.id(subject).map(Meter::Energy),
+            MeterKind::Egress => self.regions.id(subject).map(Meter::Egress),
+        }
+    }
+}
+
+/// Every fleet version that the ledger knows, with its row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registers {
+    rows: BTreeMap<FleetVersion, (i64, Arc<Register>)>,
+}
+
+impl Registers {
+    pub(crate) fn insert(&mut self, row: i64, register: Register) {
+        self.rows.insert(register.version, (row, Arc::new(register)));
+    }
+
+    pub(crate) fn of(&self, version: FleetVersion) -> Result<&Arc<Register>, LedgerError> {
+        self.rows.get(&version).map(|(_, register)| register).ok_or_else(|| unknown(version))
+    }
+
+    pub(crate) fn row(&self, version: FleetVersion) -> Result<i64, LedgerError> {
+        self.rows.get(&version).map(|(row, _)| *row).ok_or_else(|| unknown(version))
+    }
+
+    pub(crate) fn at_row(&self, row: i64) -> Result<&Arc<Register>, LedgerError> {
+        let found = self.rows.values().find(|(own, _)| *own == row).map(|(_, register)| register);
+        found.ok_or_else(|| LedgerError::Missing { what: format!("fleet row {row}") })
+    }
+}
+
+fn unknown(version: FleetVersion) -> LedgerError {
+    LedgerError::Missing { what: format!("fleet version {version}") }
+}

@@ -1,0 +1,45 @@
+//! The tables, and the steps from each version of them to the next.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::LedgerError;
+
+/// How long one process waits for another's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Step `n` brings a store from version `n` to `n + 1`. A step that was released is never edited.
+const STEPS: &[&str] = &[include_str!("schema/0001.sql")];
+
+/// The database of a state directory.
+pub(crate) fn database(directory: &Path) -> PathBuf {
+    directory.join("ledger.db")
+}
+
+/// Opens a connection; every connection of ours has the same settings.
+pub(crate) fn connect(directory: &Path) -> Result<Connection, LedgerError> {
+    let connection = Connection::open(database(directory))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Brings the tables to this program's version; refuses a store that is past it.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
+    let known = i64::try_from(STEPS.len()).expect("a handful of steps");
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(LedgerError::Newer { found, known });
+    }
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}

@@ -1,0 +1,76 @@
+//! How the words of `dispatch` and `fleet` stand in rows: stable, whatever happens to the enums' order.
+
+use dispatch::{AttemptId, Known, Outcome, RequestId};
+use fleet::MeterKind;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+/// A value of a closed set as its word in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word<T>(pub(crate) T);
+
+/// A closed set whose members have words.
+pub(crate) trait Words: Copy + PartialEq + 'static {
+    const WORDS: &'static [(Self, &'static str)];
+}
+
+impl Words for Outcome {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Answered, "answered"),
+        (Self::Failed, "failed"),
+        (Self::Cut, "cut"),
+        (Self::ClientGone, "client-gone"),
+        (Self::Interrupted, "interrupted"),
+    ];
+}
+
+impl Words for Known {
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Reported, "reported"), (Self::Counted, "counted"), (Self::Bounded, "bounded")];
+}
+
+impl Words for MeterKind {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::AcceleratorTime, "accelerator-time"),
+        (Self::InputTokens, "input-tokens"),
+        (Self::CachedTokens, "cached-tokens"),
+        (Self::OutputTokens, "output-tokens"),
+        (Self::UnitTime, "unit-time"),
+        (Self::Energy, "energy"),
+        (Self::Egress, "egress"),
+    ];
+}
+
+impl<T: Words> ToSql for Word<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let word = T::WORDS.iter().find(|(value, _)| *value == self.0).map(|(_, word)| *word);
+        Ok(ToSqlOutput::from(word.expect("every member of the set has its word, as a test checks")))
+    }
+}
+
+impl<T: Words> FromSql for Word<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        T::WORDS.iter().find(|(_, word)| *word == text).map(|(value, _)| Self(*value)).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// A request's id as it stands in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Request(pub(crate) RequestId);
+
+impl ToSql for Request {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0.to_string()))
+    }
+}
+
+impl FromSql for Request {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(Self).map_err(|_| FromSqlError::InvalidType)
+    }
+}
+
+/// The attempt whose request and number stand in two columns from `column` on.
+pub(crate) fn attempt_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<AttemptId> {
+    let Request(request) = row.get(column)?;
+    Ok(AttemptId { request, attempt: row.get(column + 1)? })
+}
