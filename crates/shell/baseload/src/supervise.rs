@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -61,6 +61,16 @@ pub enum State {
     Stopped,
 }
 
+/// What is asked of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Running,
+    /// Not now, perhaps later.
+    Stopped,
+    /// The program ends.
+    Never,
+}
+
 /// Called when an endpoint's address comes or goes.
 pub type Announce = Arc<dyn Fn(EndpointId, Option<SocketAddr>) + Send + Sync>;
 
@@ -72,7 +82,7 @@ pub struct Engine {
     /// What a person calls it.
     pub name: String,
     state: watch::Receiver<State>,
-    wanted: watch::Sender<bool>,
+    wanted: watch::Sender<Wanted>,
 }
 
 impl Engine {
@@ -83,7 +93,13 @@ impl Engine {
 
     /// Stops it, or starts it again.
     pub fn toggle(&self) {
-        self.wanted.send_modify(|wanted| *wanted = !*wanted);
+        self.wanted.send_modify(|wanted| {
+            *wanted = match wanted {
+                Wanted::Running => Wanted::Stopped,
+                Wanted::Stopped => Wanted::Running,
+                Wanted::Never => Wanted::Never,
+            }
+        });
     }
 
     /// Waits until `done` says so of its state; false when nobody looks after it any more.
@@ -96,38 +112,39 @@ impl Engine {
 pub struct Supervisor {
     /// One per replica.
     pub engines: Vec<Engine>,
-    tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Supervisor {
     /// Starts every plan at once.
     pub fn start(plans: Vec<Plan>, announce: &Announce) -> Self {
-        let mut supervisor = Self { engines: Vec::new(), tasks: JoinSet::new() };
+        let (mut engines, mut tasks) = (Vec::new(), JoinSet::new());
         let client = Client::new();
         for plan in plans {
             let (state, seen) = watch::channel(State::Starting);
-            let (wanted, asked) = watch::channel(true);
-            supervisor.engines.push(Engine { endpoint: plan.endpoint, name: plan.name.clone(), state: seen, wanted });
+            let (wanted, asked) = watch::channel(Wanted::Running);
+            engines.push(Engine { endpoint: plan.endpoint, name: plan.name.clone(), state: seen, wanted });
             let keeper = Keeper { plan, client: client.clone(), announce: Arc::clone(announce), state, wanted: asked };
-            supervisor.tasks.spawn(keeper.keep());
+            tasks.spawn(keeper.keep());
         }
-        supervisor
+        Self { engines, tasks: Mutex::new(tasks) }
     }
 
     /// Stops every child and waits until none is left.
-    pub async fn stop(mut self) {
-        self.engines.clear();
-        while self.tasks.join_next().await.is_some() {}
+    pub async fn stop(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        self.engines.iter().for_each(|engine| _ = engine.wanted.send_replace(Wanted::Never));
+        while tasks.join_next().await.is_some() {}
     }
 }
 
-/// Looks after one child. It ends when the [`Engine`] that steers it is dropped.
+/// Looks after one child, for as long as it may be wanted.
 struct Keeper {
     plan: Plan,
     client: Client,
     announce: Announce,
     state: watch::Sender<State>,
-    wanted: watch::Receiver<bool>,
+    wanted: watch::Receiver<Wanted>,
 }
 
 /// Why a child is no longer looked after.
@@ -139,7 +156,7 @@ enum Left {
 impl Keeper {
     async fn keep(mut self) {
         let mut pause = BACKOFF.0;
-        while self.wanted.wait_for(|wanted| *wanted).await.is_ok() {
+        while matches!(self.wanted.wait_for(|wanted| *wanted != Wanted::Stopped).await.as_deref(), Ok(Wanted::Running)) {
             let begun = Instant::now();
             let left = self.live().await.unwrap_or_else(|error| Left::Died(format!("{error:#}")));
             (self.announce)(self.plan.endpoint, None);
@@ -171,7 +188,7 @@ impl Keeper {
         }
         let mut child = self.spawn(&port_file)?;
         let pid = child.id().context("the child ended at once")?;
-        let unwanted = async |wanted: &mut watch::Receiver<bool>| _ = wanted.wait_for(|wanted| !*wanted).await;
+        let unwanted = async |wanted: &mut watch::Receiver<Wanted>| _ = wanted.wait_for(|wanted| *wanted != Wanted::Running).await;
         let at = tokio::select! {
             status = child.wait() => bail!("{} before it was ready; see {}", status?, self.log().display()),
             () = unwanted(&mut self.wanted) => return self.end(child).await,
