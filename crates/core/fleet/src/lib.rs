@@ -34,5 +34,5 @@ pub use model::{
     Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier, TokenWeights, Use,
     Workload, WorkloadKind,
 };
-pub use parse::{FILE_BYTES_MAX, Parsed, parse};
+pub use parse::{FILE_BYTES_MAX, Parsed, masked, parse};
 pub use ramp::{Ramp, RampError};

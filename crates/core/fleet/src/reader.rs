@@ -153,6 +153,25 @@ impl<'a> Reader<'a> {
         Self { zone: zone.clone(), ..self.clone() }
     }
 
+    /// Where a path of keys and list positions leads, or as far as it does.
+    pub(crate) fn place_of(&self, path: &[&str]) -> Range<usize> {
+        let [first, rest @ ..] = path else { return self.place.clone() };
+        let Some((name, value)) = self.table.get_key_value(*first) else { return self.place.clone() };
+        let mut entry = Entry::of("", name, value);
+        for part in rest {
+            let next = match entry.value {
+                DeValue::Table(table) => table.get_key_value(*part).map(|(name, value)| Entry::of("", name, value)),
+                DeValue::Array(_) => part.parse().ok().and_then(|index: usize| entry.elements()?.into_iter().nth(index)),
+                _ => None,
+            };
+            match next {
+                Some(next) => entry = next,
+                None => break,
+            }
+        }
+        entry.span
+    }
+
     /// Reports keys that are not declared; returns those that were probably meant.
     fn report_unknown(&self) -> Vec<&'static str> {
         let mut meant = Vec::new();

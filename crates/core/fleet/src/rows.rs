@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use units::{Currency, Money};
 
 use crate::contract::Contract;
@@ -18,6 +19,7 @@ pub(crate) type Named<T> = Vec<(String, Option<T>)>;
 pub(crate) struct Rows {
     pub(crate) name: Option<String>,
     pub(crate) currency: Currency,
+    pub(crate) zone: TimeZone,
     pub(crate) exchange: BTreeMap<Currency, Ramp<Money>>,
     pub(crate) regions: Named<Region>,
     pub(crate) links: Named<Link>,

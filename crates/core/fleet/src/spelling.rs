@@ -26,6 +26,9 @@ fn distance(text: &str, candidate: &str) -> usize {
 
 /// A text of the file as messages repeat it: short, on one line.
 pub(crate) fn shown(text: &str) -> String {
+    if crate::parse::looks_secret(text) {
+        return "(not shown)".to_owned();
+    }
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_MAX).collect();
     if text.chars().count() > SHOWN_MAX { format!("{line}...") } else { line }
 }

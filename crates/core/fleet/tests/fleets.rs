@@ -19,3 +19,15 @@ fn the_laptop_fleet_reads() {
     let umbrella = fleet.contracts.id("northgrid-umbrella").expect("it is there");
     assert_eq!(fleet.nest(umbrella).len(), 3);
 }
+
+#[test]
+fn the_starter_and_the_deals_read() {
+    for text in [
+        include_str!("../../../../fleets/starter.toml"),
+        include_str!("../../../../fleets/deals/oracle.toml"),
+        include_str!("../../../../fleets/deals/azure-ptu.toml"),
+        include_str!("../../../../fleets/deals/coreweave.toml"),
+    ] {
+        good(text);
+    }
+}

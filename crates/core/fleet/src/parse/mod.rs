@@ -13,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 use units::Currency;
 
 pub(crate) use contract::CONTRACT;
+pub use secret::masked;
+pub(crate) use secret::{SECRET, looks_secret};
 
 use crate::check;
 use crate::codes;
@@ -102,7 +104,7 @@ fn read<'a>(findings: Findings<'a>, document: &'a DeTable<'a>, version: FleetVer
         let root = Reader::root(findings, top::FILE, document);
         secret::scan(findings, document);
         let draft = rows(&root);
-        check::all(&draft, &root);
+        check::all(&draft, &root.with_zone(&draft.zone));
         draft
     };
     let (diagnostics, figures) = findings.finish();
@@ -135,6 +137,7 @@ fn rows(root: &Reader<'_>) -> Rows {
         workloads: root.rows("workloads", workload::WORKLOAD, |row| workload::workload(row, &fixed)),
         finance: root.table("finance", workload::FINANCE).map(|table| workload::finance(&table)).unwrap_or_default(),
         currency: fixed.currency,
+        zone: fixed.zone,
     }
 }
 

@@ -78,7 +78,7 @@ fn report(findings: &Findings<'_>, name: &str, span: &Range<usize>) {
 }
 
 /// Whether a text looks like a secret.
-fn looks_secret(text: &str) -> bool {
+pub(crate) fn looks_secret(text: &str) -> bool {
     PREFIXES.iter().any(|prefix| text.len() >= prefix.len() + 12 && text.starts_with(prefix)) && !text.contains("://")
 }
 
@@ -128,4 +128,29 @@ pub(super) fn check_url(row: &Reader<'_>, url: &str) {
         "http" => bad("`url` is not encrypted", "write https: http is only for this machine (127.0.0.1, [::1], localhost)"),
         _ => bad("`url` is neither https nor http", "write the whole base URL, such as \"https://api.example.com/v1\""),
     }
+}
+
+/// The text of a file with everything that is, or looks like, a secret made unreadable; every byte keeps its place.
+#[must_use]
+pub fn masked(text: &str, diagnostics: &[Diagnostic]) -> String {
+    let mut hidden: Vec<Range<usize>> = diagnostics.iter().filter(|it| it.code == codes::SECRET).map(|it| it.span.clone()).collect();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some((name, value)) = line.split_once('=') {
+            let key = name.trim().to_lowercase();
+            let named = NAMES.iter().any(|word| key.contains(word)) || (key == "key" && !value.trim_start().starts_with('{'));
+            if named {
+                hidden.push(start + name.len() + 1..start + line.len());
+            }
+        }
+        for prefix in PREFIXES {
+            let tokens = line
+                .match_indices(prefix)
+                .map(|(at, _)| (at, line[at..].find(['"', '\'', '\n', ' ', ',']).map_or(line.len(), |end| at + end)));
+            hidden.extend(tokens.filter(|(at, end)| looks_secret(&line[*at..*end])).map(|(at, end)| start + at..start + end));
+        }
+        start += line.len();
+    }
+    let keep = |at: usize, c: char| c.is_whitespace() || c == '"' || !hidden.iter().any(|span| span.contains(&at));
+    text.char_indices().map(|(at, c)| if keep(at, c) { c.to_string() } else { "*".repeat(c.len_utf8()) }).collect()
 }
