@@ -1,7 +1,7 @@
 //! Reads a fleet file for use: what `check` would call an error ends here, with the same text.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub fn parse(text: &str, name: &str) -> Result<Read> {
     let parsed = fleet::parse(text);
     let Some(fleet) = parsed.fleet else {
         let errors: Vec<_> = parsed.diagnostics.into_iter().filter(|found| found.severity == Severity::Error).collect();
-        let said = report::render(text, name, &errors, coloured());
+        let said = report::render(name, text, &errors, coloured(&io::stderr()));
         io::stderr().lock().write_all(said.as_bytes())?;
         let s = if errors.len() == 1 { "" } else { "s" };
         return Err(wrong(format!("{name} has {} error{s}", errors.len())));
@@ -39,9 +39,9 @@ pub fn parse(text: &str, name: &str) -> Result<Read> {
     Ok(Read { text: text.to_owned(), fleet: Arc::new(fleet) })
 }
 
-/// Whether stderr takes colour: a terminal, and nobody said no.
-fn coloured() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// Whether a stream takes colour: it is a terminal, and nobody said no.
+pub fn coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Refuses a fleet with a range whose planning value nobody named.

@@ -1,10 +1,20 @@
 //! Economic dispatch for AI compute: the command line.
 
 mod args;
+mod clock;
 mod command;
+mod demo;
 mod exit;
+mod explain;
+mod fleetfile;
+mod http;
+mod log;
 mod models;
 mod place;
+mod secrets;
+mod service;
+mod signals;
+mod supervise;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -16,11 +26,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(usage) => usage.exit(),
     };
-    let mut out = io::stdout().lock();
+    // Not locked: the demo's view draws from a thread of its own.
+    let mut out = io::stdout();
     let ended = command::run(args.command, &mut out);
-    let flushed = out.flush();
-    drop(out);
-    match ended.and_then(|exit| Ok(flushed.map(|()| exit)?)) {
+    match ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
         Ok(exit) => exit.into(),
         Err(error) => exit::report(&error, &mut io::stderr().lock()).into(),
     }

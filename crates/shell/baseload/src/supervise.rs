@@ -101,11 +101,6 @@ impl Engine {
             }
         });
     }
-
-    /// Waits until `done` says so of its state; false when nobody looks after it any more.
-    pub async fn reached(&self, done: impl Fn(State) -> bool) -> bool {
-        self.state.clone().wait_for(|state| done(*state)).await.is_ok()
-    }
 }
 
 /// All children of this process.
@@ -128,6 +123,16 @@ impl Supervisor {
             tasks.spawn(keeper.keep());
         }
         Self { engines, tasks: Mutex::new(tasks) }
+    }
+
+    /// Waits until some child answers; false when there is none to wait for.
+    pub async fn any_up(&self) -> bool {
+        let mut waiting = JoinSet::new();
+        for engine in &self.engines {
+            let mut state = engine.state.clone();
+            waiting.spawn(async move { state.wait_for(|state| matches!(state, State::Up { .. })).await.is_ok() });
+        }
+        matches!(waiting.join_next().await, Some(Ok(true)))
     }
 
     /// Stops every child and waits until none is left.

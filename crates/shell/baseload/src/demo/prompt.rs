@@ -1,7 +1,5 @@
 //! Prompts for the trace's requests: the trace has lengths only, so the words are drawn from a list.
 
-use dispatch::RequestId;
-
 /// Seeded random numbers (SplitMix64): the same seed plays the same traffic.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
@@ -60,11 +58,6 @@ pub fn prompt(dice: &mut Dice, tokens: u32) -> String {
         text.push_str(join);
         words += join.split(' ').count();
     }
-}
-
-/// A request id as a person types it, cut to what a line has room for.
-pub fn short(id: RequestId) -> String {
-    format!("{:08x}", id.0 >> 96)
 }
 
 #[cfg(test)]

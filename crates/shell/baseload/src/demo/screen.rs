@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use dispatch::{Decision, Question, Reason, Rule};
-use fleet::{ContractId, Fleet, Least, Period, ServiceTier};
+use fleet::{ContractId, Fleet, Least, Period};
+use gateway::RecentDecision;
 use market::{Balances, Clause, statement};
-use units::{Instant, Money, round_half_even};
+use units::{Instant, Money};
+
+use crate::explain;
 
 /// Everything that one picture shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,25 +133,20 @@ fn charges(fleet: &Fleet, balances: &Balances, id: ContractId, now: Instant, per
 }
 
 /// One decision as a line.
-pub fn decision(fleet: &Fleet, question: &Question, decision: &Decision) -> DecisionRow {
-    let mut why: Vec<String> = decision
-        .passed_over
-        .iter()
-        .map(|passed| format!("{}: {}", fleet.endpoints.name(passed.endpoint), reason(fleet, passed.reason)))
+pub fn decision(fleet: &Fleet, recent: &RecentDecision) -> DecisionRow {
+    let passed = recent.passed_over.iter();
+    let mut why: Vec<String> = passed
+        .map(|passed| format!("{}: {}", fleet.endpoints.name(passed.endpoint), explain::reason(fleet, passed.reason)))
         .collect();
-    match decision.rule {
-        Rule::Policy => {}
-        Rule::StalePrices => why.push("(prices were stale)".to_owned()),
-        Rule::FallBack => why.push("(no fresh prices: reserved first)".to_owned()),
-    }
-    let at = jiff::Timestamp::from(question.now).to_string();
+    why.extend(explain::rule(recent.rule).map(|rule| format!("({rule})")));
+    let request = format!("{:08x}", recent.attempt.request.0 >> 96);
     DecisionRow {
-        at: at.get(11..19).unwrap_or_default().to_owned(),
-        request: super::prompt::short(question.ask.id),
-        tier: tier(question.ask.tier),
-        endpoint: fleet.endpoints.name(decision.endpoint).to_owned(),
-        contract: fleet.contracts.name(decision.contract).to_owned(),
-        cost: decision.cost.total(),
+        at: jiff::Timestamp::from(recent.at).strftime("%H:%M:%S").to_string(),
+        request: if recent.attempt.attempt > 1 { format!("{request}#{}", recent.attempt.attempt) } else { request },
+        tier: explain::tier(recent.tier),
+        endpoint: fleet.endpoints.name(recent.endpoint).to_owned(),
+        contract: fleet.contracts.name(recent.contract).to_owned(),
+        cost: recent.cost.total(),
         why: why.join("; "),
     }
 }
