@@ -4,5 +4,5 @@ use units::Instant;
 
 /// The present instant.
 pub fn now() -> Instant {
-    jiff::Timestamp::now().into()
+    gateway::Clock::system().now()
 }

@@ -98,7 +98,8 @@ impl Running {
         service.gateway.set_keys(&service.store.keys()?);
         let base = format!("http://{}/v1", service.at);
         let body = r#"{"model":"default","messages":[{"role":"user","content":"Why is the sky blue?"}],"max_tokens":60}"#;
-        let curl = format!("curl -i {base}/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' -d '{body}'");
+        let curl =
+            format!("curl -i {base}/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' -d '{body}'");
         Ok(Self {
             since: service.clock.now(),
             connect: format!("OPENAI_BASE_URL={base} OPENAI_API_KEY={key}"),
@@ -144,7 +145,10 @@ impl Running {
             _ => writeln!(out, "ledger   continues: {attempts} attempts are in it")?,
         }
         let rate = format!("{}.{:02}", per_ks / 1000, per_ks % 1000 / 10);
-        writeln!(out, "traffic  Azure 2023 conversation trace, {LAPTOP}: {rate} requests/s, on average {input} tokens in and {output} out")?;
+        writeln!(
+            out,
+            "traffic  Azure 2023 conversation trace, {LAPTOP}: {rate} requests/s, on average {input} tokens in and {output} out"
+        )?;
         writeln!(out, "\n{}\n\n{}\n", self.connect, self.curl)?;
         Ok(out.flush()?)
     }

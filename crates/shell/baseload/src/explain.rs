@@ -10,7 +10,7 @@ use units::{Money, round_half_even};
 
 /// Money to so many decimals, rounded half to even.
 pub fn shown(money: Money, decimals: u32) -> String {
-    let scale = 10_i64.pow(9_u32.saturating_sub(decimals));
+    let scale = 10_i128.pow(9_u32.saturating_sub(decimals));
     let rounded = round_half_even(money.nanos(), scale);
     let (whole, part) = (rounded.abs() / 10_i128.pow(decimals), rounded.abs() % 10_i128.pow(decimals));
     let sign = if rounded < 0 { "-" } else { "" };
@@ -83,7 +83,8 @@ fn parts(cost: Cost) -> String {
         ("cache loss", cost.cache_loss),
         ("SLO miss", cost.slo_miss),
     ];
-    let some: Vec<_> = all.iter().filter(|(_, money)| *money != Money::ZERO).map(|(name, money)| format!("{name} {}", shown(*money, 9))).collect();
+    let some: Vec<_> =
+        all.iter().filter(|(_, money)| *money != Money::ZERO).map(|(name, money)| format!("{name} {}", shown(*money, 9))).collect();
     if some.is_empty() { "nothing".to_owned() } else { some.join(" + ") }
 }
 
@@ -104,8 +105,14 @@ fn write_seen(seen: &Seen, fleet: &Fleet, out: &mut dyn Write) -> Result<()> {
             let (marginal, list) = (price.payer.marginal, price.payer.list);
             let contract = fleet.contracts.name(price.payer.contract);
             writeln!(out, ", paid by {contract}")?;
-            writeln!(out, "               per 1M tokens in/out: marginal {}/{}, list {}/{}", per_million(marginal.input),
-                per_million(marginal.output), per_million(list.input), per_million(list.output))?;
+            writeln!(
+                out,
+                "               per 1M tokens in/out: marginal {}/{}, list {}/{}",
+                per_million(marginal.input),
+                per_million(marginal.output),
+                per_million(list.input),
+                per_million(list.output)
+            )?;
         }
     }
     Ok(())
@@ -117,7 +124,13 @@ mod tests {
 
     #[test]
     fn money_prints_short() {
-        let cases = [(1_234_567_890, 2, "1.23"), (-4_000_000, 2, "0.00"), (-15_000_000, 2, "-0.02"), (4_800_000_000, 0, "5"), (1, 9, "0.000000001")];
+        let cases = [
+            (1_234_567_890, 2, "1.23"),
+            (-4_000_000, 2, "0.00"),
+            (-15_000_000, 2, "-0.02"),
+            (4_800_000_000, 0, "5"),
+            (1, 9, "0.000000001"),
+        ];
         for (nanos, decimals, want) in cases {
             assert_eq!(shown(Money::from_nanos(nanos), decimals), want);
         }

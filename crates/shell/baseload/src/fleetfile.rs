@@ -46,11 +46,15 @@ pub fn coloured(stream: &impl IsTerminal) -> bool {
 
 /// Refuses a fleet with a range whose planning value nobody named.
 pub fn planned(fleet: &Fleet, name: &str) -> Result<()> {
-    let open: Vec<&str> = fleet.figures.iter().filter(|(_, note)| note.range.is_some() && !note.planned).map(|(path, _)| path.as_str()).collect();
+    let open: Vec<&str> =
+        fleet.figures.iter().filter(|(_, note)| note.range.is_some() && !note.planned).map(|(path, _)| path.as_str()).collect();
     if open.is_empty() {
         return Ok(());
     }
-    Err(wrong(format!("{name} gives a range without a planning value for {}: `up` needs one, such as `plan = \"...\"` beside it", open.join(", "))))
+    Err(wrong(format!(
+        "{name} gives a range without a planning value for {}: `up` needs one, such as `plan = \"...\"` beside it",
+        open.join(", ")
+    )))
 }
 
 /// Where `needle` first stands in a text, as `line:column`.

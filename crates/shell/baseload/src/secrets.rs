@@ -55,6 +55,9 @@ mod tests {
         check(&words(&["true"]), "read a secret: true is empty");
         check(&words(&["false"]), "run the secret's command false: it ended with exit status: 1");
         check(&words(&[]), "run the secret's command: it is empty");
-        check(&Secret::Env("BASELOAD_NO_SUCH_VARIABLE".to_owned()), "read the environment variable BASELOAD_NO_SUCH_VARIABLE: it is not set");
+        check(
+            &Secret::Env("BASELOAD_NO_SUCH_VARIABLE".to_owned()),
+            "read the environment variable BASELOAD_NO_SUCH_VARIABLE: it is not set",
+        );
     }
 }

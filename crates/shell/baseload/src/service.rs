@@ -200,10 +200,15 @@ fn plans(setup: &Setup) -> Result<Vec<Plan>> {
     for (id, name, endpoint) in fleet.endpoints.iter().filter(|(.., endpoint)| endpoint.url.is_empty()) {
         let executor = endpoint.pool.map(|pool| &fleet.pools[pool].executor);
         let Some(Executor::Process { cpu }) = executor else {
-            log::say(format_args!("endpoint {name} has no url, and this version starts engines on pools of processes only: it stays absent"));
+            log::say(format_args!(
+                "endpoint {name} has no url, and this version starts engines on pools of processes only: it stays absent"
+            ));
             continue;
         };
-        ensure!(endpoint.replicas == 1, wrong(format!("endpoint {name} asks for {} replicas: a pool of processes runs one for now", endpoint.replicas)));
+        ensure!(
+            endpoint.replicas == 1,
+            wrong(format!("endpoint {name} asks for {} replicas: a pool of processes runs one for now", endpoint.replicas))
+        );
         let model = &fleet.models[endpoint.model];
         let model_name = fleet.models.name(endpoint.model);
         let file = models::resolve(model.file.as_deref().unwrap_or(model_name), &setup.beside, &place::models()?)

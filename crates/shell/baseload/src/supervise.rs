@@ -152,6 +152,12 @@ struct Keeper {
     wanted: watch::Receiver<Wanted>,
 }
 
+/// Waits until a child should not run.
+async fn unwanted(wanted: &mut watch::Receiver<Wanted>) {
+    // Nobody left to ask for it says the same.
+    _ = wanted.wait_for(|wanted| *wanted != Wanted::Running).await;
+}
+
 /// Why a child is no longer looked after.
 enum Left {
     Died(String),
@@ -193,10 +199,10 @@ impl Keeper {
         }
         let mut child = self.spawn(&port_file)?;
         let pid = child.id().context("the child ended at once")?;
-        let unwanted = async |wanted: &mut watch::Receiver<Wanted>| _ = wanted.wait_for(|wanted| *wanted != Wanted::Running).await;
+        let mut wanted = self.wanted.clone();
         let at = tokio::select! {
             status = child.wait() => bail!("{} before it was ready; see {}", status?, self.log().display()),
-            () = unwanted(&mut self.wanted) => return self.end(child).await,
+            () = unwanted(&mut wanted) => return self.end(child).await,
             at = timeout(START_MAX, self.ready(&port_file)) => at,
         };
         let Ok(at) = at else {
@@ -207,7 +213,7 @@ impl Keeper {
         self.state.send_replace(State::Up { at, pid });
         tokio::select! {
             status = child.wait() => Ok(Left::Died(status?.to_string())),
-            () = unwanted(&mut self.wanted) => {
+            () = unwanted(&mut wanted) => {
                 (self.announce)(self.plan.endpoint, None);
                 self.end(child).await
             }

@@ -66,7 +66,11 @@ fn show(rows: &[AttemptRow], json: bool, out: &mut dyn Write) -> Result<Exit> {
         let decided = jiff::Timestamp::from(row.decided).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let (ended, tokens) = row.settled.map_or(("open", Default::default()), |settled| (outcome(settled.outcome), settled.tokens));
         let attempt = row.attempt.to_string();
-        writeln!(out, "{decided:<20} {attempt:<38} {:<10} {:<18} {ended:<12} {:>6} {:>6}", row.endpoint, row.contract, tokens.input, tokens.output)?;
+        writeln!(
+            out,
+            "{decided:<20} {attempt:<38} {:<10} {:<18} {ended:<12} {:>6} {:>6}",
+            row.endpoint, row.contract, tokens.input, tokens.output
+        )?;
     }
     Ok(Exit::Done)
 }
@@ -79,19 +83,31 @@ fn verify(view: &View, out: &mut dyn Write) -> Result<Exit> {
     let mut wrong = 0;
     for journaled in &decisions {
         let booked = by_attempt.get(&journaled.attempt);
-        let same = booked.is_some_and(|row| row.fleet == journaled.question.fleet && row.decided == journaled.question.now && row.key == journaled.key);
+        let same = booked
+            .is_some_and(|row| row.fleet == journaled.question.fleet && row.decided == journaled.question.now && row.key == journaled.key);
         if !same {
             wrong += 1;
-            writeln!(out, "{}: in the journal, but {}", journaled.attempt, if booked.is_some() { "booked otherwise" } else { "not in the ledger" })?;
+            writeln!(
+                out,
+                "{}: in the journal, but {}",
+                journaled.attempt,
+                if booked.is_some() { "booked otherwise" } else { "not in the ledger" }
+            )?;
         }
         let settled = booked.and_then(|row| row.settled);
-        if settled.is_some_and(|settled| settled.contract != journaled.decision.contract || settled.endpoint != journaled.decision.endpoint) {
+        if settled.is_some_and(|settled| settled.contract != journaled.decision.contract || settled.endpoint != journaled.decision.endpoint)
+        {
             wrong += 1;
             writeln!(out, "{}: settled somewhere else than decided", journaled.attempt)?;
         }
     }
     let open = rows.iter().filter(|row| row.settled.is_none()).count();
     let bounded = rows.iter().filter(|row| row.settled.is_some_and(|settled| settled.known == Known::Bounded)).count();
-    writeln!(out, "{} attempts, {} with their decision in the journal; {open} open, {bounded} unreconciled; {wrong} wrong", rows.len(), decisions.len())?;
+    writeln!(
+        out,
+        "{} attempts, {} with their decision in the journal; {open} open, {bounded} unreconciled; {wrong} wrong",
+        rows.len(),
+        decisions.len()
+    )?;
     Ok(if wrong == 0 { Exit::Done } else { Exit::No })
 }

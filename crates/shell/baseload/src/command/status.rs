@@ -28,9 +28,19 @@ pub fn run(at: SocketAddr, json: bool, out: &mut dyn Write) -> Result<Exit> {
 fn write(document: &Value, out: &mut dyn Write) -> Result<()> {
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or("-").to_owned();
     let number = |value: &Value, key: &str| value[key].as_u64().unwrap_or(0);
-    writeln!(out, "fleet {}   {} requests under way   {} refused", text(document, "fleet"), number(document, "in_flight"), number(document, "refused"))?;
+    writeln!(
+        out,
+        "fleet {}   {} requests under way   {} refused",
+        text(document, "fleet"),
+        number(document, "in_flight"),
+        number(document, "refused")
+    )?;
     let names = ["endpoint", "health", "running", "served", "failed", "in", "out", "1M out at", "who pays"];
-    writeln!(out, "{:<12} {:<8} {:>7} {:>8} {:>7} {:>10} {:>10} {:>10}  {}", names[0], names[1], names[2], names[3], names[4], names[5], names[6], names[7], names[8])?;
+    writeln!(
+        out,
+        "{:<12} {:<8} {:>7} {:>8} {:>7} {:>10} {:>10} {:>10}  {}",
+        names[0], names[1], names[2], names[3], names[4], names[5], names[6], names[7], names[8]
+    )?;
     for row in document["endpoints"].as_array().into_iter().flatten() {
         let nanos = row["marginal_output_nanos_per_million_tokens"].as_i64();
         let price = nanos.map_or_else(|| "-".to_owned(), |nanos| shown(Money::from_nanos(nanos.into()), 4));

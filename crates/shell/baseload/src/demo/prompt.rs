@@ -32,10 +32,13 @@ pub fn tier(dice: &mut Dice) -> &'static str {
     dice.pick(&["default", "default", "flex", "priority"])
 }
 
-const OPENINGS: &[&str] = &["Explain how", "Tell a short story in which", "Summarise why", "List three reasons why", "Describe the day when"];
-const SUBJECTS: &[&str] = &["the baker", "a small river", "the old engine", "a careful pilot", "the night train", "our neighbour", "the wind"];
+const OPENINGS: &[&str] =
+    &["Explain how", "Tell a short story in which", "Summarise why", "List three reasons why", "Describe the day when"];
+const SUBJECTS: &[&str] =
+    &["the baker", "a small river", "the old engine", "a careful pilot", "the night train", "our neighbour", "the wind"];
 const VERBS: &[&str] = &["found", "carried", "repaired", "counted", "forgot", "painted", "followed", "moved", "warmed", "opened"];
-const OBJECTS: &[&str] = &["the green door", "a box of maps", "seven lamps", "the market square", "a bridge", "the last letter", "some bread"];
+const OBJECTS: &[&str] =
+    &["the green door", "a box of maps", "seven lamps", "the market square", "a bridge", "the last letter", "some bread"];
 const JOINS: &[&str] = &["and then", "because", "while", "before", "after", "although"];
 
 /// A prompt of about that many tokens: common English words are about a token each.

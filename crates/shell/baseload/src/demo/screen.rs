@@ -135,9 +135,8 @@ fn charges(fleet: &Fleet, balances: &Balances, id: ContractId, now: Instant, per
 /// One decision as a line.
 pub fn decision(fleet: &Fleet, recent: &RecentDecision) -> DecisionRow {
     let passed = recent.passed_over.iter();
-    let mut why: Vec<String> = passed
-        .map(|passed| format!("{}: {}", fleet.endpoints.name(passed.endpoint), explain::reason(fleet, passed.reason)))
-        .collect();
+    let mut why: Vec<String> =
+        passed.map(|passed| format!("{}: {}", fleet.endpoints.name(passed.endpoint), explain::reason(fleet, passed.reason))).collect();
     why.extend(explain::rule(recent.rule).map(|rule| format!("({rule})")));
     let request = format!("{:08x}", recent.attempt.request.0 >> 96);
     DecisionRow {
@@ -164,7 +163,11 @@ mod tests {
 
     #[test]
     fn a_floor_is_used_in_percent() {
-        let row = |used, floor| ContractRow { used: Money::from_nanos(used), floor: Some(Money::from_nanos(floor)), ..ContractRow::default() };
-        assert_eq!([row(1, 3).percent(), row(9, 3).percent(), row(-1, 3).percent(), row(1, 0).percent()], [Some(33), Some(300), Some(0), None]);
+        let row =
+            |used, floor| ContractRow { used: Money::from_nanos(used), floor: Some(Money::from_nanos(floor)), ..ContractRow::default() };
+        assert_eq!(
+            [row(1, 3).percent(), row(9, 3).percent(), row(-1, 3).percent(), row(1, 0).percent()],
+            [Some(33), Some(300), Some(0), None]
+        );
     }
 }

@@ -113,7 +113,8 @@ pub fn write(summary: &Summary, fleet: &Fleet, out: &mut dyn std::io::Write) -> 
     writeln!(out, "  {:<20} {:>12} {:>12}   where requests went", "policy", "cost", "above ours")?;
     let ours = summary.outcomes.first().map_or(Money::ZERO, |outcome| outcome.due);
     for outcome in &summary.outcomes {
-        let placed: Vec<_> = outcome.placed.iter().map(|(endpoint, count)| format!("{} {count}", fleet.endpoints.name(*endpoint))).collect();
+        let placed: Vec<_> =
+            outcome.placed.iter().map(|(endpoint, count)| format!("{} {count}", fleet.endpoints.name(*endpoint))).collect();
         let above = shown(outcome.due - ours, 4);
         writeln!(out, "  {:<20} {:>12} {above:>12}   {}", outcome.policy.name(), shown(outcome.due, 4), placed.join(", "))?;
     }

@@ -125,7 +125,10 @@ mod tests {
             connect: "OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=bl-public-secret".to_owned(),
             totals: "running for 1:42   88 requests   2,480 tokens out".to_owned(),
             pools: vec![pool("north", "up", 2, "0.00"), pool("spill", "died", 0, "1.20"), pool("west", "up", 5, "0.00")],
-            contracts: vec![contract("northgrid-umbrella", 210_000, Some(money(260_000)), 260_000), contract("west-standard", 1_400, None, 1_400)],
+            contracts: vec![
+                contract("northgrid-umbrella", 210_000, Some(money(260_000)), 260_000),
+                contract("west-standard", 1_400, None, 1_400),
+            ],
             decisions: vec![
                 decision("00ab12cd", "north", "spill: dearer by 0.000021 USD; west: full"),
                 decision("00ab12ce", "west", "north: down; spill: down"),
