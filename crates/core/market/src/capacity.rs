@@ -41,7 +41,7 @@ pub(crate) fn pieces(fleet: &Fleet, contract: ContractId, of: CapacityOf, span: 
 }
 
 /// Every instant at which the capacity may change.
-fn cuts(fleet: &Fleet, contract: ContractId, of: CapacityOf) -> Vec<Instant> {
+pub(crate) fn cuts(fleet: &Fleet, contract: ContractId, of: CapacityOf) -> Vec<Instant> {
     let terms = &fleet.contracts[contract];
     let ramp = terms.capacity.iter().filter(|clause| clause.of == of).flat_map(|clause| clause.ramp.steps().iter().map(|(at, _)| *at));
     let delivery = terms.delivery.iter().filter(|delivery| delivery.of == of).flat_map(|delivery| &delivery.tranches);

@@ -1,10 +1,9 @@
 //! Charges of a period: section 3 of `docs/contracts.md`.
 
-use fleet::{Charge, ContractId, Escalation, Meter, Overflow, RateClause, Tier, TierKind};
-use units::{Instant, Money, Quantity, Rate};
+use fleet::{Calendar, Charge, Contract, ContractId, Escalation, Meter, Overflow, Period, RateClause, Tier, TierKind};
+use units::{Instant, Money, Quantity, Rate, Span};
 
 use crate::books::{Books, Step};
-use crate::capacity::committed;
 use crate::statement::{Clause, Line, periods};
 
 /// Intervals after which a price rises no more, and the price it does not pass: both far beyond any contract.
@@ -65,13 +64,13 @@ impl<'a, 'b> Charging<'a, 'b> {
 
     fn quantity(&self, clause: &RateClause, period: i64) -> Quantity {
         let total = self.books.total(self.contract, period, clause.meter);
-        let span = self.books.terms(self.contract).period(period);
+        let committed = || self.books.committed(self.contract, clause.meter, period);
         let (held, used) = (total.held.max(Quantity::ZERO), total.used.max(Quantity::ZERO));
         match (clause.charge, self.reading) {
             (Charge::Metered, Reading::Held) => held,
             (Charge::Metered, Reading::Used) => used,
-            (Charge::Committed, Reading::Held) => committed(self.books.fleet, self.contract, clause.meter, span),
-            (Charge::Committed, Reading::Used) => committed(self.books.fleet, self.contract, clause.meter, span).min(used),
+            (Charge::Committed, Reading::Held) => committed(),
+            (Charge::Committed, Reading::Used) => committed().min(used),
         }
     }
 
@@ -87,20 +86,33 @@ impl<'a, 'b> Charging<'a, 'b> {
         }
         let exceeds = |meter: Meter| {
             let held = self.books.total(self.contract, period, meter).held;
-            (meter, held - committed(self.books.fleet, self.contract, meter, terms.period(period)))
+            (meter, held - self.books.committed(self.contract, meter, period))
         };
         let exceeding = meters.into_iter().map(exceeds).filter(|(_, quantity)| *quantity > Quantity::ZERO);
         exceeding.map(|(meter, quantity)| line(Clause::Overflow, meter, quantity, rate)).collect()
     }
 }
 
+/// The intervals after which a clause's rates rise, counted from the term's start.
+fn intervals(terms: &Contract, escalation: Escalation) -> Calendar {
+    let zone = terms.calendar.zone().clone();
+    let start = jiff::Timestamp::from(terms.term.from).to_zoned(zone.clone()).datetime();
+    Calendar::new(zone, start, escalation.every)
+}
+
 /// How often a clause's rates have risen by the first instant of a period.
 fn raises(books: &Books<'_>, contract: ContractId, clause: &RateClause, period: i64) -> Option<(Escalation, i64)> {
-    let terms = books.terms(contract);
-    let escalation = clause.escalation?;
-    let start = jiff::Timestamp::from(terms.term.from).to_zoned(terms.calendar.zone().clone()).datetime();
-    let intervals = fleet::Calendar::new(terms.calendar.zone().clone(), start, escalation.every);
-    Some((escalation, intervals.index(terms.period(period).from).clamp(0, ESCALATIONS_MAX)))
+    let (terms, escalation) = (books.terms(contract), clause.escalation?);
+    let whole = intervals(terms, escalation).index(terms.period(period).from);
+    Some((escalation, whole.clamp(0, ESCALATIONS_MAX)))
+}
+
+/// The instants in `span` at which a clause's rates rise.
+pub(crate) fn escalates(terms: &Contract, clause: &RateClause, span: Span) -> Vec<Instant> {
+    let Some(escalation) = clause.escalation.filter(|escalation| escalation.every != Period::Term) else { return Vec::new() };
+    let intervals = intervals(terms, escalation);
+    let last = intervals.index(span.to).min(ESCALATIONS_MAX);
+    (intervals.index(span.from)..=last).map(|interval| intervals.boundary(interval)).collect()
 }
 
 /// A rate raised `n` times, each rounded to a nano-unit, and never past [`PRICE_MAX`].

@@ -10,11 +10,13 @@ use crate::books::{Books, ending_in};
 use crate::charge::{Charging, Reading};
 use crate::floor::Windows;
 use crate::prepaid::{credits, due_in};
+use crate::runs::runs;
 use crate::statement::Line;
 
 /// What counts towards a floor of `own` in the window `span`.
-pub(crate) fn counted(books: &Books<'_>, own: ContractId, floor: &Floor, span: Span) -> i128 {
-    contracts(books, own, floor).into_iter().map(|contract| of_contract(books, own, contract, floor, span)).sum()
+pub(crate) fn counted(books: &Books<'_>, own: ContractId, index: usize, span: Span) -> i128 {
+    let counts = contracts(books, own, &books.terms(own).floors[index]);
+    counts.into_iter().map(|contract| of_contract(books, (own, index), contract, span)).sum()
 }
 
 /// The contracts that count towards a floor of `own`, each once. In another currency nothing can count towards a floor in money.
@@ -28,13 +30,22 @@ pub(crate) fn contracts(books: &Books<'_>, own: ContractId, floor: &Floor) -> BT
     listed.into_iter().filter(counts).collect()
 }
 
-fn of_contract(books: &Books<'_>, own: ContractId, contract: ContractId, floor: &Floor, span: Span) -> i128 {
-    let terms = books.terms(contract);
+fn of_contract(books: &Books<'_>, of: (ContractId, usize), contract: ContractId, span: Span) -> i128 {
+    let (own, index) = of;
+    let (floor, terms) = (&books.terms(own).floors[index], books.terms(contract));
     let periods = ending_in(&terms.calendar, terms.term, span);
     if periods.is_empty() {
         return 0;
     }
-    let charged = charged(books, contract, floor, periods.clone());
+    let (first, last) = (*periods.start(), *periods.end());
+    // What is forecast begins with the present period; the past is worked out once for all points.
+    let present = books.present(contract).map_or(first, |present| present.clamp(first, last + 1));
+    let past = if present > first {
+        books.charged_before(of, contract, first, || charged(books, contract, floor, first..=present - 1))
+    } else {
+        0
+    };
+    let charged = past + charged(books, contract, floor, present..=last);
     let money = matches!(floor.least, Least::Spend(_)) && floor.meters.is_empty();
     if floor.basis != Basis::Purchase || !money {
         return charged;
@@ -53,7 +64,7 @@ fn charged(books: &Books<'_>, contract: ContractId, floor: &Floor, periods: Rang
         Least::Spend(_) => line.money.nanos(),
         Least::Quantity(..) => i128::from(line.quantity.count()),
     };
-    let steps = books.charged(contract, periods).into_iter();
+    let steps = runs(books, contract, periods).into_iter();
     let sum = |lines: Vec<Line>| -> i128 { lines.into_iter().filter(listed).map(amount).sum() };
     steps.map(|step| sum(charging.lines(step)) * i128::from(step.count)).sum()
 }

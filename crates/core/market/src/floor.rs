@@ -39,7 +39,7 @@ pub(crate) struct Windows<'a, 'b> {
 
 /// A window before anything is carried into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tally {
+pub(crate) struct Tally {
     least: i128,
     counted: i128,
 }
@@ -109,8 +109,10 @@ impl<'a, 'b> Windows<'a, 'b> {
             return *tally;
         }
         let span = self.span(window);
-        let counted = counted(self.books, self.contract, self.floor, span);
-        let tally = Tally { least: self.least(window, span), counted };
+        let tally = self.books.tally((self.contract, self.index), window, span, || Tally {
+            least: self.least(window, span),
+            counted: counted(self.books, self.contract, self.index, span),
+        });
         self.tallies.insert(window, tally);
         tally
     }

@@ -4,7 +4,7 @@ use fleet::{ContractId, Fleet, Meter, Status};
 use units::{Money, Quantity, Rate, Span};
 
 use crate::balance::Balances;
-use crate::books::{Books, Step};
+use crate::books::{Books, Seen, Step};
 use crate::charge::{Charging, Reading};
 use crate::delivery::penalties;
 use crate::floor::shortfalls;
@@ -92,7 +92,7 @@ pub fn statement(fleet: &Fleet, balances: &Balances, contract: ContractId, perio
     if terms.status != Status::Signed || !periods(fleet, contract).contains(&period) {
         return Statement { contract, period, span, lines: Vec::new(), due: Money::ZERO };
     }
-    let mut lines = lines(&Books::new(fleet, balances), contract, period);
+    let mut lines = lines(&Books::new(fleet, balances, &Seen::default()), contract, period);
     let exact: Money = lines.iter().map(|line| line.money).sum();
     let due = rounded(exact, terms.rounding);
     if due != exact {
