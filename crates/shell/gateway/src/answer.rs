@@ -50,7 +50,8 @@ struct WholeFields<'a> {
 
 /// Reads an answer that came whole; `None` when it is no answer but an error, a web page or a fragment.
 pub(crate) fn whole(body: &[u8]) -> Option<Whole> {
-    let fields: WholeFields<'_> = serde_json::from_slice(body).ok()?;
+    // An array would be read too, field by field.
+    let fields: WholeFields<'_> = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
     if fields.error.is_some() {
         return None;
     }
@@ -86,7 +87,8 @@ pub(crate) fn heard(data: &[u8]) -> Heard {
         Usage::deserialize(&mut reader).ok().map(Tokens::from)
     });
     let content = is_text(b"\"content\"") || is_text(b"\"text\"") || is_text(b"\"arguments\"") || is_text(b"\"reasoning_content\"");
-    let no_choice = || values(text, b"\"choices\"").any(|value| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]")));
+    let no_choice =
+        || values(text, b"\"choices\"").any(|value| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]")));
     Heard {
         done: false,
         error: false,

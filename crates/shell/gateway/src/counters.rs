@@ -65,6 +65,10 @@ pub(crate) struct Counters {
     pub output_tokens: AtomicU64,
     /// The mean time that a request stays, in microseconds.
     pub service_us: AtomicU32,
+    /// The mean time to the first content of a stream, in microseconds.
+    pub ttft_us: AtomicU32,
+    /// The mean time per output token after it, in microseconds.
+    pub tpot_us: AtomicU32,
     /// Set by the meter from `begun`.
     pub arrivals_per_ks: AtomicU32,
     failures: AtomicU32,
@@ -95,7 +99,8 @@ impl Counters {
     /// The upstream failed; `at_once` when that alone shows that it is down.
     pub fn failed(&self, now: Instant, at_once: bool) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let over = if at_once || self.down_until.load(Ordering::Relaxed) != 0 { failures } else { failures.saturating_sub(FAILURES_MAX - 1) };
+        let over =
+            if at_once || self.down_until.load(Ordering::Relaxed) != 0 { failures } else { failures.saturating_sub(FAILURES_MAX - 1) };
         if over > 0 {
             let wait = BACKOFF_MIN.saturating_mul(1 << (over - 1).min(10)).min(BACKOFF_MAX);
             self.stay_away(now + wait);
@@ -134,8 +139,20 @@ impl Counters {
 
     /// Learns how long a request stayed.
     pub fn stayed(&self, time: Duration) {
-        learn(&self.service_us, u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1));
+        learn(&self.service_us, micros(time));
     }
+
+    /// Learns how long a stream's first content took, and its tokens after it.
+    pub fn streamed(&self, first: Duration, rest: Duration, tokens: u32) {
+        learn(&self.ttft_us, micros(first));
+        if let Some(per_token) = rest.checked_div(tokens.saturating_sub(1)) {
+            learn(&self.tpot_us, micros(per_token));
+        }
+    }
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1)
 }
 
 /// Moves a mean an eighth of the way to a sample; the first sample is taken whole. Zero means nothing is known.

@@ -56,7 +56,8 @@ impl Refused {
     }
 
     pub fn context_too_long(limit: u32) -> Self {
-        let message = format!("This model's maximum context length is {limit} tokens. Please shorten the messages or ask for a shorter answer.");
+        let message =
+            format!("This model's maximum context length is {limit} tokens. Please shorten the messages or ask for a shorter answer.");
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "context_length_exceeded", message).about("messages")
     }
 

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dispatch::{Action, Ask, Decision, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll, Settlement, decide};
+use dispatch::{
+    Action, Ask, Decision, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll, Settlement,
+    decide,
+};
 use fleet::{ContractId, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
 use crate::limits::RETRY_AFTER_MAX;
 use crate::meter::Tally;
+use crate::peek::{Peek, Streaming};
 use crate::snapshot::Snapshot;
 use crate::state::{Place, State};
 
@@ -52,6 +56,7 @@ pub(crate) struct Flight {
     pub snapshot: Arc<Snapshot>,
     pub ask: Ask,
     prompt_bytes: usize,
+    streamed: bool,
     weights: TokenWeights,
     key: KeyId,
     life: Life,
@@ -61,11 +66,12 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    pub fn new(state: Arc<State>, snapshot: Arc<Snapshot>, place: Place, key: KeyId, ask: Ask, prompt_bytes: usize) -> Self {
+    pub fn new(state: Arc<State>, snapshot: Arc<Snapshot>, place: Place, key: KeyId, ask: Ask, peek: &Peek<'_>) -> Self {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
-        Self { state, snapshot, ask, prompt_bytes, weights, key, life, attempt: None, chosen: None, _place: place }
+        let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
+        Self { state, snapshot, ask, prompt_bytes, streamed, weights, key, life, attempt: None, chosen: None, _place: place }
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
@@ -123,6 +129,8 @@ impl Flight {
             health,
             outstanding: counters.busy.outstanding(),
             service_us: counters.service_us.load(Ordering::Relaxed),
+            ttft_us: counters.ttft_us.load(Ordering::Relaxed),
+            tpot_us: counters.tpot_us.load(Ordering::Relaxed),
             arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
             cached_tokens: 0,
             units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
@@ -214,6 +222,9 @@ impl Flight {
             Outcome::Answered => {
                 counters.answered.fetch_add(1, Ordering::Relaxed);
                 counters.stayed(settlement.ended.since(settlement.started));
+                if let Some(first) = settlement.first_content.filter(|_| self.streamed) {
+                    counters.streamed(first.since(settlement.started), settlement.ended.since(first), settlement.tokens.output);
+                }
                 if settlement.known == dispatch::Known::Reported {
                     self.state.learnt(self.ask.model).learn(self.prompt_bytes, settlement.tokens);
                 }

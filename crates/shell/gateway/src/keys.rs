@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(check(&rows, ("api-key", "bl-pub-s3-cret"), 9), Some(7));
         assert_eq!(check(&rows, ("x-api-key", "bl-pub-s3-cret"), 9), Some(7));
         assert_eq!(check(&rows, ("x-api-key", "bl-old-s3-cret"), 49), Some(7));
-        let bad = ["Bearer bl-pub-s3-cre", "Bearer bl-pub-", "Bearer bl-other-s3-cret", "Basic bl-pub-s3-cret", "bl-pub-s3-cret", "Bearer", ""];
+        let bad =
+            ["Bearer bl-pub-s3-cre", "Bearer bl-pub-", "Bearer bl-other-s3-cret", "Basic bl-pub-s3-cret", "bl-pub-s3-cret", "Bearer", ""];
         for text in bad {
             assert_eq!(check(&rows, ("authorization", text), 9), None, "{text}");
         }

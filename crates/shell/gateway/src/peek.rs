@@ -98,6 +98,10 @@ pub(crate) struct Peek<'a> {
 
 impl<'a> Peek<'a> {
     pub fn parse(call: Call, body: &'a [u8]) -> Result<Self, Refused> {
+        // An array would be read too, field by field.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
+        }
         let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| at_fault(&error))?;
         let prompt = match call {
             Call::Chat => required(fields.messages, "messages")?,

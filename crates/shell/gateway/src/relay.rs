@@ -38,7 +38,9 @@ impl Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// As it should; with `[DONE]` still to be sent when the upstream left it out.
-    Whole { done_sent: bool },
+    Whole {
+        done_sent: bool,
+    },
     Failed(Fault),
 }
 

@@ -47,7 +47,7 @@ pub(crate) async fn serve(state: Arc<State>, call: Call, id: RequestId, request:
     let body = read(&state, &head.headers, body).await?;
     let peek = Peek::parse(call, &body)?;
     let ask = ask(&state, &snapshot, key, id, &peek)?;
-    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), place, key.id, ask, peek.prompt_bytes);
+    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), place, key.id, ask, &peek);
     fly(flight, call, &head.headers, &body, &peek).await
 }
 
@@ -77,9 +77,13 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     let room = snapshot.fleet.models[model].context.saturating_sub(input);
     let output_max = peek.output_max.unwrap_or(room);
     let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
+    let input_least = u32::try_from(peek.prompt_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
-    Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, output_max, scope })
+    Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
 }
+
+/// Text whose tokens are longer than this on the whole is no text: it only decides what surely does not fit a context.
+const BYTES_PER_TOKEN_MOST: usize = 16;
 
 /// Decides, calls and moves on until there is content or nowhere left to go.
 async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Served, Refused> {

@@ -1,0 +1,4 @@
+//! The gateway against scripted upstreams, over real sockets on this machine.
+
+mod answers;
+mod bench;
