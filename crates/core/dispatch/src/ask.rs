@@ -66,6 +66,8 @@ pub struct Ask {
     pub needs: Needs,
     /// Tokens expected: input estimated from the body, output learnt or as bounded; `cached` is the best any candidate holds.
     pub tokens: Tokens,
+    /// The fewest tokens that its input can be: what decides whether it fits a context.
+    pub input_least: u32,
     /// The most output tokens it may take.
     pub output_max: u32,
     /// What its key may use.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
 use crate::ask::Ask;
-use crate::policy::Policy;
+use crate::eligible::eligible;
+use crate::policy::{Candidate, Candidates, Policy};
 use crate::seen::{ENDPOINTS_MAX, SeenAll};
 
 /// Everything that a decision is a function of, beside the fleet that it names.
@@ -138,7 +139,42 @@ pub struct Refusal {
 ///
 /// # Errors
 /// When no endpoint of the model is eligible.
+#[expect(clippy::result_large_err, reason = "both sides are of fixed size on purpose: deciding allocates nothing")]
 pub fn decide(fleet: &Fleet, question: &Question) -> Result<Decision, Refusal> {
-    let _ = (fleet, question);
-    Err(Refusal { passed_over: ArrayVec::new() })
+    let mut passed_over = ArrayVec::new();
+    let mut candidates = Candidates::new();
+    let rule = rule(question);
+    for seen in &question.seen {
+        match eligible(fleet, question, seen) {
+            Ok(payer) => candidates.push(Candidate::new(fleet, question, seen, payer, rule)),
+            Err(reason) => passed_over.push(PassedOver { endpoint: seen.endpoint, reason, cost: None }),
+        }
+    }
+    let policy = if rule == Rule::FallBack { Policy::ReservedFirst } else { question.policy };
+    let Some(chosen) = policy.choose(&candidates, question.ask.sequence) else {
+        return Err(Refusal { passed_over });
+    };
+    let best = candidates[chosen].cost.total();
+    for (_, other) in candidates.iter().enumerate().filter(|(index, _)| *index != chosen) {
+        let reason = match policy {
+            Policy::MarginalCost => Reason::Dearer { by: other.cost.total() - best },
+            _ => Reason::NotItsTurn,
+        };
+        passed_over.push(PassedOver { endpoint: other.endpoint, reason, cost: Some(other.cost) });
+    }
+    passed_over.sort_unstable_by_key(|other| other.endpoint);
+    let Candidate { endpoint, contract, cost, .. } = candidates[chosen];
+    assert!(passed_over.iter().all(|other| other.endpoint != endpoint), "an endpoint is chosen or passed over, never both");
+    Ok(Decision { endpoint, contract, cost, rule, passed_over })
+}
+
+/// How far the prices can be trusted.
+fn rule(question: &Question) -> Rule {
+    if question.now < question.valid_until {
+        Rule::Policy
+    } else if question.now < question.usable_until {
+        Rule::StalePrices
+    } else {
+        Rule::FallBack
+    }
 }

@@ -1,6 +1,14 @@
 //! The policies that can choose: ours, and the baselines it is measured against.
 
+use arrayvec::ArrayVec;
+use fleet::{ContractId, EndpointId, Fleet};
+use market::Payer;
 use serde::{Deserialize, Serialize};
+use units::Money;
+
+use crate::decide::{Cost, Question, Rule};
+use crate::score;
+use crate::seen::{ENDPOINTS_MAX, Seen};
 
 /// How an endpoint is chosen among the eligible ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,6 +39,56 @@ impl Policy {
             Self::LeastOutstanding => "least-outstanding",
             Self::LowestListPrice => "lowest-list-price",
             Self::ReservedFirst => "reserved-first",
+        }
+    }
+}
+
+/// An eligible endpoint with what every policy compares.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) contract: ContractId,
+    pub(crate) cost: Cost,
+    list: Money,
+    prepaid_and_free: bool,
+    outstanding: u64,
+    slots: u64,
+}
+
+/// Every eligible endpoint, by id.
+pub(crate) type Candidates = ArrayVec<Candidate, ENDPOINTS_MAX>;
+
+impl Candidate {
+    pub(crate) fn new(fleet: &Fleet, question: &Question, seen: &Seen, payer: Payer, rule: Rule) -> Self {
+        let slots = fleet.endpoints[seen.endpoint].slots.max(1);
+        Self {
+            endpoint: seen.endpoint,
+            contract: payer.contract,
+            cost: score::cost(fleet, question, seen, payer, rule),
+            list: payer.list.cost(score::tokens_at(question, seen)),
+            prepaid_and_free: payer.prepaid && seen.outstanding < slots,
+            outstanding: u64::from(seen.outstanding),
+            slots: u64::from(slots),
+        }
+    }
+}
+
+impl Policy {
+    /// The index of the candidate that this policy chooses. Ties go to the lowest id.
+    pub(crate) fn choose(self, candidates: &Candidates, sequence: u64) -> Option<usize> {
+        let by = |key: &dyn Fn(&Candidate) -> (bool, Money)| (0..candidates.len()).min_by_key(|index| key(&candidates[*index]));
+        match self {
+            Self::MarginalCost => by(&|candidate| (false, candidate.cost.total())),
+            Self::LowestListPrice => by(&|candidate| (false, candidate.list)),
+            Self::ReservedFirst => by(&|candidate| match candidate.prepaid_and_free {
+                true => (false, Money::ZERO),
+                false => (true, candidate.list),
+            }),
+            Self::RoundRobin => usize::try_from(sequence.checked_rem(candidates.len() as u64)?).ok(),
+            Self::LeastOutstanding => (0..candidates.len()).min_by(|a, b| {
+                let (a, b) = (&candidates[*a], &candidates[*b]);
+                (a.outstanding * b.slots).cmp(&(b.outstanding * a.slots))
+            }),
         }
     }
 }

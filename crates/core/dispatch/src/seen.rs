@@ -35,7 +35,11 @@ pub struct Seen {
     pub outstanding: u32,
     /// The mean time that a request stays, in microseconds; zero when none has ended yet.
     pub service_us: u32,
-    /// Requests that arrive in a thousand seconds.
+    /// The mean time to the first content of late, in microseconds; zero when unknown.
+    pub ttft_us: u32,
+    /// The mean time per output token after it, in microseconds; zero when unknown.
+    pub tpot_us: u32,
+    /// Requests that it is sent in a thousand seconds.
     pub arrivals_per_ks: u32,
     /// Input tokens of this request that its cache is expected to hold.
     pub cached_tokens: u32,

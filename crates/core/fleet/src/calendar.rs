@@ -45,6 +45,12 @@ impl Calendar {
         &self.zone
     }
 
+    /// The civil time, in the zone, at which period number 0 begins.
+    #[must_use]
+    pub fn anchor(&self) -> DateTime {
+        self.anchor
+    }
+
     /// How long its periods are.
     #[must_use]
     pub fn period(&self) -> Period {

@@ -40,3 +40,30 @@ pub struct Diagnostic {
     /// What to do.
     pub hint: String,
 }
+
+impl Diagnostic {
+    /// An error at `span`.
+    pub(crate) fn error(code: &'static str, span: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code, span: span.clone(), message: message.into(), label: None, related: None, hint: hint.into() }
+    }
+
+    /// A warning at `span`.
+    pub(crate) fn warning(code: &'static str, span: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, span, message, hint) }
+    }
+
+    /// Something at `span` that is read, and that nothing computes with yet.
+    pub(crate) fn not_computed(code: &'static str, span: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { severity: Severity::NotComputed, ..Self::error(code, span, message, hint) }
+    }
+
+    /// With words at the caret.
+    pub(crate) fn label(self, label: impl Into<String>) -> Self {
+        Self { label: Some(label.into()), ..self }
+    }
+
+    /// With a second place.
+    pub(crate) fn related(self, span: &Range<usize>, label: impl Into<String>) -> Self {
+        Self { related: Some(Related { span: span.clone(), label: label.into() }), ..self }
+    }
+}

@@ -1,19 +1,28 @@
 //! The fleet file: all that a lab has, in one TOML text. Parse it, validate it, ask it.
 //!
-//! - `parse` reads a text into a [`Fleet`] or says everything that is wrong with it, each `Diagnostic` with its
+//! - [`parse`] reads a text into a [`Fleet`] or says everything that is wrong with it, each [`Diagnostic`] with its
 //!   place, code and hint. It reads no file and no clock.
 //! - A [`Fleet`] that exists is valid: ids point at what is there, ramps rise in time, nesting has no circle.
 //! - Tables are in the order of their names, so an id is the same wherever the same file is read.
 //! - Figures that a person gave as a range, or with a source, keep both in [`Fleet::figures`].
 
 mod calendar;
+mod check;
+mod codes;
 mod contract;
 mod diagnostic;
+mod figure;
 mod id;
+mod keys;
 mod model;
+mod parse;
 mod ramp;
+mod reader;
+mod rows;
+mod spelling;
 
 pub use calendar::{Calendar, Period};
+pub use codes::{CODES, CodeInfo};
 pub use contract::{
     Basis, Capacity, CapacityOf, CarryOver, Charge, Contract, Delivery, Escalation, Exclusivity, FirstRefusal, Floor, Least, Overflow,
     Prepayment, Preset, RateClause, Status, Substitution, Termination, Tier, TierKind, Tranche,
@@ -25,4 +34,5 @@ pub use model::{
     Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier, TokenWeights, Use,
     Workload, WorkloadKind,
 };
+pub use parse::{FILE_BYTES_MAX, Parsed, masked, parse};
 pub use ramp::{Ramp, RampError};

@@ -65,4 +65,10 @@ impl<T: Copy> Ramp<T> {
     pub fn steps(&self) -> &[(Instant, T)] {
         &self.steps
     }
+
+    /// The same steps with other amounts.
+    #[must_use]
+    pub fn map<U>(&self, of: impl Fn(T) -> U) -> Ramp<U> {
+        Ramp { steps: self.steps.iter().map(|(from, amount)| (*from, of(*amount))).collect() }
+    }
 }

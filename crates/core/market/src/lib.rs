@@ -2,16 +2,32 @@
 //!
 //! `docs/contracts.md` is the definition. Quantities are posted; money is derived from them here and nowhere else.
 
+mod allocate;
 mod balance;
+mod books;
+mod bucket;
+mod capacity;
+mod charge;
+mod counted;
+mod delivery;
+mod floor;
 mod forecast;
+mod prepaid;
 mod price;
+mod quote;
+mod runs;
 mod sheet;
+mod split;
 mod statement;
 mod usage;
 
+pub use allocate::{Allocation, Demand, Drawn, Part, Reach, draw};
 pub use balance::{Balances, Total};
-pub use forecast::{Flow, Forecast};
-pub use price::{MarginalPrice, marginal_price};
+pub use bucket::UnitBucket;
+pub use forecast::{Flow, FlowMeter, Forecast};
+pub use price::{MarginalPrice, marginal_price, marginal_prices};
+pub use quote::{FRESH, USABLE, price_sheet};
 pub use sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices, Tokens};
+pub use split::split_busy;
 pub use statement::{Clause, Line, Statement, periods, statement};
 pub use usage::Usage;

@@ -1,9 +1,14 @@
 //! The statement of a billing period, clause by clause, as `docs/contracts.md` defines it.
 
-use fleet::{ContractId, Fleet, Meter};
+use fleet::{ContractId, Fleet, Meter, Status};
 use units::{Money, Quantity, Rate, Span};
 
 use crate::balance::Balances;
+use crate::books::{Books, Seen, Step};
+use crate::charge::{Charging, Reading};
+use crate::delivery::penalties;
+use crate::floor::shortfalls;
+use crate::prepaid::{Credit, credits, due_in};
 
 /// Which clause a line comes from; indices count the contract's clauses of that kind in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,9 +84,40 @@ pub fn periods(fleet: &Fleet, contract: ContractId) -> core::ops::RangeInclusive
     terms.calendar.index(terms.term.from)..=terms.calendar.index(last)
 }
 
-/// The statement of one billing period.
+/// The statement of one billing period; without lines when the contract is not signed or has no such period.
 #[must_use]
 pub fn statement(fleet: &Fleet, balances: &Balances, contract: ContractId, period: i64) -> Statement {
-    let _ = balances;
-    Statement { contract, period, span: fleet.contracts[contract].period(period), lines: Vec::new(), due: Money::ZERO }
+    let terms = &fleet.contracts[contract];
+    let span = terms.period(period);
+    if terms.status != Status::Signed || !periods(fleet, contract).contains(&period) {
+        return Statement { contract, period, span, lines: Vec::new(), due: Money::ZERO };
+    }
+    let mut lines = lines(&Books::new(fleet, balances, &Seen::default()), contract, period);
+    let exact: Money = lines.iter().map(|line| line.money).sum();
+    let due = rounded(exact, terms.rounding);
+    if due != exact {
+        let money = due - exact;
+        lines.push(Line { clause: Clause::Rounding, meter: None, quantity: Quantity::ZERO, rate: None, money });
+    }
+    assert!(lines.iter().map(|line| line.money).sum::<Money>() == due, "the lines add up to the amount due");
+    Statement { contract, period, span, lines, due }
+}
+
+/// The lines before rounding, in the order of section 6.
+fn lines(books: &Books<'_>, contract: ContractId, period: i64) -> Vec<Line> {
+    let mut lines = Charging::new(books, contract, Reading::Held, period).lines(Step { first: period, count: 1 });
+    lines.extend(due_in(books.terms(contract), period));
+    let credits = credits(books, contract, period).into_iter();
+    lines.extend(credits.filter(|credit| credit.step.first == period).map(Credit::line));
+    lines.extend(penalties(books, contract, period));
+    lines.extend(shortfalls(books, contract, period));
+    lines
+}
+
+/// `money` rounded half to even to a multiple of `unit`; a unit of nothing leaves it as it is.
+fn rounded(money: Money, unit: Money) -> Money {
+    if unit <= Money::ZERO {
+        return money;
+    }
+    Money::from_nanos(units::round_half_even(money.nanos(), unit.nanos()) * unit.nanos())
 }

@@ -1,0 +1,74 @@
+# What a person or CI runs. `make demo` and `make test` are all that a newcomer needs: each sets up what is missing first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BASELOAD := $(TARGET)/debug/baseload
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup build model demo test check bench clean
+
+help:
+	@echo 'make demo    set up, build, fetch the model, run the demo; Ctrl-C ends it'
+	@echo 'make test    every test, with the OpenAI SDKs against the real model'
+	@echo 'make check   format, lints, tidy, docs, licences'
+	@echo 'make bench   instructions a decision takes'
+	@echo 'make clean   remove what was built and installed here'
+
+setup: .venv/ready
+	@tools/setup cmake g++ libclang-dev
+
+.venv/ready: tests/sdk/python/requirements.txt
+	@echo '== setup: Python packages of the tests, into .venv'
+	@tools/setup python3-venv
+	@python3 -m venv --clear .venv
+	@.venv/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+tests/sdk/node/node_modules: tests/sdk/node/package-lock.json
+	@echo '== setup: Node packages of the tests'
+	@cd tests/sdk/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: setup
+	@echo '== build: baseload and its engine'
+	@cargo build -p baseload -p engine
+
+model: build
+	@echo '== model: fetch it unless it is here'
+	@$(BASELOAD) model pull
+
+demo: model
+	@exec $(BASELOAD) demo
+
+test: model tests/sdk/node/node_modules
+	@tools/setup --cargo cargo-nextest
+	@echo '== test: crates'
+	@cargo nextest run --workspace --no-fail-fast
+	@echo '== test: the OpenAI SDKs against the demo'
+	@python3 tests/sdk/run.py $(BASELOAD)
+	@echo '== test: engines and baseload killed under load'
+	@python3 tests/chaos/kill.py $(BASELOAD)
+
+check: build
+	@echo '== check: format'
+	@cargo fmt --all --check
+	@echo '== check: lints'
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@echo '== check: documentation of the code'
+	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+	@echo '== check: tidy'
+	@cargo xtask tidy
+	@echo '== check: what the guides show'
+	@cargo xtask docs
+	@echo '== check: licences'
+	@cargo xtask licences
+
+bench: setup
+	@tools/setup valgrind
+	@cargo xtask bench
+
+clean:
+	cargo clean
+	rm -rf .venv tests/sdk/node/node_modules

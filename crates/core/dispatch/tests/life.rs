@@ -1,0 +1,110 @@
+//! The life of a request under any order of events: every attempt that was called is settled exactly once, the client is
+//! told once, and nothing happens after the end.
+
+use arrayvec::ArrayVec;
+use dispatch::{ATTEMPTS_MAX, Action, AttemptId, Cost, Decision, Event, Failure, Fault, Known, Life, Outcome, RequestId, Rule};
+use fleet::{ContractId, EndpointId, FleetVersion, Id};
+use market::Tokens;
+use proptest::prelude::*;
+use units::Instant;
+
+const BOUND: Tokens = Tokens { input: 40, cached: 0, output: 100 };
+
+fn life() -> Life {
+    Life::new(RequestId(7), FleetVersion([1; 32]), BOUND)
+}
+
+fn decided(endpoint: usize) -> Event {
+    Event::Decided(Box::new(Decision {
+        endpoint: EndpointId::from_index(endpoint),
+        contract: ContractId::from_index(endpoint),
+        cost: Cost::default(),
+        rule: Rule::Policy,
+        passed_over: ArrayVec::new(),
+    }))
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        Just(Fault::Unreachable),
+        Just(Fault::Lost),
+        Just(Fault::TimedOut),
+        Just(Fault::Busy { retry_after_ms: 5 }),
+        Just(Fault::Broken),
+        Just(Fault::Client),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0_usize..64).prop_map(decided),
+        1 => Just(Event::Refused),
+        2 => Just(Event::Content),
+        2 => (0_u32..500, any::<bool>()).prop_map(|(counted, said)| Event::Progress {
+            counted,
+            reported: said.then_some(Tokens { input: 9, cached: 1, output: counted }),
+        }),
+        1 => Just(Event::Ended),
+        3 => fault().prop_map(Event::Failed),
+        1 => Just(Event::ClientGone),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #[test]
+    fn every_attempt_is_settled_once_and_the_end_is_the_end(events in prop::collection::vec(event(), 0..40)) {
+        let mut life = life();
+        let (mut called, mut settled, mut failures, mut over) = (Vec::new(), Vec::new(), 0, false);
+        for (step, event) in events.into_iter().enumerate() {
+            let now = Instant::from_micros(i64::try_from(step).expect("few steps"));
+            let actions = life.step(now, event);
+            prop_assert!(!over || actions.is_empty(), "an action after the end");
+            for action in actions {
+                match action {
+                    Action::Call { attempt, .. } => called.push(attempt),
+                    Action::Settle(settlement) => {
+                        prop_assert!(settlement.started <= settlement.ended);
+                        settled.push(settlement.attempt.attempt);
+                    }
+                    Action::Fail(_) => failures += 1,
+                    Action::Done => over = true,
+                    Action::Decide | Action::Cancel => {}
+                }
+            }
+        }
+        let open = called.len() - settled.len();
+        prop_assert!(open == 0 || (open == 1 && !over), "called {called:?}, settled {settled:?}");
+        prop_assert_eq!(&called[..settled.len()], &settled[..]);
+        prop_assert!(failures <= 1 && called.len() <= usize::from(ATTEMPTS_MAX));
+    }
+}
+
+#[test]
+fn before_content_a_failed_attempt_moves_on_and_after_it_never() {
+    let mut life = life();
+    let at = Instant::from_micros;
+    life.step(at(1), decided(3));
+    let actions = life.step(at(2), Event::Failed(Fault::Busy { retry_after_ms: 0 }));
+    assert!(
+        matches!(actions.as_slice(), [Action::Settle(busy), Action::Decide] if busy.outcome == Outcome::Failed && busy.tokens == Tokens::default())
+    );
+    assert!(life.tried(EndpointId::from_index(3)));
+    assert_eq!(life.next_attempt(), AttemptId { request: RequestId(7), attempt: 2 });
+    life.step(at(3), decided(4));
+    life.step(at(4), Event::Content);
+    life.step(at(5), Event::Progress { counted: 6, reported: None });
+    let actions = life.step(at(6), Event::Failed(Fault::Lost));
+    assert!(matches!(
+        actions.as_slice(),
+        [Action::Settle(cut), Action::Fail(Failure::Cut), Action::Done] if cut.outcome == Outcome::Cut && cut.known == Known::Counted && cut.tokens.output == 6
+    ));
+}
+
+#[test]
+fn an_upstream_that_was_reached_and_said_nothing_is_bounded() {
+    let mut life = life();
+    life.step(Instant::from_micros(1), decided(0));
+    let actions = life.step(Instant::from_micros(2), Event::Failed(Fault::TimedOut));
+    assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.known == Known::Bounded && lost.tokens == BOUND));
+}

@@ -1,0 +1,105 @@
+//! Who pays for what, and whether what is asked for is there.
+
+use std::collections::BTreeMap;
+
+use crate::check::{get, sound};
+use crate::codes;
+use crate::contract::Contract;
+use crate::diagnostic::Diagnostic;
+use crate::id::{EndpointId, Id, PoolId};
+use crate::model::{Endpoint, MeterKind, WorkloadKind};
+use crate::reader::Reader;
+use crate::rows::Rows;
+use crate::spelling;
+
+/// Whether each alias means one model.
+pub(super) fn aliases(rows: &Rows, root: &Reader<'_>) {
+    let mut taken: BTreeMap<&str, std::ops::Range<usize>> = BTreeMap::new();
+    for (name, _) in &rows.models {
+        taken.insert(name, root.place_of(&["models", name]));
+    }
+    for (_, name, model) in sound(&rows.models) {
+        for (index, alias) in model.aliases.iter().enumerate() {
+            let place = root.place_of(&["models", name, "aliases", &index.to_string()]);
+            if let Some(first) = taken.get(alias.as_str()) {
+                let message = format!("`{}` already means a model", spelling::shown(alias));
+                let hint = "clients could not tell which model is meant: take the alias out of one of them";
+                root.add(Diagnostic::error(codes::ALIAS, &place, message, hint).related(first, "it is taken here"));
+            } else {
+                taken.insert(alias, place);
+            }
+        }
+    }
+}
+
+/// Whether some contract pays for each pool and each hosted endpoint, and has a price for it.
+pub(super) fn payers(rows: &Rows, root: &Reader<'_>) {
+    // A contract that could not be read may be the one that pays.
+    if rows.contracts.iter().any(|(_, contract)| contract.is_none()) || rows.endpoints.iter().any(|(_, it)| it.is_none()) {
+        return;
+    }
+    let covered = |covers: &dyn Fn(&Contract) -> bool| sound(&rows.contracts).any(|(_, _, contract)| covers(contract));
+    for (index, name, _) in sound(&rows.pools) {
+        let id = PoolId::from_index(index);
+        let through = |endpoint: &EndpointId| get(&rows.endpoints, *endpoint).is_some_and(|(_, it)| it.pool == Some(id));
+        if !covered(&|contract| contract.pools.contains(&id) || contract.endpoints.iter().any(through)) {
+            let hint = format!("add `pools = [\"{name}\"]` to the contract that pays for its accelerators");
+            let place = root.place_of(&["pools", name]);
+            root.add(Diagnostic::warning(codes::UNCOVERED, &place, format!("no contract pays for pool `{name}`"), hint));
+        }
+    }
+    for (index, name, endpoint) in sound(&rows.endpoints) {
+        let id = EndpointId::from_index(index);
+        if endpoint.pool.is_none() && !covered(&|contract| contract.endpoints.contains(&id)) {
+            let hint = format!("add `endpoints = [\"{name}\"]` to the contract that pays for its tokens");
+            let place = root.place_of(&["endpoints", name]);
+            root.add(Diagnostic::warning(codes::UNCOVERED, &place, format!("no contract pays for endpoint `{name}`"), hint));
+        }
+    }
+    for (_, name, contract) in sound(&rows.contracts) {
+        prices(rows, root, name, contract);
+    }
+}
+
+/// Whether a contract has a price for everything that it covers.
+fn prices(rows: &Rows, root: &Reader<'_>, name: &str, contract: &Contract) {
+    let priced = |kinds: &[MeterKind]| contract.rates.iter().any(|rate| kinds.contains(&rate.meter.kind()));
+    let owned = contract.preset == Some(crate::contract::Preset::Owned);
+    if !contract.pools.is_empty() && !owned && !priced(&[MeterKind::AcceleratorTime]) {
+        let message = format!("contract `{name}` covers pools, but has no price for accelerator time");
+        let hint = "add a price per accelerator-hour, or take the pools out";
+        root.add(Diagnostic::warning(codes::NO_PRICE, &root.place_of(&["contracts", name, "pools"]), message, hint));
+    }
+    let time = |it: &Endpoint| it.pool.is_some_and(|pool| contract.pools.contains(&pool)) && priced(&[MeterKind::AcceleratorTime]);
+    for (index, id) in contract.endpoints.iter().enumerate() {
+        let Some((endpoint_name, endpoint)) = get(&rows.endpoints, *id) else { continue };
+        let lacks: Vec<_> = [("input", MeterKind::InputTokens), ("output", MeterKind::OutputTokens)]
+            .into_iter()
+            .filter(|(_, kind)| !priced(&[*kind, MeterKind::UnitTime]))
+            .map(|(word, _)| word)
+            .collect();
+        if !lacks.is_empty() && !time(endpoint) {
+            let message =
+                format!("contract `{name}` covers endpoint `{endpoint_name}`, but has no price for {} tokens", lacks.join(" and "));
+            let hint = "add the price of each, or of provisioned units; until then they would be metered at nothing";
+            let place = root.place_of(&["contracts", name, "endpoints", &index.to_string()]);
+            root.add(Diagnostic::warning(codes::NO_PRICE, &place, message, hint));
+        }
+    }
+}
+
+/// Whether every model that is asked for is served somewhere.
+pub(super) fn workloads(rows: &Rows, root: &Reader<'_>) {
+    if rows.endpoints.iter().any(|(_, endpoint)| endpoint.is_none()) {
+        return;
+    }
+    for (_, name, workload) in sound(&rows.workloads) {
+        let WorkloadKind::Serving { model, .. } = &workload.kind else { continue };
+        if !sound(&rows.endpoints).any(|(_, _, endpoint)| endpoint.model == *model) {
+            let shown = get(&rows.models, *model).map_or("", |(name, _)| name);
+            let hint = "add an endpoint with this `model`, on a pool or at a URL";
+            let place = root.place_of(&["workloads", name, "model"]);
+            root.add(Diagnostic::warning(codes::NOT_SERVED, &place, format!("no endpoint serves `{shown}`"), hint));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The keys of the file, declared once: the reader, the schema and the reference are all made from this.
+
+/// Whether a key must be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Need {
+    /// It must.
+    Required,
+    /// It may be left out.
+    Optional,
+    /// Left out, it is this.
+    Default(&'static str),
+}
+
+/// A table of named rows that other places refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Party,
+    Region,
+    Site,
+    Accelerator,
+    Pool,
+    Model,
+    Profile,
+    Endpoint,
+    Contract,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 9] =
+        [Self::Party, Self::Region, Self::Site, Self::Accelerator, Self::Pool, Self::Model, Self::Profile, Self::Endpoint, Self::Contract];
+
+    /// The table that holds such rows.
+    pub(crate) const fn table(self) -> &'static str {
+        match self {
+            Self::Party => "parties",
+            Self::Region => "regions",
+            Self::Site => "sites",
+            Self::Accelerator => "accelerators",
+            Self::Pool => "pools",
+            Self::Model => "models",
+            Self::Profile => "profiles",
+            Self::Endpoint => "endpoints",
+            Self::Contract => "contracts",
+        }
+    }
+
+    /// What one such row is called.
+    pub(crate) const fn singular(self) -> &'static str {
+        match self {
+            Self::Party => "party",
+            Self::Region => "region",
+            Self::Site => "site",
+            Self::Accelerator => "accelerator",
+            Self::Pool => "pool",
+            Self::Model => "model",
+            Self::Profile => "profile",
+            Self::Endpoint => "endpoint",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+/// What stands behind a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    /// Any text; with an example.
+    Text(&'static str),
+    /// `true` or `false`.
+    Flag,
+    /// A TOML date or date-time.
+    Date,
+    /// A figure with its unit as text, or a bare number; with an example as it is written.
+    Figure(&'static str),
+    /// A figure, or a list of `{ from, is }` steps of it.
+    Ramp(&'static str),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Some of these words.
+    Words(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
+    /// The name of a row.
+    Name(Kind),
+    /// Names of rows.
+    Names(Kind),
+    /// A table.
+    Table(&'static [Key]),
+    /// A table, or a list of them.
+    Tables(&'static [Key]),
+    /// A table whose keys are names that the file chooses.
+    Named(&'static [Key]),
+    /// Either of two.
+    Either(&'static Shape, &'static Shape),
+    /// Where a secret is to be found.
+    Secret,
+}
+
+/// A key of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) need: Need,
+    pub(crate) about: &'static str,
+}
+
+/// A key that must be there.
+pub(crate) const fn must(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key { name, shape, need: Need::Required, about }
+}
+
+/// A key that may be left out.
+pub(crate) const fn may(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key { name, shape, need: Need::Optional, about }
+}
+
+/// A key with a default.
+pub(crate) const fn or(name: &'static str, default: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key { name, shape, need: Need::Default(default), about }
+}
+
+/// The words of a list of (word, meaning), so that both stand in one place.
+pub(crate) const fn words<T: Copy, const N: usize>(pairs: &[(&'static str, T); N]) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut index = 0;
+    while index < N {
+        words[index] = pairs[index].0;
+        index += 1;
+    }
+    words
+}
+
+/// What a figure may say about itself, in place of the plain figure.
+pub(crate) const NOTE: &[Key] = &[
+    may("value", Shape::Text("4.5 GW"), "the figure to plan and decide with"),
+    may("low", Shape::Text("4 GW"), "the low end of the range"),
+    may("high", Shape::Text("5 GW"), "the high end of the range"),
+    may("source", Shape::Text("S005"), "who says so"),
+    or("assumption", "false", Shape::Flag, "whether it is the lab's own assumption"),
+];
+
+/// A step of a ramp.
+pub(crate) const STEP: &[Key] = &[must("from", Shape::Date, "from when"), must("is", Shape::Text("300 MW"), "how much from then on")];

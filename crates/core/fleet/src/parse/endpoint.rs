@@ -1,0 +1,164 @@
+//! Models, profiles and endpoints.
+
+use core::time::Duration;
+
+use units::Bytes;
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::figure::{Parameters, Ratio, Speed};
+use crate::keys::{Key, Kind, Shape, may, must, or, words};
+use crate::model::{Capability, Dialect, Endpoint, Model, Profile, ProfileBasis, Secret, TokenWeights};
+use crate::parse::secret;
+use crate::reader::Reader;
+
+const CAPABILITIES: [(&str, Capability); 8] = [
+    ("chat", Capability::Chat),
+    ("completions", Capability::Completions),
+    ("embeddings", Capability::Embeddings),
+    ("tools", Capability::Tools),
+    ("json-schema", Capability::JsonSchema),
+    ("vision", Capability::Vision),
+    ("logprobs", Capability::Logprobs),
+    ("multiple-choices", Capability::MultipleChoices),
+];
+const CAPABILITY_WORDS: &[&str] = &words(&CAPABILITIES);
+
+const WEIGHTS: &[Key] = &[
+    or("input", "1", Shape::Figure("1"), "an input token"),
+    or("cached", "1", Shape::Figure("0.5"), "a cached input token"),
+    or("output", "1", Shape::Figure("4"), "an output token"),
+];
+
+pub(crate) const MODEL: &[Key] = &[
+    or("aliases", "none", Shape::Texts, "other names that clients may use"),
+    must("parameters", Shape::Figure("\"70 B\""), "how many it has"),
+    must("context", Shape::Figure("8192"), "tokens of the longest prompt and answer together"),
+    or("memory", "two bytes a parameter", Shape::Figure("\"140 GB\""), "what one replica needs"),
+    or("capabilities", "[\"chat\", \"completions\"]", Shape::Words(CAPABILITY_WORDS), "what it can do"),
+    or("weights", "1 each", Shape::Table(WEIGHTS), "how its tokens weigh on provisioned units and in the split of a replica's time"),
+    may("file", Shape::Text("llama-70b.gguf"), "the file or the name that the executor loads"),
+];
+
+const BASES: [(&str, ProfileBasis); 2] = [("measured", ProfileBasis::Measured), ("roofline", ProfileBasis::Roofline)];
+const BASIS_WORDS: &[&str] = &words(&BASES);
+
+pub(crate) const PROFILE: &[Key] = &[
+    must("model", Shape::Name(Kind::Model), "which model"),
+    must("accelerator", Shape::Name(Kind::Accelerator), "on which accelerator"),
+    or("accelerators", "1", Shape::Figure("8"), "accelerators in one replica"),
+    must("prefill", Shape::Figure("\"12000 tokens/s\""), "prompt tokens a second, one request alone"),
+    must("decode", Shape::Figure("\"60 tokens/s\""), "answer tokens a second, one request alone"),
+    must("decode_batch", Shape::Figure("\"2400 tokens/s\""), "answer tokens a second of a full batch, all together"),
+    must("slots", Shape::Figure("64"), "requests that run at once"),
+    must("start", Shape::Figure("\"90 s\""), "how long a replica takes to start"),
+    must("basis", Shape::Word(BASIS_WORDS), "measured, or estimated from peak arithmetic and bandwidth"),
+];
+
+const DIALECTS: [(&str, Dialect); 4] =
+    [("openai", Dialect::OpenAi), ("azure", Dialect::Azure), ("anthropic", Dialect::Anthropic), ("gemini", Dialect::Gemini)];
+const DIALECT_WORDS: &[&str] = &words(&DIALECTS);
+
+pub(crate) const ENDPOINT: &[Key] = &[
+    must("model", Shape::Name(Kind::Model), "which model it serves"),
+    may("pool", Shape::Name(Kind::Pool), "on which pool; a hosted API has none"),
+    or("replicas", "1", Shape::Figure("2"), "replicas on the pool"),
+    or("region", "its pool's site's", Shape::Name(Kind::Region), "where it answers"),
+    or("dialect", "openai", Shape::Word(DIALECT_WORDS), "the wire format"),
+    may("url", Shape::Text("https://api.example.com/v1"), "the base URL; a pool's executor says it when it is left out"),
+    or("upstream_model", "our name for it", Shape::Text("llama-70b-instruct"), "what the upstream calls the model"),
+    may("key", Shape::Secret, "where the upstream's key is to be found"),
+    or("slots", "16", Shape::Figure("64"), "requests that it runs at once, over all replicas"),
+    or("queue", "64", Shape::Figure("256"), "requests that may wait there"),
+    may("profile", Shape::Name(Kind::Profile), "how fast one replica is"),
+];
+
+/// Requests at once, replicas and queue places that an endpoint may have at most.
+const SLOTS_MAX: i64 = 1_000_000;
+
+pub(super) fn model(row: &Reader<'_>) -> Option<Model> {
+    let aliases = row.texts("aliases").iter().map(|(_, alias)| (*alias).to_owned()).collect();
+    let parameters: Option<Parameters> = row.figure("parameters");
+    let context = row.count("context", 1, 100_000_000);
+    let memory: Option<Bytes> = row.figure("memory");
+    let capabilities =
+        if row.has("capabilities") { row.words("capabilities", &CAPABILITIES) } else { vec![Capability::Chat, Capability::Completions] };
+    let weights = weights(row);
+    let file = row.text("file").map(str::to_owned);
+    let Parameters(parameters) = parameters?;
+    let context = u32::try_from(context?).ok()?;
+    let memory = memory.unwrap_or_else(|| Bytes::new(parameters.saturating_mul(2)));
+    Some(Model { aliases, parameters, context, memory, capabilities, weights, file })
+}
+
+fn weights(row: &Reader<'_>) -> TokenWeights {
+    let table = row.table("weights", WEIGHTS);
+    let weight = |name: &str| {
+        let table = table.as_ref()?;
+        let Ratio(weight) = table.figure(name)?;
+        table
+            .check(name, (0..=1_000_000_000).contains(&weight), "is not from 0 to 1000", "write how many input tokens it counts as")
+            .then_some(weight)
+    };
+    let or_one = |name: &str| weight(name).unwrap_or(1_000_000);
+    TokenWeights { input_ppm: or_one("input"), cached_ppm: or_one("cached"), output_ppm: or_one("output") }
+}
+
+pub(super) fn profile(row: &Reader<'_>) -> Option<Profile> {
+    let (model, accelerator) = (row.named("model", Kind::Model), row.named("accelerator", Kind::Accelerator));
+    let accelerators = if row.has("accelerators") { row.count("accelerators", 1, 65_536) } else { Some(1) };
+    let speed = |name: &str| {
+        let Speed(speed) = row.figure(name)?;
+        let fits = row.check(name, (1..=i64::from(u32::MAX)).contains(&speed), "is zero or out of range", "write at least 1 tokens/s");
+        fits.then(|| u32::try_from(speed).unwrap_or(u32::MAX))
+    };
+    let (prefill, decode, decode_batch) = (speed("prefill"), speed("decode"), speed("decode_batch"));
+    let slots = row.count("slots", 1, SLOTS_MAX);
+    let start: Option<Duration> = row.figure("start");
+    let basis = row.word("basis", &BASES);
+    Some(Profile {
+        model: model?,
+        accelerator: accelerator?,
+        accelerators: u32::try_from(accelerators?).ok()?,
+        prefill_per_second: prefill?,
+        decode_per_second: decode?,
+        decode_batch_per_second: decode_batch?,
+        slots: u32::try_from(slots?).ok()?,
+        start: start?,
+        basis: basis?,
+    })
+}
+
+pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
+    let (model, pool) = (row.named("model", Kind::Model), row.named("pool", Kind::Pool));
+    let count = |name: &str, default: u32, least: i64| {
+        if row.has(name) { row.count(name, least, SLOTS_MAX).and_then(|count| u32::try_from(count).ok()) } else { Some(default) }
+    };
+    let (replicas, slots, queue) = (count("replicas", 1, 1), count("slots", 16, 1), count("queue", 64, 0));
+    let region = row.named("region", Kind::Region);
+    let dialect = if row.has("dialect") { row.word("dialect", &DIALECTS) } else { Some(Dialect::OpenAi) };
+    let url = row.text("url");
+    if let Some(url) = url {
+        secret::check_url(row, url);
+    } else if !row.has("pool") && !row.has("url") {
+        let hint = "add `pool = \"...\"` for replicas of your own, or `url = \"https://...\"` for a hosted API";
+        let message = format!("endpoint `{}` has neither a pool nor a URL", row.path.rsplit('.').next().unwrap_or_default());
+        row.add(Diagnostic::error(codes::NOWHERE, &row.place, message, hint));
+    }
+    let upstream_model = row.text("upstream_model").map(str::to_owned);
+    let key: Option<Secret> = row.entry("key").and_then(|entry| secret::read(row, &entry));
+    let profile = row.named("profile", Kind::Profile);
+    Some(Endpoint {
+        model: model?,
+        pool,
+        replicas: replicas?,
+        region,
+        dialect: dialect?,
+        url: url.unwrap_or_default().to_owned(),
+        upstream_model,
+        key,
+        slots: slots?,
+        queue: queue?,
+        profile,
+    })
+}

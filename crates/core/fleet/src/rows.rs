@@ -1,0 +1,63 @@
+//! The sections as far as they could be read: what is checked between them skips rows that have problems of their own.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use units::{Currency, Money};
+
+use crate::contract::Contract;
+use crate::model::{
+    Accelerator, Endpoint, FigureNote, Finance, Fleet, FleetVersion, Link, Model, Party, Pool, Profile, Region, Site, Workload,
+};
+use crate::parse::whole;
+use crate::ramp::Ramp;
+
+/// Rows by name; `None` where a row could not be read.
+pub(crate) type Named<T> = Vec<(String, Option<T>)>;
+
+/// A fleet on its way.
+pub(crate) struct Rows {
+    pub(crate) name: Option<String>,
+    pub(crate) currency: Currency,
+    pub(crate) zone: TimeZone,
+    pub(crate) exchange: BTreeMap<Currency, Ramp<Money>>,
+    pub(crate) regions: Named<Region>,
+    pub(crate) links: Named<Link>,
+    pub(crate) parties: Named<Party>,
+    pub(crate) sites: Named<Site>,
+    pub(crate) accelerators: Named<Accelerator>,
+    pub(crate) pools: Named<Pool>,
+    pub(crate) models: Named<Model>,
+    pub(crate) profiles: Named<Profile>,
+    pub(crate) endpoints: Named<Endpoint>,
+    pub(crate) contracts: Named<Contract>,
+    pub(crate) workloads: Named<Workload>,
+    pub(crate) finance: Finance,
+}
+
+impl Rows {
+    /// The fleet, when every row could be read.
+    pub(crate) fn fleet(self, version: FleetVersion, figures: BTreeMap<String, FigureNote>) -> Option<Fleet> {
+        let sites = whole(self.sites)?;
+        let pools = whole(self.pools)?;
+        Some(Fleet {
+            version,
+            name: self.name?,
+            currency: self.currency,
+            exchange: self.exchange,
+            regions: whole(self.regions)?,
+            links: whole(self.links)?,
+            parties: whole(self.parties)?,
+            sites,
+            accelerators: whole(self.accelerators)?,
+            pools,
+            models: whole(self.models)?,
+            profiles: whole(self.profiles)?,
+            endpoints: whole(self.endpoints)?,
+            contracts: whole(self.contracts)?,
+            workloads: whole(self.workloads)?,
+            finance: self.finance,
+            figures,
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! The fleets that come with Baseload.
+
+use fleet::{Overflow, Severity, parse};
+
+/// Parses a fleet that comes with Baseload; shows what is wrong with it otherwise.
+fn good(text: &str) -> fleet::Fleet {
+    let parsed = parse(text);
+    let found: Vec<_> = parsed.diagnostics.iter().filter(|it| it.severity != Severity::NotComputed).collect();
+    assert!(found.is_empty(), "{found:#?}");
+    parsed.fleet.expect("a fleet without errors")
+}
+
+#[test]
+fn the_laptop_fleet_reads() {
+    let fleet = good(include_str!("../../../../fleets/laptop.toml"));
+    let west = &fleet.contracts[fleet.contracts.id("west-provisioned").expect("it is there")];
+    assert_eq!(west.overflow, fleet.contracts.id("west-standard").map(Overflow::To));
+    assert_eq!(fleet.model("default"), fleet.models.id("smollm2-135m"));
+    let umbrella = fleet.contracts.id("northgrid-umbrella").expect("it is there");
+    assert_eq!(fleet.nest(umbrella).len(), 3);
+}
+
+#[test]
+fn the_starter_and_the_deals_read() {
+    for text in [
+        include_str!("../../../../fleets/starter.toml"),
+        include_str!("../../../../fleets/deals/oracle.toml"),
+        include_str!("../../../../fleets/deals/azure-ptu.toml"),
+        include_str!("../../../../fleets/deals/coreweave.toml"),
+    ] {
+        good(text);
+    }
+}

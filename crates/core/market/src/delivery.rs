@@ -1,0 +1,56 @@
+//! Penalties for late tranches: section 4 of `docs/contracts.md`.
+
+use fleet::{CapacityOf, ContractId, Delivery, Tranche};
+use units::{Instant, Money, Quantity, Rate, Span};
+
+use crate::books::Books;
+use crate::capacity::{in_base_units, micros};
+use crate::statement::{Clause, Line};
+
+/// The penalties of a period, within what the cap leaves of them.
+pub(crate) fn penalties(books: &Books<'_>, contract: ContractId, period: i64) -> Vec<Line> {
+    let terms = books.terms(contract);
+    let Some(delivery) = &terms.delivery else { return Vec::new() };
+    let Some(rate) = delivery.penalty else { return Vec::new() };
+    let mut lines = uncapped(delivery, rate, terms.period(period));
+    let Some(cap) = delivery.cap else { return lines };
+    let mut room = if lines.is_empty() { Money::ZERO } else { cap - spent(books, contract, delivery, rate, cap, period) };
+    for line in &mut lines {
+        line.money = -(-line.money).min(room);
+        room += line.money;
+    }
+    lines.retain(|line| line.money < Money::ZERO);
+    lines
+}
+
+/// What penalties of earlier periods took of the cap; only a cap looks back, to the first tranche that is late.
+fn spent(books: &Books<'_>, contract: ContractId, delivery: &Delivery, rate: Rate, cap: Money, period: i64) -> Money {
+    let terms = books.terms(contract);
+    let late = delivery.tranches.iter().filter(|tranche| !lateness(tranche).is_empty());
+    let Some(first) = late.map(|tranche| tranche.due.max(terms.term.from)).min() else { return Money::ZERO };
+    let mut spent = Money::ZERO;
+    for earlier in terms.calendar.index(first)..period {
+        spent -= uncapped(delivery, rate, terms.period(earlier)).iter().map(|line| line.money).sum::<Money>();
+        if spent >= cap {
+            return cap;
+        }
+    }
+    spent
+}
+
+fn lateness(tranche: &Tranche) -> Span {
+    Span { from: tranche.due, to: tranche.delivered.unwrap_or(Instant::MAX) }
+}
+
+fn uncapped(delivery: &Delivery, rate: Rate, period: Span) -> Vec<Line> {
+    let lines = delivery.tranches.iter().enumerate().map(|(index, tranche)| {
+        let quantity = late_quantity(delivery.of, tranche, period);
+        let (clause, money) = (Clause::Penalty { tranche: index }, -rate.cost(quantity));
+        Line { clause, meter: None, quantity, rate: Some(rate), money }
+    });
+    lines.filter(|line| line.money < Money::ZERO).collect()
+}
+
+fn late_quantity(of: CapacityOf, tranche: &Tranche, period: Span) -> Quantity {
+    in_base_units(of, i128::from(tranche.amount) * micros(lateness(tranche).overlap(period)))
+}

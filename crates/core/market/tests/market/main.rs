@@ -1,0 +1,9 @@
+//! What contracts come to, with amounts worked out by hand.
+
+mod books;
+mod clauses;
+mod deals;
+mod draws;
+mod fixture;
+mod floors;
+mod prices;

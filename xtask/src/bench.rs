@@ -1,0 +1,59 @@
+//! Counts the instructions of a decision under valgrind, as the difference of two run lengths: start-up cancels out, and the count
+//! is the same on a busy machine.
+
+use std::env;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::finding::TaskError;
+
+/// The example of `dispatch` that decides: `bench_decide ENDPOINTS DECISIONS`.
+const EXAMPLE: &str = "bench_decide";
+const ENDPOINTS: [u64; 2] = [4, 64];
+const SHORT: u64 = 200;
+const LONG: u64 = 1200;
+
+/// Builds the example and prints a line for each number of endpoints.
+pub fn run(root: &Path, out: &mut dyn Write) -> Result<(), TaskError> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    output(Command::new(cargo).args(["build", "--release", "-p", "dispatch", "--example", EXAMPLE]).current_dir(root))?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let example = target.join("release/examples").join(EXAMPLE);
+    writeln!(out, "{:>9}  {:>24}", "endpoints", "instructions a decision")?;
+    for endpoints in ENDPOINTS {
+        let each = count(&example, endpoints, LONG)?.saturating_sub(count(&example, endpoints, SHORT)?) / (LONG - SHORT);
+        writeln!(out, "{endpoints:>9}  {each:>24}")?;
+    }
+    Ok(())
+}
+
+fn count(example: &Path, endpoints: u64, decisions: u64) -> Result<u64, TaskError> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(example);
+    let said = output(valgrind.args([endpoints.to_string(), decisions.to_string()]))?;
+    collected(&said).ok_or_else(|| TaskError::Program { program: "valgrind".to_owned(), reason: format!("no count in:\n{said}") })
+}
+
+/// The count in `==1== Collected : 123`.
+fn collected(said: &str) -> Option<u64> {
+    said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok())
+}
+
+fn output(command: &mut Command) -> Result<String, TaskError> {
+    let fail = |command: &Command, reason: String| TaskError::Program { program: command.get_program().display().to_string(), reason };
+    let output = command.output().map_err(|error| fail(command, error.to_string()))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(said) } else { Err(fail(command, said)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::collected;
+
+    #[test]
+    fn the_count_is_read_from_what_valgrind_says() {
+        assert_eq!(collected("==7== Events    : Ir\n==7== Collected : 123456\n"), Some(123_456));
+        assert_eq!(collected("==7== Events    : Ir\n"), None);
+    }
+}

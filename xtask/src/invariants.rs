@@ -1,0 +1,82 @@
+//! Every invariant names a test that exists, or the issue that will bring one.
+
+use crate::finding::Finding;
+use crate::tree::Tree;
+
+const PAGE: &str = "INVARIANTS.md";
+
+/// Reports each invariant of `INVARIANTS.md` that no test tries to break, and each test that it names in vain.
+pub fn check(tree: &Tree) -> Vec<Finding> {
+    let page = tree.text(PAGE).unwrap_or_default();
+    let mut findings = Vec::new();
+    let mut number = 0;
+    let mut open: Option<usize> = None;
+    for (index, line) in page.lines().enumerate() {
+        let at = index + 1;
+        if let Some(title) = line.strip_prefix("## ") {
+            findings.extend(open.take().map(unheld));
+            number += 1;
+            open = Some(at);
+            if !title.starts_with(&format!("{number}. ")) {
+                findings.push(Finding::at(PAGE, at, format!("invariant {number} comes next")));
+            }
+        }
+        for named in line.split('`').skip(1).step_by(2) {
+            if let Some((path, test)) = named.split_once("::") {
+                open = None;
+                findings.extend((!exists(tree, path, test)).then(|| Finding::at(PAGE, at, format!("there is no `{test}` in `{path}`"))));
+            }
+        }
+        if line.contains("not yet: issue ") {
+            open = None;
+        }
+    }
+    findings.extend(open.map(unheld));
+    if number == 0 {
+        findings.push(Finding::of(PAGE, "has no invariants"));
+    }
+    findings
+}
+
+fn unheld(line: usize) -> Finding {
+    Finding::at(PAGE, line, "names neither a test nor `not yet: issue N`")
+}
+
+fn exists(tree: &Tree, path: &str, test: &str) -> bool {
+    let starts = [format!("fn {test}("), format!("def {test}("), format!("test(\"{test}\"")];
+    tree.text(path).is_some_and(|text| starts.iter().any(|start| text.contains(start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::tree::Tree;
+
+    fn found(page: &str) -> Vec<String> {
+        let tree = Tree::of(&[("INVARIANTS.md", page), ("a.rs", "fn holds() {}"), ("b.py", "def test_b(self):")]);
+        check(&tree).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn tests_that_exist_and_issues_to_come_pass() {
+        assert_eq!(found("## 1. A\nby `a.rs::holds` and `b.py::test_b`\n## 2. B\nnot yet: issue 3\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_test_that_does_not_exist_is_found() {
+        assert_eq!(found("## 1. A\n`a.rs::hold`\n"), ["INVARIANTS.md:2: there is no `hold` in `a.rs`"]);
+        assert_eq!(found("## 1. A\n`c.rs::holds`\n"), ["INVARIANTS.md:2: there is no `holds` in `c.rs`"]);
+    }
+
+    #[test]
+    fn an_invariant_that_nothing_holds_is_found() {
+        let unheld = "names neither a test nor `not yet: issue N`";
+        assert_eq!(found("## 1. A\n## 2. B\nwords\n"), [format!("INVARIANTS.md:1: {unheld}"), format!("INVARIANTS.md:2: {unheld}")]);
+        assert_eq!(found(""), ["INVARIANTS.md: has no invariants"]);
+    }
+
+    #[test]
+    fn a_number_left_out_is_found() {
+        assert_eq!(found("## 2. A\nnot yet: issue 3\n"), ["INVARIANTS.md:1: invariant 1 comes next"]);
+    }
+}
