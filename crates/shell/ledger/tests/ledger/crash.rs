@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use dispatch::Record;
 use market::Tokens;
 
-use crate::fixture::{attempt, decided, fleet, open, seconds, settlement};
+use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement};
 
 const DIRECTORY: &str = "LEDGER_CRASH_DIRECTORY";
 const FIRST: &str = "LEDGER_CRASH_FIRST";
@@ -76,4 +76,52 @@ fn nothing_appended_is_lost_when_the_process_is_killed() {
     drop(store);
     let verified = ledger::verify(directory.path()).expect("read");
     assert!(verified.holds(), "{verified:?}");
+}
+
+/// The process that runs out of space: appends until it is refused three times, then goes.
+#[test]
+#[ignore = "runs as the child of the test below"]
+fn appends_until_refused() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let (store, _) = open(directory.as_ref());
+    let fleet = fleet();
+    let mut out = std::io::stdout().lock();
+    let mut refused = 0;
+    for request in 1.. {
+        // The longer the record, the more of it may be written before the space ends.
+        let shares = vec![(attempt(request, 1), 1); 40];
+        let held = held(&fleet, seconds(1), std::time::Duration::from_secs(1), 1000, &shares);
+        match store.append(&Record::Held(held)) {
+            Ok(()) => writeln!(out, "held {request}").expect("the parent reads until the end"),
+            Err(_) => refused += 1,
+        }
+        if refused == 3 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn without_space_appends_are_refused_and_nothing_appended_is_lost() {
+    let directory = tempfile::tempdir().expect("a folder");
+    drop(open(directory.path()));
+    // Past the limit a write fails as on a full disk, the first one after a part of it.
+    let output = Command::new("sh")
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 800; exec "$0" "$@""#])
+        .arg(std::env::current_exe().expect("this test"))
+        .args(["--exact", "crash::appends_until_refused", "--ignored", "--nocapture"])
+        .env(DIRECTORY, directory.path())
+        .output()
+        .expect("started");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let appended = text.lines().filter(|line| line.starts_with("held ") || line.contains(" held ")).count();
+    assert!(output.status.success() && appended > 100, "{text} {}", String::from_utf8_lossy(&output.stderr));
+    let (store, recovery) = open(directory.path());
+    assert_eq!(recovery.torn_bytes, 0, "the part that was written was taken back");
+    let used: i64 = store.books().balances.iter().map(|(.., total)| total.used.count()).sum();
+    assert_eq!(used, 40 * i64::try_from(appended).expect("few"));
+    drop(store);
+    let verified = ledger::verify(directory.path()).expect("read");
+    assert_eq!(verified.held, appended as u64);
+    assert!(verified.findings.iter().all(|finding| matches!(finding, ledger::Finding::NoIntent { .. })), "{verified:?}");
 }

@@ -8,7 +8,7 @@ use ledger::Store;
 use market::{Balances, Tokens};
 use proptest::prelude::*;
 
-use crate::fixture::{TEXT, attempt, decided, fleet, held, seconds, settlement, start};
+use crate::fixture::{TEXT, attempt, decided, fleet, held, open, seconds, settlement, start};
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ fn record(step: &Step, now: units::Instant) -> Option<Record> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_books_are_the_fold_of_the_history(steps in proptest::collection::vec(step(), 0..80)) {
@@ -123,17 +123,45 @@ proptest! {
     }
 }
 
-#[test]
-fn a_long_history_is_committed_in_pieces_and_read_back_where_memory_is_bounded() {
-    let directory = tempfile::tempdir().expect("a folder");
-    let (store, _) = Store::open_with(directory.path(), TEXT, fleet(), start(), 1 << 20).expect("opened");
+/// Appends that many settled attempts of three tokens each and gives their fold.
+fn append_many(store: &Store, requests: std::ops::Range<u128>) -> Balances {
     let fleet = fleet();
     let mut expected = Balances::default();
-    for request in 0..20_000 {
+    for request in requests {
         let settlement = settlement(&fleet, attempt(request, 1), true, Tokens { input: 2, cached: 0, output: 1 }, seconds(1));
         store.append(&Record::Settled(settlement)).expect("appended");
         dispatch::postings(&fleet, &settlement).iter().for_each(|usage| expected.post(&fleet, usage));
     }
+    expected
+}
+
+#[test]
+fn what_memory_does_not_hold_is_read_back_from_the_journal() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = Store::open_with(directory.path(), TEXT, fleet(), start(), 1 << 20).expect("opened");
+    let other = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    // While another process writes, nothing can be committed, and more comes than the queue may hold.
+    other.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    let expected = append_many(&store, 0..20_000);
+    other.execute_batch("COMMIT").expect("done");
     store.flush().expect("committed");
+    assert_eq!(store.books().balances, expected);
+}
+
+#[test]
+fn a_commit_that_fails_is_reported_and_tried_again() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    let other = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    let fault = "CREATE TRIGGER fault BEFORE INSERT ON posting WHEN (SELECT count(*) FROM posting) >= 3
+                 BEGIN SELECT RAISE(ABORT, 'a fault'); END";
+    other.execute_batch(fault).expect("planted");
+    let expected = append_many(&store, 0..10);
+    let error = store.flush().expect_err("the database refuses");
+    assert!(matches!(error, ledger::LedgerError::Commit(_)), "{error}");
+    assert_eq!(store.attempts(9).expect("read"), [], "all of a commit or nothing");
+    other.execute_batch("DROP TRIGGER fault").expect("removed");
+    // A retry may have been under way when the fault went: the next one succeeds.
+    store.flush().or_else(|_| store.flush()).expect("committed");
     assert_eq!(store.books().balances, expected);
 }

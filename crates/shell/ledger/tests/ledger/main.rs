@@ -7,3 +7,4 @@ mod history;
 mod keys;
 mod torn;
 mod verify;
+mod view;

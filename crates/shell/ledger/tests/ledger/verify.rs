@@ -9,6 +9,9 @@ use market::Tokens;
 
 use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement};
 
+/// The tables whose rows are never changed.
+const TABLES: [&str; 5] = ["attempt", "settlement", "held", "held_share", "posting"];
+
 fn filled(directory: &Path) {
     let (store, _) = open(directory);
     let fleet = fleet();
@@ -39,15 +42,10 @@ fn planted(change: &str) -> String {
     let directory = tempfile::tempdir().expect("a folder");
     filled(directory.path());
     let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
-    let triggers = ["attempt", "settlement", "held", "held_share", "posting"];
-    let refused = database.execute_batch(change);
-    for table in triggers {
+    for table in TABLES {
         database.execute_batch(&format!("DROP TRIGGER {table}_stays; DROP TRIGGER {table}_kept")).expect("dropped");
     }
-    if refused.is_err() {
-        database.execute_batch("ROLLBACK").unwrap_or_default();
-        database.execute_batch(change).expect("changed");
-    }
+    database.execute_batch(change).expect("changed");
     drop(database);
     let found = verify(directory.path()).expect("read");
     assert_eq!(found.wrong, found.findings.len() as u64);
@@ -64,10 +62,7 @@ fn what_is_planted_is_found() {
             "INSERT INTO posting SELECT 99, contract, meter, subject, at_us, held, used, fleet, request, attempt, source FROM posting WHERE id = 1",
             format!("attempt {one} posted"),
         ),
-        (
-            "DELETE FROM settlement WHERE rowid IS NULL OR request = (SELECT request FROM attempt WHERE id = 1)".trim_start(),
-            format!("attempt {one} posted"),
-        ),
+        ("DELETE FROM settlement WHERE request = (SELECT request FROM attempt WHERE id = 1)", format!("attempt {one} posted")),
         ("UPDATE settlement SET output = 5 WHERE request = (SELECT request FROM attempt WHERE id = 2)", "is not what is booked".to_owned()),
         ("DELETE FROM attempt WHERE id = 1", format!("attempt {one} is settled and was never decided")),
         ("UPDATE posting SET used = held + 1 WHERE source IS NOT NULL", "not between nothing and what was held".to_owned()),
@@ -77,7 +72,7 @@ fn what_is_planted_is_found() {
         ("UPDATE journal_position SET offset = offset - 1", "where the journal has no record's end".to_owned()),
     ];
     for (change, expected) in cases {
-        let found = planted(&change.replace("rowid IS NULL OR ", ""));
+        let found = planted(change);
         assert!(found.contains(&expected), "{change}: {found:?}");
     }
 }
@@ -87,7 +82,7 @@ fn booked_rows_refuse_to_be_changed() {
     let directory = tempfile::tempdir().expect("a folder");
     filled(directory.path());
     let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
-    for table in ["attempt", "settlement", "held", "held_share", "posting"] {
+    for table in TABLES {
         let column = if table == "held" {
             "endpoint"
         } else if table == "posting" {
