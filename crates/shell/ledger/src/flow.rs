@@ -30,3 +30,28 @@ impl Flows {
         Forecast { flows: self.meters.iter().map(|(key, meter)| (*key, meter.flow(now))).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fleet::Id;
+    use units::Quantity;
+
+    use super::*;
+
+    #[test]
+    fn steady_postings_give_their_rate_however_they_are_cut() {
+        for pieces in [1_i64, 4, 50] {
+            let (contract, meter) = (Id::from_index(0), Meter::OutputTokens(Id::from_index(0)));
+            let mut flows = Flows::default();
+            // 100 tokens a second for an hour.
+            for piece in 0..3600 * pieces {
+                let at = Instant::from_micros(piece * 1_000_000 / pieces);
+                let quantity = Quantity::new(100 / pieces);
+                flows.post(&Usage { contract, meter, at, held: quantity, used: quantity });
+            }
+            let flow = flows.forecast(Instant::from_micros(3_600_000_000)).flows[&(contract, meter)];
+            let off = flow.per_hour.count() - 360_000;
+            assert!(off.abs() < 3_600, "{pieces} pieces: {flow:?}");
+        }
+    }
+}

@@ -156,12 +156,17 @@ fn a_commit_that_fails_is_reported_and_tried_again() {
     let fault = "CREATE TRIGGER fault BEFORE INSERT ON posting WHEN (SELECT count(*) FROM posting) >= 3
                  BEGIN SELECT RAISE(ABORT, 'a fault'); END";
     other.execute_batch(fault).expect("planted");
-    let expected = append_many(&store, 0..10);
+    append_many(&store, 0..10);
     let error = store.flush().expect_err("the database refuses");
     assert!(matches!(error, ledger::LedgerError::Commit(_)), "{error}");
     assert_eq!(store.attempts(9).expect("read"), [], "all of a commit or nothing");
+    // What comes meanwhile must not be booked ahead of what failed.
+    append_many(&store, 10..15);
     other.execute_batch("DROP TRIGGER fault").expect("removed");
     // A retry may have been under way when the fault went: the next one succeeds.
     store.flush().or_else(|_| store.flush()).expect("committed");
-    assert_eq!(store.books().balances, expected);
+    let (shown, rows) = (store.books(), store.attempts(99).expect("read").len());
+    assert_eq!((shown.balances.iter().map(|(.., total)| total.held.count()).sum::<i64>(), rows), (15 * 3, 0));
+    drop(store);
+    assert_eq!(ledger::verify(directory.path()).expect("read").settled, 15);
 }
