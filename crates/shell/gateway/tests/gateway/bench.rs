@@ -79,7 +79,7 @@ pub struct Bench {
 
 /// Limits short enough to reach in a test.
 pub fn impatient() -> Limits {
-    let short = Duration::from_millis(60);
+    let short = Duration::from_millis(800);
     Limits { first_token_timeout: short, between_tokens_timeout: short, answer_timeout: short, ..Limits::default() }
 }
 
