@@ -93,10 +93,12 @@ def run(binary, *arguments, expect=0):
 
 
 def attempts(binary, state):
-    """Every attempt in the ledger, as `ledger show --json` has it, with the request's id."""
-    rows = json.loads(run(binary, "ledger", "show", "--json", "--limit", "1000000", "--state", str(state)))
-    rows = rows if isinstance(rows, list) else rows["attempts"]
-    return [(re.search(r"req_[0-9a-f]{32}", json.dumps(row)).group(), row) for row in rows]
+    """Every attempt in the ledger, by request."""
+    shown = json.loads(run(binary, "ledger", "show", "--json", "--limit", "1000000", "--state", str(state)))
+    by_request = {}
+    for row in shown["attempts"]:
+        by_request.setdefault(row["request"], []).append(row)
+    return by_request
 
 
 def ledger_is_whole(binary, state):

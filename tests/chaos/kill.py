@@ -35,7 +35,7 @@ class Load:
         self.model = next(iter(self.client.models.list())).id
         self.over = threading.Event()
         self.changed = threading.Condition()
-        self.answers, self.failures = [], []
+        self.answered, self.failures = [], []
         self.clients = concurrent.futures.ThreadPoolExecutor(CLIENTS)
 
     def __enter__(self):
@@ -59,15 +59,12 @@ class Load:
             raw = self.client.chat.completions.with_raw_response.create(
                 model=self.model, messages=[{"role": "user", "content": "Count."}], max_tokens=TOKENS_MAX, stream=True
             )
-            endpoint = raw.headers["x-baseload-endpoint"]
-            for chunk in raw.parse():
-                content = content or bool(chunk.choices and chunk.choices[0].delta.content)
-        except (openai.OpenAIError, OSError) as error:
-            self._note(self.failures, (content, repr(error)))
+            for _ in raw.parse():
+                content = True
         except Exception as error:  # A broken stream surfaces as an error of the HTTP library beneath the SDK.
             self._note(self.failures, (content, repr(error)))
         else:
-            self._note(self.answers, endpoint)
+            self._note(self.answered, raw.headers["x-request-id"])
 
     def _note(self, where, what):
         with self.changed:
@@ -78,12 +75,11 @@ class Load:
         """Waits until `holds()`; looks again at the end of each request."""
         with self.changed:
             if not self.changed.wait_for(holds, timeout=seconds):
-                raise AssertionError(f"no {what} within {seconds} s: {len(self.answers)} answers, failures {self.failures[-5:]}")
+                raise AssertionError(f"no {what} within {seconds} s: {len(self.answered)} answers, failures {self.failures[-5:]}")
 
     def more_answers(self, count):
-        from_here = len(self.answers)
-        self.until(f"{count} more answers", COMEBACK_SECONDS, lambda: len(self.answers) >= from_here + count)
-        return self.answers[from_here:]
+        enough = len(self.answered) + count
+        self.until(f"{count} more answers", COMEBACK_SECONDS, lambda: len(self.answered) >= enough)
 
 
 class Kill(unittest.TestCase):
@@ -101,8 +97,8 @@ class Kill(unittest.TestCase):
             load.more_answers(CLIENTS)
             victim = engines[0]
             os.kill(victim, signal.SIGKILL)
-            moved = load.more_answers(2 * CLIENTS)
-            self.assertTrue(moved, "traffic moves to the engines that are left")
+            # Traffic moves to the engines that are left.
+            load.more_answers(2 * CLIENTS)
 
             def back():
                 now = running.engines()
@@ -116,17 +112,18 @@ class Kill(unittest.TestCase):
 
     def test_baseload_killed_under_load_leaves_the_ledger_whole(self):
         with self.service() as running, Load(running) as load:
-            answers = load.more_answers(CLIENTS)
+            load.more_answers(CLIENTS)
             engines = running.engines()
             self.assertEqual(running.stop(signal.SIGKILL), -signal.SIGKILL)
-            load.over.set()
+        answers = load.answered
         service.poll("end of the engines", COMEBACK_SECONDS, lambda: not any(map(is_running, engines)))
         service.ledger_is_whole(BINARY, self.state)
         with self.service() as running, Load(running) as load:
             load.more_answers(CLIENTS)
         service.ledger_is_whole(BINARY, self.state)
-        attempts = service.attempts(BINARY, self.state)
-        self.assertGreaterEqual(len(attempts), len(answers) + len(load.answers), "the first life's attempts are still in the books")
+        kept = service.attempts(BINARY, self.state)
+        lost = [request for request in answers + load.answered if request not in kept]
+        self.assertEqual(lost, [], "what was answered in either life is in the books")
 
     def test_an_interrupt_leaves_no_process_behind(self):
         with self.service() as running:

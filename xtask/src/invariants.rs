@@ -1,4 +1,4 @@
-//! Every invariant names a test that exists, or the issue that will bring one.
+//! Every invariant names a test that exists, or says which issue will bring one.
 
 use crate::finding::Finding;
 use crate::tree::Tree;
@@ -27,7 +27,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
                 findings.extend((!exists(tree, path, test)).then(|| Finding::at(PAGE, at, format!("there is no `{test}` in `{path}`"))));
             }
         }
-        if line.contains("not yet: issue ") {
+        if line.contains("not yet: ") {
             open = None;
         }
     }
@@ -39,7 +39,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn unheld(line: usize) -> Finding {
-    Finding::at(PAGE, line, "names neither a test nor `not yet: issue N`")
+    Finding::at(PAGE, line, "names neither a test nor `not yet: ` and when")
 }
 
 fn exists(tree: &Tree, path: &str, test: &str) -> bool {
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn an_invariant_that_nothing_holds_is_found() {
-        let unheld = "names neither a test nor `not yet: issue N`";
+        let unheld = "names neither a test nor `not yet: ` and when";
         assert_eq!(found("## 1. A\n## 2. B\nwords\n"), [format!("INVARIANTS.md:1: {unheld}"), format!("INVARIANTS.md:2: {unheld}")]);
         assert_eq!(found(""), ["INVARIANTS.md: has no invariants"]);
     }

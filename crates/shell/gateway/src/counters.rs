@@ -78,8 +78,8 @@ pub(crate) struct Counters {
     units_free_at: AtomicI64,
 }
 
-/// How much work provisioned units take at once when they have been idle.
-const UNITS_BURST: Duration = Duration::from_secs(10);
+/// How much work provisioned units take at once when they have been idle: as `market` has it, what they handle in a minute.
+const UNITS_BURST: Duration = Duration::from_secs(60);
 
 impl Counters {
     pub fn health(&self, now: Instant) -> Health {
@@ -191,13 +191,13 @@ mod tests {
     #[test]
     fn units_fill_up_drain_and_take_back() {
         let (counters, at) = (Counters::default(), |s: i64| Instant::from_micros(1_000_000_000 + s * 1_000_000));
-        assert_eq!(counters.units_left(100, at(0)), 1_000);
-        counters.take_units(1_500, 100, at(0));
+        assert_eq!(counters.units_left(100, at(0)), 6_000);
+        counters.take_units(6_500, 100, at(0));
         assert_eq!(counters.units_left(100, at(0)), -500);
         assert_eq!(counters.units_left(100, at(5)), 0);
         counters.take_units(-500, 100, at(5));
         assert_eq!(counters.units_left(100, at(5)), 500);
-        assert_eq!(counters.units_left(100, at(60)), 1_000);
+        assert_eq!(counters.units_left(100, at(90)), 6_000);
     }
 
     proptest! {

@@ -146,7 +146,7 @@ impl Flight {
         counters.busy.enter(self.state.uptime_us(now));
         counters.begun.fetch_add(1, Ordering::Relaxed);
         let per_second = price.filter(|price| price.payer.contract == decision.contract).map_or(0, |price| price.units_per_second);
-        let weighted = i64::try_from(weigh(self.weights, self.ask.tokens)).unwrap_or(i64::MAX);
+        let weighted = weigh(self.weights, self.ask.tokens);
         counters.take_units(weighted, per_second, now);
         let tally = Arc::new(Tally::new(self.life.next_attempt(), endpoint, decision.contract));
         if self.state.tallies.try_send(Arc::clone(&tally)).is_err() {
@@ -239,7 +239,7 @@ impl Flight {
         let weighted = weigh(self.weights, settlement.tokens);
         attempt.tally.end(weighted);
         let (taken, per_second) = attempt.units;
-        counters.take_units(i64::try_from(weighted).unwrap_or(i64::MAX).saturating_sub(taken), per_second, settlement.ended);
+        counters.take_units(weighted.saturating_sub(taken), per_second, settlement.ended);
         if self.state.journal.append(&Record::Settled(settlement)).is_err() {
             self.state.lost_records.fetch_add(1, Ordering::Relaxed);
         }
@@ -253,9 +253,9 @@ impl Drop for Flight {
 }
 
 /// Tokens as provisioned units and the split of a replica's time weigh them: in input tokens.
-pub(crate) fn weigh(weights: TokenWeights, tokens: Tokens) -> u64 {
+pub(crate) fn weigh(weights: TokenWeights, tokens: Tokens) -> i64 {
     let uncached = tokens.input.saturating_sub(tokens.cached);
     let parts = [(weights.input_ppm, uncached), (weights.cached_ppm, tokens.cached), (weights.output_ppm, tokens.output)];
     let ppm: i128 = parts.into_iter().map(|(ppm, tokens)| i128::from(ppm) * i128::from(tokens)).sum();
-    u64::try_from(ppm.max(0) / 1_000_000).unwrap_or(u64::MAX)
+    i64::try_from(ppm.max(0) / 1_000_000).unwrap_or(i64::MAX)
 }

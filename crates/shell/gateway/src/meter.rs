@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use dispatch::{AttemptId, HeldTime, Record};
@@ -20,22 +20,22 @@ pub(crate) struct Tally {
     attempt: AttemptId,
     endpoint: EndpointId,
     contract: ContractId,
-    work: AtomicU64,
+    work: AtomicI64,
     ended: AtomicBool,
 }
 
 impl Tally {
     pub fn new(attempt: AttemptId, endpoint: EndpointId, contract: ContractId) -> Self {
-        Self { attempt, endpoint, contract, work: AtomicU64::new(0), ended: AtomicBool::new(false) }
+        Self { attempt, endpoint, contract, work: AtomicI64::new(0), ended: AtomicBool::new(false) }
     }
 
     /// So much work has been done in all.
-    pub fn add_up_to(&self, work: u64) {
+    pub fn add_up_to(&self, work: i64) {
         self.work.fetch_max(work, Ordering::Relaxed);
     }
 
     /// It is over, and was so much work.
-    pub fn end(&self, work: u64) {
+    pub fn end(&self, work: i64) {
         self.add_up_to(work);
         self.ended.store(true, Ordering::Release);
     }
@@ -85,7 +85,7 @@ pub struct Interval {
     /// The time in which at least one request was outstanding, not yet booked.
     pub busy: Duration,
     /// The work of each attempt that the holding's contract pays, in weighted tokens.
-    pub work: Vec<(AttemptId, u64)>,
+    pub work: Vec<(AttemptId, i64)>,
 }
 
 /// The held time of an interval, and the busy time that it books. Held = used + idle: used never exceeds held.
@@ -94,10 +94,10 @@ pub fn held_time(fleet: &Fleet, endpoint: EndpointId, holding: &Holding, interva
     let span_ms = millis(interval.span.length());
     let busy_ms = millis(interval.busy).min(span_ms);
     let held = holding.count.saturating_mul(span_ms);
-    let worked: u64 = interval.work.iter().fold(0, |sum, (_, work)| sum.saturating_add(*work));
+    let worked: i128 = interval.work.iter().map(|(_, work)| i128::from(*work)).sum();
     let used = match holding.tokens_per_unit_minute {
         0 => holding.count.saturating_mul(busy_ms),
-        per_minute => i64::try_from(u128::from(worked) * 60_000 / u128::from(per_minute.unsigned_abs())).unwrap_or(i64::MAX).min(held),
+        per_minute => i64::try_from(worked * 60_000 / i128::from(per_minute)).unwrap_or(i64::MAX).clamp(0, held),
     };
     let (held, used) = (Quantity::new(held), Quantity::new(used));
     let usage = Usage { contract: holding.contract, meter: holding.meter, at: interval.span.from, held, used };
@@ -115,25 +115,11 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Splits what was used among the attempts by their work, to the last unit: what rounding leaves goes to the largest
-/// remainders, ties to the earlier attempt. Work of nothing at all is split evenly.
-fn split(used: Quantity, work: &[(AttemptId, u64)]) -> Vec<(AttemptId, Quantity)> {
-    let total: u128 = work.iter().map(|(_, work)| u128::from(*work)).sum();
-    let even = total == 0;
-    let (total, used) = (if even { work.len() as u128 } else { total }, u128::from(used.count().unsigned_abs()));
-    if total == 0 || used == 0 {
-        return Vec::new();
-    }
-    let product = |work: u64| used * if even { 1 } else { u128::from(work) };
-    let mut shares: Vec<(AttemptId, u128)> = work.iter().map(|(attempt, work)| (*attempt, product(*work) / total)).collect();
-    let left = used - shares.iter().map(|(_, share)| share).sum::<u128>();
-    let mut order: Vec<usize> = (0..work.len()).collect();
-    order.sort_by_key(|index| std::cmp::Reverse(product(work[*index].1) % total));
-    for index in order.into_iter().cycle().take(usize::try_from(left).unwrap_or(0)) {
-        shares[index].1 += 1;
-    }
-    let quantity = |share: u128| Quantity::new(i64::try_from(share).expect("a share is no more than the whole"));
-    shares.into_iter().filter(|(_, share)| *share > 0).map(|(attempt, share)| (attempt, quantity(share))).collect()
+/// Splits what was used among the attempts by their work, to the last unit.
+fn split(used: Quantity, work: &[(AttemptId, i64)]) -> Vec<(AttemptId, Quantity)> {
+    let weights: Vec<i64> = work.iter().map(|(_, work)| *work).collect();
+    let parts = market::split_busy(used, &weights);
+    work.iter().zip(parts).filter(|(_, part)| *part > Quantity::ZERO).map(|((attempt, _), part)| (*attempt, part)).collect()
 }
 
 /// Cuts a span at whole minutes, so that after a long sleep no piece lies in two billing periods.
@@ -166,7 +152,7 @@ struct Open {
     begun: u64,
     rate: f64,
     /// Attempts under way, with the work that was booked of each.
-    tallies: Vec<(Arc<Tally>, u64)>,
+    tallies: Vec<(Arc<Tally>, i64)>,
 }
 
 /// How often rates of arrival are looked at.
@@ -236,7 +222,7 @@ impl Reader {
 
 impl Open {
     /// Work since it was last asked for. Units are taken only by what their own contract pays; a replica by all.
-    fn work(&mut self, holding: &Holding) -> Vec<(AttemptId, u64)> {
+    fn work(&mut self, holding: &Holding) -> Vec<(AttemptId, i64)> {
         let pays = |tally: &Tally| holding.tokens_per_unit_minute == 0 || tally.contract == holding.contract;
         let paid = self.tallies.iter_mut().filter(|(tally, _)| pays(tally));
         paid.map(|(tally, booked)| {

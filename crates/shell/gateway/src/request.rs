@@ -7,8 +7,8 @@ use bytes::Bytes;
 use dispatch::{Ask, Failure, Reason, Refusal, RequestId};
 use fleet::Capability;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Request, StatusCode};
 use market::Tokens;
 use units::Instant;
@@ -44,7 +44,7 @@ pub(crate) async fn serve(state: Arc<State>, call: Call, id: RequestId, request:
     let (head, body) = request.into_parts();
     let key = snapshot.keys.check(&head.headers, state.clock.now()).ok_or_else(Refused::bad_key)?;
     let place = state.admit()?;
-    let body = read(&state, &head.headers, body).await?;
+    let body = read(&state, body).await?;
     let peek = Peek::parse(call, &body)?;
     let ask = ask(&state, &snapshot, key, id, &peek)?;
     let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), place, key.id, ask, &peek);
@@ -52,12 +52,8 @@ pub(crate) async fn serve(state: Arc<State>, call: Call, id: RequestId, request:
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
-async fn read(state: &State, head: &HeaderMap, body: Incoming) -> Result<Bytes, Refused> {
+async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
     let limit = state.limits.body_bytes_max;
-    // Two statements of a body's length are how requests are smuggled past one of two readers.
-    if head.contains_key(CONTENT_LENGTH) && head.contains_key(TRANSFER_ENCODING) {
-        return Err(Refused::bad_body("A request has either a content-length or a transfer-encoding."));
-    }
     if body.size_hint().lower() > limit as u64 {
         return Err(Refused::too_large(limit));
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -71,12 +71,18 @@ fn connection(
 async fn answer(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
     let began = state.clock.now();
     let Some(id) = state::draw_id() else { return Ok(refuse(&state, Refused::overloaded())) };
+    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let served = Box::pin(route(&state, peer, id, request)).await;
     let mut response = match served {
         Ok(served) => respond(served),
         Err(refused) => refuse(&state, refused),
     };
     let head = response.headers_mut();
+    if chunked {
+        // The parser drops a content-length that came beside the chunks, so a head with both can't be told from a good
+        // one: no second request is read from such a connection, and there is nothing to smuggle.
+        head.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     put(head, "x-request-id", &id.to_string());
     put(head, "openai-processing-ms", &state.clock.now().since(began).as_millis().to_string());
     Ok(response)

@@ -115,3 +115,71 @@ pub(crate) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
     }
     Some(joined.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Feeds `stream` cut at `cuts`; gives the events that were judged and the bytes that went on.
+    fn run(stream: &[u8], cuts: &[usize], strip: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>, bool) {
+        let (mut splitter, mut out, mut events) = (Splitter::default(), VecDeque::new(), Vec::new());
+        let mut places: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).chain([0, stream.len()]).collect();
+        places.sort_unstable();
+        for pair in places.windows(2) {
+            let judge = &mut |event: &[u8]| {
+                events.push(event.to_vec());
+                if memchr::memmem::find(event, strip).is_some() { Verdict::Strip } else { Verdict::Forward }
+            };
+            splitter.feed(Bytes::copy_from_slice(&stream[pair[0]..pair[1]]), &mut out, judge).expect("short events");
+        }
+        (events, out.into_iter().flatten().collect(), splitter.is_mid_event())
+    }
+
+    fn check(stream: &str, events: usize, forwarded: &str, mid_event: bool) {
+        let (judged, went, mid) = run(stream.as_bytes(), &[], b"strip");
+        assert_eq!((judged.len(), String::from_utf8_lossy(&went).as_ref(), mid), (events, forwarded, mid_event), "{stream:?}");
+    }
+
+    #[test]
+    fn events_end_at_empty_lines() {
+        check("data: a\n\ndata: b\n\n", 2, "data: a\n\ndata: b\n\n", false);
+        check("data: a\r\n\r\ndata: b\r\n\r\n", 2, "data: a\r\n\r\ndata: b\r\n\r\n", false);
+        check("data: a\n\ndata: strip\n\ndata: c\n\n", 3, "data: a\n\ndata: c\n\n", false);
+        check("data: a\n\ndata: b\n", 1, "data: a\n\n", true);
+        check(": comment\n\n", 1, ": comment\n\n", false);
+        check("", 0, "", false);
+    }
+
+    #[test]
+    fn the_data_of_an_event_is_its_data_lines() {
+        let data = |event: &str| data(event.as_bytes()).map(|data| String::from_utf8_lossy(&data).into_owned());
+        assert_eq!(data("event: x\r\ndata: a\r\n\r\n").as_deref(), Some("a"));
+        assert_eq!(data("data:a\ndata: b\ndata:\n\n").as_deref(), Some("a\nb\n"));
+        assert_eq!(data(": comment\n\n"), None);
+    }
+
+    #[test]
+    fn an_event_too_long_is_refused() {
+        let (mut splitter, mut out) = (Splitter::default(), VecDeque::new());
+        let piece = Bytes::from(vec![b'x'; 64 * 1024]);
+        let fed = (0..=EVENT_MAX / piece.len()).find(|_| splitter.feed(piece.clone(), &mut out, &mut |_| Verdict::Forward).is_err());
+        assert_eq!(fed, Some(EVENT_MAX / piece.len()));
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_make_no_difference(
+            lines in prop::collection::vec(prop::sample::select(vec!["", "data: a", "data: strip", "data: \u{e9}\u{1F600}", ": c", "id: 1"]), 0..20),
+            ends in prop::collection::vec(any::<bool>(), 20),
+            cuts in prop::collection::vec(any::<usize>(), 0..20),
+        ) {
+            let stream: String = lines.iter().zip(ends).map(|(line, crlf)| format!("{line}{}", if crlf { "\r\n" } else { "\n" })).collect();
+            let whole = run(stream.as_bytes(), &[], b"strip");
+            prop_assert_eq!(run(stream.as_bytes(), &cuts, b"strip"), whole.clone());
+            let each: Vec<usize> = (0..stream.len()).collect();
+            prop_assert_eq!(run(stream.as_bytes(), &each, b"strip"), whole);
+        }
+    }
+}

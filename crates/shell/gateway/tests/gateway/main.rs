@@ -2,3 +2,7 @@
 
 mod answers;
 mod bench;
+mod edges;
+mod failover;
+mod meter;
+mod streams;
