@@ -39,6 +39,9 @@ fn every_code_is_shown_by_a_broken_fleet_and_explained() {
     let explained: BTreeSet<_> = CODES.iter().map(|info| info.code).collect();
     assert_eq!(explained.len(), CODES.len(), "a code is explained twice");
     assert_eq!(shown, explained);
+    for info in CODES {
+        assert!(![info.title, info.explanation, info.wrong, info.right].contains(&""), "{} is not explained whole", info.code);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::check::{get, sound};
 use crate::codes;
-use crate::contract::Contract;
+use crate::contract::{Contract, Overflow};
 use crate::diagnostic::Diagnostic;
 use crate::id::{EndpointId, Id, PoolId};
 use crate::model::{Endpoint, MeterKind, WorkloadKind};
@@ -36,6 +36,7 @@ pub(super) fn aliases(rows: &Rows, root: &Reader<'_>) {
 pub(super) fn payers(rows: &Rows, root: &Reader<'_>) {
     for (_, name, contract) in sound(&rows.contracts).filter(|(_, name, _)| !root.findings.is_flawed(&format!("contracts.{name}"))) {
         prices(rows, root, name, contract);
+        overflow(rows, root, name, contract);
     }
     // A contract or endpoint with an error inside may be the one that is looked for.
     if root.findings.any_flawed("contracts") || root.findings.any_flawed("endpoints") {
@@ -58,6 +59,24 @@ pub(super) fn payers(rows: &Rows, root: &Reader<'_>) {
             let place = root.place_of(&["endpoints", name]);
             root.add(Diagnostic::warning(codes::UNCOVERED, &place, format!("no contract pays for endpoint `{name}`"), hint));
         }
+    }
+}
+
+/// Whether the contract that takes the overflow covers what overflows.
+fn overflow(rows: &Rows, root: &Reader<'_>, name: &str, contract: &Contract) {
+    let Some(Overflow::To(to)) = contract.overflow else { return };
+    let Some((to_name, to)) = get(&rows.contracts, to) else { return };
+    let covers = |pool: Option<PoolId>| pool.is_some_and(|pool| to.pools.contains(&pool));
+    let pool =
+        contract.pools.iter().find(|pool| !covers(Some(**pool))).and_then(|id| get(&rows.pools, *id)).map(|(name, _)| ("pools", name));
+    let bare = |id: &&EndpointId| !to.endpoints.contains(id) && !get(&rows.endpoints, **id).is_some_and(|(_, it)| covers(it.pool));
+    let endpoint = contract.endpoints.iter().find(bare).and_then(|id| get(&rows.endpoints, *id)).map(|(name, _)| ("endpoints", name));
+    if let Some((kind, missing)) = pool.or(endpoint) {
+        let message = format!("what exceeds `{name}` goes to `{to_name}`, which does not cover `{missing}`");
+        let hint = format!("add \"{missing}\" to the `{kind}` of `{to_name}`, so that it has a price for it");
+        let place = root.place_of(&["contracts", name, "overflow"]);
+        let problem = Diagnostic::warning(codes::UNCOVERED, &place, message, hint);
+        root.add(problem.related(&root.place_of(&["contracts", to_name, kind]), "it covers these"));
     }
 }
 
