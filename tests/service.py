@@ -18,7 +18,6 @@ class Service:
 
     def __init__(self, binary, state, arguments):
         self.binary, self.state = str(binary), pathlib.Path(state)
-        # The key is shown, and the address differs, at each start.
         self.command = [self.binary, *arguments, "--listen", "127.0.0.1:0", "--state", str(self.state)]
         self.lines = []
         self.environment = {}
@@ -30,6 +29,7 @@ class Service:
         self.changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
         self.until("an address", START_SECONDS, self._find_address)
+        poll("endpoint up, each of them", START_SECONDS, self.all_up)
         return self
 
     def __exit__(self, *_):
@@ -51,6 +51,12 @@ class Service:
             if url := re.search(r"https?://127\.0\.0\.1:\d+", line):
                 self.environment.setdefault("OPENAI_BASE_URL", url.group() + "/v1")
         return "OPENAI_BASE_URL" in self.environment
+
+    def all_up(self):
+        """Whether every endpoint answers."""
+        at = self.environment["OPENAI_BASE_URL"].removeprefix("http://").removesuffix("/v1")
+        status = json.loads(run(self.binary, "status", "--json", "--at", at))
+        return all(endpoint["health"] == "up" for endpoint in status["endpoints"])
 
     def until(self, what, seconds, holds):
         """Waits until `holds()`; looks again at each line printed."""

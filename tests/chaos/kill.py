@@ -93,7 +93,7 @@ class Kill(unittest.TestCase):
 
     def test_an_engine_killed_under_load_costs_no_unanswered_request(self):
         with self.service() as running, Load(running) as load:
-            engines = service.poll("engine", COMEBACK_SECONDS, running.engines)
+            engines = running.engines()
             load.more_answers(CLIENTS)
             victim = engines[0]
             os.kill(victim, signal.SIGKILL)
@@ -105,6 +105,7 @@ class Kill(unittest.TestCase):
                 return victim not in now and len(now) == len(engines)
 
             service.poll("engine in the place of the one killed", COMEBACK_SECONDS, back)
+            service.poll("endpoint up, each of them", COMEBACK_SECONDS, running.all_up)
             load.more_answers(CLIENTS)
         unanswered = [error for content, error in load.failures if not content]
         self.assertEqual(unanswered, [], "a request that had sent no content fails only when no engine is left")
@@ -127,7 +128,8 @@ class Kill(unittest.TestCase):
 
     def test_an_interrupt_leaves_no_process_behind(self):
         with self.service() as running:
-            engines = service.poll("engine", COMEBACK_SECONDS, running.engines)
+            engines = running.engines()
+            self.assertTrue(engines)
             self.assertIn(running.stop(signal.SIGINT), (0, 130))
         self.assertFalse([engine for engine in engines if is_running(engine)])
 
