@@ -1,1 +1,7 @@
 //! Simulated upstreams and one checker per invariant.
+
+mod script;
+mod upstream;
+
+pub use script::{Ending, Gate, Heard, Reply};
+pub use upstream::Upstream;

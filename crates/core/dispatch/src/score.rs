@@ -6,7 +6,8 @@
 //! - **Scarcity**, on capacity that is paid for already: `P(full) x (replacement - marginal)`. Occupancy relaxes towards `a`
 //!   with time constant `s` (the transient of the infinite-server queue, M/M/inf: mean `n e^(-t/s) + a (1 - e^(-t/s))`), so over
 //!   this request's stay its mean is `m = a + (n + 1 - a)(1 - 1/e)`; `P(full)` is the upper tail `P(N >= c)` of a Poisson variable of
-//!   mean `m`. For provisioned units `c` is how many such requests they handle in the time `s`.
+//!   mean `m`. Provisioned units run out instead: `m` is the requests expected in the minute over which units are stated, `c` how many
+//!   such requests fit into what is left after this one and what the minute brings.
 //! - **SLO miss**: waiting and prefill (or decoding) taken as exponential with the expected time `t`, so a target `d` is missed
 //!   with probability `exp(-d / t)`.
 
@@ -21,6 +22,8 @@ use crate::seen::Seen;
 
 /// How far prices past their validity move from marginal towards list, in percent.
 const STALE_MARGIN_PERCENT: i64 = 25;
+/// The span over which provisioned units state what they handle.
+const UNIT_WINDOW_SECONDS: i64 = 60;
 
 /// The request's tokens with what this endpoint's cache is expected to hold.
 pub(crate) fn tokens_at(question: &Question, seen: &Seen) -> Tokens {
@@ -109,15 +112,17 @@ fn decode_time(fleet: &Fleet, endpoint: &Endpoint, seen: &Seen) -> Option<f64> {
     Some(alone + (full - alone) * filled)
 }
 
-/// The chance that the capacity is full while this request is on it.
+/// The chance that the capacity is full while this request is on it, or that its units run out within the minute.
 fn probability_full(fleet: &Fleet, seen: &Seen, price: &EndpointPrice, tokens: Tokens, service: f64) -> f64 {
-    let capacity = match price.units_per_second {
-        0 => f64::from(fleet.endpoints[seen.endpoint].slots.max(1)),
-        units => units as f64 * service / (weight(fleet, seen, tokens).max(1) as f64),
-    };
-    let offered = f64::from(seen.arrivals_per_ks) / 1e3 * service;
+    let arrivals = f64::from(seen.arrivals_per_ks) / 1e3;
+    if price.units_per_second > 0 {
+        let weight = weight(fleet, seen, tokens).max(1);
+        let room = seen.units_left.saturating_sub(weight).saturating_add(price.units_per_second.saturating_mul(UNIT_WINDOW_SECONDS));
+        return poisson_tail(arrivals * UNIT_WINDOW_SECONDS as f64, room as f64 / weight as f64);
+    }
+    let offered = arrivals * service;
     let mean = offered + (f64::from(seen.outstanding + 1) - offered) * (1.0 - libm::exp(-1.0));
-    poisson_tail(mean, capacity)
+    poisson_tail(mean, f64::from(fleet.endpoints[seen.endpoint].slots.max(1)))
 }
 
 /// `P(N >= capacity)` of a Poisson variable of this mean.

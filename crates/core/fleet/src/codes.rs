@@ -72,7 +72,7 @@ codes! {
         "The amount says per which period it is, and the floor says `per` another one. One of them is wrong.",
         "least = \"30 GUSD/year\"\nper = \"month\"" => "least = \"30 GUSD/year\"\nper = \"year\"";
     SHARE = "BL0206", "share above the whole",
-        "A share of a whole is between 0 % and 100 %, and shares of one thing come to at most 100 % together.",
+        "A share of a whole is between 0 % and 100 %.",
         "share = \"120 %\"" => "share = \"20 %\"";
     RAMP_ORDER = "BL0207", "ramp out of order",
         "The steps of a ramp are in rising order of time, each with its own date: the amount holds from its date until the next.",
@@ -109,7 +109,7 @@ codes! {
         "`under` names the umbrella that a contract draws down. Following it from contract to contract must come to an end.",
         "[contracts.a]\nunder = \"b\"\n[contracts.b]\nunder = \"a\"" => "[contracts.a]\nunder = \"b\"\n[contracts.b]";
     NEST_CURRENCY = "BL0403", "nested in another currency",
-        "A contract's charges draw down the floor of its umbrella, so both must be in one currency.",
+        "A contract's charges draw down the floor of its umbrella, or of a floor that lists it, so both must be in one currency.",
         "currency = \"EUR\"\nunder = \"umbrella-in-usd\"" => "currency = \"USD\"\nunder = \"umbrella-in-usd\"";
     NEST_PARTY = "BL0404", "nested under another party",
         "A contract can only draw down an umbrella that is with the same party.",
@@ -144,6 +144,9 @@ codes! {
     CLAUSE_TWICE = "BL0414", "two clauses for one thing",
         "The contract has two clauses for the same thing, and nothing says which one holds. Write one with a ramp or with tiers.",
         "(two capacity clauses for h100)" => "(one with two steps)";
+    SELF_SUBSTITUTION = "BL0415", "in place of itself",
+        "A substitution names another contract, whose capacity and floors fall away while this one is in force.",
+        "[[contracts.x.substitution]]\nof = \"x\"" => "[[contracts.x.substitution]]\nof = \"y\"";
     POWER = "BL0501", "beyond the site's power",
         "The accelerators of the site's pools, times what each takes, times the site's PUE, come to more than the site's power at that date.",
         "(1,000 accelerators of 1 kW, PUE 1.2, at a site of 1 MW)" => "(800 of them)";
@@ -181,6 +184,6 @@ codes! {
         "A workload has at most one class per tier.",
         "classes = [{ tier = \"flex\", .. }, { tier = \"flex\", .. }]" => "classes = [{ tier = \"flex\", .. }, { tier = \"default\", .. }]";
     NOT_COMPUTED = "BL0901", "read, but not computed yet",
-        "What stands here is read, checked and kept, but nothing computes with it yet: no amount, placement or refusal changes because of it.",
-        "" => "";
+        "What stands here is read, checked and kept, but nothing computes with it yet: no amount, placement or refusal changes because of it. It is listed so that nobody relies on it.",
+        "[contracts.x.termination]\nnotice = \"180 days\"" => "(nothing to do)";
 }

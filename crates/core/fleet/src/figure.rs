@@ -5,6 +5,7 @@ use core::time::Duration;
 use units::{Amount, Bytes, Decimal, Flops, MeterUnit, Quantity, Share, UnitError, UnitRate, Watts};
 
 use crate::calendar::Period;
+use crate::spelling;
 
 /// A figure: what it reads from, and its size, so that a range can be seen to be upside down.
 pub(crate) trait Figure: Copy {
@@ -59,6 +60,54 @@ fn scaled(text: &str, units: &[(&str, i128)], expected: &'static str) -> Result<
     let size = units.iter().find(|(name, _)| *name == unit).map(|(_, size)| *size).ok_or_else(|| wrong(text, expected))?;
     let count = Decimal::parse(number).map_err(|_| wrong(text, expected))?.times(size);
     count.and_then(|count| i64::try_from(count).ok()).ok_or_else(|| out_of_range(text))
+}
+
+/// Units that people miswrite, as `units` spells them.
+const UNITS: &[&str] = &[
+    "W",
+    "kW",
+    "MW",
+    "GW",
+    "B",
+    "MB",
+    "MiB",
+    "GB",
+    "GiB",
+    "TB",
+    "%",
+    "TFLOP/s",
+    "PFLOP/s",
+    "TB/s",
+    "GB/s",
+    "ms",
+    "s",
+    "minutes",
+    "hours",
+    "days",
+    "tokens/s",
+    "tokens",
+    "M tokens",
+    "G tokens",
+    "accelerator-hours",
+    "unit-hours",
+    "kWh",
+    "M",
+    "T",
+];
+/// What follows the stroke in a price.
+const PRICES: &[&str] = &["1M tokens", "1k tokens", "token", "accelerator-hour", "unit-hour", "kWh", "MWh", "GB", "TB"];
+
+/// The figure that `text` probably misspells: the same number with a unit that is near and that `reads`.
+pub(crate) fn nearest_unit(text: &str, reads: impl Fn(&str) -> bool) -> Option<String> {
+    let (number, unit) = split(text);
+    let whole = |unit: &str| format!("{number} {unit}");
+    if let Some((money, per)) = unit.split_once('/')
+        && let Some(near) = spelling::nearest(per, PRICES.iter().copied().filter(|per| reads(&whole(&format!("{money}/{per}")))))
+    {
+        return Some(whole(&format!("{money}/{near}")));
+    }
+    let fitting = || UNITS.iter().copied().filter(|unit| reads(&whole(unit)));
+    fitting().find(|it| it.eq_ignore_ascii_case(unit)).or_else(|| spelling::nearest(unit, fitting())).map(whole)
 }
 
 /// A whole number, written bare.

@@ -71,6 +71,8 @@ pub(crate) enum Shape {
     Date,
     /// A figure with its unit as text, or a bare number; with an example as it is written.
     Figure(&'static str),
+    /// A figure as it is written, of whatever kind fits.
+    Plain,
     /// A figure, or a list of `{ from, is }` steps of it.
     Ramp(&'static str),
     /// One of these words.
@@ -132,12 +134,31 @@ pub(crate) const fn words<T: Copy, const N: usize>(pairs: &[(&'static str, T); N
 
 /// What a figure may say about itself, in place of the plain figure.
 pub(crate) const NOTE: &[Key] = &[
-    may("value", Shape::Text("4.5 GW"), "the figure to plan and decide with"),
-    may("low", Shape::Text("4 GW"), "the low end of the range"),
-    may("high", Shape::Text("5 GW"), "the high end of the range"),
+    may("value", Shape::Plain, "the figure to plan and decide with"),
+    may("low", Shape::Plain, "the low end of the range"),
+    may("high", Shape::Plain, "the high end of the range"),
     may("source", Shape::Text("S005"), "who says so"),
     or("assumption", "false", Shape::Flag, "whether it is the lab's own assumption"),
 ];
 
 /// A step of a ramp.
-pub(crate) const STEP: &[Key] = &[must("from", Shape::Date, "from when"), must("is", Shape::Text("300 MW"), "how much from then on")];
+pub(crate) const STEP: &[Key] = &[must("from", Shape::Date, "from when"), must("is", Shape::Plain, "how much from then on")];
+
+/// An example of a shape, as it is written.
+pub(crate) fn example(shape: Shape) -> String {
+    match shape {
+        Shape::Figure(example) | Shape::Ramp(example) => example.to_owned(),
+        Shape::Text(example) => format!("\"{example}\""),
+        Shape::Plain => "\"4.5 GW\"".to_owned(),
+        Shape::Flag => "true".to_owned(),
+        Shape::Date => "2026-01-01".to_owned(),
+        Shape::Word(words) => words.first().map_or_else(String::new, |word| format!("\"{word}\"")),
+        Shape::Words(words) => words.first().map_or_else(String::new, |word| format!("[\"{word}\"]")),
+        Shape::Texts => "[\"...\"]".to_owned(),
+        Shape::Name(_) => "\"...\"".to_owned(),
+        Shape::Names(_) => "[\"...\"]".to_owned(),
+        Shape::Secret => "{ env = \"NAME\" }".to_owned(),
+        Shape::Either(first, _) => example(*first),
+        Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) => String::new(),
+    }
+}

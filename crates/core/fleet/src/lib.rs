@@ -19,6 +19,7 @@ mod parse;
 mod ramp;
 mod reader;
 mod rows;
+mod schema;
 mod spelling;
 
 pub use calendar::{Calendar, Period};
@@ -36,3 +37,4 @@ pub use model::{
 };
 pub use parse::{FILE_BYTES_MAX, Parsed, masked, parse};
 pub use ramp::{Ramp, RampError};
+pub use schema::{reference, schema};

@@ -63,7 +63,8 @@ pub struct Fleet {
     pub workloads: Table<WorkloadId, Workload>,
     /// Revenue, raises, debt and other costs.
     pub finance: Finance,
-    /// Ranges and sources, by the path of the figure in the file: `contracts.oracle.floor.least`.
+    /// Ranges and sources, by the path of the figure in the file, list positions from zero:
+    /// `contracts.oracle.floor.0.least.1.is`.
     pub figures: BTreeMap<String, FigureNote>,
 }
 

@@ -2,7 +2,7 @@
 
 use core::cell::RefCell;
 use core::ops::Range;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -12,10 +12,10 @@ use toml::value::{Datetime, Offset};
 use units::{Amount, Currency, Instant, UnitError};
 
 use crate::codes;
-use crate::diagnostic::Diagnostic;
-use crate::figure::Figure;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::figure::{self, Figure};
 use crate::id::Id;
-use crate::keys::{self, Key, Kind, Need, Shape};
+use crate::keys::{self, Key, Kind, Need, Shape, example};
 use crate::model::FigureNote;
 use crate::ramp::Ramp;
 use crate::spelling;
@@ -32,6 +32,8 @@ pub(crate) struct Findings<'a> {
     figures: RefCell<BTreeMap<String, FigureNote>>,
     /// Names by table, sorted; a name is here also when its row has problems of its own.
     pub(crate) names: BTreeMap<Kind, Vec<(&'a str, Range<usize>)>>,
+    /// Paths of rows that have an error inside: what they lack may be because of it.
+    flawed: RefCell<BTreeSet<String>>,
     /// Currencies that the file uses, with where.
     pub(crate) currencies: RefCell<BTreeMap<Currency, Range<usize>>>,
 }
@@ -60,9 +62,18 @@ impl Findings<'_> {
         self.names.get(&kind).and_then(|names| names.get(id.index())).map_or(0..0, |(_, span)| span.clone())
     }
 
-    /// The name of the row of that position.
-    pub(crate) fn name<I: Id>(&self, kind: Kind, id: I) -> &str {
-        self.names.get(&kind).and_then(|names| names.get(id.index())).map_or("", |(name, _)| name)
+    /// Whether a row, such as `contracts.north`, has an error inside.
+    pub(crate) fn is_flawed(&self, path: &str) -> bool {
+        self.flawed.borrow().contains(path)
+    }
+
+    /// Whether any row of a table has an error inside.
+    pub(crate) fn any_flawed(&self, table: &str) -> bool {
+        self.flawed.borrow().iter().any(|path| path.split('.').next() == Some(table))
+    }
+
+    fn errors(&self) -> usize {
+        self.problems.borrow().iter().filter(|it| it.severity == Severity::Error).count()
     }
 }
 
@@ -130,7 +141,7 @@ impl<'a> Reader<'a> {
     /// A cursor over `entry`, which must be a table; reports unknown and missing keys at once.
     pub(crate) fn open(findings: &'a Findings<'a>, keys: &'static [Key], entry: &Entry<'a>, zone: &TimeZone) -> Option<Self> {
         let DeValue::Table(table) = entry.value else {
-            let message = format!("`{}` is a table, not {}", entry.name(), kind_of(entry.value));
+            let message = format!("`{}` should be a table, not {}", entry.name(), kind_of(entry.value));
             findings.add(Diagnostic::error(codes::WRONG_TYPE, &entry.span, message, keys_hint(keys)));
             return None;
         };
@@ -172,6 +183,14 @@ impl<'a> Reader<'a> {
         entry.span
     }
 
+    /// Where a key of a clause stands, which may be written as one table or as a list of them.
+    pub(crate) fn clause_place(&self, path: &[&str], number: usize, key: &str) -> Range<usize> {
+        let number = number.to_string();
+        let listed = [path, &[number.as_str(), key]].concat();
+        let (one, many) = (self.place_of(&[path, &[key]].concat()), self.place_of(&listed));
+        if many == self.place_of(path) { one } else { many }
+    }
+
     /// Reports keys that are not declared; returns those that were probably meant.
     fn report_unknown(&self) -> Vec<&'static str> {
         let mut meant = Vec::new();
@@ -198,7 +217,7 @@ impl<'a> Reader<'a> {
         let message = format!("`{name}` is missing{}", self.within());
         let hint = self.keys.iter().find(|key| key.name == name).map_or_else(String::new, |key| {
             let example = example(key.shape);
-            format!("add `{name}`{}: {}", if example.is_empty() { String::new() } else { format!(" = {example}") }, key.about)
+            format!("add `{name}{}`: {}", if example.is_empty() { String::new() } else { format!(" = {example}") }, key.about)
         });
         self.findings.add(Diagnostic::error(codes::MISSING_KEY, &self.place, message, hint));
     }
@@ -240,7 +259,7 @@ impl<'a> Reader<'a> {
 
     /// Reports that a value is of the wrong type.
     pub(crate) fn wrong_type(&self, entry: &Entry<'a>, expected: &str, example: &str) {
-        let message = format!("`{}` is {expected}, not {}", entry.name(), kind_of(entry.value));
+        let message = format!("`{}` should be {expected}, not {}", entry.name(), kind_of(entry.value));
         let hint = if example.is_empty() { format!("write {expected}") } else { format!("write it as in `{} = {example}`", entry.name()) };
         self.add(Diagnostic::error(codes::WRONG_TYPE, &entry.span, message, hint));
     }
@@ -391,7 +410,11 @@ impl<'a> Reader<'a> {
             return Vec::new();
         }
         let row = |entry: Entry<'a>, name: String| {
+            let before = self.findings.errors();
             let row = Self::open(self.findings, keys, &entry, &self.zone).and_then(|row| read(&row));
+            if self.findings.errors() > before {
+                self.findings.flawed.borrow_mut().insert(entry.path);
+            }
             (name, row)
         };
         section.table.iter().zip(section.entries()).map(|((name, _), entry)| row(entry, name.get_ref().to_string())).collect()
@@ -402,7 +425,7 @@ impl<'a> Reader<'a> {
         if let DeValue::Table(table) = entry.value {
             return Some(Self { findings, path: entry.path.clone(), place: entry.key.clone(), zone: zone.clone(), keys: &[], table });
         }
-        let message = format!("`{}` is a table of named rows, not {}", entry.name(), kind_of(entry.value));
+        let message = format!("`{}` should be a table of named rows, not {}", entry.name(), kind_of(entry.value));
         let hint = format!("write each row as its own table: `[{}.NAME]`", entry.name());
         findings.add(Diagnostic::error(codes::WRONG_TYPE, &entry.span, message, hint));
         None
@@ -468,21 +491,23 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        read.map_err(|error| self.report_unit(entry, &error, example)).ok()
+        let near = |text: &str| figure::nearest_unit(text, |text| T::read(text).is_ok());
+        read.map_err(|error| self.report_unit(entry, &error, near, example)).ok()
     }
 
-    fn report_unit(&self, entry: &Entry<'a>, error: &UnitError, example: &str) {
+    fn report_unit(&self, entry: &Entry<'a>, error: &UnitError, near: impl Fn(&str) -> Option<String>, example: &str) {
         let code = if matches!(error, UnitError::OutOfRange { .. }) { codes::RANGE } else { codes::FIGURE };
         let hint = match error {
-            UnitError::OutOfRange { .. } => {
-                format!("no such figure is this large or below zero; for example `{} = {example}`", entry.name())
-            }
-            _ => format!("write the number and its unit, as in `{} = {example}`", entry.name()),
+            UnitError::OutOfRange { .. } => format!("write a figure that can be, as in `{} = {example}`", entry.name()),
+            UnitError::NotANumber { text } | UnitError::WrongUnit { text, .. } => match near(text) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("write the number and its unit, as in `{} = {example}`", entry.name()),
+            },
         };
         let message = match error {
             UnitError::NotANumber { text } => format!("`{}` is not a number with a unit", spelling::shown(text)),
             UnitError::WrongUnit { text, expected } => format!("`{}` is not {expected}", spelling::shown(text)),
-            UnitError::OutOfRange { text } => format!("`{}` is out of range", spelling::shown(text)),
+            UnitError::OutOfRange { text } => format!("`{}` is too large, or too small, for `{}`", spelling::shown(text), entry.name()),
         };
         self.add(Diagnostic::error(code, &entry.span, message, hint));
     }
@@ -519,7 +544,6 @@ impl<'a> Reader<'a> {
         Ramp::new(steps?).ok()
     }
 
-    #[expect(clippy::type_complexity, reason = "a step's date, its place and its amount, each of which may be wrong by itself")]
     fn step<T: Figure>(&self, element: &Entry<'a>, example: &str) -> Option<(Option<Instant>, Range<usize>, Option<T>)> {
         let step = Self::open(self.findings, keys::STEP, element, &self.zone)?;
         let is = step.entry("is").and_then(|is| self.figure_of(&is, example));
@@ -528,18 +552,20 @@ impl<'a> Reader<'a> {
 
     /// An instant; a date without an offset is in this reader's zone.
     pub(crate) fn date(&self, name: &str) -> Option<Instant> {
-        let civil = self.civil(name)?;
-        match civil {
-            (civil, None) => self.zone.to_ambiguous_timestamp(civil).compatible().ok().map(Instant::from),
-            (_, Some(instant)) => Some(instant),
+        let (civil, instant) = self.civil(name)?;
+        let instant = instant.or_else(|| self.zone.to_ambiguous_timestamp(civil).compatible().ok().map(Instant::from));
+        if instant.is_none() {
+            let message = format!("`{name}` is too far away");
+            self.add(Diagnostic::error(codes::DATE, &self.span(name), message, "write a date from the year 1 to 9999"));
         }
+        instant
     }
 
     /// A civil time, with the instant when it has an offset.
     pub(crate) fn civil(&self, name: &str) -> Option<(civil::DateTime, Option<Instant>)> {
         let entry = self.entry(name)?;
         let DeValue::Datetime(written) = entry.value else {
-            let message = format!("`{}` is a date, not {}", entry.name(), kind_of(entry.value));
+            let message = format!("`{}` should be a date, not {}", entry.name(), kind_of(entry.value));
             let hint = format!("write it without quotes, as in `{} = 2026-01-01`", entry.name());
             self.add(Diagnostic::error(codes::DATE, &entry.span, message, hint));
             return None;
@@ -641,22 +667,4 @@ fn as_written(value: &DeValue<'_>) -> String {
 fn keys_hint(keys: &[Key]) -> String {
     let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
     if names.is_empty() { "leave it out".to_owned() } else { format!("the keys here are {}", names.join(", ")) }
-}
-
-/// An example of a shape, as it is written.
-fn example(shape: Shape) -> String {
-    match shape {
-        Shape::Figure(example) | Shape::Ramp(example) => example.to_owned(),
-        Shape::Text(example) => format!("\"{example}\""),
-        Shape::Flag => "true".to_owned(),
-        Shape::Date => "2026-01-01".to_owned(),
-        Shape::Word(words) => words.first().map_or_else(String::new, |word| format!("\"{word}\"")),
-        Shape::Words(words) => words.first().map_or_else(String::new, |word| format!("[\"{word}\"]")),
-        Shape::Texts => "[\"...\"]".to_owned(),
-        Shape::Name(_) => "\"...\"".to_owned(),
-        Shape::Names(_) => "[\"...\"]".to_owned(),
-        Shape::Secret => "{ env = \"NAME\" }".to_owned(),
-        Shape::Either(first, _) => example(*first),
-        Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) => String::new(),
-    }
 }

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use units::{Currency, Money};
 
 use crate::contract::Contract;
+use crate::id::{PoolId, SiteId, Table};
 use crate::model::{
     Accelerator, Endpoint, FigureNote, Finance, Fleet, FleetVersion, Link, Model, Party, Pool, Profile, Region, Site, Workload,
 };
@@ -38,8 +39,14 @@ pub(crate) struct Rows {
 impl Rows {
     /// The fleet, when every row could be read.
     pub(crate) fn fleet(self, version: FleetVersion, figures: BTreeMap<String, FigureNote>) -> Option<Fleet> {
-        let sites = whole(self.sites)?;
-        let pools = whole(self.pools)?;
+        let sites: Table<SiteId, Site> = whole(self.sites)?;
+        let pools: Table<PoolId, Pool> = whole(self.pools)?;
+        let in_region = |mut endpoint: Endpoint| {
+            endpoint.region = endpoint.region.or_else(|| endpoint.pool.map(|pool| sites[pools[pool].site].region));
+            endpoint
+        };
+        let endpoints = self.endpoints.into_iter().map(|(name, row)| (name, row.map(in_region))).collect();
+        let endpoints = whole(endpoints)?;
         Some(Fleet {
             version,
             name: self.name?,
@@ -53,7 +60,7 @@ impl Rows {
             pools,
             models: whole(self.models)?,
             profiles: whole(self.profiles)?,
-            endpoints: whole(self.endpoints)?,
+            endpoints,
             contracts: whole(self.contracts)?,
             workloads: whole(self.workloads)?,
             finance: self.finance,

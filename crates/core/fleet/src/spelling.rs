@@ -5,7 +5,9 @@ const SHOWN_MAX: usize = 40;
 
 /// The candidate that `text` is probably a misspelling of; ties go to the first.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let ranked = candidates.filter(|candidate| near(text, candidate)).map(|candidate| (distance(text, candidate), candidate));
+    // A word within another is nearer than two letters that differ: `vendor` is `chip-vendor` before `lender`.
+    let rank = |candidate: &str| if within(text, candidate) { 1 } else { distance(text, candidate) };
+    let ranked = candidates.filter(|candidate| near(text, candidate)).map(|candidate| (rank(candidate), candidate));
     ranked.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
@@ -15,8 +17,12 @@ pub(crate) fn near(text: &str, candidate: &str) -> bool {
         return false;
     }
     let close = distance(text, candidate) <= (candidate.chars().count() / 3).max(1) && candidate.chars().count() > 1;
-    // `powers` for `power_limit` is no misspelling, but `power` for `max_power` may be.
-    close || (text.len() >= 4 && candidate.len() >= 4 && (candidate.contains(text) || text.contains(candidate)))
+    close || within(text, candidate)
+}
+
+/// Whether one is a part of the other, as in `max_power` for `power`.
+fn within(text: &str, candidate: &str) -> bool {
+    text.len() >= 3 && candidate.len() >= 3 && text != candidate && (candidate.contains(text) || text.contains(candidate))
 }
 
 fn distance(text: &str, candidate: &str) -> usize {

@@ -1,3 +1,36 @@
 //! Economic dispatch for AI compute: the command line.
 
-fn main() {}
+mod args;
+mod clock;
+mod command;
+mod demo;
+mod exit;
+mod explain;
+mod fleetfile;
+mod http;
+mod log;
+mod models;
+mod place;
+mod secrets;
+mod service;
+mod signals;
+mod supervise;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(usage) => usage.exit(),
+    };
+    // Not locked: the demo's view draws from a thread of its own.
+    let mut out = io::stdout();
+    let ended = command::run(args.command, &mut out);
+    match ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error, &mut io::stderr().lock()).into(),
+    }
+}

@@ -22,3 +22,10 @@ fn every_broken_fleet_shows_the_place_the_code_and_a_way_out() {
         });
     }
 }
+
+#[test]
+fn the_schema_is_json_and_knows_every_section() {
+    let schema: serde_json::Value = serde_json::from_str(&fleet::schema()).expect("the schema is JSON");
+    assert!(schema["properties"]["contracts"]["additionalProperties"]["properties"]["floor"].is_object());
+    assert_eq!(schema["additionalProperties"], false);
+}

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::token::LlamaToken;
 
 use crate::args::Args;
 use crate::inbox::{Failure, Inbox, Job};
@@ -89,10 +90,10 @@ impl<'a> Batch<'a> {
     fn share(&mut self, from: usize, to: usize, count: usize) -> usize {
         let shared = if from == to {
             // Caches that can't be cut, as recurrent models have, answer false.
-            self.context.clear_kv_cache_seq(Some(to as u32), Some(count as u32), None).unwrap_or(false)
+            self.context.clear_kv_cache_seq(Some(whole(to)), Some(whole(count)), None).unwrap_or(false)
         } else {
             self.forget(to);
-            self.context.copy_kv_cache_seq(from as i32, to as i32, Some(0), Some(count as u32)).is_ok()
+            self.context.copy_kv_cache_seq(signed(from), signed(to), Some(0), Some(whole(count))).is_ok()
         };
         if !shared {
             self.forget(to);
@@ -106,7 +107,7 @@ impl<'a> Batch<'a> {
     fn forget(&mut self, slot: usize) {
         self.slots[slot].held.clear();
         // Removing a whole sequence always succeeds, says llama.cpp.
-        self.context.clear_kv_cache_seq(Some(slot as u32), None, None).unwrap_or_default();
+        self.context.clear_kv_cache_seq(Some(whole(slot)), None, None).unwrap_or_default();
     }
 
     fn drop_abandoned(&mut self) {
@@ -160,14 +161,13 @@ impl<'a> Batch<'a> {
             let Some(sequence) = &mut slot.sequence else { continue };
             let unfed = sequence.unfed(slot.held.len());
             let count = unfed.len().min(room);
-            let whole = count == unfed.len();
-            for (at, token) in unfed[..count].to_vec().into_iter().enumerate() {
-                let last = whole && at + 1 == count;
-                if last {
-                    sequence.row = Some(self.step.n_tokens());
-                }
-                feed(&mut self.step, id, slot.held.len(), token, last);
+            let complete = count == unfed.len();
+            for (at, &token) in unfed.iter().take(count).enumerate() {
+                feed(&mut self.step, id, slot.held.len(), token, complete && at + 1 == count);
                 slot.held.push(token);
+            }
+            if complete && count > 0 {
+                sequence.row = Some(self.step.n_tokens() - 1);
             }
             room -= count;
         }
@@ -188,7 +188,15 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn feed(step: &mut LlamaBatch<'static>, slot: usize, position: usize, token: llama_cpp_2::token::LlamaToken, logits: bool) {
-    // Slots and positions are bounded by the flags, far below what these types hold.
-    step.add(token, position as i32, &[slot as i32], logits).expect("the batch has room for every slot and the prompt tokens of a step");
+fn feed(step: &mut LlamaBatch<'static>, slot: usize, position: usize, token: LlamaToken, logits: bool) {
+    step.add(token, signed(position), &[signed(slot)], logits).expect("the batch has room for every slot and the prompt tokens of a step");
+}
+
+/// A slot's number or a position in it, as llama.cpp counts them.
+fn signed(number: usize) -> i32 {
+    i32::try_from(number).expect("slots and positions stay below the limits of the flags and the model, which are i32")
+}
+
+fn whole(number: usize) -> u32 {
+    signed(number).cast_unsigned()
 }

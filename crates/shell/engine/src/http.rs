@@ -134,12 +134,13 @@ async fn answer(app: Arc<App>, shape: Shape, body: Result<Bytes, BytesRejection>
     Ok(Json(head.whole(&choices, usage)).into_response())
 }
 
-type Prepared = (Request, Vec<Job>, mpsc::Receiver<(usize, Event)>);
+type Prepared = (Request, Vec<Job>, mpsc::Receiver<(u16, Event)>);
 
 /// Checks a request and turns it into one job per choice.
 fn prepare(app: &App, shape: Shape, body: &[u8]) -> Result<Prepared, ApiError> {
     // A hasher's keys are random, which is all that a seed has to be.
-    let random = RandomState::new().hash_one(()) as u32;
+    let [a, b, c, d, ..] = RandomState::new().hash_one(()).to_ne_bytes();
+    let random = u32::from_ne_bytes([a, b, c, d]);
     let request = Request::read(shape, body, app.slots, app.model.vocabulary(), random)?;
     if request.model != app.name {
         return Err(ApiError::no_model(&request.model));
@@ -161,10 +162,10 @@ fn prepare(app: &App, shape: Shape, body: &[u8]) -> Result<Prepared, ApiError> {
     }
     let tokens_max = request.tokens_max.map_or(room, |asked| asked.min(room));
     // A piece for each token, one for withheld text, and the end: more events a job can't have.
-    let (sender, events) = mpsc::channel(request.choices * (tokens_max + 2));
-    let job = |index: usize| {
+    let (sender, events) = mpsc::channel(usize::from(request.choices) * (tokens_max + 2));
+    let job = |index: u16| {
         let mut sampling = request.sampling.clone();
-        sampling.seed = sampling.seed.wrapping_add(index as u32);
+        sampling.seed = sampling.seed.wrapping_add(u32::from(index));
         let (stops, chances) = (request.stops.clone(), request.chances);
         Job { index, prompt: prompt.clone(), tokens_max, sampling, stops, chances, events: sender.clone() }
     };
@@ -173,18 +174,18 @@ fn prepare(app: &App, shape: Shape, body: &[u8]) -> Result<Prepared, ApiError> {
 }
 
 /// Waits for all choices to be whole.
-async fn gather(first: (usize, Event), mut events: mpsc::Receiver<(usize, Event)>, count: usize) -> Result<(Vec<Choice>, Usage), ApiError> {
-    let mut choices: Vec<Choice> = std::iter::repeat_with(Choice::default).take(count).collect();
+async fn gather(first: (u16, Event), mut events: mpsc::Receiver<(u16, Event)>, count: u16) -> Result<(Vec<Choice>, Usage), ApiError> {
+    let mut choices: Vec<Choice> = std::iter::repeat_with(Choice::default).take(usize::from(count)).collect();
     let mut usage = Usage::default();
     let mut next = Some(first);
     while let Some((index, event)) = next {
         match event {
             Event::Piece(piece) => {
-                choices[index].piece.text += &piece.text;
-                choices[index].piece.tokens.extend(piece.tokens);
+                choices[usize::from(index)].piece.text += &piece.text;
+                choices[usize::from(index)].piece.tokens.extend(piece.tokens);
             }
             Event::Finished { finish, usage: used } => {
-                choices[index].finish = Some(finish);
+                choices[usize::from(index)].finish = Some(finish);
                 add_usage(&mut usage, used);
             }
             Event::Failed(failure) => return Err(failure.into()),

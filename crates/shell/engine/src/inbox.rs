@@ -13,7 +13,7 @@ use crate::sample::{Sampling, TokenChance};
 #[derive(Debug)]
 pub struct Job {
     /// Which of the request's choices this is.
-    pub index: usize,
+    pub index: u16,
     /// The prompt; at least one token, and fewer than a slot holds.
     pub prompt: Vec<LlamaToken>,
     /// The most tokens to generate.
@@ -25,7 +25,7 @@ pub struct Job {
     /// Report each token's log-probability, and those of so many likely others.
     pub chances: Option<usize>,
     /// Where the answer goes; when its receiver is dropped, the job is cancelled.
-    pub events: mpsc::Sender<(usize, Event)>,
+    pub events: mpsc::Sender<(u16, Event)>,
 }
 
 impl Job {

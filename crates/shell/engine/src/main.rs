@@ -19,6 +19,7 @@ mod stream;
 mod template;
 mod text;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,12 +41,15 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            use std::io::Write as _;
-            // A closed stderr leaves nobody to tell; the exit code still does.
-            writeln!(std::io::stderr().lock(), "baseload-engine: {error:#}").ok();
+            tell(&format!("baseload-engine: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to stderr, if anyone reads it.
+fn tell(line: &str) {
+    writeln!(std::io::stderr().lock(), "{line}").unwrap_or_default();
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
@@ -81,9 +85,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let listener = TcpListener::bind(args.listen).await.with_context(|| format!("failed to listen on {}", args.listen))?;
+        let address = listener.local_addr()?;
         if let Some(path) = &args.port_file {
-            write_whole(path, &listener.local_addr()?.to_string()).with_context(|| format!("failed to write {}", path.display()))?;
+            write_whole(path, &address.to_string()).with_context(|| format!("failed to write {}", path.display()))?;
         }
+        tell(&format!("serving {} on http://{address}", args.name));
         http::serve(listener, http::App::new(args, model, Arc::clone(&inbox), stats), args.grace, ended).await
     });
     inbox.stop();

@@ -66,7 +66,7 @@ impl Head {
     }
 
     /// The chunk that opens a streamed chat answer.
-    pub fn opening(&self, index: usize) -> Value {
+    pub fn opening(&self, index: u16) -> Value {
         self.chunk(json!({
             "index": index,
             "delta": {"role": "assistant", "content": "", "refusal": null},
@@ -76,7 +76,7 @@ impl Head {
     }
 
     /// A chunk with some text.
-    pub fn delta(&self, index: usize, piece: &Piece) -> Value {
+    pub fn delta(&self, index: u16, piece: &Piece) -> Value {
         self.chunk(match self.shape {
             Shape::Chat => json!({
                 "index": index,
@@ -89,7 +89,7 @@ impl Head {
     }
 
     /// The chunk that ends one answer.
-    pub fn ending(&self, index: usize, finish: Finish) -> Value {
+    pub fn ending(&self, index: u16, finish: Finish) -> Value {
         let finish = finish_name(finish);
         self.chunk(match self.shape {
             Shape::Chat => json!({"index": index, "delta": {}, "logprobs": null, "finish_reason": finish}),

@@ -1,6 +1,7 @@
 //! What a request asks for, checked parameter by parameter, so that each refusal names the one to blame.
 
 use llama_cpp_2::token::LlamaToken;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -56,7 +57,7 @@ pub struct Request {
     /// Strings that end the answer.
     pub stops: Vec<String>,
     /// How many answers.
-    pub choices: usize,
+    pub choices: u16,
     /// Report log-probabilities, and those of so many other tokens.
     pub chances: Option<usize>,
     /// Answer piece by piece.
@@ -80,7 +81,7 @@ impl Request {
             tokens_max: fields.tokens_max(shape)?,
             sampling: fields.sampling(vocabulary, random)?,
             stops: fields.stops()?,
-            choices: fields.integer("n", 1, i64::from(choices_max))?.map_or(1, |n| n as usize),
+            choices: fields.integer("n", 1, i64::from(choices_max))?.unwrap_or(1),
             chances: fields.chances(shape)?,
             stream,
             stream_usage: stream && fields.stream_usage()?,
@@ -104,17 +105,16 @@ impl<'a> Fields<'a> {
         self.get(name).map(|value| value.as_bool().ok_or_else(|| wrong(name, "true or false"))).transpose()
     }
 
-    fn number(&self, name: &str, least: f64, most: f64) -> Result<Option<f32>, ApiError> {
+    fn number(&self, name: &str, least: f32, most: f32) -> Result<Option<f32>, ApiError> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let number = value.as_f64().filter(|number| (least..=most).contains(number));
-        // Sampling is done in single precision.
-        Ok(Some(number.ok_or_else(|| wrong(name, &format!("a number from {least} to {most}")))? as f32))
+        let number = f32::deserialize(value).ok().filter(|number| (least..=most).contains(number));
+        number.map(Some).ok_or_else(|| wrong(name, &format!("a number from {least} to {most}")))
     }
 
-    fn integer(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, ApiError> {
+    fn integer<T: TryFrom<i64>>(&self, name: &str, least: i64, most: i64) -> Result<Option<T>, ApiError> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let number = value.as_i64().filter(|number| (least..=most).contains(number));
-        Ok(Some(number.ok_or_else(|| wrong(name, &format!("a whole number from {least} to {most}")))?))
+        let number = value.as_i64().filter(|number| (least..=most).contains(number)).and_then(|number| T::try_from(number).ok());
+        number.map(Some).ok_or_else(|| wrong(name, &format!("a whole number from {least} to {most}")))
     }
 
     /// Refuses what would change the answer and can't be honoured: better an error than an answer of the wrong form.
@@ -156,19 +156,22 @@ impl<'a> Fields<'a> {
 
     fn tokens_max(&self, shape: Shape) -> Result<Option<usize>, ApiError> {
         let name = if shape == Shape::Chat && self.get("max_completion_tokens").is_some() { "max_completion_tokens" } else { "max_tokens" };
-        Ok(self.integer(name, 1, i64::from(i32::MAX))?.map(|count| count as usize))
+        self.integer(name, 1, i64::from(i32::MAX))
     }
 
     fn sampling(&self, vocabulary: i32, random: u32) -> Result<Sampling, ApiError> {
         let seed = match self.get("seed") {
             // Any integer is a seed; only its low 32 bits count.
-            Some(value) => value.as_i64().ok_or_else(|| wrong("seed", "a whole number"))? as u32,
+            Some(value) => {
+                let seed = value.as_i64().ok_or_else(|| wrong("seed", "a whole number"))?.rem_euclid(1 << 32);
+                u32::try_from(seed).expect("the remainder of 2^32 has 32 bits")
+            }
             None => random,
         };
         Ok(Sampling {
             temperature: self.number("temperature", 0.0, 2.0)?.unwrap_or(1.0),
             top_p: self.number("top_p", 0.0, 1.0)?.unwrap_or(1.0),
-            top_k: self.integer("top_k", -1, i64::from(vocabulary))?.map_or(0, |count| count as i32),
+            top_k: self.integer("top_k", -1, i64::from(vocabulary))?.unwrap_or(0),
             min_p: self.number("min_p", 0.0, 1.0)?.unwrap_or(0.0),
             presence_penalty: self.number("presence_penalty", -2.0, 2.0)?.unwrap_or(0.0),
             frequency_penalty: self.number("frequency_penalty", -2.0, 2.0)?.unwrap_or(0.0),
@@ -182,8 +185,8 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get("logit_bias") else { return Ok(Vec::new()) };
         let entry = |(id, bias): (&String, &Value)| {
             let id = id.parse().ok().filter(|id| (0..vocabulary).contains(id))?;
-            let bias = bias.as_f64().filter(|bias| (-100.0..=100.0).contains(bias))?;
-            Some((LlamaToken(id), bias as f32))
+            let bias = f32::deserialize(bias).ok().filter(|bias| (-100.0..=100.0).contains(bias))?;
+            Some((LlamaToken(id), bias))
         };
         value.as_object().ok_or_else(expected)?.iter().map(|pair| entry(pair).ok_or_else(expected)).collect()
     }
@@ -211,7 +214,7 @@ impl<'a> Fields<'a> {
         if likeliest.is_some() && !wanted {
             return Err(ApiError::invalid("top_logprobs", "`top_logprobs` needs `logprobs` to be true"));
         }
-        Ok(wanted.then(|| likeliest.map_or(0, |count| count as usize)))
+        Ok(wanted.then(|| likeliest.unwrap_or(0)))
     }
 
     fn stream_usage(&self) -> Result<bool, ApiError> {

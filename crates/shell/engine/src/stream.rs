@@ -27,11 +27,11 @@ pub fn add_usage(sum: &mut Usage, choice: Usage) {
 /// The body of a streamed answer. Dropping it, as a closed connection does, cancels what it waits for.
 pub struct Answer {
     head: Head,
-    events: Receiver<(usize, Event)>,
-    first: Option<(usize, Event)>,
+    events: Receiver<(u16, Event)>,
+    first: Option<(u16, Event)>,
     /// For each choice, whether its first chunk is out.
     opened: Vec<bool>,
-    unfinished: usize,
+    unfinished: u16,
     usage: Usage,
     tell_usage: bool,
     lines: VecDeque<String>,
@@ -39,8 +39,8 @@ pub struct Answer {
 
 impl Answer {
     /// The answer that begins with the event `first`; the others follow from `events`.
-    pub fn new(head: Head, first: (usize, Event), events: Receiver<(usize, Event)>, choices: usize, tell_usage: bool) -> Self {
-        let (opened, usage, lines) = (vec![false; choices], Usage::default(), VecDeque::new());
+    pub fn new(head: Head, first: (u16, Event), events: Receiver<(u16, Event)>, choices: u16, tell_usage: bool) -> Self {
+        let (opened, usage, lines) = (vec![false; usize::from(choices)], Usage::default(), VecDeque::new());
         Self { head, events, first: Some(first), opened, unfinished: choices, usage, tell_usage, lines }
     }
 
@@ -48,8 +48,8 @@ impl Answer {
         self.lines.push_back(format!("data: {value}\n\n"));
     }
 
-    fn hear(&mut self, index: usize, event: Event) {
-        if self.head.shape == Shape::Chat && !std::mem::replace(&mut self.opened[index], true) {
+    fn hear(&mut self, index: u16, event: Event) {
+        if self.head.shape == Shape::Chat && !std::mem::replace(&mut self.opened[usize::from(index)], true) {
             self.say(&self.head.opening(index));
         }
         match event {

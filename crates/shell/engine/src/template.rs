@@ -57,3 +57,50 @@ impl ChatTemplate {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SmolLM2's template, as the file of the default model has it.
+    const SMOLLM2: &str = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n\
+        You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' \
+        + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+    fn check(source: &str, turns: &[(&str, &str)], expected: &str) {
+        let template = ChatTemplate::new(source.to_owned(), "<s>".to_owned(), "</s>".to_owned()).expect("the template compiles");
+        let message = |(role, content): &(&str, &str)| Message { role: (*role).to_owned(), content: (*content).to_owned() };
+        let messages: Vec<Message> = turns.iter().map(message).collect();
+        let rendered = template.render(&messages).unwrap_or_else(|error| format!("error: {error}"));
+        assert_eq!(rendered, expected);
+    }
+
+    /// The expected prompts are what Python's Jinja2 3.1.6 makes of the same templates, with `trim_blocks` and `lstrip_blocks`.
+    #[test]
+    fn prompts_are_those_of_jinja() {
+        check(
+            SMOLLM2,
+            &[("user", "Hi"), ("assistant", "Hello <there> & \"you\""), ("user", "Bye")],
+            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n\
+             <|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello <there> & \"you\"<|im_end|>\n\
+             <|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
+        );
+        check(
+            SMOLLM2,
+            &[("system", "Be brief."), ("user", "Hi")],
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+        );
+        check(
+            "{{ bos_token }}\n{% for m in messages %}\n    {% if m.role == 'user' %}\n[{{ m['content'].strip().upper() }}]\n    {% endif %}\n\
+             {% endfor %}\n{% if tools is not none %}tools{% endif %}{{ eos_token }}",
+            &[("user", "  hi ")],
+            "<s>\n[HI]\n</s>",
+        );
+        check("{{ messages[0].content | tojson }}", &[("user", "<é> & 'x'")], "\"<é> & 'x'\"");
+    }
+
+    #[test]
+    fn a_template_may_refuse() {
+        check("{{ raise_exception('no ' + messages[0].role) }}", &[("user", "")], "error: invalid operation: no user (in chat:1)");
+    }
+}

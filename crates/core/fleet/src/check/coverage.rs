@@ -34,8 +34,11 @@ pub(super) fn aliases(rows: &Rows, root: &Reader<'_>) {
 
 /// Whether some contract pays for each pool and each hosted endpoint, and has a price for it.
 pub(super) fn payers(rows: &Rows, root: &Reader<'_>) {
-    // A contract that could not be read may be the one that pays.
-    if rows.contracts.iter().any(|(_, contract)| contract.is_none()) || rows.endpoints.iter().any(|(_, it)| it.is_none()) {
+    for (_, name, contract) in sound(&rows.contracts).filter(|(_, name, _)| !root.findings.is_flawed(&format!("contracts.{name}"))) {
+        prices(rows, root, name, contract);
+    }
+    // A contract or endpoint with an error inside may be the one that is looked for.
+    if root.findings.any_flawed("contracts") || root.findings.any_flawed("endpoints") {
         return;
     }
     let covered = |covers: &dyn Fn(&Contract) -> bool| sound(&rows.contracts).any(|(_, _, contract)| covers(contract));
@@ -55,9 +58,6 @@ pub(super) fn payers(rows: &Rows, root: &Reader<'_>) {
             let place = root.place_of(&["endpoints", name]);
             root.add(Diagnostic::warning(codes::UNCOVERED, &place, format!("no contract pays for endpoint `{name}`"), hint));
         }
-    }
-    for (_, name, contract) in sound(&rows.contracts) {
-        prices(rows, root, name, contract);
     }
 }
 
@@ -90,7 +90,7 @@ fn prices(rows: &Rows, root: &Reader<'_>, name: &str, contract: &Contract) {
 
 /// Whether every model that is asked for is served somewhere.
 pub(super) fn workloads(rows: &Rows, root: &Reader<'_>) {
-    if rows.endpoints.iter().any(|(_, endpoint)| endpoint.is_none()) {
+    if root.findings.any_flawed("endpoints") {
         return;
     }
     for (_, name, workload) in sound(&rows.workloads) {

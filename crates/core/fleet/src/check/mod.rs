@@ -21,6 +21,7 @@ pub(crate) fn all(rows: &Rows, root: &Reader<'_>) {
     physical::replicas(rows, root);
     nesting::umbrellas(rows, root);
     nesting::overflows(rows, root);
+    nesting::named(rows, root);
     coverage::aliases(rows, root);
     coverage::payers(rows, root);
     coverage::workloads(rows, root);

@@ -60,6 +60,26 @@ pub(super) fn overflows(rows: &Rows, root: &Reader<'_>) {
     }
 }
 
+/// Whether the contracts that clauses name are ones that they can be about.
+pub(super) fn named(rows: &Rows, root: &Reader<'_>) {
+    for (index, name, contract) in sound(&rows.contracts) {
+        for (number, _) in contract.substitutions.iter().enumerate().filter(|(_, it)| it.of.index() == index) {
+            let place = root.clause_place(&["contracts", name, "substitution"], number, "of");
+            let message = format!("`{name}` takes the place of itself");
+            root.add(Diagnostic::error(codes::SELF_SUBSTITUTION, &place, message, "name the contract whose place it takes"));
+        }
+        for (number, floor) in contract.floors.iter().enumerate() {
+            for (other_name, other) in floor.contracts.iter().filter_map(|id| get(&rows.contracts, *id)) {
+                if other.currency != contract.currency {
+                    let place = root.clause_place(&["contracts", name, "floor"], number, "contracts");
+                    let message = format!("the floor is in {}, but `{other_name}` is in {}", contract.currency, other.currency);
+                    root.add(Diagnostic::error(codes::NEST_CURRENCY, &place, message, "count only contracts in the floor's currency"));
+                }
+            }
+        }
+    }
+}
+
 /// Every circle once, from its first contract by name.
 fn circles(rows: &Rows, next: impl Fn(&Contract) -> Option<ContractId>) -> Vec<Vec<ContractId>> {
     let mut done = BTreeSet::new();

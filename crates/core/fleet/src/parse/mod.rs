@@ -15,6 +15,7 @@ use units::Currency;
 pub(crate) use contract::CONTRACT;
 pub use secret::masked;
 pub(crate) use secret::{SECRET, looks_secret};
+pub(crate) use top::FILE;
 
 use crate::check;
 use crate::codes;
@@ -24,6 +25,7 @@ use crate::keys::Kind;
 use crate::model::{Fleet, FleetVersion};
 use crate::reader::{Findings, PROBLEMS_MAX, Reader};
 use crate::rows::Rows;
+use crate::spelling;
 
 /// Bytes that a fleet file may have at most.
 pub const FILE_BYTES_MAX: usize = 4 << 20;
@@ -60,7 +62,16 @@ pub fn parse(text: &str) -> Parsed {
     }
     let (fleet, mut diagnostics) = read(findings, document.get_ref(), FleetVersion(Sha256::digest(text).into()));
     if !errors.is_empty() {
-        let errors: Vec<_> = errors.iter().map(|error| syntax(text, error)).collect();
+        let mut errors: Vec<_> = errors.iter().map(|error| syntax(text, error)).collect();
+        // The parser may stumble over one place several times; one is enough.
+        errors.dedup_by(|later, earlier| {
+            // Of an open text and the list that it leaves open, the text is the cause.
+            let same = later.span == earlier.span;
+            if same && later.message.contains("string") {
+                core::mem::swap(later, earlier);
+            }
+            same
+        });
         diagnostics = without_cascades(text, diagnostics, &errors);
         diagnostics.extend(errors);
     }
@@ -78,11 +89,19 @@ pub fn parse(text: &str) -> Parsed {
 
 fn syntax(text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = error.span().unwrap_or(text.len()..text.len());
+    let written = text.get(span.clone()).unwrap_or_default();
     let message = error.message().lines().next().unwrap_or("the file is not TOML").to_owned();
-    let hint = if message.contains("duplicate key") {
-        "a key or table may stand only once: rename or remove one of the two"
+    let (message, hint) = if message.starts_with("duplicate key") {
+        let message = format!("`{}` stands a second time", spelling::shown(written));
+        (message, "a key or table may stand only once: rename or remove one of the two".to_owned())
+    } else if message.contains("must be quoted") {
+        (message, format!("put it in double quotes: \"{}\"", spelling::shown(written)))
+    } else if message.contains("basic string") {
+        (message, "end the text with a double quote".to_owned())
+    } else if message.starts_with("invalid date") {
+        (message, "write a day that there is, as in 2026-02-28".to_owned())
     } else {
-        "put the TOML right here; text stands in double quotes, dates and numbers without"
+        (message, "put the TOML right here; text stands in double quotes, dates and numbers without".to_owned())
     };
     Diagnostic::error(codes::SYNTAX, &span, message, hint)
 }
@@ -101,7 +120,7 @@ fn read<'a>(findings: Findings<'a>, document: &'a DeTable<'a>, version: FleetVer
     let draft = {
         let findings = &findings;
         // The findings outlive the cursors, which all end with this block.
-        let root = Reader::root(findings, top::FILE, document);
+        let root = Reader::root(findings, FILE, document);
         secret::scan(findings, document);
         let draft = rows(&root);
         check::all(&draft, &root.with_zone(&draft.zone));

@@ -149,7 +149,8 @@ proptest! {
             capacity: vec![units],
             ..contract("2027-01-01", "2027-01-15", Period::Minutes(minutes))
         };
-        let outer = Contract { floors: vec![floor(Period::Months(12), &[("2027-01-01", 9_000_000)])], ..contract("2027-01-01", "2028-01-01", Period::Months(12)) };
+        let floors = vec![floor(Period::Months(12), &[("2027-01-01", 9_000_000)])];
+        let outer = Contract { floors, ..contract("2027-01-01", "2028-01-01", Period::Months(12)) };
         let mut case = Case::new(vec![("a", outer), ("b", inner)]);
         let inner = case.id("b");
         for (when, hours) in posts {
@@ -167,7 +168,8 @@ proptest! {
     ) {
         let carry_over = Some(CarryOver { share: Share::from_ppm(share * 10_000), windows });
         let floor = Floor { carry_over, ..floor(Period::Days(1), &[("2027-01-01", 100)]) };
-        let terms = Contract { rates: vec![metered(input(), "1 USD/token")], floors: vec![floor], ..contract("2027-01-01", "2027-01-25", Period::Days(1)) };
+        let rates = vec![metered(input(), "1 USD/token")];
+        let terms = Contract { rates, floors: vec![floor], ..contract("2027-01-01", "2027-01-25", Period::Days(1)) };
         let case = (1..).zip(&spend).fold(Case::new(vec![("c", terms)]), |case, (day, tokens)| {
             case.used("c", input(), &format!("2027-01-{day:02}"), *tokens)
         });

@@ -328,6 +328,16 @@ fn late_tranches_are_not_charged_and_are_penalised_up_to_the_cap() {
 }
 
 #[test]
+fn no_more_is_delivered_than_the_ramp_gives_a_right_to() {
+    // Four come at once, but the right is to 2 for 15 days and to 4 for 16: 15 x 24 x 2 + 16 x 24 x 4 = 2,256 h.
+    let units = capacity(h100(), &[("2027-01-01", 2), ("2027-01-16", 4)]);
+    let tranches = vec![Tranche { amount: 4, due: at("2027-01-01"), delivered: Some(at("2026-12-01")) }];
+    let delivery = Delivery { of: units.of, tranches, penalty: None, cap: None, exit_after_days: None };
+    let rates = vec![committed(h100(), "1 USD/accelerator-hour")];
+    assert_eq!(one(Contract { capacity: vec![units], rates, delivery: Some(delivery), ..monthly() }).due("c", 0), usd(2_256));
+}
+
+#[test]
 fn the_amount_due_is_rounded_half_to_even_in_a_line_of_its_own() {
     let case = |tokens| {
         let case = one(Contract { rounding: Money::from_nanos(10_000_000), rates: vec![metered(input(), "0.001 USD/token")], ..monthly() });

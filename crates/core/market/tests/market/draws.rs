@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use fleet::{Contract, EndpointId, Id, Overflow, Period, PoolId, Status};
+use fleet::{Capacity, CapacityOf, Contract, EndpointId, Id, Overflow, Period, PoolId, Ramp, SiteId, Status};
 use market::{Demand, Drawn, Reach, UnitBucket, draw, split_busy};
 use proptest::prelude::*;
 use units::{Instant, Quantity};
@@ -100,6 +100,14 @@ fn what_exceeds_goes_where_the_contract_says() {
         ("c", on_pool(2, on_demand())),
     ]);
     assert_eq!(held(&circle, "2027-03-01", 3), ["a 1.000 accelerator-hours", "b 1.000 accelerator-hours", "c +1.000 accelerator-hours"]);
+}
+
+#[test]
+fn a_right_to_power_pays_for_as_many_as_it_feeds() {
+    // 700 W x 1.2 = 840 W each: 2,600 W feed three.
+    let power = Capacity { of: CapacityOf::Power(SiteId::from_index(0)), ramp: Ramp::constant(2_600), tokens_per_unit_minute: 0 };
+    let case = Case::new(vec![("a", on_pool(0, Contract { capacity: vec![power], ..year() })), ("b", on_pool(1, on_demand()))]);
+    assert_eq!(held(&case, "2027-03-01", 4), ["a 3.000 accelerator-hours", "b +1.000 accelerator-hours"]);
 }
 
 #[test]

@@ -160,6 +160,18 @@ fn a_floor_is_abated_while_the_supplier_is_late() {
 }
 
 #[test]
+fn no_more_is_late_than_the_ramp_gives_a_right_to() {
+    // One of two is there and nine are late all year, of which only one is missed: half of the floor is left.
+    let units = capacity(h100(), &[("2027-01-01", 2)]);
+    let tranche = |amount, delivered: Option<&str>| Tranche { amount, due: at("2027-01-01"), delivered: delivered.map(at) };
+    let tranches = vec![tranche(1, Some("2027-01-01")), tranche(9, None)];
+    let delivery = Delivery { of: units.of, tranches, penalty: None, cap: None, exit_after_days: None };
+    let abated = Floor { abated_while_late: true, ..yearly(1_000) };
+    let case = Case::new(vec![("c", Contract { capacity: vec![units], delivery: Some(delivery), ..with(abated) })]);
+    assert_eq!(case.due("c", 11), usd(500));
+}
+
+#[test]
 fn a_substitution_lowers_the_floor_by_the_window_s_first_instant() {
     let names = ["c", "taker"];
     let taker = |from| Contract {

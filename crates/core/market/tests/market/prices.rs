@@ -1,7 +1,7 @@
 //! Section 7 of `docs/contracts.md`: what one more unit costs.
 
 use fleet::{Basis, CarryOver, Contract, ContractId, Floor, Meter, Overflow, Period, TierKind};
-use market::{Flow, FlowMeter, Forecast, MarginalPrice, marginal_price};
+use market::{Flow, FlowMeter, Forecast, MarginalPrice, marginal_price, marginal_prices};
 use proptest::prelude::*;
 use units::{Instant, Money, Quantity, Rate, Share};
 
@@ -121,6 +121,29 @@ fn what_is_expected_of_siblings_counts() {
     let case = Case::new(vec![("a", a), ("b", nested(Period::Minutes(5))), ("c", nested(Period::Days(1)))]);
     assert_eq!(nanos(price(&case, "b", input(), &[]).rate), 0);
     assert_eq!(nanos(price(&case, "b", input(), &[("c", input(), coming(12_000), 0)]).rate), DOLLAR);
+}
+
+#[test]
+fn prices_asked_for_together_are_those_asked_for_alone() {
+    let names = ["a", "b"];
+    let rates = || vec![metered(input(), "1 USD/1k tokens"), metered(output(), "3 USD/1k tokens")];
+    let a = Contract { rates: rates(), floors: vec![yearly(29_000)], ..year(Period::Months(1)) };
+    let capacity = vec![capacity(ptu(), &[("2027-01-01", 2)])];
+    let b = Contract {
+        under: Some(id(&names, "a")),
+        capacity,
+        rates: [rates(), vec![committed(ptu(), "1 USD/unit-hour")]].concat(),
+        ..year(Period::Minutes(5))
+    };
+    let case = Case::new(vec![("a", a), ("b", b)]).used("b", input(), "2027-07-02T11:58", 9_000).used("a", output(), "2027-02-01", 9_000);
+    let flow = Flow { per_hour: Quantity::new(coming(15_000)), error: percent(80) };
+    let forecast = Forecast { flows: [((case.id("a"), input()), flow), ((case.id("b"), output()), flow)].into() };
+    let meters: Vec<_> = names.iter().flat_map(|name| [input(), output(), ptu()].map(|meter| (case.id(name), meter))).collect();
+    let together = marginal_prices(&case.fleet, &case.balances, &forecast, &meters, at(NOW));
+    let alone: Vec<_> =
+        meters.iter().map(|(contract, meter)| marginal_price(&case.fleet, &case.balances, &forecast, *contract, *meter, at(NOW))).collect();
+    assert_eq!(together, alone);
+    assert!(together.iter().any(|price| nanos(price.rate) > 0 && price.floors_met < Share::ALL), "{together:?}");
 }
 
 #[test]

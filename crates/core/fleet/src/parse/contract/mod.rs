@@ -54,15 +54,15 @@ pub(crate) const CONTRACT: &[Key] = &[
     may("pools", Shape::Names(Kind::Pool), "the pools whose accelerator time it pays"),
     may("endpoints", Shape::Names(Kind::Endpoint), "the endpoints whose tokens or units it pays"),
     // Short keys of presets.
-    may("accelerator", Shape::Name(Kind::Accelerator), "presets reserved, on-demand, spot: the kind, when its pools have several"),
-    may("count", Shape::Ramp("4096"), "preset reserved: accelerators that are paid for"),
-    may("model", Shape::Name(Kind::Model), "preset provisioned: the model, when its endpoints have several"),
-    may("units", Shape::Ramp("100"), "preset provisioned: units that are paid for"),
-    may("tokens_per_unit_minute", Shape::Figure("2500"), "preset provisioned: tokens that one unit handles a minute"),
-    may("rate", Shape::Figure("\"2.10 USD/accelerator-hour\""), "presets reserved, provisioned, on-demand, spot: the price of time"),
-    may("input", Shape::Figure("\"0.15 USD/1M tokens\""), "preset on-demand: input tokens"),
-    may("cached", Shape::Figure("\"0.05 USD/1M tokens\""), "preset on-demand: cached input tokens"),
-    may("output", Shape::Figure("\"0.60 USD/1M tokens\""), "preset on-demand: output tokens"),
+    may("accelerator", Shape::Name(Kind::Accelerator), "short: the kind, when its pools have several"),
+    may("count", Shape::Ramp("4096"), "short, `reserved`: accelerators that are paid for"),
+    may("model", Shape::Name(Kind::Model), "short: the model, when its endpoints have several"),
+    may("units", Shape::Ramp("100"), "short, `provisioned`: units that are paid for"),
+    may("tokens_per_unit_minute", Shape::Figure("2500"), "short, `provisioned`: tokens that one unit handles a minute"),
+    may("rate", Shape::Figure("\"2.10 USD/accelerator-hour\""), "short: the price of accelerator or unit time"),
+    may("input", Shape::Figure("\"0.15 USD/1M tokens\""), "short, `on-demand`: the price of input tokens"),
+    may("cached", Shape::Figure("\"0.05 USD/1M tokens\""), "short, `on-demand`: the price of cached input tokens"),
+    may("output", Shape::Figure("\"0.60 USD/1M tokens\""), "short, `on-demand`: the price of output tokens"),
     // Clauses.
     may("capacity", Shape::Tables(capacity::CAPACITY), "rights to accelerators, power or provisioned units"),
     may("rates", Shape::Tables(rates::RATES), "prices per meter"),
@@ -92,6 +92,8 @@ pub(super) struct Head<'a> {
     pub(super) period: Period,
     pub(super) pools: Vec<PoolId>,
     pub(super) endpoints: Vec<EndpointId>,
+    /// Whether every name in the lists of pools and endpoints is one that the file defines.
+    pub(super) all_found: bool,
 }
 
 /// The one thing that is meant when none is named.
@@ -107,13 +109,13 @@ impl Head<'_> {
     /// The accelerators of the pools covered; `None` when a pool could not be read.
     pub(super) fn accelerators(&self) -> Option<Vec<AcceleratorId>> {
         let of = |id: &PoolId| self.scene.pools.get(id.index()).and_then(|(_, pool)| pool.as_ref()).map(|pool| pool.accelerator);
-        distinct(self.pools.iter().map(of))
+        distinct(self.pools.iter().map(of)).filter(|_| self.all_found)
     }
 
     /// The models of the endpoints covered; `None` when an endpoint could not be read.
     pub(super) fn models(&self) -> Option<Vec<ModelId>> {
         let of = |id: &EndpointId| self.scene.endpoints.get(id.index()).and_then(|(_, it)| it.as_ref()).map(|it| it.model);
-        distinct(self.endpoints.iter().map(of))
+        distinct(self.endpoints.iter().map(of)).filter(|_| self.all_found)
     }
 }
 
@@ -143,20 +145,23 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
         row.findings.currencies.borrow_mut().entry(currency).or_insert_with(|| row.span("currency"));
     }
     let calendar = calendar(row, &zone);
+    let (pools, endpoints) = (row.named_list("pools", Kind::Pool), row.named_list("endpoints", Kind::Endpoint));
+    let listed = |name: &str| row.entry(name).map_or(Some(0), |entry| entry.elements().map(|list| list.len()));
     let head = Head {
         scene,
+        all_found: listed("pools") == Some(pools.len()) && listed("endpoints") == Some(endpoints.len()),
         currency: currency.unwrap_or(scene.fixed.currency),
         term: term.unwrap_or(Span::ALWAYS),
         period: calendar.as_ref().map_or(Period::Months(1), Calendar::period),
-        pools: row.named_list("pools", Kind::Pool),
-        endpoints: row.named_list("endpoints", Kind::Endpoint),
+        pools,
+        endpoints,
     };
     let rounding = rounding(row, &head);
     let under = row.named("under", Kind::Contract);
     let order = if row.has("order") { row.count("order", 0, i64::from(u16::MAX)) } else { Some(0) };
     let mut contract = Contract {
         party: party.unwrap_or_else(|| Id::from_index(0)),
-        status: status.clone().unwrap_or(Status::Signed),
+        status: status.unwrap_or(Status::Signed),
         preset: None,
         term: head.term,
         calendar: calendar?,

@@ -5,7 +5,7 @@ use units::{MeterUnit, UnitRate};
 use crate::codes;
 use crate::contract::{Capacity, CapacityOf, Charge, Contract, Preset, RateClause, Tier, TierKind};
 use crate::diagnostic::Diagnostic;
-use crate::id::Id;
+use crate::id::{AcceleratorId, Id, ModelId};
 use crate::keys::{Kind, words};
 use crate::model::Meter;
 use crate::parse::contract::{Head, Only, only};
@@ -22,9 +22,11 @@ const PRESETS: [(&str, Preset); 6] = [
 ];
 pub(super) const PRESET_WORDS: &[&str] = &words(&PRESETS);
 
+type OfModel = fn(ModelId) -> Meter;
+const TOKENS: [(&str, OfModel); 3] = [("input", Meter::InputTokens), ("cached", Meter::CachedTokens), ("output", Meter::OutputTokens)];
+
 /// Keys that belong to presets and not to clauses.
-pub(crate) const SHORT: &[&str] =
-    &["accelerator", "count", "model", "units", "tokens_per_unit_minute", "rate", "input", "cached", "output"];
+const SHORT: &[&str] = &["accelerator", "count", "model", "units", "tokens_per_unit_minute", "rate", "input", "cached", "output"];
 
 /// The short keys of a preset: those that must be there, and those that may.
 const fn keys(preset: Preset) -> (&'static [&'static str], &'static [&'static str]) {
@@ -74,11 +76,11 @@ fn report_foreign(row: &Reader<'_>, preset: Option<Preset>) {
         let (message, hint) = match preset {
             None => (
                 format!("`{name}` is a short key of a preset, and the contract has none"),
-                format!("add `preset = \"{}\"`, or write the clause itself", fitting.join("\" or \"")),
+                format!("add `preset = ...` (it is a key of {}), or write the clause itself", fitting.join(", ")),
             ),
             Some(_) => (
                 format!("`{name}` is no key of this preset"),
-                format!("it belongs to `{}`; leave it out, or write the clause itself", fitting.join("`, `")),
+                format!("it is a key of {}; leave it out, or write the clause itself", fitting.join(", ")),
             ),
         };
         row.add(Diagnostic::error(codes::PRESET_KEY, &row.span(name), message, hint));
@@ -86,7 +88,7 @@ fn report_foreign(row: &Reader<'_>, preset: Option<Preset>) {
 }
 
 /// The accelerator that is named, or the only one among the pools covered.
-fn accelerator(row: &Reader<'_>, head: &Head<'_>) -> Option<crate::id::AcceleratorId> {
+fn accelerator(row: &Reader<'_>, head: &Head<'_>) -> Option<AcceleratorId> {
     if row.has("accelerator") {
         return row.named("accelerator", Kind::Accelerator);
     }
@@ -94,7 +96,7 @@ fn accelerator(row: &Reader<'_>, head: &Head<'_>) -> Option<crate::id::Accelerat
 }
 
 /// The model that is named, or the only one among the endpoints covered.
-fn model(row: &Reader<'_>, head: &Head<'_>) -> Option<crate::id::ModelId> {
+fn model(row: &Reader<'_>, head: &Head<'_>) -> Option<ModelId> {
     if row.has("model") {
         return row.named("model", Kind::Model);
     }
@@ -110,9 +112,7 @@ fn subject<T: Id>(row: &Reader<'_>, found: Only<T>, what: &str, of: &str) -> Opt
         }
         Only::Several => (format!("its {of} have more than one {what}"), format!("say which: `{what} = \"...\"`")),
     };
-    if !row.has(of) || matches!(found, Only::Several) {
-        row.add(Diagnostic::error(codes::NAMES_NOBODY, &row.place, message, hint));
-    }
+    row.add(Diagnostic::error(codes::NAMES_NOBODY, &row.place, message, hint));
     None
 }
 
@@ -124,7 +124,7 @@ fn reserved(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
     }
 }
 
-fn owned(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) -> Option<crate::id::AcceleratorId> {
+fn owned(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) -> Option<AcceleratorId> {
     let (accelerator, count) = (accelerator(row, head), counts(row, "count"));
     let accelerator = accelerator?;
     contract.capacity.push(Capacity { of: CapacityOf::Accelerators(accelerator), ramp: count?, tokens_per_unit_minute: 0 });
@@ -146,12 +146,10 @@ fn on_demand(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
     if row.has("rate") {
         time_rate(row, head, contract, Charge::Metered);
     }
-    let tokens: [(&str, fn(crate::id::ModelId) -> Meter); 3] =
-        [("input", Meter::InputTokens), ("cached", Meter::CachedTokens), ("output", Meter::OutputTokens)];
-    for (name, meter) in tokens {
+    for (name, meter) in TOKENS {
         let Some(rate) = price(row, head, name, MeterUnit::Token) else { continue };
         let models = head.models();
-        if models.as_ref().is_some_and(Vec::is_empty) && !row.has("endpoints") {
+        if models.as_ref().is_some_and(Vec::is_empty) {
             let hint = "add `endpoints = [\"...\"]`: the prices are for the models of these";
             row.add(Diagnostic::error(codes::NAMES_NOBODY, &row.span(name), format!("`{name}` is the price of no model's tokens"), hint));
         }

@@ -1,0 +1,264 @@
+//! Decisions on the laptop fleet and on random observations: never an ineligible endpoint, every other one with its reason,
+//! same question same answer, and each policy by its own order.
+
+use dispatch::{Ask, Decision, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
+use expect_test::{Expect, expect};
+use fleet::{Capability, Fleet, Meter, ServiceTier};
+use market::{Balances, Forecast, Tokens, Usage, price_sheet};
+use proptest::prelude::*;
+use units::{Instant, Money, Quantity};
+
+fn laptop() -> Fleet {
+    fleet::parse(include_str!("../../../../fleets/laptop.toml")).fleet.expect("the laptop fleet is valid")
+}
+
+/// A minute into one of the laptop's billing periods.
+fn now() -> Instant {
+    Instant::from_micros(1_800_000_060_000_000)
+}
+
+fn question(fleet: &Fleet, policy: Policy, edit: impl Fn(&str, &mut Seen)) -> Question {
+    question_after(fleet, &Balances::default(), policy, edit)
+}
+
+fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl Fn(&str, &mut Seen)) -> Question {
+    let sheet = price_sheet(fleet, balances, &Forecast::default(), now());
+    let seen = fleet.endpoints.iter().map(|(endpoint, name, _)| {
+        let mut seen = Seen {
+            endpoint,
+            health: Health::Up,
+            outstanding: 0,
+            service_us: 1_500_000,
+            ttft_us: 400_000,
+            tpot_us: 30_000,
+            arrivals_per_ks: 200,
+            cached_tokens: 0,
+            units_left: 1_000,
+            tried: false,
+            price: sheet.price(endpoint).copied(),
+        };
+        edit(name, &mut seen);
+        seen
+    });
+    Question {
+        now: now(),
+        fleet: fleet.version,
+        policy,
+        valid_until: sheet.valid_until,
+        usable_until: sheet.usable_until,
+        seen: seen.collect::<SeenAll>(),
+        ask: Ask {
+            id: RequestId(1),
+            sequence: 0,
+            model: fleet.model("default").expect("the alias is there"),
+            tier: ServiceTier::Default,
+            needs: Needs::default().with(Capability::Chat),
+            tokens: Tokens { input: 100, cached: 0, output: 30 },
+            input_least: 50,
+            output_max: 64,
+            scope: KeyScope::default(),
+        },
+    }
+}
+
+fn shown(fleet: &Fleet, answer: &Result<Decision, Refusal>) -> String {
+    let over = |passed: &[dispatch::PassedOver]| {
+        passed.iter().map(|other| format!("  {}: {:?}\n", fleet.endpoints.name(other.endpoint), other.reason)).collect::<String>()
+    };
+    match answer {
+        Ok(chosen) => {
+            let (endpoint, contract) = (fleet.endpoints.name(chosen.endpoint), fleet.contracts.name(chosen.contract));
+            format!("{endpoint} paid by {contract}, {:?}\n{}", chosen.rule, over(&chosen.passed_over))
+        }
+        Err(refusal) => format!("nowhere\n{}", over(&refusal.passed_over)),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a test reads better with the expectation last and by value")]
+fn check(policy: Policy, edit: impl Fn(&str, &mut Seen), want: Expect) {
+    let fleet = laptop();
+    want.assert_eq(&shown(&fleet, &decide(&fleet, &question(&fleet, policy, edit))));
+}
+
+#[test]
+fn once_the_floor_is_met_the_idle_reservation_goes_first() {
+    let fleet = laptop();
+    let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
+    let (meter, many) = (Meter::OutputTokens(fleet.model("default").expect("the alias is there")), Quantity::new(20_000));
+    let mut balances = Balances::default();
+    balances.post(&fleet, &Usage { contract, meter, at: now(), held: many, used: many });
+    let answer = decide(&fleet, &question_after(&fleet, &balances, Policy::MarginalCost, |_, _| {}));
+    expect![[r#"
+        north paid by north-reserved, Policy
+          spill: Dearer { by: Money(262140) }
+          west: Dearer { by: Money(221213) }
+    "#]]
+    .assert_eq(&shown(&fleet, &answer));
+}
+
+#[test]
+fn tokens_that_only_fill_an_open_floor_cost_nothing() {
+    check(
+        Policy::MarginalCost,
+        |_, _| {},
+        expect![[r#"
+            spill paid by spill-on-demand, Policy
+              north: Dearer { by: Money(1860) }
+              west: Dearer { by: Money(223073) }
+        "#]],
+    );
+}
+
+#[test]
+fn exhausted_units_make_the_overflow_contract_pay() {
+    check(
+        Policy::MarginalCost,
+        |name, seen| match name {
+            "west" => seen.units_left = 0,
+            _ => seen.health = Health::Down { until: now() + core::time::Duration::from_secs(9) },
+        },
+        expect![[r#"
+            west paid by west-standard, Policy
+              north: Down { until: Instant(1800000069000000) }
+              spill: Down { until: Instant(1800000069000000) }
+        "#]],
+    );
+}
+
+#[test]
+fn when_nothing_is_left_every_reason_is_named() {
+    check(
+        Policy::MarginalCost,
+        |name, seen| match name {
+            "north" => seen.tried = true,
+            "spill" => seen.outstanding = 20,
+            _ => seen.price = None,
+        },
+        expect![[r#"
+            nowhere
+              north: Tried
+              spill: Full
+              west: NoContract
+        "#]],
+    );
+}
+
+#[test]
+fn a_reservation_that_is_nearly_full_costs_what_its_capacity_is_worth() {
+    check(
+        Policy::MarginalCost,
+        |name, seen| seen.outstanding = if name == "north" { 3 } else { 0 },
+        expect![[r#"
+            spill paid by spill-on-demand, Policy
+              north: Dearer { by: Money(165499) }
+              west: Dearer { by: Money(223073) }
+        "#]],
+    );
+}
+
+#[test]
+fn the_baselines_follow_their_own_order() {
+    let fleet = laptop();
+    let chosen = |policy, sequence| {
+        let mut question = question(&fleet, policy, |name, seen| seen.outstanding = u32::from(name == "north") * 4);
+        question.ask.sequence = sequence;
+        fleet.endpoints.name(decide(&fleet, &question).expect("an endpoint").endpoint).to_owned()
+    };
+    assert_eq!([0, 1, 2, 3].map(|turn| chosen(Policy::RoundRobin, turn)), ["north", "spill", "west", "north"]);
+    assert_eq!(chosen(Policy::LeastOutstanding, 0), "spill", "of the idle ones the first by name");
+    assert_eq!(chosen(Policy::LowestListPrice, 0), "spill");
+    assert_eq!(chosen(Policy::ReservedFirst, 0), "west", "north is paid for too, but has no slot free");
+}
+
+#[test]
+fn prices_past_their_time_lose_their_weight_step_by_step() {
+    let fleet = laptop();
+    let rule = |seconds| {
+        let mut question = question(&fleet, Policy::MarginalCost, |_, _| {});
+        question.now = question.now + core::time::Duration::from_secs(seconds);
+        decide(&fleet, &question).expect("an endpoint").rule
+    };
+    assert_eq!([0, 6, 61].map(rule), [Rule::Policy, Rule::StalePrices, Rule::FallBack]);
+}
+
+fn health() -> impl Strategy<Value = Health> {
+    let at = |seconds: i64| Instant::from_micros(now().micros() + seconds * 1_000_000);
+    prop_oneof![3 => Just(Health::Up), 1 => Just(Health::Probing), 1 => (-9_i64..9).prop_map(move |s| Health::Down { until: at(s) })]
+}
+
+type Observation = (Health, u32, u32, u32, i64, bool, bool);
+
+fn observations() -> impl Strategy<Value = Vec<Observation>> {
+    let one = (health(), 0_u32..24, 0_u32..9_000_000, 0_u32..200, -50_i64..2_000, prop::bool::weighted(0.2), prop::bool::weighted(0.1));
+    prop::collection::vec(one, 3)
+}
+
+/// What makes an endpoint ineligible, said again from the observation alone.
+fn may_not(fleet: &Fleet, question: &Question, seen: &Seen) -> bool {
+    let endpoint = &fleet.endpoints[seen.endpoint];
+    let down = match seen.health {
+        Health::Up => false,
+        Health::Probing => seen.outstanding > 0,
+        Health::Down { until } => question.now < until || seen.outstanding > 0,
+    };
+    down || seen.tried || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn never_an_ineligible_endpoint_and_always_the_cheapest(
+        seen in observations(),
+        policy in prop::sample::select(Policy::ALL.to_vec()),
+        sequence in 0_u64..99,
+        age in 0_u64..90,
+    ) {
+        let fleet = laptop();
+        let mut question = question(&fleet, policy, |_, _| {});
+        question.ask.sequence = sequence;
+        question.now = question.now + core::time::Duration::from_secs(age);
+        for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced)) in question.seen.iter_mut().zip(seen) {
+            let price = if unpriced { None } else { place.price };
+            *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, price, ..*place };
+        }
+        let answer = decide(&fleet, &question);
+        prop_assert_eq!(&answer, &decide(&fleet, &question), "same question, same answer");
+        match answer {
+            Ok(chosen) => {
+                let seen = question.seen.iter().find(|seen| seen.endpoint == chosen.endpoint).expect("chosen from what was seen");
+                prop_assert!(!may_not(&fleet, &question, seen));
+                prop_assert!(fleet.contracts[chosen.contract].in_force(question.now));
+                prop_assert_eq!(chosen.passed_over.len() + 1, question.seen.len());
+                for other in &chosen.passed_over {
+                    if let Reason::Dearer { by } = other.reason {
+                        prop_assert!(by >= Money::ZERO);
+                        prop_assert_eq!(by, other.cost.expect("an eligible endpoint has a cost").total() - chosen.cost.total());
+                    }
+                }
+            }
+            Err(refusal) => {
+                prop_assert_eq!(refusal.passed_over.len(), question.seen.len());
+                let exhausted = |seen: &Seen| fleet.endpoints.name(seen.endpoint) == "west" && seen.units_left < 300;
+                prop_assert!(question.seen.iter().all(|seen| may_not(&fleet, &question, seen) || exhausted(seen)));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_exclusive_contract_keeps_others_out() {
+    let text = include_str!("../../../../fleets/laptop.toml").to_owned();
+    let text = text.replace(
+        "[contracts.west-standard]",
+        "[contracts.west-provisioned.exclusivity]\nmodels = [\"smollm2-135m\"]\nexcept = [\"west-standard\"]\n\n[contracts.west-standard]",
+    );
+    let parsed = fleet::parse(&text);
+    let fleet = parsed.fleet.expect("valid");
+    let answer = decide(&fleet, &question(&fleet, Policy::MarginalCost, |_, _| {}));
+    expect![[r#"
+        west paid by west-provisioned, Policy
+          north: Exclusive { to: ContractId(3) }
+          spill: Exclusive { to: ContractId(3) }
+    "#]]
+    .assert_eq(&shown(&fleet, &answer));
+}

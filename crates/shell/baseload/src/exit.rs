@@ -1,0 +1,55 @@
+//! How a command ends.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The exit codes that scripts rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// It ran and failed.
+    Failed = 1,
+    /// Wrong usage or a wrong file.
+    Wrong = 2,
+    /// The answer is no: it differs, or doesn't verify.
+    No = 3,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error that is the caller's: wrong usage, or a file that can't be used as it is.
+#[derive(Debug)]
+pub struct Wrong(pub String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+/// Wrong usage, as an error.
+pub fn wrong(message: impl Into<String>) -> anyhow::Error {
+    Wrong(message.into()).into()
+}
+
+/// Says what went wrong, cause after cause, and which code that is. A reader that went away (`| head`) is no failure.
+pub fn report(error: &anyhow::Error, err: &mut impl Write) -> Exit {
+    if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)) {
+        return Exit::Done;
+    }
+    let said = writeln!(err, "baseload: {error:#}");
+    match (said, error.is::<Wrong>()) {
+        (Ok(()), true) => Exit::Wrong,
+        _ => Exit::Failed,
+    }
+}

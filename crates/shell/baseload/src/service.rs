@@ -1,0 +1,250 @@
+//! The service as a whole: store, gateway, engines, and the loops that keep prices and keys fresh.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use dispatch::Policy;
+use fleet::{EndpointId, Executor, Fleet};
+use gateway::{Clock, Config, Gateway, Limits, Upstream};
+use ledger::{Recovery, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::exit::wrong;
+use crate::fleetfile::{self, Read};
+use crate::supervise::{Announce, Plan, Supervisor};
+use crate::{log, models, place, secrets};
+
+/// How often prices are made anew.
+const PRICES_EVERY: Duration = Duration::from_secs(1);
+/// How often keys are read anew.
+const KEYS_EVERY: Duration = Duration::from_secs(2);
+
+/// What a service is started with.
+pub struct Setup {
+    /// The fleet.
+    pub read: Read,
+    /// What the fleet is called in messages.
+    pub name: String,
+    /// The folder that relative model files are beside.
+    pub beside: PathBuf,
+    /// The state directory.
+    pub state: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Which policy chooses.
+    pub policy: Policy,
+}
+
+/// A running service.
+pub struct Service {
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// The books.
+    pub store: Store,
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// The engines.
+    pub engines: Arc<Supervisor>,
+    /// Where the gateway listens.
+    pub at: SocketAddr,
+    /// What time it is.
+    pub clock: Clock,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Service {
+    /// Starts everything; engines go on starting after it returns.
+    pub async fn start(setup: Setup) -> Result<(Self, Recovery)> {
+        ensure_loopback(setup.listen)?;
+        fleetfile::planned(&setup.read.fleet, &setup.name)?;
+        let fleet = Arc::clone(&setup.read.fleet);
+        let upstreams = upstreams(&setup)?;
+        let plans = plans(&setup)?;
+        let listener = TcpListener::bind(setup.listen).await.with_context(|| format!("listen on {}", setup.listen))?;
+        let at = listener.local_addr().context("ask where the gateway listens")?;
+        let clock = Clock::system();
+        let (store, recovery) = Store::open(&setup.state, &setup.read.text, Arc::clone(&fleet), clock.now())
+            .with_context(|| format!("open the state directory {}", setup.state.display()))?;
+        let config = Config {
+            fleet: Arc::clone(&fleet),
+            journal: Arc::new(store.clone()),
+            policy: setup.policy,
+            keys: store.keys()?,
+            upstreams,
+            clock: clock.clone(),
+            limits: Limits::default(),
+        };
+        let gateway = Arc::new(Gateway::new(config)?);
+        gateway.set_sheet(sheet(&fleet, &store, &clock));
+        let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
+        let (stop, stopped) = watch::channel(false);
+        let mut service = Self { fleet, store, gateway, engines, at, clock, stop, tasks: JoinSet::new() };
+        service.serve(listener, stopped);
+        service.keep_prices();
+        service.keep_keys();
+        Ok((service, recovery))
+    }
+
+    fn serve(&mut self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+        let gateway = Arc::clone(&self.gateway);
+        self.tasks.spawn(async move {
+            gateway
+                .serve(listener, async move {
+                    // The sender gone says the same as its message.
+                    _ = stopped.wait_for(|stop| *stop).await;
+                })
+                .await;
+        });
+    }
+
+    fn keep_prices(&mut self) {
+        let (fleet, store, clock) = (Arc::clone(&self.fleet), self.store.clone(), self.clock.clone());
+        let gateway = Arc::clone(&self.gateway);
+        self.every(PRICES_EVERY, move || {
+            gateway.set_sheet(sheet(&fleet, &store, &clock));
+            Ok(())
+        });
+    }
+
+    fn keep_keys(&mut self) {
+        let (gateway, store) = (Arc::clone(&self.gateway), self.store.clone());
+        self.every(KEYS_EVERY, move || {
+            gateway.set_keys(&store.keys()?);
+            Ok(())
+        });
+    }
+
+    /// Does something again and again until the service stops, away from the threads that serve requests.
+    fn every(&mut self, pause: Duration, work: impl Fn() -> Result<()> + Send + Sync + 'static) {
+        let (mut stopped, work) = (self.stop.subscribe(), Arc::new(work));
+        let mut ticks = interval(pause);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                    _ = ticks.tick() => {}
+                }
+                let work = Arc::clone(&work);
+                match tokio::task::spawn_blocking(move || work()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => log::say(format_args!("baseload: {error:#}")),
+                    // A panic in there was reported when it happened; prices go stale by rule, keys stay as they are.
+                    Err(_) => return,
+                }
+            }
+        });
+    }
+
+    /// Ends requests under way, stops the engines, and closes the books.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.engines.stop().await;
+        self.store.flush().context("write the last of the ledger")
+    }
+}
+
+fn sheet(fleet: &Fleet, store: &Store, clock: &Clock) -> market::PriceSheet {
+    let books = store.books();
+    market::price_sheet(fleet, &books.balances, &books.forecast, clock.now())
+}
+
+fn announce(gateway: &Arc<Gateway>) -> Announce {
+    let gateway = Arc::clone(gateway);
+    Arc::new(move |endpoint, address| {
+        if let Err(error) = gateway.set_upstream(endpoint, address) {
+            log::say(format_args!("baseload: {:#}", anyhow::Error::from(error)));
+        }
+    })
+}
+
+fn ensure_loopback(listen: SocketAddr) -> Result<()> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(wrong(format!(
+        "will not listen on {listen}: keys and prompts would travel in the clear, and this version has no TLS. Listen on 127.0.0.1 and put a \
+         proxy with TLS in front"
+    )))
+}
+
+/// Hosted endpoints: those with a URL, each with its secret.
+fn upstreams(setup: &Setup) -> Result<BTreeMap<EndpointId, Upstream>> {
+    let mut found = BTreeMap::new();
+    for (id, name, endpoint) in setup.read.fleet.endpoints.iter().filter(|(.., endpoint)| !endpoint.url.is_empty()) {
+        let key = endpoint.key.as_ref().map(|secret| {
+            let place = fleetfile::place(&setup.read.text, secrets::name(secret));
+            let place = place.map_or_else(|| setup.name.clone(), |place| format!("{}:{place}", setup.name));
+            secrets::resolve(secret).with_context(|| format!("{place}: resolve the key of endpoint {name}"))
+        });
+        let upstream = Upstream::new(&endpoint.url, key.transpose()?.as_deref(), endpoint.upstream_model.as_deref());
+        found.insert(id, upstream.with_context(|| format!("{}: use endpoint {name}", setup.name))?);
+    }
+    Ok(found)
+}
+
+/// One engine for each endpoint on a pool of processes.
+fn plans(setup: &Setup) -> Result<Vec<Plan>> {
+    let fleet = &setup.read.fleet;
+    let mut plans = Vec::new();
+    for (id, name, endpoint) in fleet.endpoints.iter().filter(|(.., endpoint)| endpoint.url.is_empty()) {
+        let executor = endpoint.pool.map(|pool| &fleet.pools[pool].executor);
+        let Some(Executor::Process { cpu }) = executor else {
+            log::say(format_args!(
+                "endpoint {name} has no url, and this version starts engines on pools of processes only: it stays absent"
+            ));
+            continue;
+        };
+        ensure!(
+            endpoint.replicas == 1,
+            wrong(format!("endpoint {name} asks for {} replicas: a pool of processes runs one for now", endpoint.replicas))
+        );
+        let model = &fleet.models[endpoint.model];
+        let model_name = fleet.models.name(endpoint.model);
+        let file = models::resolve(model.file.as_deref().unwrap_or(model_name), &setup.beside, &place::models()?)
+            .with_context(|| format!("{}: start the engine of endpoint {name}", setup.name))?;
+        let percent = (cpu.ppm() / 10_000).max(1);
+        let served_as = endpoint.upstream_model.as_deref().unwrap_or(model_name);
+        let numbers = [
+            ("--slots", i64::from(endpoint.slots)),
+            ("--context", i64::from(model.context)),
+            ("--threads", (percent + 99) / 100),
+            ("--cpu-share", percent),
+            ("--queue", i64::from(endpoint.queue)),
+        ];
+        let mut args: Vec<OsString> = vec!["--model".into(), file.into(), "--name".into(), served_as.into(), "--die-with-parent".into()];
+        args.extend(numbers.into_iter().flat_map(|(flag, number)| [flag.into(), number.to_string().into()]));
+        plans.push(Plan { endpoint: id, name: name.to_owned(), program: place::engine()?, args, folder: engine_folder(&setup.state)? });
+    }
+    Ok(plans)
+}
+
+/// Where engines write their addresses and logs.
+fn engine_folder(state: &Path) -> Result<PathBuf> {
+    let folder = state.join("engines");
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Says what was found when the state directory was opened, where that is worth a line.
+pub fn describe(recovery: &Recovery) -> Option<String> {
+    if *recovery == Recovery::default() {
+        return None;
+    }
+    let Recovery { replayed, interrupted, torn_bytes, .. } = recovery;
+    let torn = if *torn_bytes > 0 { format!(", {torn_bytes} bytes of an unfinished record cut off") } else { String::new() };
+    Some(format!(
+        "recovered: {replayed} journal records booked, {} attempts found in flight and settled as interrupted{torn}",
+        interrupted.len()
+    ))
+}

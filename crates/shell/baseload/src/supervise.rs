@@ -1,0 +1,260 @@
+//! Keeps engine processes running: one child per replica, started again when it dies, gone when we are.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use fleet::EndpointId;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::http::Client;
+
+/// How long a child may take to be ready.
+const START_MAX: Duration = Duration::from_secs(120);
+/// How often we look whether it is.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// How long a child that dies is left alone at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// A child that lived so long has its earlier deaths forgiven.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(30);
+/// How long a child has to stop by itself: more than its own grace.
+const STOP_MAX: Duration = Duration::from_secs(7);
+
+/// What to run, and what for.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which endpoint's requests it takes.
+    pub endpoint: EndpointId,
+    /// What a person calls it.
+    pub name: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments, without the port file.
+    pub args: Vec<OsString>,
+    /// Where it writes its address and its log: `<name>.port`, `<name>.log`.
+    pub folder: PathBuf,
+}
+
+/// How a child stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// On its way.
+    Starting,
+    /// It answers.
+    Up {
+        /// Where.
+        at: SocketAddr,
+        /// Its process id.
+        pid: u32,
+    },
+    /// It died, and is started again after a pause.
+    Died,
+    /// It was told to stop.
+    Stopped,
+}
+
+/// What is asked of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Running,
+    /// Not now, perhaps later.
+    Stopped,
+    /// The program ends.
+    Never,
+}
+
+/// Called when an endpoint's address comes or goes.
+pub type Announce = Arc<dyn Fn(EndpointId, Option<SocketAddr>) + Send + Sync>;
+
+/// A child as others see it.
+#[derive(Debug)]
+pub struct Engine {
+    /// Which endpoint's requests it takes.
+    pub endpoint: EndpointId,
+    /// What a person calls it.
+    pub name: String,
+    state: watch::Receiver<State>,
+    wanted: watch::Sender<Wanted>,
+}
+
+impl Engine {
+    /// How it stands now.
+    pub fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    /// Stops it, or starts it again.
+    pub fn toggle(&self) {
+        self.wanted.send_modify(|wanted| {
+            *wanted = match wanted {
+                Wanted::Running => Wanted::Stopped,
+                Wanted::Stopped => Wanted::Running,
+                Wanted::Never => Wanted::Never,
+            }
+        });
+    }
+}
+
+/// All children of this process.
+pub struct Supervisor {
+    /// One per replica.
+    pub engines: Vec<Engine>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Supervisor {
+    /// Starts every plan at once.
+    pub fn start(plans: Vec<Plan>, announce: &Announce) -> Self {
+        let (mut engines, mut tasks) = (Vec::new(), JoinSet::new());
+        let client = Client::new();
+        for plan in plans {
+            let (state, seen) = watch::channel(State::Starting);
+            let (wanted, asked) = watch::channel(Wanted::Running);
+            engines.push(Engine { endpoint: plan.endpoint, name: plan.name.clone(), state: seen, wanted });
+            let keeper = Keeper { plan, client: client.clone(), announce: Arc::clone(announce), state, wanted: asked };
+            tasks.spawn(keeper.keep());
+        }
+        Self { engines, tasks: Mutex::new(tasks) }
+    }
+
+    /// Waits until some child answers; false when there is none to wait for.
+    pub async fn any_up(&self) -> bool {
+        let mut waiting = JoinSet::new();
+        for engine in &self.engines {
+            let mut state = engine.state.clone();
+            waiting.spawn(async move { state.wait_for(|state| matches!(state, State::Up { .. })).await.is_ok() });
+        }
+        matches!(waiting.join_next().await, Some(Ok(true)))
+    }
+
+    /// Stops every child and waits until none is left.
+    pub async fn stop(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        self.engines.iter().for_each(|engine| _ = engine.wanted.send_replace(Wanted::Never));
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Looks after one child, for as long as it may be wanted.
+struct Keeper {
+    plan: Plan,
+    client: Client,
+    announce: Announce,
+    state: watch::Sender<State>,
+    wanted: watch::Receiver<Wanted>,
+}
+
+/// Waits until a child should not run.
+async fn unwanted(wanted: &mut watch::Receiver<Wanted>) {
+    // Nobody left to ask for it says the same.
+    _ = wanted.wait_for(|wanted| *wanted != Wanted::Running).await;
+}
+
+/// Why a child is no longer looked after.
+enum Left {
+    Died(String),
+    Unwanted,
+}
+
+impl Keeper {
+    async fn keep(mut self) {
+        let mut pause = BACKOFF.0;
+        while matches!(self.wanted.wait_for(|wanted| *wanted != Wanted::Stopped).await.as_deref(), Ok(Wanted::Running)) {
+            let begun = Instant::now();
+            let left = self.live().await.unwrap_or_else(|error| Left::Died(format!("{error:#}")));
+            (self.announce)(self.plan.endpoint, None);
+            if begun.elapsed() > FORGIVEN_AFTER {
+                pause = BACKOFF.0;
+            }
+            match left {
+                Left::Unwanted => {
+                    self.state.send_replace(State::Stopped);
+                    pause = BACKOFF.0;
+                }
+                Left::Died(why) => {
+                    self.state.send_replace(State::Died);
+                    crate::log::say(format_args!("engine {} ended ({why}); starting it again in {} ms", self.plan.name, pause.as_millis()));
+                    // A change of mind ends the pause early.
+                    _ = timeout(pause, self.wanted.changed()).await;
+                    pause = (pause * 2).min(BACKOFF.1);
+                }
+            }
+        }
+    }
+
+    /// One life of the child.
+    async fn live(&mut self) -> Result<Left> {
+        self.state.send_replace(State::Starting);
+        let port_file = self.plan.folder.join(format!("{}.port", self.plan.name));
+        if port_file.exists() {
+            fs::remove_file(&port_file).with_context(|| format!("remove {}", port_file.display()))?;
+        }
+        let mut child = self.spawn(&port_file)?;
+        let pid = child.id().context("the child ended at once")?;
+        let mut wanted = self.wanted.clone();
+        let at = tokio::select! {
+            status = child.wait() => bail!("{} before it was ready; see {}", status?, self.log().display()),
+            () = unwanted(&mut wanted) => return self.end(child).await,
+            at = timeout(START_MAX, self.ready(&port_file)) => at,
+        };
+        let Ok(at) = at else {
+            self.end(child).await?;
+            bail!("it was not ready after {} seconds", START_MAX.as_secs());
+        };
+        (self.announce)(self.plan.endpoint, Some(at));
+        self.state.send_replace(State::Up { at, pid });
+        tokio::select! {
+            status = child.wait() => Ok(Left::Died(status?.to_string())),
+            () = unwanted(&mut wanted) => {
+                (self.announce)(self.plan.endpoint, None);
+                self.end(child).await
+            }
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.plan.folder.join(format!("{}.log", self.plan.name))
+    }
+
+    fn spawn(&self, port_file: &PathBuf) -> Result<Child> {
+        let log = File::create(self.log()).with_context(|| format!("make {}", self.log().display()))?;
+        let mut command = Command::new(&self.plan.program);
+        // A group of its own: Ctrl-C is ours to handle, and reaches the child as an orderly stop.
+        command.args(&self.plan.args).arg("--port-file").arg(port_file).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.spawn().with_context(|| format!("run {}", self.plan.program.display()))
+    }
+
+    async fn ready(&self, port_file: &PathBuf) -> SocketAddr {
+        loop {
+            let at = fs::read_to_string(port_file).ok().and_then(|text| text.trim().parse::<SocketAddr>().ok());
+            if let Some(at) = at
+                && self.client.healthy(at).await.is_ok()
+            {
+                return at;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Asks the child to stop, and makes it.
+    async fn end(&self, mut child: Child) -> Result<Left> {
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended by itself just now: waiting for it tells.
+            _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        if timeout(STOP_MAX, child.wait()).await.is_err() {
+            child.kill().await.context("kill the engine")?;
+        }
+        Ok(Left::Unwanted)
+    }
+}

@@ -1,0 +1,190 @@
+//! What is read out of an upstream's answers: usage, how it ended, whether it is an error after all.
+
+use market::Tokens;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::envelope::Refused;
+
+/// Usage as OpenAI's API reports it; what it lacks is zero.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Usage {
+    #[serde(default)]
+    prompt_tokens: u32,
+    #[serde(default)]
+    completion_tokens: u32,
+    #[serde(default)]
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Details {
+    #[serde(default)]
+    cached_tokens: Option<u32>,
+}
+
+impl From<Usage> for Tokens {
+    fn from(usage: Usage) -> Self {
+        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
+        Self { input: usage.prompt_tokens, cached: cached.min(usage.prompt_tokens), output: usage.completion_tokens }
+    }
+}
+
+/// An answer that came whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    pub reported: Option<Tokens>,
+    /// Bytes of the choices as written: what output is counted by when usage is missing.
+    pub choice_bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct WholeFields<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+/// Reads an answer that came whole; `None` when it is no answer but an error, a web page or a fragment.
+pub(crate) fn whole(body: &[u8]) -> Option<Whole> {
+    // An array would be read too, field by field.
+    let fields: WholeFields<'_> = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
+    if fields.error.is_some() {
+        return None;
+    }
+    let reported = fields.usage.and_then(|raw| serde_json::from_str::<Usage>(raw.get()).ok()).map(Tokens::from);
+    Some(Whole { reported, choice_bytes: fields.choices.map_or(0, |raw| raw.get().len()) })
+}
+
+/// What the data of one event says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub done: bool,
+    pub error: bool,
+    pub content: bool,
+    pub finish: bool,
+    pub reported: Option<Tokens>,
+    /// It holds usage and no choices: what `include_usage` adds at the end.
+    pub usage_only: bool,
+}
+
+/// Reads the data of one event by searching for the few keys that matter: a stream has thousands of events and the
+/// whole of each is never needed.
+pub(crate) fn heard(data: &[u8]) -> Heard {
+    let text = data.trim_ascii();
+    if text == b"[DONE]" {
+        return Heard { done: true, ..Heard::default() };
+    }
+    if is_error(text) {
+        return Heard { error: true, ..Heard::default() };
+    }
+    let is_text = |key: &[u8]| values(text, key).any(|value| value.starts_with(b"\"") && !value.starts_with(b"\"\""));
+    let reported = values(text, b"\"usage\"").find(|value| value.starts_with(b"{")).and_then(|value| {
+        let mut reader = serde_json::Deserializer::from_slice(value);
+        Usage::deserialize(&mut reader).ok().map(Tokens::from)
+    });
+    let content = is_text(b"\"content\"") || is_text(b"\"text\"") || is_text(b"\"arguments\"") || is_text(b"\"reasoning_content\"");
+    let no_choice =
+        || values(text, b"\"choices\"").any(|value| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]")));
+    Heard {
+        done: false,
+        error: false,
+        content,
+        finish: is_text(b"\"finish_reason\""),
+        reported,
+        usage_only: reported.is_some() && no_choice(),
+    }
+}
+
+/// What stands after each `key` and its colon. A key inside a string has its quotes escaped, so it is not found.
+fn values<'a>(text: &'a [u8], key: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    memchr::memmem::find_iter(text, key).filter_map(move |at| {
+        let rest = text[at + key.len()..].trim_ascii_start().strip_prefix(b":")?;
+        Some(rest.trim_ascii_start())
+    })
+}
+
+/// Whether the first key is `error`, and not `null`.
+fn is_error(text: &[u8]) -> bool {
+    let parts = [b"{".as_slice(), b"\"error\"", b":"];
+    let value = parts.into_iter().try_fold(text, |rest, part| rest.trim_ascii_start().strip_prefix(part));
+    value.is_some_and(|value| !value.trim_ascii_start().starts_with(b"null"))
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorFields,
+}
+
+#[derive(Deserialize)]
+struct ErrorFields {
+    message: String,
+    #[serde(default)]
+    r#type: Option<String>,
+    #[serde(default)]
+    param: Option<String>,
+    #[serde(default)]
+    code: Option<serde_json::Value>,
+}
+
+/// The most of an upstream's own words that a client sees.
+const MESSAGE_MAX: usize = 4_096;
+
+/// A client's own fault as the upstream words it; a body that is no envelope is not shown.
+pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
+    let Ok(ErrorBody { error }) = serde_json::from_slice(body) else { return Refused::refused_upstream(status) };
+    let code = error.code.and_then(|code| match code {
+        serde_json::Value::String(code) => Some(code),
+        serde_json::Value::Number(code) => Some(code.to_string()),
+        _ => None,
+    });
+    Refused {
+        status,
+        kind: error.r#type.unwrap_or_else(|| "invalid_request_error".to_owned()),
+        code,
+        param: error.param,
+        message: error.message.chars().take(MESSAGE_MAX).collect(),
+        retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(data: &str, want: Heard) {
+        assert_eq!(heard(data.as_bytes()), want, "{data}");
+    }
+
+    #[test]
+    fn events_say_what_matters() {
+        let nothing = Heard::default();
+        let tokens = Tokens { input: 9, cached: 4, output: 2 };
+        check("[DONE]", Heard { done: true, ..nothing });
+        check(r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#, nothing);
+        check(r#"{"choices":[{"delta":{"content" : "x"}}],"usage":null}"#, Heard { content: true, ..nothing });
+        check(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, Heard { finish: true, ..nothing });
+        check(r#"{"choices":[{"text":"\"usage\":{\"prompt_tokens\":1}"}]}"#, Heard { content: true, ..nothing });
+        check(r#"{"choices":[{"text":"usage"}]}"#, Heard { content: true, ..nothing });
+        check(r#"{ "error" : {"message":"no"}}"#, Heard { error: true, ..nothing });
+        check(r#"{"error":null,"choices":[{"delta":{"content":"x"}}]}"#, Heard { content: true, ..nothing });
+        check(
+            r#"{"choices": [ ], "usage": {"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":4}}}"#,
+            Heard { reported: Some(tokens), usage_only: true, ..nothing },
+        );
+    }
+
+    #[test]
+    fn whole_answers_are_read_and_others_refused() {
+        let usage = r#"{"choices":[1],"usage":{"prompt_tokens":9,"completion_tokens":2}}"#;
+        let tokens = Tokens { input: 9, cached: 0, output: 2 };
+        assert_eq!(whole(usage.as_bytes()), Some(Whole { reported: Some(tokens), choice_bytes: 3 }));
+        assert_eq!(whole(br#"{"choices":[]}"#), Some(Whole { reported: None, choice_bytes: 2 }));
+        for bad in ["<html>", "", r#"{"choices":[1]"#, r#"{"error":{"message":"no"}}"#, "[]"] {
+            assert_eq!(whole(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! One call of one upstream, up to its first content: what happened, in the words of [`dispatch::Event`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dispatch::{Fault, RequestId};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::answer::{self, Whole};
+use crate::envelope::Refused;
+use crate::limits::{ERROR_BODY_MAX, Limits};
+use crate::peek;
+use crate::relay::Relay;
+use crate::upstream::Upstream;
+
+/// Request headers that go on to an upstream; all others stay here.
+const FORWARDED: [&str; 3] = ["openai-beta", "traceparent", "tracestate"];
+
+/// The connections to upstreams, kept for reuse. Redirects are never followed.
+pub(crate) struct Wires {
+    plain: Client<HttpConnector, Full<Bytes>>,
+    /// `None` while no upstream wants it: reading the machine's certificates takes time, and a laptop may have none.
+    tls: Option<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>,
+}
+
+impl Wires {
+    /// Connections, with TLS when some upstream wants it.
+    pub fn new(limits: &Limits, tls: bool) -> std::io::Result<Self> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(limits.connect_timeout));
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(60)).pool_max_idle_per_host(1_024);
+        let secured = |mut connector: HttpConnector| {
+            connector.enforce_http(false);
+            let https = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().wrap_connector(connector);
+            Ok::<_, std::io::Error>(builder.build(https))
+        };
+        let tls = tls.then(|| secured(connector.clone())).transpose()?;
+        Ok(Self { plain: builder.build(connector), tls })
+    }
+
+    async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Fault> {
+        let sent = match (&self.tls, upstream.is_tls()) {
+            (Some(tls), true) => tls.request(request).await,
+            (_, false) => self.plain.request(request).await,
+            (None, true) => return Err(Fault::Unreachable),
+        };
+        sent.map_err(|error| if error.is_connect() { Fault::Unreachable } else { Fault::Lost })
+    }
+}
+
+/// What is sent.
+pub(crate) struct Asked<'a> {
+    pub id: RequestId,
+    pub call: peek::Call,
+    pub body: Bytes,
+    pub head: &'a HeaderMap,
+    pub streamed: bool,
+    /// Whether the client did not ask for usage.
+    pub strip_usage: bool,
+}
+
+/// How an upstream answered.
+pub(crate) enum Answered {
+    Whole(Bytes, Whole),
+    Stream(Relay),
+}
+
+/// Why an attempt gave no answer.
+pub(crate) enum Missed {
+    Fault(Fault),
+    /// The request itself is at fault: what to tell the client.
+    Client(Refused),
+}
+
+impl From<Fault> for Missed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Calls an upstream and waits until there is content to send, or until it is sure that there will be none.
+pub(crate) async fn call(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
+    let patience = if asked.streamed { limits.first_token_timeout } else { limits.answer_timeout };
+    match tokio::time::timeout(patience, Box::pin(answer(wires, limits, upstream, asked))).await {
+        Ok(answered) => answered,
+        Err(_) => Err(Fault::TimedOut.into()),
+    }
+}
+
+async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
+    let strip_usage = asked.strip_usage;
+    let response = wires.send(upstream, request(upstream, asked)).await?;
+    let (head, body) = response.into_parts();
+    if !head.status.is_success() {
+        return Err(refused(head.status, &head.headers, body).await);
+    }
+    let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
+    if kind.starts_with(b"text/event-stream") {
+        return Ok(Answered::Stream(Relay::begin(body, strip_usage, limits.between_tokens_timeout).await?));
+    }
+    let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
+        Ok(whole) => whole.to_bytes(),
+        Err(error) => return Err(if error.is::<LengthLimitError>() { Fault::Broken } else { Fault::Lost }.into()),
+    };
+    let read = answer::whole(&body).ok_or(Fault::Broken)?;
+    Ok(Answered::Whole(body, read))
+}
+
+/// The head is built anew: nothing of the client's goes on but what is named.
+fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
+    let uri = match asked.call {
+        peek::Call::Chat => &upstream.chat,
+        peek::Call::Completions => &upstream.completions,
+    };
+    let mut request = Request::new(Full::new(asked.body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri.clone();
+    let head = request.headers_mut();
+    head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.insert(ACCEPT, HeaderValue::from_static(if asked.streamed { "text/event-stream" } else { "application/json" }));
+    head.insert(USER_AGENT, HeaderValue::from_static(concat!("baseload/", env!("CARGO_PKG_VERSION"))));
+    if let Ok(id) = HeaderValue::try_from(asked.id.to_string()) {
+        head.insert("x-request-id", id);
+    }
+    if let Some(authorization) = &upstream.authorization {
+        head.insert(AUTHORIZATION, authorization.clone());
+    }
+    for name in FORWARDED {
+        if let Some(value) = asked.head.get(name) {
+            head.insert(name, value.clone());
+        }
+    }
+    request
+}
+
+/// Whose fault an answer without success is.
+async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming) -> Missed {
+    match status.as_u16() {
+        429 | 503 => Fault::Busy { retry_after_ms: retry_after_ms(head) }.into(),
+        408 => Fault::TimedOut.into(),
+        // Our own credentials or address are at fault, not the client's request.
+        401 | 403 | 404 => Fault::Broken.into(),
+        400..=499 => match Limited::new(body, ERROR_BODY_MAX).collect().await {
+            Ok(body) => Missed::Client(answer::client_error(status, &body.to_bytes())),
+            Err(_) => Missed::Client(Refused::refused_upstream(status)),
+        },
+        _ => Fault::Broken.into(),
+    }
+}
+
+/// When an upstream says to come back; zero when it doesn't.
+fn retry_after_ms(head: &HeaderMap) -> u32 {
+    let number = |name: &str| head.get(name)?.to_str().ok()?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
+    let ms = number("retry-after-ms").or_else(|| number(RETRY_AFTER.as_str()).map(|seconds| seconds * 1_000.0));
+    u32::try_from(ms.map_or(0, |ms| ms.min(3_600_000.0).ceil() as u64)).unwrap_or(0)
+}

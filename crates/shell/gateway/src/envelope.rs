@@ -1,0 +1,137 @@
+//! What a client is told when its request fails: OpenAI's envelope, all four fields, always.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde::Serialize;
+
+/// A request refused or failed, in the words of its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub status: StatusCode,
+    pub kind: String,
+    pub code: Option<String>,
+    pub param: Option<String>,
+    pub message: String,
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    message: &'a str,
+    r#type: &'a str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+impl Refused {
+    fn new(status: StatusCode, kind: &str, code: &str, message: impl Into<String>) -> Self {
+        let (kind, code) = (kind.to_owned(), Some(code.to_owned()));
+        Self { status, kind, code, param: None, message: message.into(), retry_after: None }
+    }
+
+    pub fn about(mut self, param: &str) -> Self {
+        self.param = Some(param.to_owned());
+        self
+    }
+
+    pub fn again_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The body is at fault in `param`.
+    pub fn invalid(param: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_value", message).about(param)
+    }
+
+    pub fn bad_body(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_json", message)
+    }
+
+    pub fn context_too_long(limit: u32) -> Self {
+        let message =
+            format!("This model's maximum context length is {limit} tokens. Please shorten the messages or ask for a shorter answer.");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "context_length_exceeded", message).about("messages")
+    }
+
+    pub fn unsupported(param: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "unsupported_value", message).about(param)
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("The request body is larger than {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", "request_too_large", message)
+    }
+
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", "request_timeout", "The request body did not arrive in time.")
+    }
+
+    /// The same answer for a key that is unknown, wrong, revoked or expired: it tells nothing about which keys exist.
+    pub fn bad_key() -> Self {
+        let message = "Incorrect API key provided. Send the key as 'Authorization: Bearer bl-...'.";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", "invalid_api_key", message)
+    }
+
+    pub fn no_model(name: &str) -> Self {
+        let shown: String = name.chars().take(128).collect();
+        let message = format!("The model '{shown}' does not exist or you do not have access to it.");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "model_not_found", message).about("model")
+    }
+
+    pub fn unknown_url(method: &str, path: &str) -> Self {
+        let shown: String = path.chars().take(256).collect();
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", format!("Unknown request URL: {method} {shown}."))
+    }
+
+    pub fn wrong_method(allowed: &str) -> Self {
+        let message = format!("Not allowed to use this method on this URL; use {allowed}.");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_supported", message)
+    }
+
+    pub fn no_capacity(message: impl Into<String>, wait: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "no_capacity", message).again_after(wait)
+    }
+
+    pub fn overloaded() -> Self {
+        let message = "The gateway has as many requests under way as it takes. Please try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "overloaded", message).again_after(Duration::from_secs(1))
+    }
+
+    /// The books come first: what can't be journaled is not begun.
+    pub fn no_journal() -> Self {
+        let message = "The gateway can't write its journal, so it takes no new work. Please try again later.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "journal_unavailable", message).again_after(Duration::from_secs(5))
+    }
+
+    /// An upstream refused the request itself, and what it said can't be shown.
+    pub fn refused_upstream(status: StatusCode) -> Self {
+        let message = format!("The model server refused the request with status {}.", status.as_u16());
+        Self::new(status, "invalid_request_error", "upstream_refused", message)
+    }
+
+    /// What a stream says when its upstream was lost after content had been sent.
+    pub fn cut() -> Self {
+        let message = "The model server was lost before the answer was complete. What was sent so far is not the whole answer.";
+        Self::new(StatusCode::BAD_GATEWAY, "server_error", "upstream_lost", message)
+    }
+
+    /// The envelope as JSON.
+    pub fn body(&self) -> Bytes {
+        let (param, code) = (self.param.as_deref(), self.code.as_deref());
+        let envelope = Envelope { error: Fields { message: &self.message, r#type: &self.kind, param, code } };
+        Bytes::from(serde_json::to_vec(&envelope).expect("strings can always be written as JSON"))
+    }
+
+    /// The envelope as an event of a stream.
+    pub fn event(&self) -> Bytes {
+        Bytes::from([b"data: ".as_slice(), &self.body(), b"\n\n"].concat())
+    }
+}

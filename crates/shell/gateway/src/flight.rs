@@ -1,0 +1,261 @@
+//! One request under way: its [`Life`], and what must be put right however it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dispatch::{
+    Action, Ask, Decision, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll, Settlement,
+    decide,
+};
+use fleet::{ContractId, EndpointId, TokenWeights};
+use market::{EndpointPrice, Tokens};
+use units::{Instant, Money};
+
+use crate::limits::RETRY_AFTER_MAX;
+use crate::meter::Tally;
+use crate::peek::{Peek, Streaming};
+use crate::snapshot::Snapshot;
+use crate::state::{Place, State};
+
+/// What to do next with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Decide,
+    Call(EndpointId),
+    Fail(Failure),
+    Nothing,
+}
+
+/// Why a decision could not be taken.
+pub(crate) enum Undecided {
+    Refusal(Box<Refusal>),
+    /// The journal did not take it, so it is not to have any effect.
+    NoJournal,
+}
+
+/// Where a request went and at what price: what the answer's head says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen {
+    pub endpoint: EndpointId,
+    pub contract: ContractId,
+    pub marginal: Money,
+}
+
+/// An attempt under way.
+struct Attempt {
+    endpoint: EndpointId,
+    tally: Arc<Tally>,
+    /// Weighted tokens taken from provisioned units when it began, and what they handle a second.
+    units: (i64, i64),
+}
+
+/// One request under way. Dropping it is the client going away: an attempt under way is settled then, and only once.
+pub(crate) struct Flight {
+    pub state: Arc<State>,
+    pub snapshot: Arc<Snapshot>,
+    pub ask: Ask,
+    prompt_bytes: usize,
+    streamed: bool,
+    weights: TokenWeights,
+    key: KeyId,
+    life: Life,
+    attempt: Option<Attempt>,
+    pub chosen: Option<Chosen>,
+    _place: Place,
+}
+
+impl Flight {
+    pub fn new(state: Arc<State>, snapshot: Arc<Snapshot>, place: Place, key: KeyId, ask: Ask, peek: &Peek<'_>) -> Self {
+        let bound = Tokens { output: ask.output_max, ..ask.tokens };
+        let life = Life::new(ask.id, snapshot.fleet.version, bound);
+        let weights = snapshot.fleet.models[ask.model].weights;
+        let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
+        Self { state, snapshot, ask, prompt_bytes, streamed, weights, key, life, attempt: None, chosen: None, _place: place }
+    }
+
+    /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
+    pub fn decide(&mut self) -> Result<Next, Undecided> {
+        let now = self.state.clock.now();
+        let question = self.question(now);
+        let decision = match decide(&self.snapshot.fleet, &question) {
+            Ok(decision) => Box::new(decision),
+            Err(refusal) => {
+                self.step(Event::Refused);
+                return Err(Undecided::Refusal(Box::new(refusal)));
+            }
+        };
+        let price = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint).and_then(|seen| seen.price);
+        let attempt = self.life.next_attempt();
+        let record = Record::Decided { attempt, key: self.key, question, decision };
+        if self.state.journal.append(&record).is_err() {
+            self.step(Event::Refused);
+            return Err(Undecided::NoJournal);
+        }
+        let Record::Decided { decision, .. } = record else { unreachable!("it was built as a decision") };
+        self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, &decision);
+        self.begin(now, &decision, price);
+        Ok(self.step(Event::Decided(decision)))
+    }
+
+    /// What is known of every endpoint of the model.
+    fn question(&self, now: Instant) -> Box<Question> {
+        let sheet = self.snapshot.sheet.as_deref();
+        let mut question = Box::new(Question {
+            now,
+            fleet: self.snapshot.fleet.version,
+            policy: self.snapshot.policy,
+            valid_until: sheet.map_or(now, |sheet| sheet.valid_until),
+            usable_until: sheet.map_or(now, |sheet| sheet.usable_until),
+            ask: self.ask.clone(),
+            seen: SeenAll::new(),
+        });
+        for endpoint in self.snapshot.endpoints(self.ask.model) {
+            let price = sheet.and_then(|sheet| sheet.price(*endpoint)).copied();
+            // What lies beyond the most that a decision can hold is not seen: such a fleet is refused when it is read.
+            _ = question.seen.try_push(self.seen(*endpoint, price, now));
+        }
+        question
+    }
+
+    fn seen(&self, endpoint: EndpointId, price: Option<EndpointPrice>, now: Instant) -> Seen {
+        let counters = self.state.counters(endpoint);
+        let health = match self.snapshot.upstream(endpoint) {
+            Some(_) => counters.health(now),
+            None => Health::Down { until: now + Duration::from_secs(1) },
+        };
+        Seen {
+            endpoint,
+            health,
+            outstanding: counters.busy.outstanding(),
+            service_us: counters.service_us.load(Ordering::Relaxed),
+            ttft_us: counters.ttft_us.load(Ordering::Relaxed),
+            tpot_us: counters.tpot_us.load(Ordering::Relaxed),
+            arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
+            cached_tokens: 0,
+            units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
+            tried: self.life.tried(endpoint),
+            price,
+        }
+    }
+
+    /// Counts an attempt in.
+    fn begin(&mut self, now: Instant, decision: &Decision, price: Option<EndpointPrice>) {
+        let endpoint = decision.endpoint;
+        let counters = self.state.counters(endpoint);
+        counters.busy.enter(self.state.uptime_us(now));
+        counters.begun.fetch_add(1, Ordering::Relaxed);
+        let per_second = price.filter(|price| price.payer.contract == decision.contract).map_or(0, |price| price.units_per_second);
+        let weighted = weigh(self.weights, self.ask.tokens);
+        counters.take_units(weighted, per_second, now);
+        let tally = Arc::new(Tally::new(self.life.next_attempt(), endpoint, decision.contract));
+        if self.state.tallies.try_send(Arc::clone(&tally)).is_err() {
+            self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
+        }
+        self.attempt = Some(Attempt { endpoint, tally, units: (weighted, per_second) });
+        self.chosen = Some(Chosen { endpoint, contract: decision.contract, marginal: decision.cost.marginal });
+    }
+
+    /// The upstream began to answer.
+    pub fn content(&mut self) {
+        if let Some(attempt) = &self.attempt {
+            self.state.counters(attempt.endpoint).succeeded();
+        }
+        self.step(Event::Content);
+        self.progress(0, None);
+    }
+
+    /// Tokens have passed.
+    pub fn progress(&mut self, counted: u32, reported: Option<Tokens>) {
+        if let Some(attempt) = &self.attempt {
+            let so_far = reported.unwrap_or(Tokens { output: counted, ..self.ask.tokens });
+            attempt.tally.add_up_to(weigh(self.weights, so_far));
+        }
+        self.step(Event::Progress { counted, reported });
+    }
+
+    /// The answer ended as it should.
+    pub fn ended(&mut self) {
+        self.step(Event::Ended);
+    }
+
+    /// The attempt failed.
+    pub fn failed(&mut self, fault: Fault) -> Next {
+        if let Some(attempt) = &self.attempt {
+            let (counters, now) = (self.state.counters(attempt.endpoint), self.state.clock.now());
+            match fault {
+                Fault::Unreachable => counters.failed(now, true),
+                Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(now, false),
+                Fault::Busy { retry_after_ms: 0 } => {}
+                Fault::Busy { retry_after_ms } => {
+                    counters.stay_away(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
+                }
+                Fault::Client => counters.succeeded(),
+            }
+        }
+        self.step(Event::Failed(fault))
+    }
+
+    /// Tells the life of the request what happened; settles at once, and says what else there is to do.
+    fn step(&mut self, event: Event) -> Next {
+        let mut next = Next::Nothing;
+        for action in self.life.step(self.state.clock.now(), event) {
+            match action {
+                Action::Settle(settlement) => self.settle(settlement),
+                Action::Decide => next = Next::Decide,
+                Action::Call { endpoint, .. } => next = Next::Call(endpoint),
+                Action::Fail(failure) => next = Next::Fail(failure),
+                // Dropping the upstream's body or call cancels it; whoever holds it drops it with this.
+                Action::Cancel | Action::Done => {}
+            }
+        }
+        next
+    }
+
+    /// Posts an attempt's end, and counts it out.
+    fn settle(&mut self, settlement: Settlement) {
+        let Some(attempt) = self.attempt.take() else { return };
+        let counters = self.state.counters(attempt.endpoint);
+        counters.busy.leave(self.state.uptime_us(settlement.ended));
+        counters.add(settlement.tokens);
+        match settlement.outcome {
+            Outcome::Answered => {
+                counters.answered.fetch_add(1, Ordering::Relaxed);
+                counters.stayed(settlement.ended.since(settlement.started));
+                if let Some(first) = settlement.first_content.filter(|_| self.streamed) {
+                    counters.streamed(first.since(settlement.started), settlement.ended.since(first), settlement.tokens.output);
+                }
+                if settlement.known == dispatch::Known::Reported {
+                    self.state.learnt(self.ask.model).learn(self.prompt_bytes, settlement.tokens);
+                }
+            }
+            Outcome::ClientGone => {
+                counters.abandoned.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Failed | Outcome::Cut | Outcome::Interrupted => {
+                counters.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let weighted = weigh(self.weights, settlement.tokens);
+        attempt.tally.end(weighted);
+        let (taken, per_second) = attempt.units;
+        counters.take_units(weighted.saturating_sub(taken), per_second, settlement.ended);
+        if self.state.journal.append(&Record::Settled(settlement)).is_err() {
+            self.state.lost_records.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.step(Event::ClientGone);
+    }
+}
+
+/// Tokens as provisioned units and the split of a replica's time weigh them: in input tokens.
+pub(crate) fn weigh(weights: TokenWeights, tokens: Tokens) -> i64 {
+    let uncached = tokens.input.saturating_sub(tokens.cached);
+    let parts = [(weights.input_ppm, uncached), (weights.cached_ppm, tokens.cached), (weights.output_ppm, tokens.output)];
+    let ppm: i128 = parts.into_iter().map(|(ppm, tokens)| i128::from(ppm) * i128::from(tokens)).sum();
+    i64::try_from(ppm.max(0) / 1_000_000).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,141 @@
+//! The gateway as the program that runs it sees it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dispatch::Policy;
+use fleet::{EndpointId, Fleet, Id};
+use ledger::KeyRow;
+use market::PriceSheet;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::call::Wires;
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::keys::Keys;
+use crate::limits::{Limits, TALLIES_MAX};
+use crate::meter::{Reader, Tally};
+use crate::server;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::status::{self, Live};
+use crate::upstream::{Upstream, UpstreamError};
+
+/// What a gateway begins with.
+pub struct Config {
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// Where decisions, settlements and held time are written.
+    pub journal: Arc<dyn Journal>,
+    /// How endpoints are chosen.
+    pub policy: Policy,
+    /// Every key.
+    pub keys: Vec<KeyRow>,
+    /// Where requests go, as far as is known; others come with [`Gateway::set_upstream`].
+    pub upstreams: BTreeMap<EndpointId, Upstream>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// Why a gateway can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// An upstream wants TLS, and this machine's certificates can't be read.
+    #[error("read this machine's TLS certificates")]
+    Certificates(#[source] std::io::Error),
+}
+
+/// Requests in, decisions, upstreams, metering.
+pub struct Gateway {
+    state: Arc<State>,
+    /// Taken by the first [`Gateway::serve`]: one meter reads for all.
+    began: Mutex<Option<mpsc::Receiver<Arc<Tally>>>>,
+}
+
+impl Gateway {
+    /// A gateway that serves nobody yet.
+    ///
+    /// # Errors
+    /// When an upstream wants TLS and this machine's certificates can't be read.
+    pub fn new(config: Config) -> Result<Self, GatewayError> {
+        let tls = config.upstreams.values().any(Upstream::is_tls);
+        let wires = Wires::new(&config.limits, tls).map_err(GatewayError::Certificates)?;
+        let mut snapshot = Snapshot::new(Arc::clone(&config.fleet), config.policy);
+        snapshot.keys = Arc::new(Keys::new(&config.fleet, &config.keys));
+        for (endpoint, upstream) in config.upstreams {
+            snapshot.upstreams[endpoint.index()] = Some(Arc::new(upstream));
+        }
+        let (tallies, began) = mpsc::channel(TALLIES_MAX);
+        let state = State::new(snapshot, config.journal, config.clock, config.limits, wires, tallies);
+        Ok(Self { state: Arc::new(state), began: Mutex::new(Some(began)) })
+    }
+
+    /// Serves until `shutdown`, lets requests under way end, and posts the last of the held time.
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let began = self.began.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let meter = began.map(|began| {
+            let reader = Reader::new(Arc::clone(&self.state), began);
+            tokio::spawn(reader.run(async {
+                // The sender gone says the same as its message.
+                _ = stopped.await;
+            }))
+        });
+        server::serve(Arc::clone(&self.state), listener, shutdown).await;
+        drop(stop);
+        if let Some(meter) = meter {
+            // A meter that panicked has been reported by its panic; there is nothing left to post.
+            _ = meter.await;
+        }
+    }
+
+    /// New prices, for all requests from now on.
+    pub fn set_sheet(&self, sheet: PriceSheet) {
+        let sheet = Some(Arc::new(sheet));
+        self.swap(|snapshot| snapshot.sheet.clone_from(&sheet));
+    }
+
+    /// Keys as they are now: made, revoked, expired.
+    pub fn set_keys(&self, rows: &[KeyRow]) {
+        let keys = Arc::new(Keys::new(&self.state.snapshot.load().fleet, rows));
+        self.swap(|snapshot| snapshot.keys = Arc::clone(&keys));
+    }
+
+    /// Another policy, for all requests from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        self.swap(|snapshot| snapshot.policy = policy);
+    }
+
+    /// A process that serves an endpoint has come to listen at an address of this machine, or has gone.
+    ///
+    /// # Errors
+    /// When the address is not this machine's.
+    pub fn set_upstream(&self, endpoint: EndpointId, address: Option<SocketAddr>) -> Result<(), UpstreamError> {
+        let name = self.state.snapshot.load().fleet.endpoints[endpoint].upstream_model.clone();
+        let upstream = address.map(|address| Upstream::moved_to(address, name.as_deref())).transpose()?.map(Arc::new);
+        if upstream.is_some() {
+            self.state.counters(endpoint).succeeded();
+        }
+        self.swap(|snapshot| snapshot.upstreams[endpoint.index()].clone_from(&upstream));
+        Ok(())
+    }
+
+    /// What it knows of itself now.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        status::live(&self.state)
+    }
+
+    fn swap(&self, change: impl Fn(&mut Snapshot)) {
+        self.state.snapshot.rcu(|old| {
+            let mut new = Snapshot::clone(old);
+            change(&mut new);
+            new
+        });
+    }
+}

@@ -1,0 +1,240 @@
+//! Held time: what is paid for whether used or not, posted at whole multiples of [`METER_INTERVAL`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use dispatch::{AttemptId, HeldTime, Record};
+use fleet::{CapacityOf, ContractId, EndpointId, Fleet, Meter};
+use market::Usage;
+use tokio::sync::mpsc;
+use units::{Instant, Quantity, Span};
+
+use crate::limits::METER_INTERVAL;
+use crate::state::State;
+
+/// The work of one attempt in weighted tokens, as it grows.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    attempt: AttemptId,
+    endpoint: EndpointId,
+    contract: ContractId,
+    work: AtomicI64,
+    ended: AtomicBool,
+}
+
+impl Tally {
+    pub fn new(attempt: AttemptId, endpoint: EndpointId, contract: ContractId) -> Self {
+        Self { attempt, endpoint, contract, work: AtomicI64::new(0), ended: AtomicBool::new(false) }
+    }
+
+    /// So much work has been done in all.
+    pub fn add_up_to(&self, work: i64) {
+        self.work.fetch_max(work, Ordering::Relaxed);
+    }
+
+    /// It is over, and was so much work.
+    pub fn end(&self, work: i64) {
+        self.add_up_to(work);
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+/// What is held of an endpoint, and who pays for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Who pays.
+    pub contract: ContractId,
+    /// On which meter: accelerator time or unit time.
+    pub meter: Meter,
+    /// Accelerators or provisioned units.
+    pub count: i64,
+    /// Weighted tokens that one unit handles a minute; zero for accelerators.
+    pub tokens_per_unit_minute: i64,
+}
+
+/// What an endpoint holds at `at`, paid by the first contract in force that covers it and pays for held time at all.
+#[must_use]
+pub fn holding(fleet: &Fleet, endpoint: EndpointId, at: Instant) -> Option<Holding> {
+    let row = &fleet.endpoints[endpoint];
+    let accelerators = row.pool.map(|pool| {
+        let each = row.profile.map_or(1, |profile| fleet.profiles[profile].accelerators);
+        (fleet.pools[pool].accelerator, i64::from(row.replicas) * i64::from(each))
+    });
+    fleet.covering(endpoint).into_iter().filter(|contract| fleet.contracts[*contract].in_force(at)).find_map(|id| {
+        let contract = &fleet.contracts[id];
+        let priced = |meter| contract.rates.iter().any(|rate| rate.meter == meter);
+        let units = contract.capacity.iter().find(|clause| clause.of == CapacityOf::Units(row.model));
+        if let Some(clause) = units {
+            let (count, per_minute) = (clause.ramp.at(at).unwrap_or(0), clause.tokens_per_unit_minute);
+            return Some(Holding { contract: id, meter: Meter::UnitTime(row.model), count, tokens_per_unit_minute: per_minute });
+        }
+        let (kind, count) = accelerators?;
+        let granted = contract.capacity.iter().any(|clause| clause.of == CapacityOf::Accelerators(kind));
+        let meter = Meter::AcceleratorTime(kind);
+        (granted || priced(meter)).then_some(Holding { contract: id, meter, count, tokens_per_unit_minute: 0 })
+    })
+}
+
+/// What happened on one endpoint over a span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// The span, in whole milliseconds.
+    pub span: Span,
+    /// The time in which at least one request was outstanding, not yet booked.
+    pub busy: Duration,
+    /// The work of each attempt that the holding's contract pays, in weighted tokens.
+    pub work: Vec<(AttemptId, i64)>,
+}
+
+/// The held time of an interval, and the busy time that it books. Held = used + idle: used never exceeds held.
+#[must_use]
+pub fn held_time(fleet: &Fleet, endpoint: EndpointId, holding: &Holding, interval: &Interval) -> (HeldTime, Duration) {
+    let span_ms = millis(interval.span.length());
+    let busy_ms = millis(interval.busy).min(span_ms);
+    let held = holding.count.saturating_mul(span_ms);
+    let worked: i128 = interval.work.iter().map(|(_, work)| i128::from(*work)).sum();
+    let used = match holding.tokens_per_unit_minute {
+        0 => holding.count.saturating_mul(busy_ms),
+        per_minute => i64::try_from(worked * 60_000 / i128::from(per_minute)).unwrap_or(i64::MAX).clamp(0, held),
+    };
+    let (held, used) = (Quantity::new(held), Quantity::new(used));
+    let usage = Usage { contract: holding.contract, meter: holding.meter, at: interval.span.from, held, used };
+    let record = HeldTime {
+        endpoint,
+        fleet: fleet.version,
+        span: interval.span,
+        usage: std::iter::once(usage).collect(),
+        shares: split(used, &interval.work),
+    };
+    (record, Duration::from_millis(u64::try_from(busy_ms).unwrap_or(0)))
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Splits what was used among the attempts by their work, to the last unit.
+fn split(used: Quantity, work: &[(AttemptId, i64)]) -> Vec<(AttemptId, Quantity)> {
+    let weights: Vec<i64> = work.iter().map(|(_, work)| *work).collect();
+    let parts = market::split_busy(used, &weights);
+    work.iter().zip(parts).filter(|(_, part)| *part > Quantity::ZERO).map(|((attempt, _), part)| (*attempt, part)).collect()
+}
+
+/// Cuts a span at whole minutes, so that after a long sleep no piece lies in two billing periods.
+fn pieces(span: Span) -> impl Iterator<Item = Span> {
+    const MINUTE: i64 = 60_000_000;
+    let mut from = span.from;
+    std::iter::from_fn(move || {
+        let next = Instant::from_micros((from.micros().div_euclid(MINUTE) + 1) * MINUTE).min(span.to);
+        let piece = Span { from, to: next };
+        from = next;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// Where the meter stands.
+pub(crate) struct Reader {
+    state: Arc<State>,
+    began: mpsc::Receiver<Arc<Tally>>,
+    /// Up to when held time is posted.
+    posted: Instant,
+    endpoints: BTreeMap<EndpointId, Open>,
+}
+
+/// What is known of one endpoint since the last reading.
+#[derive(Default)]
+struct Open {
+    /// Busy microseconds booked so far.
+    booked: u64,
+    /// Calls begun up to the last look, for the rate of arrivals.
+    begun: u64,
+    rate: f64,
+    /// Attempts under way, with the work that was booked of each.
+    tallies: Vec<(Arc<Tally>, i64)>,
+}
+
+/// How often rates of arrival are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Reader {
+    pub fn new(state: Arc<State>, began: mpsc::Receiver<Arc<Tally>>) -> Self {
+        let posted = whole(state.started, Duration::from_millis(1));
+        let endpoints = state.snapshot.load().fleet.endpoints.iter().map(|(id, ..)| (id, Open::default())).collect();
+        Self { state, began, posted, endpoints }
+    }
+
+    /// Reads until `stop`, and once more then.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let now = self.state.clock.now();
+            let next = whole(now, LOOK) + LOOK;
+            tokio::select! {
+                () = tokio::time::sleep(next.since(now)) => self.look(),
+                () = &mut stop => break,
+            }
+            self.post(whole(self.state.clock.now(), METER_INTERVAL));
+        }
+        self.post(whole(self.state.clock.now(), Duration::from_millis(1)));
+    }
+
+    /// Learns how fast calls arrive at each endpoint: a mean over about eight looks.
+    fn look(&mut self) {
+        for (id, open) in &mut self.endpoints {
+            let counters = self.state.counters(*id);
+            let begun = counters.begun.load(Ordering::Relaxed);
+            let came = (begun - open.begun) as f64;
+            open.begun = begun;
+            open.rate += (came - open.rate) / 8.0;
+            counters.arrivals_per_ks.store((open.rate * 1_000.0).round() as u32, Ordering::Relaxed);
+        }
+    }
+
+    /// Posts what was held from the last posting up to `to`.
+    pub fn post(&mut self, to: Instant) {
+        let span = Span { from: self.posted, to };
+        if span.is_empty() {
+            return;
+        }
+        self.posted = to;
+        while let Ok(tally) = self.began.try_recv() {
+            self.endpoints.entry(tally.endpoint).or_default().tallies.push((tally, 0));
+        }
+        let fleet = Arc::clone(&self.state.snapshot.load().fleet);
+        for (endpoint, open) in &mut self.endpoints {
+            for piece in pieces(span) {
+                let Some(holding) = holding(&fleet, *endpoint, piece.from) else { continue };
+                let busy = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
+                let busy = Duration::from_micros(busy.saturating_sub(open.booked));
+                let interval = Interval { span: piece, busy, work: open.work(&holding) };
+                let (record, booked) = held_time(&fleet, *endpoint, &holding, &interval);
+                open.booked += u64::try_from(booked.as_micros()).unwrap_or(0);
+                if self.state.journal.append(&Record::Held(record)).is_err() {
+                    self.state.lost_records.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            open.tallies.retain(|(tally, _)| !tally.ended.load(Ordering::Acquire));
+        }
+    }
+}
+
+impl Open {
+    /// Work since it was last asked for. Units are taken only by what their own contract pays; a replica by all.
+    fn work(&mut self, holding: &Holding) -> Vec<(AttemptId, i64)> {
+        let pays = |tally: &Tally| holding.tokens_per_unit_minute == 0 || tally.contract == holding.contract;
+        let paid = self.tallies.iter_mut().filter(|(tally, _)| pays(tally));
+        paid.map(|(tally, booked)| {
+            let work = tally.work.load(Ordering::Relaxed);
+            (tally.attempt, work - std::mem::replace(booked, work))
+        })
+        .collect()
+    }
+}
+
+/// The last whole multiple of `step` before `at` or at it.
+fn whole(at: Instant, step: Duration) -> Instant {
+    let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
+    Instant::from_micros(at.micros().div_euclid(step) * step)
+}

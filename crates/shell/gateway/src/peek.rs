@@ -1,0 +1,235 @@
+//! What routing needs of a request's body. The rest is never looked at: unknown fields pass through untouched.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use dispatch::Needs;
+use fleet::{Capability, ServiceTier};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::envelope::Refused;
+
+/// Which of the two inference calls it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Chat,
+    Completions,
+}
+
+/// The fields that matter, each still as the client wrote it. A key given twice is refused: two readers of one body
+/// might each take another, and be routed on one value and answered on the other.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow, default, deserialize_with = "raw")]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    n: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    response_format: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    logprobs: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    prompt: Option<&'a RawValue>,
+}
+
+/// Unlike `Option`'s own, tells a field that is `null` from one that is missing.
+fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+#[derive(Deserialize)]
+struct StreamOptions<'a> {
+    #[serde(borrow, default, deserialize_with = "raw")]
+    include_usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ResponseFormat<'a> {
+    #[serde(borrow)]
+    r#type: Option<Cow<'a, str>>,
+}
+
+/// Whether and how an answer is streamed, with the place where usage must be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Streaming {
+    No,
+    /// The client asked for usage itself.
+    WithUsage,
+    /// It did not: usage is asked for by this edit, and kept from the client.
+    AddUsage(Edit),
+}
+
+/// Replaces a range of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub range: Range<usize>,
+    pub text: Cow<'static, str>,
+}
+
+/// A request's body as far as routing needs it.
+#[derive(Debug)]
+pub(crate) struct Peek<'a> {
+    pub model: Cow<'a, str>,
+    /// Where the model's name stands in the body.
+    pub model_at: Range<usize>,
+    pub streaming: Streaming,
+    pub tier: ServiceTier,
+    pub needs: Needs,
+    /// The most output tokens over all choices, if the client said.
+    pub output_max: Option<u32>,
+    /// Bytes of the prompt as written.
+    pub prompt_bytes: usize,
+}
+
+impl<'a> Peek<'a> {
+    pub fn parse(call: Call, body: &'a [u8]) -> Result<Self, Refused> {
+        // An array would be read too, field by field.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
+        }
+        let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| at_fault(&error))?;
+        let prompt = match call {
+            Call::Chat => required(fields.messages, "messages")?,
+            Call::Completions => required(fields.prompt, "prompt")?,
+        };
+        if call == Call::Chat && !prompt.get().starts_with('[') {
+            return Err(Refused::invalid("messages", "'messages' should be an array."));
+        }
+        let model_raw = required(fields.model, "model")?;
+        let model = text(model_raw, "model")?;
+        let choices = number(fields.n, "n")?.unwrap_or(1);
+        let limit = number(fields.max_completion_tokens, "max_completion_tokens")?.or(number(fields.max_tokens, "max_tokens")?);
+        let stream = flag(fields.stream, "stream")?.unwrap_or(false);
+        let streaming = if stream { usage_wanted(body, fields.stream_options)? } else { Streaming::No };
+        Ok(Self {
+            model,
+            model_at: range(body, model_raw),
+            streaming,
+            tier: tier(fields.service_tier)?,
+            needs: needs(call, &fields, choices)?,
+            output_max: limit.map(|limit| limit.saturating_mul(choices.max(1))),
+            prompt_bytes: prompt.get().len() + fields.tools.map_or(0, |tools| tools.get().len()),
+        })
+    }
+}
+
+/// Where a raw value stands in the body that it was read from.
+fn range(body: &[u8], raw: &RawValue) -> Range<usize> {
+    let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
+    start..start + raw.get().len()
+}
+
+/// Says what is wrong without repeating any of the body, which may be private.
+fn at_fault(error: &serde_json::Error) -> Refused {
+    let text = error.to_string();
+    if let Some(name) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
+        return Refused::invalid(name, format!("'{name}' is given twice."));
+    }
+    let problem = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "it is not an object with the fields of this call",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not valid JSON",
+    };
+    Refused::bad_body(format!("We could not read the body of your request: {problem} (line {}, column {}).", error.line(), error.column()))
+}
+
+fn required<'a>(raw: Option<&'a RawValue>, param: &str) -> Result<&'a RawValue, Refused> {
+    let given = raw.filter(|raw| raw.get() != "null");
+    given.ok_or_else(|| Refused::invalid(param, format!("You must provide the parameter '{param}'.")))
+}
+
+fn read<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, param: &str, what: &str) -> Result<Option<T>, Refused> {
+    let Some(raw) = raw else { return Ok(None) };
+    serde_json::from_str(raw.get()).map_err(|_| Refused::invalid(param, format!("'{param}' should be {what}.")))
+}
+
+fn text<'a>(raw: &'a RawValue, param: &str) -> Result<Cow<'a, str>, Refused> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    read::<Text<'a>>(Some(raw), param, "a string")?.map(|text| text.0).ok_or_else(|| Refused::invalid(param, "It should be a string."))
+}
+
+fn number(raw: Option<&RawValue>, param: &str) -> Result<Option<u32>, Refused> {
+    Ok(read::<Option<u32>>(raw, param, "a whole number, not negative")?.flatten())
+}
+
+fn flag(raw: Option<&RawValue>, param: &str) -> Result<Option<bool>, Refused> {
+    Ok(read::<Option<bool>>(raw, param, "true or false")?.flatten())
+}
+
+fn tier(raw: Option<&RawValue>) -> Result<ServiceTier, Refused> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(ServiceTier::Default) };
+    match text(raw, "service_tier")?.as_ref() {
+        "flex" => Ok(ServiceTier::Flex),
+        "auto" | "default" => Ok(ServiceTier::Default),
+        "priority" => Ok(ServiceTier::Priority),
+        _ => Err(Refused::invalid("service_tier", "'service_tier' should be one of 'auto', 'default', 'flex' and 'priority'.")),
+    }
+}
+
+fn needs(call: Call, fields: &Fields<'_>, choices: u32) -> Result<Needs, Refused> {
+    let given = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "false" | "[]"));
+    let mut needs = Needs::default().with(match call {
+        Call::Chat => Capability::Chat,
+        Call::Completions => Capability::Completions,
+    });
+    if given(fields.tools) {
+        needs = needs.with(Capability::Tools);
+    }
+    if given(fields.logprobs) {
+        needs = needs.with(Capability::Logprobs);
+    }
+    if choices > 1 {
+        needs = needs.with(Capability::MultipleChoices);
+    }
+    let format: Option<Option<ResponseFormat<'_>>> = read(fields.response_format, "response_format", "an object with a 'type'")?;
+    let plain = format.flatten().and_then(|format| format.r#type).is_none_or(|kind| kind == "text");
+    if !plain {
+        needs = needs.with(Capability::JsonSchema);
+    }
+    // An image is a content part of this type; one inside a string has its quotes escaped, and asks too much at worst.
+    if fields.messages.is_some_and(|raw| memchr::memmem::find(raw.get().as_bytes(), b"\"image_url\"").is_some()) {
+        needs = needs.with(Capability::Vision);
+    }
+    Ok(needs)
+}
+
+/// Where to ask for usage, unless the client did.
+fn usage_wanted(body: &[u8], options: Option<&RawValue>) -> Result<Streaming, Refused> {
+    let edit = |range: Range<usize>, text: &'static str| Ok(Streaming::AddUsage(Edit { range, text: Cow::Borrowed(text) }));
+    let Some(raw) = options else {
+        let open = body.iter().position(|byte| *byte == b'{').expect("it was read as an object") + 1;
+        return edit(open..open, "\"stream_options\":{\"include_usage\":true},");
+    };
+    let place = range(body, raw);
+    let options: Option<StreamOptions<'_>> = read(Some(raw), "stream_options", "an object")?.flatten();
+    if options.is_some() && !raw.get().starts_with('{') {
+        return Err(Refused::invalid("stream_options", "'stream_options' should be an object."));
+    }
+    match options.map(|options| options.include_usage) {
+        None => edit(place, "{\"include_usage\":true}"),
+        Some(None) => {
+            let empty = raw.get()[1..].trim_start().starts_with('}');
+            edit(place.start + 1..place.start + 1, if empty { "\"include_usage\":true" } else { "\"include_usage\":true," })
+        }
+        Some(Some(given)) => match flag(Some(given), "stream_options.include_usage")? {
+            Some(true) => Ok(Streaming::WithUsage),
+            Some(false) | None => edit(range(body, given), "true"),
+        },
+    }
+}

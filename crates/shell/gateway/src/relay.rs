@@ -1,0 +1,172 @@
+//! A stream on its way from an upstream to a client, event by event.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dispatch::Fault;
+use hyper::body::{Body, Incoming};
+use market::Tokens;
+use tokio::time::{Instant, Sleep};
+
+use crate::answer::{self, Heard};
+use crate::sse::{self, Splitter, Verdict};
+
+/// What a stream has said so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Events with output.
+    pub counted: u32,
+    pub reported: Option<Tokens>,
+    finished: bool,
+    done: bool,
+    error: bool,
+    /// Whether any event with data has come.
+    begun: bool,
+}
+
+impl Progress {
+    /// Whether the upstream said `[DONE]`.
+    pub fn is_done(self) -> bool {
+        self.done
+    }
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As it should; with `[DONE]` still to be sent when the upstream left it out.
+    Whole {
+        done_sent: bool,
+    },
+    Failed(Fault),
+}
+
+/// What comes next out of a stream.
+pub(crate) enum Next {
+    Events(Bytes),
+    End(Ending),
+}
+
+/// The upstream's half of a stream: bytes in, whole events out.
+pub(crate) struct Relay {
+    body: Incoming,
+    splitter: Splitter,
+    ready: VecDeque<Bytes>,
+    progress: Progress,
+    strip_usage: bool,
+    ending: Option<Ending>,
+    patience: Duration,
+    heard_at: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Relay {
+    /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer.
+    pub async fn begin(body: Incoming, strip_usage: bool, patience: Duration) -> Result<Self, Fault> {
+        let mut relay = Self {
+            body,
+            splitter: Splitter::default(),
+            ready: VecDeque::new(),
+            progress: Progress::default(),
+            strip_usage,
+            ending: None,
+            patience,
+            heard_at: Instant::now(),
+            timer: None,
+        };
+        while !relay.progress.begun && relay.ending.is_none() {
+            std::future::poll_fn(|cx| relay.poll_body(cx)).await;
+        }
+        match relay.ending {
+            Some(Ending::Failed(fault)) if relay.ready.is_empty() || !relay.progress.begun => Err(fault),
+            Some(Ending::Whole { .. }) if !relay.progress.begun => Err(Fault::Broken),
+            _ => Ok(relay),
+        }
+    }
+
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// What comes next; after the end nothing does.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            if let Some(events) = self.ready.pop_front() {
+                return Poll::Ready(Next::Events(events));
+            }
+            if let Some(ending) = self.ending {
+                return Poll::Ready(Next::End(ending));
+            }
+            ready!(self.poll_patience(cx));
+        }
+    }
+
+    /// Reads on, unless the upstream has been silent for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.poll_body(cx).is_ready() {
+            self.heard_at = Instant::now();
+            return Poll::Ready(());
+        }
+        // The timer is not moved at every event, which would cost more than the event: it is looked at when it fires.
+        let due = self.heard_at + self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        ready!(timer.as_mut().poll(cx));
+        if Instant::now() >= due {
+            self.ending = Some(Ending::Failed(Fault::TimedOut));
+        } else {
+            self.timer = Some(Box::pin(tokio::time::sleep_until(due)));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(came) = frame.into_data() {
+                    self.take(came);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.ending = Some(Ending::Failed(Fault::Lost)),
+            Poll::Ready(None) => self.ending = Some(self.at_end()),
+            // After `[DONE]` nobody waits for an upstream that holds its connection open.
+            Poll::Pending if self.progress.done => self.ending = Some(self.at_end()),
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    fn take(&mut self, came: Bytes) {
+        let (progress, strip_usage) = (&mut self.progress, self.strip_usage);
+        let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, strip_usage, event));
+        if judged.is_err() {
+            self.ending = Some(Ending::Failed(Fault::Broken));
+        } else if self.progress.error {
+            self.ending = Some(Ending::Failed(Fault::Broken));
+        }
+    }
+
+    /// The upstream closed: an answer that neither finished nor said `[DONE]` was lost, however politely.
+    fn at_end(&self) -> Ending {
+        let whole = self.progress.done || self.progress.finished && !self.splitter.is_mid_event();
+        if whole { Ending::Whole { done_sent: self.progress.done } } else { Ending::Failed(Fault::Lost) }
+    }
+}
+
+/// Reads one event, and says whether the client gets it.
+fn judge(progress: &mut Progress, strip_usage: bool, event: &[u8]) -> Verdict {
+    let Some(data) = sse::data(event) else { return Verdict::Forward };
+    if progress.error || progress.done {
+        return Verdict::Strip;
+    }
+    let Heard { done, error, content, finish, reported, usage_only } = answer::heard(&data);
+    progress.begun |= !error;
+    progress.done |= done;
+    progress.error |= error;
+    progress.finished |= finish;
+    progress.counted = progress.counted.saturating_add(content.into());
+    progress.reported = reported.or(progress.reported);
+    if error || usage_only && strip_usage { Verdict::Strip } else { Verdict::Forward }
+}

@@ -1,0 +1,196 @@
+//! The life of a request, from top to bottom: who asks, what for, where it goes, what comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dispatch::{Ask, Failure, Reason, Refusal, RequestId};
+use fleet::Capability;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::HeaderMap;
+use hyper::body::{Body, Incoming};
+use hyper::{Request, StatusCode};
+use market::Tokens;
+use units::Instant;
+
+use crate::body::{Answer, Streaming};
+use crate::call::{self, Answered, Asked, Missed};
+use crate::envelope::Refused;
+use crate::flight::{Flight, Next, Undecided};
+use crate::keys::Key;
+use crate::peek::{self, Call, Peek};
+use crate::snapshot::Snapshot;
+use crate::splice;
+use crate::state::State;
+
+/// An answer on its way out, with what its head says about where it came from.
+pub(crate) struct Served {
+    pub status: StatusCode,
+    pub body: Answer,
+    pub kind: &'static str,
+    pub source: Option<Source>,
+}
+
+/// Where an answer came from.
+pub(crate) struct Source {
+    pub endpoint: String,
+    pub contract: String,
+    pub marginal_price: String,
+}
+
+/// Serves one inference call.
+pub(crate) async fn serve(state: Arc<State>, call: Call, id: RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
+    let snapshot = state.snapshot.load_full();
+    let (head, body) = request.into_parts();
+    let key = snapshot.keys.check(&head.headers, state.clock.now()).ok_or_else(Refused::bad_key)?;
+    let place = state.admit()?;
+    let body = read(&state, body).await?;
+    let peek = Peek::parse(call, &body)?;
+    let ask = ask(&state, &snapshot, key, id, &peek)?;
+    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), place, key.id, ask, &peek);
+    fly(flight, call, &head.headers, &body, &peek).await
+}
+
+/// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
+async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
+    let limit = state.limits.body_bytes_max;
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Refused::too_large(limit));
+    }
+    match tokio::time::timeout(state.limits.body_timeout, Limited::new(body, limit).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::too_large(limit)),
+        Ok(Err(_)) => Err(Refused::bad_body("The request body ended before it was complete.")),
+        Err(_) => Err(Refused::too_slow()),
+    }
+}
+
+/// What dispatch needs to know of the request.
+fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek<'_>) -> Result<Ask, Refused> {
+    let model = snapshot.model(&peek.model).filter(|model| key.allows(*model)).ok_or_else(|| Refused::no_model(&peek.model))?;
+    let learnt = state.learnt(model);
+    let input = learnt.input(peek.prompt_bytes);
+    let room = snapshot.fleet.models[model].context.saturating_sub(input);
+    let output_max = peek.output_max.unwrap_or(room);
+    let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
+    let input_least = u32::try_from(peek.prompt_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
+    let (sequence, scope) = (state.next_sequence(), key.scope(model));
+    Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
+}
+
+/// Text whose tokens are longer than this on the whole is no text: it only decides what surely does not fit a context.
+const BYTES_PER_TOKEN_MOST: usize = 16;
+
+/// Decides, calls and moves on until there is content or nowhere left to go.
+async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Served, Refused> {
+    let mut next = Next::Decide;
+    loop {
+        next = match next {
+            Next::Decide => match flight.decide() {
+                Ok(next) => next,
+                Err(undecided) => return Err(refusal(&flight, undecided)),
+            },
+            Next::Call(_) => match attempt(&flight, call, head, body, peek).await {
+                Ok(answered) => return Ok(answer(flight, answered)),
+                Err(Missed::Fault(fault)) => flight.failed(fault),
+                Err(Missed::Client(refused)) => {
+                    flight.failed(dispatch::Fault::Client);
+                    return Err(refused);
+                }
+            },
+            Next::Fail(Failure::NoCapacity | Failure::Client | Failure::Cut) | Next::Nothing => {
+                return Err(Refused::no_capacity("Every endpoint that could take the request has failed.", RETRY_SOON));
+            }
+        };
+    }
+}
+
+async fn attempt(flight: &Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Answered, Missed> {
+    let chosen = flight.chosen.ok_or(dispatch::Fault::Unreachable)?;
+    let upstream = Arc::clone(flight.snapshot.upstream(chosen.endpoint).ok_or(dispatch::Fault::Unreachable)?);
+    let model = upstream.model.as_deref().unwrap_or_else(|| flight.snapshot.fleet.models.name(flight.ask.model));
+    let asked = Asked {
+        id: flight.ask.id,
+        call,
+        body: splice::for_upstream(body, peek, model),
+        head,
+        streamed: peek.streaming != peek::Streaming::No,
+        strip_usage: matches!(peek.streaming, peek::Streaming::AddUsage(_)),
+    };
+    call::call(&flight.state.wires, &flight.state.limits, &upstream, asked).await
+}
+
+/// The answer's body, and the source that its head names.
+fn answer(mut flight: Flight, answered: Answered) -> Served {
+    let source = flight.chosen.map(|chosen| {
+        let fleet = &flight.snapshot.fleet;
+        Source {
+            endpoint: fleet.endpoints.name(chosen.endpoint).to_owned(),
+            contract: fleet.contracts.name(chosen.contract).to_owned(),
+            marginal_price: format!("{} {}", chosen.marginal, fleet.currency),
+        }
+    });
+    flight.content();
+    let (body, kind) = match answered {
+        Answered::Whole(body, read) => {
+            let learnt = flight.state.learnt(flight.ask.model);
+            let counted = if read.choice_bytes > 0 { learnt.input(read.choice_bytes) } else { 0 };
+            flight.progress(counted, read.reported);
+            flight.ended();
+            (Answer::from(body), "application/json")
+        }
+        Answered::Stream(relay) => (Answer::Stream(Box::new(Streaming::new(relay, flight))), "text/event-stream; charset=utf-8"),
+    };
+    Served { status: StatusCode::OK, body, kind, source }
+}
+
+/// When to come back when nothing better is known.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// What a client is told when a request goes nowhere.
+fn refusal(flight: &Flight, undecided: Undecided) -> Refused {
+    let refusal = match undecided {
+        Undecided::NoJournal => return Refused::no_journal(),
+        Undecided::Refusal(refusal) => refusal,
+    };
+    explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now())
+}
+
+/// The reason that all endpoints share, when it is the request's own; else that there is no capacity, and when there may be.
+fn explain(refusal: &Refusal, model: &str, now: Instant) -> Refused {
+    let reasons = || refusal.passed_over.iter().map(|passed| passed.reason);
+    let shared = |is: fn(Reason) -> bool| refusal.passed_over.first().is_some() && reasons().all(is);
+    if shared(|reason| reason == Reason::OutOfScope) {
+        return Refused::no_model(model);
+    }
+    let too_long = |reason| matches!(reason, Reason::ContextTooLong { .. });
+    let lacking = |reason| matches!(reason, Reason::Lacks(_));
+    if shared(|reason| matches!(reason, Reason::ContextTooLong { .. } | Reason::Lacks(_) | Reason::OutOfScope)) {
+        if let Some(Reason::ContextTooLong { limit }) = reasons().find(|reason| too_long(*reason)) {
+            return Refused::context_too_long(limit);
+        }
+        if let Some(Reason::Lacks(capability)) = reasons().find(|reason| lacking(*reason)) {
+            let (param, what) = param_of(capability);
+            return Refused::unsupported(param, format!("The model '{model}' does not support {what}."));
+        }
+    }
+    let back = reasons().filter_map(|reason| match reason {
+        Reason::Down { until } => Some(until.since(now)),
+        _ => None,
+    });
+    let wait = back.min().unwrap_or(RETRY_SOON).max(Duration::from_millis(100));
+    Refused::no_capacity(format!("No endpoint of the model '{model}' can take the request now. Please try again."), wait)
+}
+
+fn param_of(capability: Capability) -> (&'static str, &'static str) {
+    match capability {
+        Capability::Chat => ("messages", "chat completions"),
+        Capability::Completions => ("prompt", "completions"),
+        Capability::Embeddings => ("input", "embeddings"),
+        Capability::Tools => ("tools", "tools"),
+        Capability::JsonSchema => ("response_format", "structured output"),
+        Capability::Vision => ("messages", "images"),
+        Capability::Logprobs => ("logprobs", "log probabilities"),
+        Capability::MultipleChoices => ("n", "more than one choice"),
+    }
+}

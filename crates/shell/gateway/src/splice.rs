@@ -1,0 +1,144 @@
+//! Changes a body by byte ranges: what is not changed passes through byte for byte.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::peek::{Edit, Peek, Streaming};
+
+/// The body as the upstream gets it: its own name for the model, and usage asked for.
+pub(crate) fn for_upstream(body: &Bytes, peek: &Peek<'_>, model: &str) -> Bytes {
+    let mut edits = Vec::with_capacity(2);
+    if peek.model != model {
+        let text = serde_json::to_string(model).expect("a string can always be written as JSON");
+        edits.push(Edit { range: peek.model_at.clone(), text: text.into() });
+    }
+    if let Streaming::AddUsage(edit) = &peek.streaming {
+        edits.push(edit.clone());
+    }
+    splice(body, edits)
+}
+
+/// Applies edits whose ranges don't overlap.
+fn splice(body: &Bytes, mut edits: Vec<Edit>) -> Bytes {
+    if edits.is_empty() {
+        return body.clone();
+    }
+    edits.sort_by_key(|edit| edit.range.start);
+    let mut out = BytesMut::with_capacity(body.len() + edits.iter().map(|edit| edit.text.len()).sum::<usize>());
+    let mut from = 0;
+    for edit in &edits {
+        out.extend_from_slice(&body[from..edit.range.start]);
+        out.extend_from_slice(edit.text.as_bytes());
+        from = edit.range.end;
+    }
+    out.extend_from_slice(&body[from..]);
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::peek::Call;
+
+    /// What the upstream gets for a body, when its name for the model is `upstream`.
+    fn check(body: &str, want: &str) {
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let peek = Peek::parse(Call::Chat, &bytes).expect("a good body");
+        assert_eq!(for_upstream(&bytes, &peek, "upstream"), want, "{body}");
+    }
+
+    #[test]
+    fn only_the_named_ranges_change() {
+        check(r#"{"model":"upstream","messages":[]}"#, r#"{"model":"upstream","messages":[]}"#);
+        check("{ \"messages\":[] ,\n\"model\" : \"a\\u0041\" }", "{ \"messages\":[] ,\n\"model\" : \"upstream\" }");
+        let stream = |options: &str| format!(r#"{{"stream":true,{options}"model":"m","messages":[{{"model":"inner"}}]}}"#);
+        let want = |options: &str| stream(options).replace("\"m\"", "\"upstream\"");
+        check(&stream(""), &want("").replacen('{', r#"{"stream_options":{"include_usage":true},"#, 1));
+        check(&stream(r#""stream_options":null,"#), &want(r#""stream_options":{"include_usage":true},"#));
+        check(&stream(r#""stream_options":{ },"#), &want(r#""stream_options":{"include_usage":true },"#));
+        check(&stream(r#""stream_options":{"x":1},"#), &want(r#""stream_options":{"include_usage":true,"x":1},"#));
+        check(&stream(r#""stream_options":{"include_usage": false},"#), &want(r#""stream_options":{"include_usage": true},"#));
+        check(&stream(r#""stream_options":{"include_usage":true},"#), &want(r#""stream_options":{"include_usage":true},"#));
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+            prop::sample::select(vec!["model", "{", "\"", "\\", "\u{1F600}", "stream_options"]).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((".{0,6}", inner), 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Writes an object with its keys in the given order, escapes and spaces as drawn.
+    fn written(fields: &[(String, Value)], pretty: bool, escape: bool) -> String {
+        let fields: Map<String, Value> = fields.iter().cloned().collect();
+        let text = if pretty { serde_json::to_string_pretty(&fields) } else { serde_json::to_string(&fields) }.expect("JSON");
+        // Any character may be written as an escape, also inside keys.
+        if escape { text.replace("stream_options", "stream_opt\\u0069ons").replace("\"model\"", "\"\\u006dodel\"") } else { text }
+    }
+
+    proptest! {
+        #[test]
+        fn a_spliced_body_says_what_was_meant(
+            others in prop::collection::vec(("[a-z\"\\\\ ]{1,8}", value()), 0..5),
+            model in ".{1,12}",
+            upstream in ".{1,12}",
+            options in prop_oneof![
+                Just(None),
+                Just(Some(json!(null))),
+                Just(Some(json!({}))),
+                Just(Some(json!({"include_usage": false}))),
+                Just(Some(json!({"include_usage": null}))),
+                Just(Some(json!({"include_usage": true}))),
+                Just(Some(json!({"include_obfuscation": true, "x": {"include_usage": false}}))),
+            ],
+            stream in any::<bool>(),
+            at in 0..6_usize,
+            (pretty, escape) in any::<(bool, bool)>(),
+        ) {
+            let routed = ["model", "stream", "stream_options", "messages", "n", "tools", "prompt", "logprobs"];
+            let mut fields: Vec<(String, Value)> = others.into_iter().filter(|(key, _)| !routed.contains(&key.as_str())).collect();
+            let ours = [("model", json!(model)), ("stream", json!(stream)), ("messages", json!([{"role": "user", "content": model}]))];
+            let ours = ours.into_iter().chain(options.clone().map(|options| ("stream_options", options)));
+            for (index, (key, value)) in ours.enumerate() {
+                fields.insert((at + index).min(fields.len()), (key.to_owned(), value));
+            }
+            let body = Bytes::from(written(&fields, pretty, escape));
+            let peek = Peek::parse(Call::Chat, &body).expect("a good body");
+            let mut want: Value = serde_json::from_slice(&body).expect("JSON");
+            want["model"] = json!(upstream);
+            if stream {
+                if !want["stream_options"].is_object() {
+                    want["stream_options"] = json!({});
+                }
+                want["stream_options"]["include_usage"] = json!(true);
+            }
+            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, &upstream)).expect("still JSON");
+            prop_assert_eq!(spliced, want);
+        }
+
+        #[test]
+        fn a_routing_key_given_twice_is_refused(key in prop::sample::select(vec!["model", "stream", "stream_options", "max_tokens"]), escape in any::<bool>()) {
+            let again = if escape { format!("\\u{:04x}{}", key.as_bytes()[0], &key[1..]) } else { key.to_owned() };
+            let body = format!(r#"{{"messages":[],"{key}":null,"{again}":null}}"#);
+            let refused = Peek::parse(Call::Chat, body.as_bytes()).expect_err("twice");
+            prop_assert_eq!(refused.param.as_deref(), Some(key));
+        }
+
+        #[test]
+        fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            // Bytes that happen to be a good body are fine too.
+            _ = Peek::parse(Call::Chat, &body).is_ok();
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use dispatch::{AttemptId, Decision, PassedOver, RequestId, Rule};
+use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
+use tokio::sync::mpsc;
+use units::Instant;
+
+use crate::call::Wires;
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::envelope::Refused;
+use crate::journal::Journal;
+use crate::learnt::Learnt;
+use crate::limits::{Limits, RECENT_MAX};
+use crate::meter::Tally;
+use crate::snapshot::Snapshot;
+
+/// What all requests share: the snapshot that they read, the counters that they move, the journal that they write.
+pub(crate) struct State {
+    pub snapshot: ArcSwap<Snapshot>,
+    /// By endpoint.
+    counters: Vec<Counters>,
+    /// By model.
+    learnt: Vec<Learnt>,
+    pub journal: Arc<dyn Journal>,
+    pub clock: Clock,
+    pub started: Instant,
+    pub limits: Limits,
+    pub wires: Wires,
+    pub recent: Recent,
+    /// Attempts on their way to the meter.
+    pub tallies: mpsc::Sender<Arc<Tally>>,
+    sequence: AtomicU64,
+    in_flight: AtomicUsize,
+    /// Requests answered with an error of ours.
+    pub refused: AtomicU64,
+    /// Records that the journal did not take after the effect: each is a gap in the books.
+    pub lost_records: AtomicU64,
+    /// Attempts whose share of held time has no name because the meter was behind.
+    pub lost_tallies: AtomicU64,
+}
+
+impl State {
+    pub fn new(
+        snapshot: Snapshot,
+        journal: Arc<dyn Journal>,
+        clock: Clock,
+        limits: Limits,
+        wires: Wires,
+        tallies: mpsc::Sender<Arc<Tally>>,
+    ) -> Self {
+        Self {
+            counters: std::iter::repeat_with(Counters::default).take(snapshot.fleet.endpoints.len()).collect(),
+            learnt: std::iter::repeat_with(Learnt::default).take(snapshot.fleet.models.len()).collect(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            journal,
+            started: clock.now(),
+            clock,
+            limits,
+            wires,
+            recent: Recent::default(),
+            tallies,
+            sequence: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+            lost_records: AtomicU64::new(0),
+            lost_tallies: AtomicU64::new(0),
+        }
+    }
+
+    pub fn counters(&self, endpoint: EndpointId) -> &Counters {
+        &self.counters[endpoint.index()]
+    }
+
+    pub fn learnt(&self, model: ModelId) -> &Learnt {
+        &self.learnt[model.index()]
+    }
+
+    /// The present instant in microseconds since the gateway started.
+    pub fn uptime_us(&self, now: Instant) -> u64 {
+        u64::try_from(now.since(self.started).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// How many requests came before this one.
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes one of the places for requests under way.
+    pub fn admit(self: &Arc<Self>) -> Result<Place, Refused> {
+        let place = Place(Arc::clone(self));
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.in_flight_max { Ok(place) } else { Err(Refused::overloaded()) }
+    }
+}
+
+/// A place among the requests under way; given back when dropped.
+pub(crate) struct Place(Arc<State>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Draws a request's id.
+pub(crate) fn draw_id() -> Option<RequestId> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(RequestId(u128::from_le_bytes(bytes)))
+}
+
+/// A decision as people look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentDecision {
+    /// When it was taken.
+    pub at: Instant,
+    /// For which attempt.
+    pub attempt: AttemptId,
+    /// For which model.
+    pub model: ModelId,
+    /// For which class of service.
+    pub tier: ServiceTier,
+    /// Where it sent the request.
+    pub endpoint: EndpointId,
+    /// Who pays.
+    pub contract: ContractId,
+    /// What it was expected to cost.
+    pub cost: dispatch::Cost,
+    /// Which rule chose.
+    pub rule: Rule,
+    /// Every other endpoint, and why not.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// The last decisions, in a ring that writers and readers share without a lock.
+pub(crate) struct Recent {
+    slots: [ArcSwapOption<RecentDecision>; RECENT_MAX],
+    next: AtomicUsize,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self { slots: std::array::from_fn(|_| ArcSwapOption::empty()), next: AtomicUsize::new(0) }
+    }
+}
+
+impl Recent {
+    pub fn push(&self, at: Instant, attempt: AttemptId, model: ModelId, tier: ServiceTier, decision: &Decision) {
+        let slot = self.next.fetch_add(1, Ordering::Relaxed) % RECENT_MAX;
+        let Decision { endpoint, contract, cost, rule, ref passed_over } = *decision;
+        let passed_over = passed_over.to_vec();
+        self.slots[slot].store(Some(Arc::new(RecentDecision { at, attempt, model, tier, endpoint, contract, cost, rule, passed_over })));
+    }
+
+    /// Newest first.
+    pub fn read(&self) -> Vec<Arc<RecentDecision>> {
+        let next = self.next.load(Ordering::Relaxed);
+        (1..=RECENT_MAX).filter_map(|back| self.slots[next.wrapping_sub(back) % RECENT_MAX].load_full()).collect()
+    }
+}

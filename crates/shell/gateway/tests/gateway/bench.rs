@@ -1,0 +1,246 @@
+//! A gateway over the laptop fleet, with a scripted upstream behind each endpoint and a journal that can be read back.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dispatch::{KeyId, Record, Settlement};
+use fleet::{EndpointId, Fleet};
+use gateway::{Clock, Config, Gateway, Journal, Limits};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use ledger::{KeyRow, LedgerError};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use testkit::Upstream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
+use units::Instant;
+
+/// The key of the tests; its secret must never come back in any answer.
+pub const KEY: &str = "bl-abcdefabcdef-canary-secret";
+
+/// A journal in memory.
+#[derive(Default)]
+pub struct Memory {
+    records: Mutex<Vec<Record>>,
+    count: watch::Sender<usize>,
+    full: std::sync::atomic::AtomicBool,
+}
+
+impl Memory {
+    pub fn records(&self) -> Vec<Record> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes nothing more.
+    pub fn fill(&self) {
+        self.full.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Waits for so many settlements, and gives them.
+    pub async fn settled(&self, count: usize) -> Vec<Settlement> {
+        let all = || -> Vec<Settlement> {
+            let settled = |record: Record| if let Record::Settled(settlement) = record { Some(settlement) } else { None };
+            self.records().into_iter().filter_map(settled).collect()
+        };
+        self.count.subscribe().wait_for(|_| all().len() >= count).await.expect("the sender lives in the journal");
+        all()
+    }
+}
+
+impl Journal for Memory {
+    fn append(&self, record: &Record) -> Result<(), LedgerError> {
+        if self.full.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(LedgerError::Missing { what: "room".to_owned() });
+        }
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        self.count.send_modify(|count| *count += 1);
+        Ok(())
+    }
+}
+
+/// Everything that a test needs.
+pub struct Bench {
+    pub gateway: Arc<Gateway>,
+    pub journal: Arc<Memory>,
+    pub fleet: Arc<Fleet>,
+    pub north: Upstream,
+    pub west: Upstream,
+    pub spill: Upstream,
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// Limits short enough to reach in a test.
+pub fn impatient() -> Limits {
+    let short = Duration::from_millis(60);
+    Limits { first_token_timeout: short, between_tokens_timeout: short, answer_timeout: short, ..Limits::default() }
+}
+
+impl Bench {
+    pub async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub async fn with(limits: Limits) -> Self {
+        let fleet = Arc::new(fleet::parse(include_str!("../../../../../fleets/laptop.toml")).fleet.expect("the laptop fleet is good"));
+        let journal = Arc::new(Memory::default());
+        let gateway = Arc::new(
+            Gateway::new(Config {
+                fleet: Arc::clone(&fleet),
+                journal: Arc::clone(&journal) as Arc<dyn Journal>,
+                policy: dispatch::Policy::MarginalCost,
+                keys: vec![key("abcdefabcdef", "canary-secret", &[]), key("fedcbafedcba", "other", &["gone"])],
+                upstreams: std::collections::BTreeMap::new(),
+                clock: Clock::system(),
+                limits,
+            })
+            .expect("no upstream wants TLS"),
+        );
+        let upstream = async || Upstream::start().await.expect("this machine has a free port");
+        let (north, west, spill) = (upstream().await, upstream().await, upstream().await);
+        for (name, at) in [("north", &north), ("west", &west), ("spill", &spill)] {
+            gateway.set_upstream(endpoint(&fleet, name), Some(at.address())).expect("it is this machine");
+        }
+        gateway.set_sheet(sheet(&fleet));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("this machine has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = Arc::clone(&gateway);
+        let served = tokio::spawn(async move {
+            server.serve(listener, async { stopped.await.unwrap_or_default() }).await;
+        });
+        Self { gateway, journal, fleet, north, west, spill, address, stop: Some(stop), served: Some(served) }
+    }
+
+    /// Leaves only north with an address.
+    pub fn only_north(&self) {
+        for name in ["west", "spill"] {
+            self.gateway.set_upstream(endpoint(&self.fleet, name), None).expect("no address is fine");
+        }
+    }
+
+    pub async fn stop(&mut self) {
+        self.stop.take();
+        if let Some(served) = self.served.take() {
+            served.await.expect("serving ends well");
+        }
+    }
+
+    pub async fn chat(&self, body: &str) -> Reply {
+        self.send("POST", "/v1/chat/completions", &[("authorization", &format!("Bearer {KEY}"))], body).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[("authorization", &format!("Bearer {KEY}"))], "").await
+    }
+
+    pub async fn send(&self, method: &str, path: &str, head: &[(&str, &str)], body: &str) -> Reply {
+        let (_connection, response) = self.open(method, path, head, body).await;
+        Reply::read(response).await
+    }
+
+    /// Sends a request and gives the answer as its head comes; dropping the connection hangs up.
+    pub async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        head: &[(&str, &str)],
+        body: &str,
+    ) -> (SendRequest<Full<Bytes>>, Response<Incoming>) {
+        let stream = TcpStream::connect(self.address).await.expect("the gateway listens");
+        let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");
+        tokio::spawn(async move { connection.await.unwrap_or_default() });
+        let mut request = Request::builder().method(method).uri(path).header("host", "gateway");
+        for (name, value) in head {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a good request");
+        let response = send.send_request(request).await.expect("an answer");
+        (send, response)
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub head: hyper::HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub async fn read(response: Response<Incoming>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("the gateway never breaks off").to_bytes();
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        for shown in [&text, &format!("{:?}", parts.headers)] {
+            assert!(!shown.contains("canary"), "a secret came back: {shown}");
+        }
+        assert!(parts.headers.contains_key("x-request-id"), "every answer has an id");
+        Self { status: parts.status, head: parts.headers, text }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).expect("JSON")
+    }
+
+    /// The error's code, after checking that the envelope has its four fields.
+    pub fn error(&self) -> (u16, String) {
+        let (json, status) = (self.json(), self.status.as_u16());
+        let error = json["error"].as_object().expect("an error envelope");
+        let fields: Vec<&str> = error.keys().map(String::as_str).collect();
+        assert_eq!(fields, ["message", "type", "param", "code"]);
+        (status, error["code"].as_str().unwrap_or_default().to_owned())
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.head.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// The data of every event.
+    pub fn events(&self) -> Vec<&str> {
+        self.text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect()
+    }
+}
+
+pub fn endpoint(fleet: &Fleet, name: &str) -> EndpointId {
+    fleet.endpoints.id(name).expect("the laptop fleet has it")
+}
+
+fn key(public: &str, secret: &str, models: &[&str]) -> KeyRow {
+    KeyRow {
+        id: KeyId(1),
+        name: public.to_owned(),
+        public: public.to_owned(),
+        hash: Sha256::digest(secret.as_bytes()).into(),
+        models: models.iter().map(|name| (*name).to_owned()).collect(),
+        created: Instant::default(),
+        expires: None,
+        revoked: None,
+    }
+}
+
+/// Prices that make north the cheapest, then west, then spill.
+fn sheet(fleet: &Fleet) -> market::PriceSheet {
+    let now = Clock::system().now();
+    let mut sheet = market::price_sheet(fleet, &market::Balances::default(), &market::Forecast::default(), now);
+    let flat = |price: i64| market::TokenPrices { input: price, cached: price, output: price };
+    for (name, price) in [("north", 1_000_000_000), ("west", 100_000_000_000), ("spill", 10_000_000_000_000)] {
+        let id = endpoint(fleet, name);
+        let found = sheet.endpoints.iter_mut().find(|price| price.endpoint == id).expect("somebody pays for it");
+        found.payer.marginal = flat(price);
+        found.overflow = None;
+        found.units_per_second = 0;
+        found.energy = flat(0);
+        found.replacement = flat(0);
+    }
+    (sheet.valid_until, sheet.usable_until) = (Instant::MAX, Instant::MAX);
+    sheet
+}

@@ -1,0 +1,161 @@
+//! Who may come in, what is refused, and what else there is to ask for.
+
+use gateway::Limits;
+use testkit::{Gate, Reply};
+
+use crate::bench::{Bench, KEY};
+
+const HELLO: &str = r#"{"model":"default","messages":[{"role":"user","content":"hello"}]}"#;
+
+#[tokio::test]
+async fn only_good_keys_come_in_and_all_others_hear_the_same() {
+    let bench = Bench::start().await;
+    let mut told = std::collections::BTreeSet::new();
+    for key in ["", "Bearer", "Bearer bl-abcdefabcdef-wrong", "Bearer bl-nobody-canary-secret", "Basic eDp5", "Bearer sk-x"] {
+        let reply = bench.send("POST", "/v1/chat/completions", &[("authorization", key)], HELLO).await;
+        assert_eq!(reply.error(), (401, "invalid_api_key".to_owned()), "{key}");
+        told.insert(reply.text);
+    }
+    assert_eq!(told.len(), 1);
+    let twice = [("authorization", "Bearer bl-abcdefabcdef-canary-secret"), ("authorization", "Bearer x")];
+    assert_eq!(bench.send("POST", "/v1/chat/completions", &twice, HELLO).await.status, 401);
+    for head in [("api-key", KEY), ("x-api-key", KEY)] {
+        assert_eq!(bench.send("POST", "/chat/completions", &[head], HELLO).await.status, 200, "also without /v1");
+    }
+    let narrow = [("authorization", "Bearer bl-fedcbafedcba-other")];
+    assert_eq!(bench.send("POST", "/v1/chat/completions", &narrow, HELLO).await.error(), (404, "model_not_found".to_owned()));
+    assert_eq!(bench.send("GET", "/v1/models", &narrow, "").await.json()["data"], serde_json::json!([]));
+    bench.gateway.set_keys(&[]);
+    assert_eq!(bench.chat(HELLO).await.status, 401, "a key that is gone is gone at once");
+}
+
+/// What a body is answered with, and which parameter is at fault.
+async fn check(bench: &Bench, body: &str, status: u16, param: Option<&str>) {
+    let reply = bench.chat(body).await;
+    assert_eq!(reply.error().0, status, "{body}: {}", reply.text);
+    assert_eq!(reply.json()["error"]["param"].as_str(), param, "{body}: {}", reply.text);
+}
+
+#[tokio::test]
+async fn bad_bodies_are_refused_with_their_parameter_and_reach_no_upstream() {
+    let bench = Bench::start().await;
+    check(&bench, "", 400, None).await;
+    check(&bench, "[\"default\"]", 400, None).await;
+    check(&bench, "{\"model\":\"default\",\"messages\":[}", 400, None).await;
+    check(&bench, r#"{"messages":[]}"#, 400, Some("model")).await;
+    check(&bench, r#"{"model":5,"messages":[]}"#, 400, Some("model")).await;
+    check(&bench, r#"{"model":"default"}"#, 400, Some("messages")).await;
+    check(&bench, r#"{"model":"default","messages":"hi"}"#, 400, Some("messages")).await;
+    check(&bench, r#"{"model":"nobody","messages":[]}"#, 404, Some("model")).await;
+    check(&bench, r#"{"model":"default","messages":[],"stream":"yes"}"#, 400, Some("stream")).await;
+    check(&bench, r#"{"model":"default","messages":[],"max_tokens":-1}"#, 400, Some("max_tokens")).await;
+    check(&bench, r#"{"model":"default","messages":[],"service_tier":"gold"}"#, 400, Some("service_tier")).await;
+    check(&bench, r#"{"model":"default","messages":[],"stream":true,"stream_options":[true]}"#, 400, Some("stream_options")).await;
+    check(&bench, r#"{"model":"default","mod\u0065l":"other","messages":[]}"#, 400, Some("model")).await;
+    check(&bench, r#"{"model":"default","messages":[],"n":2}"#, 400, Some("n")).await;
+    check(&bench, r#"{"model":"default","messages":[],"tools":[{}]}"#, 400, Some("tools")).await;
+    check(&bench, r#"{"model":"default","messages":[],"response_format":{"type":"json_object"}}"#, 400, Some("response_format")).await;
+    check(&bench, r#"{"model":"default","messages":[],"logprobs":true}"#, 400, Some("logprobs")).await;
+    let long = format!(r#"{{"model":"default","messages":[{{"role":"user","content":"{}"}}]}}"#, "word ".repeat(40_000));
+    check(&bench, &long, 400, Some("messages")).await;
+    assert!(bench.north.heard().is_empty() && bench.west.heard().is_empty() && bench.spill.heard().is_empty());
+    assert!(bench.journal.records().is_empty());
+}
+
+#[tokio::test]
+async fn limits_are_reached_and_told() {
+    let bench = Bench::with(Limits { body_bytes_max: 1_000, in_flight_max: 1, ..Limits::default() }).await;
+    let long = format!(r#"{{"model":"default","messages":[],"x":"{}"}}"#, "x".repeat(1_000));
+    assert_eq!(bench.chat(&long).await.error(), (413, "request_too_large".to_owned()));
+    let gate = Gate::default();
+    bench.north.then(Reply::Hang(gate.clone()));
+    let (first, second) = tokio::join!(bench.chat(HELLO), async {
+        bench.north.until_heard(1).await;
+        let second = bench.chat(HELLO).await;
+        gate.open(1);
+        second
+    });
+    assert_eq!(first.status, 200);
+    assert_eq!(second.error(), (503, "overloaded".to_owned()));
+    assert_eq!(bench.chat(HELLO).await.status, 200, "the place was given back");
+}
+
+#[tokio::test]
+async fn nothing_is_called_that_the_journal_did_not_take() {
+    let bench = Bench::start().await;
+    bench.journal.fill();
+    assert_eq!(bench.chat(HELLO).await.error(), (503, "journal_unavailable".to_owned()));
+    assert!(bench.north.heard().is_empty());
+    assert_eq!(bench.gateway.live().in_flight, 0);
+}
+
+#[tokio::test]
+async fn routes_are_known_and_others_refused() {
+    let bench = Bench::start().await;
+    assert_eq!(bench.get("/v1/chat/completions").await.error(), (405, "method_not_supported".to_owned()));
+    assert_eq!(bench.get("/v1/responses").await.error(), (404, "unknown_url".to_owned()));
+    assert_eq!(bench.get("/").await.error(), (404, "unknown_url".to_owned()));
+    assert_eq!(bench.get("/v1/models/nobody").await.error(), (404, "model_not_found".to_owned()));
+    assert_eq!(bench.get("/v1/models/default").await.json()["object"], "model");
+    let models = bench.get("/models").await.json();
+    let names: Vec<&str> = models["data"].as_array().expect("a list").iter().filter_map(|model| model["id"].as_str()).collect();
+    assert_eq!(names, ["default", "smollm2-135m"]);
+    for field in ["id", "object", "created", "owned_by"] {
+        assert!(!models["data"][0][field].is_null(), "{field}");
+    }
+    assert_eq!((bench.get("/healthz").await.text, bench.get("/readyz").await.text), ("ok\n".to_owned(), "ready\n".to_owned()));
+    let completion = r#"{"model":"default","prompt":"hello"}"#;
+    let reply = bench.send("POST", "/v1/completions", &[("api-key", KEY)], completion).await;
+    assert_eq!((reply.status.as_u16(), bench.north.heard()[0].path.as_str()), (200, "/v1/completions"));
+    bench.journal.settled(1).await;
+    let metrics = bench.get("/metrics").await.text;
+    assert!(metrics.contains("baseload_attempts_total{endpoint=\"north\",outcome=\"answered\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("baseload_tokens_total{endpoint=\"north\",kind=\"output\"} 5\n"));
+    let status = bench.get("/api/status").await.json();
+    assert_eq!((&status["endpoints"][0]["served"], &status["recent"][0]["endpoint"]), (&1.into(), &"north".into()));
+}
+
+#[tokio::test]
+async fn heads_are_built_anew_and_bodies_pass_untouched() {
+    let bench = Bench::start().await;
+    let body = "{ \"unknown\" : [1.50e3, \"\\u00e9\"],\n \"model\":\"smollm2-135m\", \"messages\":[] }";
+    let head = [
+        ("authorization", "Bearer bl-abcdefabcdef-canary-secret"),
+        ("cookie", "session=canary"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-baseload-endpoint", "spill"),
+        ("traceparent", "00-abc-def-01"),
+    ];
+    let reply = bench.send("POST", "/v1/chat/completions?x=y", &head, body).await;
+    assert_eq!(reply.status, 200);
+    let heard = &bench.north.heard()[0];
+    assert_eq!(String::from_utf8_lossy(&heard.body), body);
+    let mut names: Vec<&str> = heard.head.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["accept", "content-length", "content-type", "host", "traceparent", "user-agent", "x-request-id"]);
+    assert_eq!(heard.header("x-request-id"), Some(reply.header("x-request-id")));
+}
+
+/// Sends these bytes as they are, and counts the answers and the requests that reached an upstream.
+async fn raw(bytes: &str, answers: usize, reached: usize) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let bench = Bench::start().await;
+    let mut stream = tokio::net::TcpStream::connect(bench.address).await.expect("it listens");
+    stream.write_all(bytes.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("the gateway closes");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), answers, "{bytes}\n{answer}");
+    assert_eq!(bench.north.heard().len(), reached, "{bytes}\n{answer}");
+}
+
+#[tokio::test]
+async fn nothing_is_smuggled_past_the_first_request() {
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\n");
+    let chunked = format!("{:x}\r\n{HELLO}\r\n0\r\n\r\n", HELLO.len());
+    let hidden = format!("{head}connection: close\r\ncontent-length: {}\r\n\r\n{HELLO}", HELLO.len());
+    raw(&format!("{head}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n{chunked}{hidden}"), 1, 1).await;
+    raw(&format!("{head}content-length: 5\r\ncontent-length: 6\r\n\r\n{hidden}"), 1, 0).await;
+    raw(&format!("{head}content-length: +5\r\n\r\n{hidden}"), 1, 0).await;
+    raw(&format!("{head}transfer-encoding: identity, x\r\n\r\n{chunked}"), 1, 0).await;
+    raw(&format!("{head}x: {}\r\n\r\n", "y".repeat(gateway::HEADER_BYTES_MAX)), 1, 0).await;
+}

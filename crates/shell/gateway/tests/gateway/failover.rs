@@ -1,0 +1,106 @@
+//! Until there is content, another endpoint answers.
+
+use dispatch::Outcome;
+use testkit::{Ending, Reply, Upstream};
+
+use crate::bench::{Bench, endpoint, impatient};
+
+const WHOLE: &str = r#"{"model":"default","messages":[{"role":"user","content":"hello"}]}"#;
+const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+
+/// North does this, and west answers all the same.
+async fn check(body: &str, fault: Reply) {
+    let (bench, shown) = (Bench::with(impatient()).await, format!("{fault:?}"));
+    bench.north.then(fault);
+    bench.west.then(if body == STREAM { Reply::stream(2) } else { Reply::answer(7, 2) });
+    let reply = bench.chat(body).await;
+    assert_eq!((reply.status.as_u16(), reply.header("x-baseload-endpoint")), (200, "west"), "{shown}: {}", reply.text);
+    assert!(!reply.text.contains("page"), "{shown}");
+    let settled = bench.journal.settled(2).await;
+    assert_eq!(settled.iter().map(|settlement| settlement.outcome).collect::<Vec<_>>(), [Outcome::Failed, Outcome::Answered], "{shown}");
+    assert_eq!((settled[0].attempt.attempt, settled[1].attempt.attempt), (1, 2), "{shown}");
+    assert_eq!(settled[1].tokens.output, 2, "{shown}");
+    let live = bench.gateway.live();
+    assert!(live.endpoints.iter().all(|endpoint| endpoint.outstanding == 0), "{shown}");
+    assert_eq!(live.in_flight, 0, "{shown}");
+}
+
+#[tokio::test]
+async fn whole_answers_move_on() {
+    for fault in [
+        Reply::busy(None),
+        Reply::busy(Some("7")),
+        Reply::status(500),
+        Reply::status(503),
+        Reply::status(401),
+        Reply::status(404),
+        Reply::page(502),
+        Reply::page(200),
+        Reply::Drop,
+        Reply::Half,
+        Reply::Hang(testkit::Gate::default()),
+        Reply::Raw(Vec::new()),
+    ] {
+        check(WHOLE, fault).await;
+    }
+}
+
+#[tokio::test]
+async fn streams_move_on() {
+    for fault in [
+        Reply::busy(Some("0.5")),
+        Reply::status(500),
+        Reply::page(502),
+        Reply::Drop,
+        Reply::Hang(testkit::Gate::default()),
+        Reply::ending(0, Ending::Reset),
+        Reply::ending(0, Ending::Silent),
+        Reply::ending(0, Ending::Error),
+        Reply::ending(0, Ending::Hang),
+        Reply::Raw(vec![b": still there\n\n".to_vec(), b"data: {\"cho".to_vec()]),
+        Reply::Raw(vec![vec![b'x'; gateway::EVENT_MAX + 1]]),
+    ] {
+        check(STREAM, fault).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_refuses_connections_is_passed_over_until_it_may_be_probed() {
+    let bench = Bench::start().await;
+    let (north, nowhere) = (endpoint(&bench.fleet, "north"), Upstream::nowhere().await.expect("a port"));
+    bench.gateway.set_upstream(north, Some(nowhere)).expect("it is this machine");
+    assert_eq!(bench.chat(WHOLE).await.header("x-baseload-endpoint"), "west");
+    assert_eq!(bench.chat(WHOLE).await.header("x-baseload-endpoint"), "west");
+    let failed: Vec<u64> = bench.gateway.live().endpoints.iter().map(|endpoint| endpoint.failed).collect();
+    assert_eq!(failed, [1, 0, 0], "the second request did not try it");
+    bench.gateway.set_upstream(north, Some(bench.north.address())).expect("it is this machine");
+    assert_eq!(bench.chat(WHOLE).await.header("x-baseload-endpoint"), "north", "a process that has come back is up at once");
+}
+
+#[tokio::test]
+async fn when_all_have_failed_the_client_hears_when_to_come_back() {
+    let bench = Bench::start().await;
+    for upstream in [&bench.north, &bench.west, &bench.spill] {
+        upstream.then(Reply::page(500));
+    }
+    let reply = bench.chat(WHOLE).await;
+    assert_eq!(reply.error(), (503, "no_capacity".to_owned()));
+    assert!(reply.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1));
+    assert!(reply.header("retry-after-ms").parse::<u32>().is_ok_and(|ms| ms >= 100));
+    assert!(!reply.text.contains("html"));
+    assert_eq!(bench.journal.settled(3).await.len(), 3, "each attempt is settled once");
+}
+
+#[tokio::test]
+async fn the_clients_own_fault_is_told_and_not_tried_elsewhere() {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::status(422));
+    assert_eq!(bench.chat(WHOLE).await.error(), (422, "scripted".to_owned()));
+    bench.north.then(Reply::page(400));
+    let reply = bench.chat(WHOLE).await;
+    assert_eq!(reply.error(), (400, "upstream_refused".to_owned()));
+    assert!(!reply.text.contains("html"));
+    assert!(bench.west.heard().is_empty());
+    let outcomes: Vec<Outcome> = bench.journal.settled(2).await.iter().map(|settlement| settlement.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed]);
+}

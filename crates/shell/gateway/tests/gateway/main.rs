@@ -1,0 +1,8 @@
+//! The gateway against scripted upstreams, over real sockets on this machine.
+
+mod answers;
+mod bench;
+mod edges;
+mod failover;
+mod meter;
+mod streams;

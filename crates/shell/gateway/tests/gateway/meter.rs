@@ -1,0 +1,103 @@
+//! Held time.
+
+use std::time::Duration;
+
+use dispatch::{AttemptId, Record, RequestId};
+use fleet::Fleet;
+use gateway::{Interval, held_time, holding};
+use market::split_busy;
+use proptest::prelude::*;
+use testkit::Reply;
+use units::{Instant, Quantity, Span};
+
+use crate::bench::{Bench, endpoint};
+
+fn laptop() -> Fleet {
+    fleet::parse(include_str!("../../../../../fleets/laptop.toml")).fleet.expect("the laptop fleet is good")
+}
+
+fn attempt(request: u128) -> AttemptId {
+    AttemptId { request: RequestId(request), attempt: 1 }
+}
+
+/// Who pays for five seconds of an endpoint, what is held and used, and the shares.
+fn check(name: &str, busy_ms: u64, work: &[i64], want: &str) {
+    let fleet = laptop();
+    let (id, from) = (endpoint(&fleet, name), "2026-11-22T10:00:00Z".parse::<jiff::Timestamp>().expect("a time").into());
+    let shown = match holding(&fleet, id, from) {
+        None => "nobody".to_owned(),
+        Some(holding) => {
+            let span = Span { from, to: from + Duration::from_secs(5) };
+            let work = (1..).zip(work).map(|(request, work)| (attempt(request), *work)).collect();
+            let (record, booked) = held_time(&fleet, id, &holding, &Interval { span, busy: Duration::from_millis(busy_ms), work });
+            let (usage, shares) = (record.usage[0], record.shares.iter().map(|(_, share)| share.count()).collect::<Vec<_>>());
+            let payer = fleet.contracts.name(usage.contract);
+            format!("{payer}: held {}, used {}, shares {shares:?}, booked {} ms", usage.held, usage.used, booked.as_millis())
+        }
+    };
+    assert_eq!(shown, want, "{name} {busy_ms} {work:?}");
+}
+
+#[test]
+fn held_time_is_paid_by_the_contract_that_holds() {
+    check("north", 0, &[], "north-reserved: held 5000, used 0, shares [], booked 0 ms");
+    check("north", 2_000, &[30, 10], "north-reserved: held 5000, used 2000, shares [1500, 500], booked 2000 ms");
+    check("north", 9_000, &[0], "north-reserved: held 5000, used 5000, shares [5000], booked 5000 ms");
+    // Twelve units of 100 tokens a minute: 60,000 unit-milliseconds in five seconds, 600 for each weighted token.
+    check("west", 5_000, &[10, 5], "west-provisioned: held 60000, used 9000, shares [6000, 3000], booked 5000 ms");
+    check("west", 5_000, &[10_000], "west-provisioned: held 60000, used 60000, shares [60000], booked 5000 ms");
+    // Paid by the token: nobody pays for the time.
+    check("spill", 5_000, &[10], "nobody");
+}
+
+proptest! {
+    #[test]
+    fn held_is_used_and_idle_and_shares_add_up(
+        name in prop::sample::select(vec!["north", "west"]),
+        span_ms in 1..100_000_u64,
+        busy_ms in 0..200_000_u64,
+        work in prop::collection::vec(0..10_000_i64, 0..20),
+    ) {
+        let fleet = laptop();
+        let (id, from) = (endpoint(&fleet, name), Instant::from_micros(1_795_000_000_000_000));
+        let holding = holding(&fleet, id, from).expect("it is held");
+        let span = Span { from, to: from + Duration::from_millis(span_ms) };
+        let work: Vec<(AttemptId, i64)> = (1..).zip(work).map(|(request, work)| (attempt(request), work)).collect();
+        let interval = Interval { span, busy: Duration::from_millis(busy_ms), work: work.clone() };
+        let (record, booked) = held_time(&fleet, id, &holding, &interval);
+        let usage = record.usage[0];
+        prop_assert!(Quantity::ZERO <= usage.used && usage.used <= usage.held);
+        prop_assert!(booked <= interval.busy && booked <= span.length());
+        let shared: Quantity = record.shares.iter().map(|(_, share)| *share).sum();
+        prop_assert_eq!(shared, if work.is_empty() { Quantity::ZERO } else { usage.used });
+        prop_assert_eq!(split_busy(usage.used, &work.iter().map(|(_, work)| *work).collect::<Vec<_>>()).len(), work.len());
+    }
+}
+
+#[tokio::test]
+async fn a_run_posts_what_it_held_to_the_end_without_gap_or_overlap() {
+    let mut bench = Bench::start().await;
+    bench.north.then(Reply::stream(3));
+    let reply = bench.chat(r#"{"model":"default","stream":true,"messages":[]}"#).await;
+    assert_eq!(reply.status, 200);
+    bench.journal.settled(1).await;
+    bench.stop().await;
+    let records = bench.journal.records();
+    let held = |name: &str| -> Vec<_> {
+        let of = endpoint(&bench.fleet, name);
+        records
+            .iter()
+            .filter_map(|record| if let Record::Held(held) = record { Some(held) } else { None })
+            .filter(|held| held.endpoint == of)
+            .collect()
+    };
+    let north = held("north");
+    assert!(!north.is_empty() && held("spill").is_empty());
+    assert!(north.windows(2).all(|pair| pair[0].span.to == pair[1].span.from));
+    let sum: i64 = north.iter().map(|held| held.usage[0].held.count()).sum();
+    let (first, last) = (north[0].span.from, north[north.len() - 1].span.to);
+    assert_eq!(u128::from(sum.unsigned_abs()), last.since(first).as_millis(), "one accelerator all the time");
+    let named: Vec<AttemptId> = north.iter().flat_map(|held| held.shares.iter().map(|(attempt, _)| *attempt)).collect();
+    let asked = reply.header("x-request-id");
+    assert!(named.iter().all(|attempt| attempt.request.to_string() == asked), "only the attempt that was there takes a share");
+}

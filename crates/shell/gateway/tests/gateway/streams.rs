@@ -1,0 +1,112 @@
+//! Answers that are streamed.
+
+use dispatch::{Known, Outcome};
+use http_body_util::BodyExt;
+use market::Tokens;
+use testkit::{Ending, Gate, Reply};
+
+use crate::bench::{Bench, KEY, impatient};
+
+const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+const WITH_USAGE: &str = r#"{"model":"default","stream":true,"stream_options":{"include_usage":true},"messages":[]}"#;
+
+#[tokio::test]
+async fn usage_is_asked_for_metered_and_kept_from_a_client_that_did_not_ask() {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::stream(3));
+    let reply = bench.chat(STREAM).await;
+    assert_eq!(reply.header("content-type"), "text/event-stream; charset=utf-8");
+    assert_eq!(reply.events().len(), 5, "three of content, the finish and the end: {}", reply.text);
+    assert!(!reply.text.contains("usage"));
+    assert_eq!(reply.events().last(), Some(&"[DONE]"));
+    let asked = bench.north.heard()[0].json().expect("JSON");
+    assert_eq!((&asked["stream_options"]["include_usage"], &asked["model"]), (&true.into(), &"smollm2-135m".into()));
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].outcome, settled[0].known), (Outcome::Answered, Known::Reported));
+    assert_eq!(settled[0].tokens, Tokens { input: 7, cached: 0, output: 3 });
+    assert!(settled[0].first_content.is_some());
+}
+
+#[tokio::test]
+async fn usage_reaches_a_client_that_asked() {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::stream(3));
+    let reply = bench.chat(WITH_USAGE).await;
+    assert_eq!(reply.events().len(), 6, "{}", reply.text);
+    assert!(reply.events()[4].contains("\"completion_tokens\":3"));
+    assert_eq!(bench.north.heard()[0].body, WITH_USAGE.replace("default", "smollm2-135m").into_bytes(), "nothing else is touched");
+}
+
+#[tokio::test]
+async fn events_are_sent_as_they_come() {
+    let (bench, gate) = (Bench::start().await, Gate::default());
+    bench.north.then(Reply::Stream { events: 3, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });
+    gate.open(1);
+    let (_connection, response) = bench.open("POST", "/v1/chat/completions", &[("x-api-key", KEY)], STREAM).await;
+    let mut body = response.into_body();
+    for index in 0..3 {
+        let frame = body.frame().await.expect("a frame").expect("no error").into_data().expect("data");
+        assert!(String::from_utf8_lossy(&frame).contains(&format!("t{index} ")), "the gate lets one pass at a time");
+        gate.open(1);
+    }
+    body.collect().await.expect("the rest");
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].outcome, settled[0].known, settled[0].tokens.output), (Outcome::Answered, Known::Counted, 3));
+}
+
+/// How a stream ends, what the client sees last, how it is settled, and how many tokens are metered.
+async fn check(ending: Ending, last: &str, outcome: Outcome, output: u32) {
+    let bench = Bench::with(impatient()).await;
+    bench.north.then(Reply::ending(4, ending));
+    let reply = bench.chat(STREAM).await;
+    assert!(reply.events().last().is_some_and(|event| event.contains(last)), "{ending:?}: {}", reply.text);
+    assert_eq!(reply.events().contains(&"[DONE]"), outcome == Outcome::Answered, "{ending:?}");
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled.len(), settled[0].outcome, settled[0].tokens.output), (1, outcome, output), "{ending:?}");
+    assert!(settled[0].tokens.output <= bench.north.generated());
+}
+
+#[tokio::test]
+async fn a_lost_upstream_never_ends_a_stream_cleanly() {
+    check(Ending::Whole, "[DONE]", Outcome::Answered, 4).await;
+    check(Ending::NoDone, "[DONE]", Outcome::Answered, 4).await;
+    check(Ending::Reset, "upstream_lost", Outcome::Cut, 4).await;
+    check(Ending::Silent, "upstream_lost", Outcome::Cut, 4).await;
+    check(Ending::Error, "upstream_lost", Outcome::Cut, 4).await;
+    check(Ending::Hang, "upstream_lost", Outcome::Cut, 4).await;
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_stops_the_upstream_and_pays_for_what_was_generated() {
+    let (bench, gate) = (Bench::start().await, Gate::default());
+    bench.north.then(Reply::Stream { events: 100, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });
+    gate.open(2);
+    let (connection, response) = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], STREAM).await;
+    let mut body = response.into_body();
+    let mut seen = 0;
+    while seen < 2 {
+        let frame = body.frame().await.expect("a frame").expect("no error").into_data().expect("data");
+        seen += String::from_utf8_lossy(&frame).matches("data: ").count();
+    }
+    drop((connection, body));
+    bench.north.until_left(1).await;
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].outcome, settled[0].known, settled[0].tokens.output), (Outcome::ClientGone, Known::Counted, 2));
+    assert_eq!(bench.north.generated(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_before_any_content_is_settled_as_bounded() {
+    let (bench, gate) = (Bench::start().await, Gate::default());
+    bench.north.then(Reply::Hang(gate));
+    let body = r#"{"model":"default","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
+    let waiting = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], body);
+    tokio::select! {
+        _ = waiting => unreachable!("the gate stays shut"),
+        () = bench.north.until_heard(1) => {}
+    }
+    bench.north.until_left(1).await;
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled.len(), settled[0].outcome, settled[0].known), (1, Outcome::ClientGone, Known::Bounded));
+    assert_eq!(settled[0].tokens.output, 9);
+}

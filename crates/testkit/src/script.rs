@@ -1,0 +1,150 @@
+//! What a scripted upstream is told to do, and what it heard.
+
+use std::sync::Arc;
+
+use market::Tokens;
+use tokio::sync::Semaphore;
+
+/// Holds an upstream up until a test lets it go on: pacing without sleeping.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+}
+
+impl Gate {
+    /// Lets `steps` more steps pass.
+    pub fn open(&self, steps: usize) {
+        self.0.add_permits(steps);
+    }
+
+    pub(crate) async fn pass(&self) {
+        // A gate is never closed, so waiting can't fail; a pass is used up.
+        if let Ok(permit) = self.0.acquire().await {
+            permit.forget();
+        }
+    }
+}
+
+/// How a stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// `finish_reason`, usage when it was asked for, `[DONE]`.
+    Whole,
+    /// The same without `[DONE]`.
+    NoDone,
+    /// The connection breaks.
+    Reset,
+    /// The body ends as if all were well, but nothing finished.
+    Silent,
+    /// An error event.
+    Error,
+    /// Nothing more comes.
+    Hang,
+}
+
+/// What the upstream does with one request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// An answer that comes whole, with this usage or none.
+    Answer(Option<Tokens>),
+    /// So many events of content, each once `gate` lets it pass.
+    Stream {
+        /// How many events.
+        events: u32,
+        /// Usage, sent only when the request asks for it.
+        usage: Option<Tokens>,
+        /// How it ends.
+        ending: Ending,
+        /// What it waits for before each event and before the end; `None` waits for nothing.
+        gate: Option<Gate>,
+    },
+    /// A status with headers and a body, as given.
+    Status {
+        /// The status.
+        status: u16,
+        /// Header fields.
+        head: Vec<(&'static str, String)>,
+        /// The body.
+        body: String,
+    },
+    /// Exactly these bytes as a successful event stream, cut into frames as given.
+    Raw(Vec<Vec<u8>>),
+    /// No head until `gate` lets it pass; then an answer without usage.
+    Hang(Gate),
+    /// The connection breaks without an answer.
+    Drop,
+    /// The connection breaks in the middle of an answer that should come whole.
+    Half,
+}
+
+impl Reply {
+    /// A whole answer with usage.
+    #[must_use]
+    pub fn answer(input: u32, output: u32) -> Self {
+        Self::Answer(Some(Tokens { input, cached: 0, output }))
+    }
+
+    /// A stream that ends well.
+    #[must_use]
+    pub fn stream(events: u32) -> Self {
+        Self::Stream { events, usage: Some(Tokens { input: 7, cached: 0, output: events }), ending: Ending::Whole, gate: None }
+    }
+
+    /// A stream that ends like this.
+    #[must_use]
+    pub fn ending(events: u32, ending: Ending) -> Self {
+        Self::Stream { events, usage: Some(Tokens { input: 7, cached: 0, output: events }), ending, gate: None }
+    }
+
+    /// A status with an error in OpenAI's envelope.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        let body = r#"{"error":{"message":"scripted","type":"scripted_error","param":null,"code":"scripted"}}"#.to_owned();
+        Self::Status { status, head: vec![("content-type", "application/json".to_owned())], body }
+    }
+
+    /// A status with a web page.
+    #[must_use]
+    pub fn page(status: u16) -> Self {
+        let body = "<html><body>scripted page</body></html>".to_owned();
+        Self::Status { status, head: vec![("content-type", "text/html".to_owned())], body }
+    }
+
+    /// Busy, with or without saying until when.
+    #[must_use]
+    pub fn busy(retry_after: Option<&str>) -> Self {
+        let head = retry_after.map(|seconds| ("retry-after", seconds.to_owned())).into_iter().collect();
+        Self::Status { status: 429, head, body: String::new() }
+    }
+}
+
+/// A request that an upstream got.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Its path.
+    pub path: String,
+    /// Its header fields, in order.
+    pub head: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Heard {
+    /// The value of a header field.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn json(&self) -> Result<serde_json::Value, serde_json::Error> {
+        serde_json::from_slice(&self.body)
+    }
+}
