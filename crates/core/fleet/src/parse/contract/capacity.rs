@@ -3,6 +3,7 @@
 use units::{Amount, MeterUnit, UnitRate, Watts};
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use crate::codes;
 use crate::contract::{Capacity, CapacityOf, Contract, Delivery, Overflow, Prepayment, Tranche};
@@ -213,8 +214,9 @@ fn tranche(table: &Reader<'_>, of: Option<CapacityOf>, head: &Head<'_>) -> Optio
 
 /// What holds between the capacities and the delivery of a contract.
 pub(super) fn check(row: &Reader<'_>, contract: &Contract) {
-    for (index, clause) in contract.capacity.iter().enumerate() {
-        if contract.capacity[..index].iter().any(|earlier| earlier.of == clause.of) {
+    let mut seen = BTreeSet::new();
+    for clause in &contract.capacity {
+        if !seen.insert(clause.of) {
             let hint = "write one clause with a ramp: several steps `{ from, is }`";
             row.add(Diagnostic::error(codes::CLAUSE_TWICE, &row.span("capacity"), "two capacity clauses are for the same thing", hint));
         }

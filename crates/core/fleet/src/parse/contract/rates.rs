@@ -1,5 +1,7 @@
 //! Prices per meter: tiers, escalation, what is multiplied.
 
+use std::collections::BTreeSet;
+
 use units::{MeterUnit, Quantity, Share};
 
 use crate::codes;
@@ -162,6 +164,7 @@ fn escalation(table: &Reader<'_>) -> Option<Escalation> {
 /// What holds between the rates and the capacities of a contract.
 pub(super) fn check(row: &Reader<'_>, contract: &Contract) {
     let tables = row.tables_quietly("rates");
+    let mut seen = BTreeSet::new();
     for (index, clause) in contract.rates.iter().enumerate() {
         // Clauses of presets come first, so those of the file are the last ones.
         let written = (index + tables.len()).checked_sub(contract.rates.len()).and_then(|index| tables.get(index));
@@ -175,7 +178,7 @@ pub(super) fn check(row: &Reader<'_>, contract: &Contract) {
             let hint = "add a capacity clause for it, or write `charge = \"metered\"`";
             row.add(Diagnostic::error(codes::NO_CAPACITY, &place, "a committed rate has no capacity to multiply", hint));
         }
-        if contract.rates[..index].iter().any(|earlier| earlier.meter == clause.meter && earlier.charge == clause.charge) {
+        if !seen.insert((clause.meter, clause.charge == Charge::Committed)) {
             let hint = "write one clause, with tiers or an escalation when the price changes";
             row.add(Diagnostic::error(codes::CLAUSE_TWICE, &place, "the contract has another price for the same meter", hint));
         }
