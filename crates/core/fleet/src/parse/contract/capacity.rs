@@ -160,12 +160,14 @@ pub(super) fn prepayment(row: &Reader<'_>, head: &Head<'_>) -> Option<Prepayment
 }
 
 /// A delivery clause; of the contract's only capacity when it names none.
-pub(super) fn delivery(row: &Reader<'_>, head: &Head<'_>, capacities: &[Capacity]) -> Option<Delivery> {
+pub(super) fn delivery(row: &Reader<'_>, head: &Head<'_>, contract: &Reader<'_>, capacities: &[Capacity]) -> Option<Delivery> {
     let of = match of(row, false) {
         Some(of) => Some(of),
         None => match capacities {
             [one] => Some(one.of),
             _ if ["accelerator", "site", "model"].iter().any(|name| row.has(name)) => None,
+            // A capacity that is written but could not be read has told its own problem.
+            [] if ["capacity", "count", "units"].iter().any(|name| contract.has(name)) => None,
             _ => {
                 let message = if capacities.is_empty() { "nothing says what is delivered" } else { "the contract has several capacities" };
                 let hint = "add `accelerator`, `site` or `model`, or one capacity clause";
@@ -176,7 +178,7 @@ pub(super) fn delivery(row: &Reader<'_>, head: &Head<'_>, capacities: &[Capacity
     };
     let tables = row.tables("tranches", TRANCHE);
     let tranches: Vec<_> = tables.iter().map(|table| tranche(table, of, head)).collect();
-    if row.has("tranches") && tables.is_empty() {
+    if row.entry("tranches").and_then(|entry| entry.elements()).is_some_and(|list| list.is_empty()) {
         row.add(Diagnostic::error(codes::RAMP_EMPTY, &row.span("tranches"), "`tranches` has no entry", "write at least one"));
     }
     let unit = match of {
