@@ -169,7 +169,7 @@ codes! {
         "A fleet file is shared, reviewed and kept, so a secret must not stand in it. Name where it is: an environment variable, a file or a command. A secret that stood in a file that others could see should be replaced.",
         "key = \"(the key itself)\"" => "key = { env = \"NORTH_KEY\" }";
     UNCOVERED = "BL0701", "nothing pays for it",
-        "No contract covers the pool or the hosted endpoint, so what it does could not be metered to a contract, and dispatch won't use it.",
+        "No contract covers the pool or the hosted endpoint (or, for an overflow, the contract that takes it doesn't), so what it does could not be metered to a contract, and dispatch won't use it.",
         "[pools.north]\n(and no contract with pools = [\"north\"])" => "[contracts.north]\npools = [\"north\"]";
     NO_PRICE = "BL0702", "contract without a price for what it covers",
         "The contract covers the pool or endpoint but has no rate for what that uses: accelerator time on a pool, tokens or units on a hosted endpoint. Use would be metered at nothing.",

@@ -27,7 +27,7 @@ use crate::args::Demo;
 use crate::command::up::runtime;
 use crate::exit::Exit;
 use crate::http::Client;
-use crate::service::{Service, Setup, describe};
+use crate::service::{Service, Setup, describe, ensure_loopback};
 use crate::signals::Ending;
 use crate::{fleetfile, models, place};
 use gather::Gather;
@@ -45,6 +45,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Runs the demo.
 pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
     let begun = Instant::now();
+    ensure_loopback(args.listen)?;
     for model in models::KNOWN {
         models::pull(model, &place::models()?, &mut io::stderr())?;
     }
@@ -72,8 +73,7 @@ pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
         let cases = cases(&store, span)?;
         writeln!(out)?;
         summary::write(&summary::summary(&fleet, &store.books().balances, &cases, span), &fleet, out)?;
-        writeln!(out, "\nnothing is left running. Start it again and the same line works, and the ledger goes on:")?;
-        writeln!(out, "  {}\n", demo.connect)?;
+        writeln!(out, "\nnothing is left running. Started again, the key is the same and the ledger goes on:\n  {}\n", demo.connect)?;
         demo.next_steps(&state, out)?;
         Ok(ended)
     })

@@ -47,9 +47,7 @@ pub fn report(error: &anyhow::Error, err: &mut impl Write) -> Exit {
     if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)) {
         return Exit::Done;
     }
-    let said = writeln!(err, "baseload: {error:#}");
-    match (said, error.is::<Wrong>()) {
-        (Ok(()), true) => Exit::Wrong,
-        _ => Exit::Failed,
-    }
+    let wrong = error.is::<Wrong>();
+    let said = if wrong { writeln!(err, "baseload: {error:#}") } else { writeln!(err, "baseload: failed to {error:#}") };
+    if wrong && said.is_ok() { Exit::Wrong } else { Exit::Failed }
 }

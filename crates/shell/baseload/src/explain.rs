@@ -6,7 +6,7 @@ use anyhow::Result;
 use dispatch::{Cost, Health, Reason, Rule, Seen};
 use fleet::{Fleet, ServiceTier};
 use ledger::Journaled;
-use units::{Money, round_half_even};
+use units::{Currency, Money, round_half_even};
 
 /// Money to so many decimals, rounded half to even.
 pub fn shown(money: Money, decimals: u32) -> String {
@@ -15,6 +15,11 @@ pub fn shown(money: Money, decimals: u32) -> String {
     let (whole, part) = (rounded.abs() / 10_i128.pow(decimals), rounded.abs() % 10_i128.pow(decimals));
     let sign = if rounded < 0 { "-" } else { "" };
     if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part:0width$}", width = decimals as usize) }
+}
+
+/// A request's money, which is small: in millionths of the currency.
+pub fn micro(money: Money, currency: Currency) -> String {
+    format!("{} µ{currency}", shown(Money::from_nanos(money.nanos() * 1_000_000), 3))
 }
 
 /// A class of service as `service_tier` spells it.
@@ -38,7 +43,7 @@ pub fn reason(fleet: &Fleet, reason: Reason) -> String {
         Reason::Exclusive { to } => format!("only {} may", fleet.contracts.name(to)),
         Reason::Full => "full".to_owned(),
         Reason::Tried => "tried already".to_owned(),
-        Reason::Dearer { by } => format!("dearer by {} {}", shown(by, 6), fleet.currency),
+        Reason::Dearer { by } => format!("dearer by {}", micro(by, fleet.currency)),
         Reason::NotItsTurn => "not its turn".to_owned(),
     }
 }
@@ -63,11 +68,12 @@ pub fn write(journaled: &Journaled, fleet: &Fleet, out: &mut dyn Write) -> Resul
     writeln!(out, "  went to   {}, paid by {}", fleet.endpoints.name(decision.endpoint), fleet.contracts.name(decision.contract))?;
     let rule = rule(decision.rule).map_or_else(String::new, |rule| format!(" ({rule})"));
     writeln!(out, "  policy    {}{rule}, fleet version {}", question.policy.name(), question.fleet)?;
-    writeln!(out, "  score     {} {}: {}", shown(decision.cost.total(), 9), fleet.currency, parts(decision.cost))?;
+    let score = |cost: Cost| format!("{}: {}", micro(cost.total(), fleet.currency), parts(cost, fleet.currency));
+    writeln!(out, "  score     {}", score(decision.cost))?;
     for passed in &decision.passed_over {
         writeln!(out, "  not {:<10} {}", fleet.endpoints.name(passed.endpoint), reason(fleet, passed.reason))?;
         if let Some(cost) = passed.cost {
-            writeln!(out, "            {} {}: {}", shown(cost.total(), 9), fleet.currency, parts(cost))?;
+            writeln!(out, "            {}", score(cost))?;
         }
     }
     writeln!(out, "  saw")?;
@@ -75,7 +81,7 @@ pub fn write(journaled: &Journaled, fleet: &Fleet, out: &mut dyn Write) -> Resul
 }
 
 /// The parts of a score that are not nothing.
-fn parts(cost: Cost) -> String {
+fn parts(cost: Cost, currency: Currency) -> String {
     let all = [
         ("marginal", cost.marginal),
         ("energy", cost.energy),
@@ -84,7 +90,7 @@ fn parts(cost: Cost) -> String {
         ("SLO miss", cost.slo_miss),
     ];
     let some: Vec<_> =
-        all.iter().filter(|(_, money)| *money != Money::ZERO).map(|(name, money)| format!("{name} {}", shown(*money, 9))).collect();
+        all.iter().filter(|(_, money)| *money != Money::ZERO).map(|(name, money)| format!("{name} {}", micro(*money, currency))).collect();
     if some.is_empty() { "nothing".to_owned() } else { some.join(" + ") }
 }
 

@@ -22,7 +22,7 @@ pub struct Read {
 
 /// Reads the file at `path`.
 pub fn read(path: &Path) -> Result<Read> {
-    let text = fs::read_to_string(path).with_context(|| Wrong(format!("read the fleet file {}", path.display())))?;
+    let text = fs::read_to_string(path).with_context(|| Wrong(format!("can't read the fleet file {}", path.display())))?;
     parse(&text, &path.display().to_string())
 }
 

@@ -168,7 +168,8 @@ fn announce(gateway: &Arc<Gateway>) -> Announce {
     })
 }
 
-fn ensure_loopback(listen: SocketAddr) -> Result<()> {
+/// Refuses to listen beyond this machine while there is no TLS.
+pub fn ensure_loopback(listen: SocketAddr) -> Result<()> {
     if listen.ip().is_loopback() {
         return Ok(());
     }

@@ -79,8 +79,6 @@ pub type Announce = Arc<dyn Fn(EndpointId, Option<SocketAddr>) + Send + Sync>;
 pub struct Engine {
     /// Which endpoint's requests it takes.
     pub endpoint: EndpointId,
-    /// What a person calls it.
-    pub name: String,
     state: watch::Receiver<State>,
     wanted: watch::Sender<Wanted>,
 }
@@ -118,7 +116,7 @@ impl Supervisor {
         for plan in plans {
             let (state, seen) = watch::channel(State::Starting);
             let (wanted, asked) = watch::channel(Wanted::Running);
-            engines.push(Engine { endpoint: plan.endpoint, name: plan.name.clone(), state: seen, wanted });
+            engines.push(Engine { endpoint: plan.endpoint, state: seen, wanted });
             let keeper = Keeper { plan, client: client.clone(), announce: Arc::clone(announce), state, wanted: asked };
             tasks.spawn(keeper.keep());
         }
@@ -256,5 +254,87 @@ impl Keeper {
             child.kill().await.context("kill the engine")?;
         }
         Ok(Left::Unwanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use fleet::Id as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A program that writes `at` where an engine writes its address, and then waits to be told to end.
+    fn plan(folder: &std::path::Path, at: SocketAddr) -> Plan {
+        let program = folder.join("engine.sh");
+        fs::write(&program, format!("#!/bin/sh\nprintf '%s' {at} > \"$2\"\nexec cat \"$0.pipe\"\n")).expect("a script");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("it may run");
+        // Opening a pipe that nobody writes to waits for ever.
+        let made = std::process::Command::new("mkfifo").arg(folder.join("engine.sh.pipe")).status().expect("mkfifo");
+        assert!(made.success());
+        Plan { endpoint: EndpointId::from_index(0), name: "north".to_owned(), program, args: Vec::new(), folder: folder.to_owned() }
+    }
+
+    /// Says that it is well to whoever asks.
+    async fn answer_health(listener: TcpListener) {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 1024];
+            if stream.read(&mut asked).await.is_ok() {
+                _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            }
+        }
+    }
+
+    async fn up(engine: &Engine, not: Option<u32>) -> u32 {
+        let mut state = engine.state.clone();
+        let reached = state.wait_for(|state| matches!(state, State::Up { pid, .. } if Some(*pid) != not)).await.map(|state| *state);
+        match reached {
+            Ok(State::Up { pid, .. }) => pid,
+            other => unreachable!("it was waited for: {other:?}"),
+        }
+    }
+
+    fn lives(pid: u32) -> bool {
+        std::path::Path::new(&format!("/proc/{pid}")).exists()
+    }
+
+    fn kill(pid: u32) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("pids are small")).expect("pids are not zero");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is our child");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_child_that_dies_comes_back_and_none_is_left_in_the_end() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = listener.local_addr().expect("an address");
+        let health = tokio::spawn(answer_health(listener));
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let announce: Announce = {
+            let said = Arc::clone(&said);
+            Arc::new(move |_, address| said.lock().expect("nobody panicked").push(address))
+        };
+        let supervisor = Supervisor::start(vec![plan(folder.path(), at)], &announce);
+        assert!(supervisor.any_up().await);
+        let engine = &supervisor.engines[0];
+        let first = up(engine, None).await;
+        kill(first);
+        let second = up(engine, Some(first)).await;
+        assert!(lives(second) && !lives(first));
+        engine.toggle();
+        assert!(engine.state.clone().wait_for(|state| *state == State::Stopped).await.is_ok());
+        assert!(!lives(second));
+        engine.toggle();
+        let third = up(engine, Some(second)).await;
+        supervisor.stop().await;
+        assert!(!lives(third));
+        let said = said.lock().expect("nobody panicked").clone();
+        let changes: Vec<_> =
+            said.iter().enumerate().filter(|(n, address)| *n == 0 || said[n - 1] != **address).map(|(_, address)| *address).collect();
+        assert_eq!(changes, [Some(at), None, Some(at), None, Some(at), None]);
+        health.abort();
     }
 }

@@ -214,3 +214,78 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(count: u16) -> (Vec<Job>, mpsc::Receiver<(u16, Event)>) {
+        let (events, answers) = mpsc::channel(8);
+        let sampling = Sampling {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: Vec::new(),
+            seed: 0,
+        };
+        let job = |index| Job {
+            index,
+            prompt: vec![LlamaToken(1)],
+            tokens_max: 1,
+            sampling: sampling.clone(),
+            stops: Vec::new(),
+            chances: None,
+            events: events.clone(),
+        };
+        ((0..count).map(job).collect(), answers)
+    }
+
+    #[test]
+    fn all_jobs_of_a_request_are_taken_or_none() {
+        let inbox = Inbox::new(2, 2);
+        let (three, _answers) = jobs(3);
+        assert_eq!(inbox.submit(three), Ok(()));
+        let (two, _others) = jobs(2);
+        assert_eq!(inbox.submit(two), Err(Refusal::Full));
+        assert_eq!(inbox.load(), (0, 3));
+        assert_eq!(inbox.take(0, 2).jobs.len(), 2);
+        // Two run and one waits: there's room for one more.
+        assert_eq!(inbox.load(), (2, 1));
+        let (one, _more) = jobs(1);
+        assert_eq!(inbox.submit(one), Ok(()));
+        let (last, _none) = jobs(1);
+        assert_eq!(inbox.submit(last), Err(Refusal::Full));
+    }
+
+    #[test]
+    fn a_job_given_up_while_it_waits_is_never_run() {
+        let inbox = Inbox::new(1, 4);
+        let (given_up, answers) = jobs(2);
+        let (kept, _answers) = jobs(1);
+        inbox.submit(given_up).expect("there is room");
+        inbox.submit(kept).expect("there is room");
+        drop(answers);
+        let intake = inbox.take(0, 4);
+        assert_eq!((intake.cancelled, intake.jobs.len(), intake.stop), (2, 1, false));
+    }
+
+    #[test]
+    fn draining_refuses_and_stopping_hands_out_what_waits() {
+        let inbox = Inbox::new(1, 4);
+        let (waiting, _answers) = jobs(3);
+        inbox.submit(waiting).expect("there is room");
+        inbox.drain();
+        let (late, _none) = jobs(1);
+        assert_eq!(inbox.submit(late), Err(Refusal::ShuttingDown));
+        assert!(!inbox.open());
+        inbox.stop();
+        // No slot is free, but all have to be told.
+        let intake = inbox.take(1, 0);
+        assert_eq!((intake.jobs.len(), intake.stop), (3, true));
+        // A stopped engine rests no more.
+        inbox.rest(Duration::MAX);
+    }
+}

@@ -108,6 +108,11 @@ impl Model {
         self.llama.vocab().is_eog(token)
     }
 
+    /// Whether the cache of a sequence can be cut off at any token; a recurrent state can't.
+    pub fn cache_can_be_cut(&self) -> bool {
+        !self.llama.is_recurrent() && !self.llama.is_hybrid()
+    }
+
     /// How many tokens the vocabulary has.
     pub fn vocabulary(&self) -> i32 {
         self.llama.n_vocab()

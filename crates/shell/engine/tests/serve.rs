@@ -3,6 +3,7 @@
 mod server;
 
 use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -131,6 +132,27 @@ fn check_alike(answer: &Value, expected: &Value) {
 }
 
 #[test]
+fn conversations_side_by_side_keep_their_own_beginnings() {
+    let server = Server::start(&["--slots", "2"]);
+    let first = |name: &str| json!({"role": "user", "content": format!("My name is {name}, and I would like to know what the sea is.")});
+    let cached = |turns: Vec<Value>| {
+        let answer = server.ask(CHAT, &json!({"model": "smol", "messages": turns, "temperature": 0, "max_tokens": 8}));
+        let usage = &answer["usage"];
+        let count = |value: &Value| value.as_u64().expect("a count");
+        (content(&answer).to_owned(), count(&usage["prompt_tokens"]), count(&usage["prompt_tokens_details"]["cached_tokens"]))
+    };
+    let (ada, ada_prompt, none) = cached(vec![first("Ada")]);
+    let (bob, bob_prompt, shared) = cached(vec![first("Bob")]);
+    assert_eq!(none, 0);
+    assert!(shared > 20 && shared < bob_prompt, "the system turn is shared: {shared} of {bob_prompt}");
+    for (name, answer, prompt) in [("Ada", ada, ada_prompt), ("Bob", bob, bob_prompt)] {
+        let more = json!({"role": "user", "content": "Say more."});
+        let (_, _, kept) = cached(vec![first(name), json!({"role": "assistant", "content": answer}), more]);
+        assert!(kept >= prompt, "{name}'s first turn is still there: {kept} of {prompt}");
+    }
+}
+
+#[test]
 fn a_stop_string_ends_the_answer_before_itself() {
     let server = Server::start(&[]);
     let question = "Name three colours.";
@@ -222,6 +244,24 @@ fn terminate_lets_an_answer_end_within_the_grace() {
     server.terminate();
     assert_eq!(lines.filter(|line| line.starts_with("data: ")).last().as_deref(), Some("data: [DONE]"));
     assert!(server.wait().success());
+}
+
+#[test]
+fn the_engine_dies_with_its_parent() {
+    let engine = env!("CARGO_BIN_EXE_baseload-engine");
+    let model = server::model();
+    // A shell starts the engine, passes its first line on and ends; the engine holds stderr open for as long as it lives.
+    let script = format!("'{engine}' --model '{}' --name smol --die-with-parent 2>&1 & read line; kill -9 $$", model.display());
+    let mut shell =
+        Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("there is a shell");
+    let mut said = BufReader::new(shell.stdout.take().expect("stdout is piped"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("the engine speaks");
+    assert!(line.starts_with("serving smol on"), "{line}");
+    drop(shell.stdin.take());
+    // Ends only when the last process that could write has gone.
+    assert_eq!(said.lines().count(), 0);
+    shell.wait().expect("the shell is our child");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn run(command: Decision, out: &mut dyn Write) -> Result<Exit> {
 
 fn open(state: Option<PathBuf>) -> Result<View> {
     let directory = place::state(state, "up")?;
-    View::open(&directory).with_context(|| format!("open the ledger in {}", directory.display()))
+    View::open(&directory).with_context(|| format!("open the ledger in {} (`--state` names another)", directory.display()))
 }
 
 /// The decisions of a request, or of one attempt of it.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use dispatch::{AttemptId, Known, Outcome};
-use ledger::{AttemptRow, View};
+use ledger::{AttemptRow, Journaled, View};
 use serde_json::{Value, json};
 use units::Instant;
 
@@ -24,7 +24,7 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
 
 fn open(state: Option<PathBuf>) -> Result<View> {
     let directory = place::state(state, "up")?;
-    View::open(&directory).with_context(|| format!("open the ledger in {}", directory.display()))
+    View::open(&directory).with_context(|| format!("open the ledger in {} (`--state` names another)", directory.display()))
 }
 
 const fn outcome(outcome: Outcome) -> &'static str {
@@ -75,39 +75,38 @@ fn show(rows: &[AttemptRow], json: bool, out: &mut dyn Write) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Every decision in the journal must be an attempt in the ledger, under the same fleet, and settled unless it runs.
+/// Every decision in the journal must be an attempt in the ledger, as it was decided, and settled there. What a kill left
+/// at the journal's end is booked when the service starts again: until then the journal is ahead.
 fn verify(view: &View, out: &mut dyn Write) -> Result<Exit> {
     let rows = view.attempts(usize::MAX)?;
     let by_attempt: BTreeMap<AttemptId, &AttemptRow> = rows.iter().map(|row| (row.attempt, row)).collect();
     let decisions = view.decisions(Instant::MIN)?;
+    let booked = decisions.iter().rposition(|journaled| by_attempt.contains_key(&journaled.attempt)).map_or(0, |last| last + 1);
     let mut wrong = 0;
-    for journaled in &decisions {
-        let booked = by_attempt.get(&journaled.attempt);
-        let same = booked
-            .is_some_and(|row| row.fleet == journaled.question.fleet && row.decided == journaled.question.now && row.key == journaled.key);
-        if !same {
+    for journaled in &decisions[..booked] {
+        if let Some(why) = difference(journaled, by_attempt.get(&journaled.attempt).copied()) {
             wrong += 1;
-            writeln!(
-                out,
-                "{}: in the journal, but {}",
-                journaled.attempt,
-                if booked.is_some() { "booked otherwise" } else { "not in the ledger" }
-            )?;
-        }
-        let settled = booked.and_then(|row| row.settled);
-        if settled.is_some_and(|settled| settled.contract != journaled.decision.contract || settled.endpoint != journaled.decision.endpoint)
-        {
-            wrong += 1;
-            writeln!(out, "{}: settled somewhere else than decided", journaled.attempt)?;
+            writeln!(out, "{}: {why}", journaled.attempt)?;
         }
     }
     let open = rows.iter().filter(|row| row.settled.is_none()).count();
     let bounded = rows.iter().filter(|row| row.settled.is_some_and(|settled| settled.known == Known::Bounded)).count();
-    writeln!(
-        out,
-        "{} attempts, {} with their decision in the journal; {open} open, {bounded} unreconciled; {wrong} wrong",
-        rows.len(),
-        decisions.len()
-    )?;
+    let ahead = decisions.len() - booked;
+    writeln!(out, "{} attempts booked, {booked} of them with their decision in the journal: {wrong} wrong", rows.len())?;
+    writeln!(out, "{open} open, {bounded} unreconciled (only bounded until the bill says), {ahead} in the journal and not booked yet")?;
     Ok(if wrong == 0 { Exit::Done } else { Exit::No })
+}
+
+/// What is wrong with the row of a journaled decision, if anything.
+fn difference(journaled: &Journaled, row: Option<&AttemptRow>) -> Option<&'static str> {
+    let Some(row) = row else { return Some("in the journal, and not in the ledger, which has later ones") };
+    let same = row.fleet == journaled.question.fleet && row.decided == journaled.question.now && row.key == journaled.key;
+    let elsewhere = row.settled.is_some_and(|settled| {
+        settled.endpoint != journaled.decision.endpoint || settled.contract != journaled.decision.contract || settled.fleet != row.fleet
+    });
+    match (same, elsewhere) {
+        (false, _) => Some("booked otherwise than it was decided"),
+        (true, true) => Some("settled elsewhere than it was decided"),
+        (true, false) => None,
+    }
 }

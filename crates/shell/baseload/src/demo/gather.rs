@@ -21,6 +21,9 @@ const RATE_WINDOW: Duration = Duration::from_secs(10);
 /// Decisions that are shown at most.
 const DECISIONS_MAX: usize = 40;
 
+/// A question to paste once the variables of the line above it are set.
+const CURL: &str = r#"curl -i $OPENAI_BASE_URL/chat/completions -H "authorization: Bearer $OPENAI_API_KEY" -H content-type:application/json -d '{"model":"default","messages":[{"role":"user","content":"Hi"}]}'"#;
+
 /// What a picture is made from.
 pub struct Gather {
     fleet: Arc<Fleet>,
@@ -67,7 +70,7 @@ impl Gather {
             screen::clock(self.begun.elapsed()),
             live.in_flight,
         );
-        Screen { connect: self.connect.clone(), totals, pools, contracts, decisions }
+        Screen { connect: self.connect.clone(), curl: CURL.to_owned(), totals, pools, contracts, decisions }
     }
 
     fn rates(&mut self, endpoints: &[EndpointLive]) -> Vec<u32> {

@@ -14,6 +14,8 @@ use crate::explain;
 pub struct Screen {
     /// The line that makes any OpenAI client use this gateway.
     pub connect: String,
+    /// A question for it, with that line's variables.
+    pub curl: String,
     /// How long it has run, and what it has served.
     pub totals: String,
     /// One per engine.
@@ -83,7 +85,7 @@ pub struct DecisionRow {
     /// Who pays.
     pub contract: String,
     /// What it was expected to cost in all.
-    pub cost: Money,
+    pub cost: String,
     /// Why the others lost.
     pub why: String,
 }
@@ -145,7 +147,7 @@ pub fn decision(fleet: &Fleet, recent: &RecentDecision) -> DecisionRow {
         tier: explain::tier(recent.tier),
         endpoint: fleet.endpoints.name(recent.endpoint).to_owned(),
         contract: fleet.contracts.name(recent.contract).to_owned(),
-        cost: recent.cost.total(),
+        cost: explain::micro(recent.cost.total(), fleet.currency),
         why: why.join("; "),
     }
 }

@@ -119,6 +119,106 @@ pub fn write(summary: &Summary, fleet: &Fleet, out: &mut dyn std::io::Write) -> 
         writeln!(out, "  {:<20} {:>12} {above:>12}   {}", outcome.policy.name(), shown(outcome.due, 4), placed.join(", "))?;
     }
     writeln!(out, "Each decision is taken again on what it saw live, and pays for the tokens that the request really took. Queueing is")?;
-    writeln!(out, "not simulated again: a policy that would have crowded a pool pays nothing here for the waiting.")?;
+    writeln!(
+        out,
+        "not simulated again: a policy that would have crowded a pool pays nothing here for the waiting, and prices stay as they were."
+    )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dispatch::{Ask, AttemptId, Health, KeyScope, Known, Needs, RequestId, Seen, SeenAll};
+    use fleet::Meter;
+    use market::{Flow, Forecast, Tokens, price_sheet};
+    use units::{Quantity, Share};
+
+    use super::*;
+
+    /// 2026-11-22T07:06:00Z, a minute into a billing period of the laptop fleet.
+    const NOW: i64 = 1_795_331_160_000_000;
+
+    fn fleet() -> Arc<Fleet> {
+        Arc::new(fleet::parse(super::super::FLEET).fleet.expect("the laptop fleet is valid"))
+    }
+
+    /// So much is expected on spill that the umbrella's floor is sure to be met: its tokens cost what they list at.
+    fn busy(fleet: &Fleet) -> Forecast {
+        let (contract, model) = (fleet.contracts.id("spill-on-demand"), fleet.model("default"));
+        let meter = Meter::OutputTokens(model.expect("it is there"));
+        let flow = Flow { per_hour: Quantity::new(100_000_000), error: Share::from_ppm(100_000) };
+        Forecast { flows: [((contract.expect("it is there"), meter), flow)].into() }
+    }
+
+    /// A request of 1,000 tokens in and 1,000 out that saw all endpoints idle, and really went to `to`.
+    fn case(fleet: &Fleet, number: u64, to: &str) -> Case {
+        let now = Instant::from_micros(NOW + i64::try_from(number).expect("small") * 1_000_000);
+        let (model, tokens) = (fleet.model("default").expect("it is there"), Tokens { input: 1000, cached: 0, output: 1000 });
+        let sheet = price_sheet(fleet, &Balances::default(), &busy(fleet), now);
+        let seen = fleet.endpoints.iter().map(|(endpoint, ..)| Seen {
+            endpoint,
+            health: Health::Up,
+            outstanding: 0,
+            service_us: 500_000,
+            ttft_us: 100_000,
+            tpot_us: 20_000,
+            arrivals_per_ks: 500,
+            cached_tokens: 0,
+            units_left: 100_000,
+            tried: false,
+            price: sheet.price(endpoint).copied(),
+        });
+        let id = RequestId(number.into());
+        let ask = Ask {
+            id,
+            sequence: number,
+            model,
+            tier: fleet::ServiceTier::Default,
+            needs: Needs::default(),
+            tokens,
+            output_max: 1000,
+            input_least: 1000,
+            scope: KeyScope::default(),
+        };
+        let (valid_until, usable_until) = (sheet.valid_until, sheet.usable_until);
+        let question = Question {
+            now,
+            fleet: fleet.version,
+            policy: Policy::MarginalCost,
+            valid_until,
+            usable_until,
+            ask,
+            seen: seen.collect::<SeenAll>(),
+        };
+        let endpoint = fleet.endpoints.id(to).expect("it is there");
+        let settled = Settlement {
+            attempt: AttemptId { request: id, attempt: 1 },
+            endpoint,
+            contract: fleet.covering(endpoint)[0],
+            fleet: fleet.version,
+            outcome: dispatch::Outcome::Answered,
+            tokens,
+            known: Known::Reported,
+            started: now,
+            first_content: Some(now),
+            ended: now,
+        };
+        Case { question, settled }
+    }
+
+    /// 30 requests of 1,000 + 1,000 tokens cost 6 mUSD each on spill: ten of them are the 6 cents that the floor leaves open.
+    /// What is due whatever happens: 26 cents for the umbrella's floor and 10 cents for the units, in one period.
+    #[test]
+    fn each_policy_pays_for_where_it_would_have_sent_the_tokens() {
+        let fleet = fleet();
+        let cases: Vec<Case> = (0..30).map(|number| case(&fleet, number, "north")).collect();
+        let run = Span { from: Instant::from_micros(NOW), to: Instant::from_micros(NOW + 30_000_000) };
+        let span = touched(&fleet, run);
+        assert_eq!((span.from.to_string(), span.to.to_string()), ("2026-11-22T07:05:00Z".to_owned(), "2026-11-22T07:10:00Z".to_owned()));
+        let mut said = Vec::new();
+        write(&summary(&fleet, &Balances::default(), &cases, span), &fleet, &mut said).expect("it can be written");
+        insta::assert_snapshot!(String::from_utf8(said).expect("text"));
+    }
 }

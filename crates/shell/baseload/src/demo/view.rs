@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
+use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, Wrap};
 
 use super::screen::{ContractRow, PoolRow, Screen, clock};
 use crate::explain::shown;
@@ -15,14 +15,18 @@ const BAR: u16 = 12;
 /// Draws the whole screen, with the selected pool marked.
 pub fn draw(frame: &mut Frame<'_>, screen: &Screen, selected: usize) {
     let rows = |count: usize| Constraint::Length(u16::try_from(count).unwrap_or(u16::MAX).saturating_add(3));
-    let parts = [Constraint::Length(3), rows(screen.pools.len()), rows(screen.contracts.len()), Constraint::Min(4), Constraint::Length(1)];
+    let head = [screen.connect.as_str(), screen.curl.as_str(), screen.totals.as_str()];
+    let width = frame.area().width.max(1);
+    let height = head.iter().map(|line| u16::try_from(line.chars().count()).unwrap_or(u16::MAX).div_ceil(width)).sum();
+    let parts =
+        [Constraint::Length(height), rows(screen.pools.len()), rows(screen.contracts.len()), Constraint::Min(4), Constraint::Length(1)];
     let [top, pools, contracts, decisions, keys] = Layout::vertical(parts).areas(frame.area());
-    let head = vec![Line::from(screen.connect.as_str()).bold(), Line::from(screen.totals.as_str())];
-    frame.render_widget(Paragraph::new(head), top);
+    let head = vec![Line::from(head[0]).bold(), Line::from(head[1]).dim(), Line::from(head[2])];
+    frame.render_widget(Paragraph::new(head).wrap(Wrap { trim: false }), top);
     frame.render_widget(pool_table(&screen.pools, selected), pools);
     frame.render_widget(contract_table(&screen.contracts), contracts);
     draw_decisions(frame, screen, decisions);
-    let help = "up/down select a pool   s stop or start it   q quit";
+    let help = "up/down select a pool   s stops or starts it (stop north and watch traffic move)   q quits";
     frame.render_widget(Paragraph::new(help).dim(), keys);
 }
 
@@ -67,16 +71,16 @@ fn contract_table(contracts: &[ContractRow]) -> Table<'_> {
         Row::new(cells.map(Cell::from))
     });
     let widths = [24, BAR, 7, 12, 10, 12, 12].map(Constraint::Length);
-    let names = ["contract", "floor used", "", "charges", "floor", "due so far", "period ends in"];
+    let names = ["contract", "floor used", "", "charges", "floor", "due so far", "ends in"];
     Table::new(rows, widths).header(header(&names)).block(Block::bordered().title(" contracts, this period "))
 }
 
 fn draw_decisions(frame: &mut Frame<'_>, screen: &Screen, area: Rect) {
     let rows = screen.decisions.iter().map(|row| {
-        let cells = [&row.at, &row.request, row.tier, &row.endpoint, &row.contract, &shown(row.cost, 6), &row.why];
+        let cells = [&row.at, &row.request, row.tier, &row.endpoint, &row.contract, &row.cost, &row.why];
         Row::new(cells.map(|text| Cell::from(text.to_owned())))
     });
-    let widths = [8, 8, 8, 8, 18, 10].map(Constraint::Length).into_iter().chain([Constraint::Min(20)]);
+    let widths = [8, 10, 8, 8, 18, 14].map(Constraint::Length).into_iter().chain([Constraint::Min(20)]);
     let names = ["time", "request", "tier", "went to", "who pays", "score", "why not the others"];
     let table = Table::new(rows, widths).header(header(&names)).block(Block::bordered().title(" last decisions "));
     frame.render_widget(table, area);
@@ -118,11 +122,13 @@ mod tests {
             tier: "priority",
             endpoint: endpoint.to_owned(),
             contract: format!("{endpoint}-reserved"),
-            cost: money(12),
+            cost: "12.500 µUSD".to_owned(),
             why: why.to_owned(),
         };
         Screen {
             connect: "OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=bl-public-secret".to_owned(),
+            curl: r#"curl $OPENAI_BASE_URL/chat/completions -H "authorization: Bearer $OPENAI_API_KEY" -d '{"model":"default"}'"#
+                .to_owned(),
             totals: "running for 1:42   88 requests   2,480 tokens out".to_owned(),
             pools: vec![pool("north", "up", 2, "0.00"), pool("spill", "died", 0, "1.20"), pool("west", "up", 5, "0.00")],
             contracts: vec![
