@@ -18,7 +18,6 @@ class Service:
 
     def __init__(self, binary, state, arguments):
         self.binary, self.state = str(binary), pathlib.Path(state)
-        # The key is shown, and the address differs, at each start.
         self.command = [self.binary, *arguments, "--listen", "127.0.0.1:0", "--state", str(self.state)]
         self.lines = []
         self.environment = {}
@@ -30,6 +29,7 @@ class Service:
         self.changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
         self.until("an address", START_SECONDS, self._find_address)
+        poll("endpoint up, each of them", START_SECONDS, self.all_up)
         return self
 
     def __exit__(self, *_):
@@ -52,6 +52,15 @@ class Service:
                 self.environment.setdefault("OPENAI_BASE_URL", url.group() + "/v1")
         return "OPENAI_BASE_URL" in self.environment
 
+    def endpoints(self):
+        """How its endpoints stand, as `baseload status` has it."""
+        at = self.environment["OPENAI_BASE_URL"].removeprefix("http://").removesuffix("/v1")
+        return json.loads(run(self.binary, "status", "--json", "--at", at))["endpoints"]
+
+    def all_up(self):
+        """Whether every endpoint answers."""
+        return all(endpoint["health"] == "up" for endpoint in self.endpoints())
+
     def until(self, what, seconds, holds):
         """Waits until `holds()`; looks again at each line printed."""
         with self.changed:
@@ -71,17 +80,17 @@ class Service:
             raise AssertionError(f"did not end within {STOP_SECONDS} s of {how.name}") from None
 
     def engines(self):
-        """The process ids of its engines, by /proc (Linux)."""
-        found = []
+        """The process ids of its engines, by endpoint, as /proc has them (Linux)."""
+        found = {}
         for folder in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                command = (folder / "cmdline").read_bytes()
+                command = (folder / "cmdline").read_bytes().decode(errors="replace")
             except OSError:
                 continue  # It ended while we looked.
-            if parent == self.process.pid and b"baseload-engine" in command:
-                found.append(int(folder.name))
-        return sorted(found)
+            if parent == self.process.pid and (name := re.search(r"--port-file\0[^\0]*?([^/\0]+)\.port\0", command)):
+                found[name.group(1)] = int(folder.name)
+        return found
 
 
 def run(binary, *arguments, expect=0):

@@ -1,5 +1,7 @@
 //! What a person probably meant.
 
+/// Candidates that are looked at, so that a file of many names and many mistakes is still read quickly.
+const CANDIDATES_MAX: usize = 1_000;
 /// Characters of a file's own text that a message repeats at most.
 const SHOWN_MAX: usize = 40;
 
@@ -7,7 +9,7 @@ const SHOWN_MAX: usize = 40;
 pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // A word within another is nearer than two letters that differ: `vendor` is `chip-vendor` before `lender`.
     let rank = |candidate: &str| if within(text, candidate) { 1 } else { distance(text, candidate) };
-    let ranked = candidates.filter(|candidate| near(text, candidate)).map(|candidate| (rank(candidate), candidate));
+    let ranked = candidates.take(CANDIDATES_MAX).filter(|candidate| near(text, candidate)).map(|candidate| (rank(candidate), candidate));
     ranked.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 

@@ -44,6 +44,29 @@ fn every_code_is_shown_by_a_broken_fleet_and_explained() {
     }
 }
 
+/// Texts of the largest size whose mistakes would take for ever if any were compared with all others.
+fn hostile() -> [String; 5] {
+    let list = |item: &str| item.repeat(FILE_BYTES_MAX / item.len() - 100);
+    let names = (0..40_000).fold(String::new(), |names, row| {
+        names + &format!("[models.m{row}]\nparameters = \"x\"\n[endpoints.e{row}]\nmodel = \"n{row}\"\n")
+    });
+    [
+        format!("{HEAD}[contracts.a]\npools = [{}]", list("\"a\",")),
+        format!("{HEAD}{}", list("a = = b\n")),
+        format!("{HEAD}{}", list("k = \"sk-aaaaaaaaaaaaaaaa\n")),
+        format!("{HEAD}{}", &names[..names.len().min(FILE_BYTES_MAX - 1_000)]),
+        format!(
+            "{HEAD}[models.a]\nparameters = \"1 B\"\ncontext = 1\naliases = [{}]",
+            (0..60_000).fold(String::new(), |all, row| all + &format!("\"a{}\",", row / 2))
+        ),
+    ]
+}
+
+#[test]
+fn hostile_texts_end() {
+    hostile().iter().for_each(|text| check(text));
+}
+
 #[test]
 fn limits_hold() {
     for text in large() {

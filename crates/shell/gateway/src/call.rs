@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
-use crate::limits::{ERROR_BODY_MAX, Limits};
+use crate::limits::{ERROR_BODY_MAX, Limits, UPSTREAM_IDLE_MAX};
 use crate::peek;
 use crate::relay::Relay;
 use crate::upstream::Upstream;
@@ -37,7 +37,7 @@ impl Wires {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(limits.connect_timeout));
         let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(60)).pool_max_idle_per_host(1_024);
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(UPSTREAM_IDLE_MAX).pool_max_idle_per_host(1_024);
         let secured = |mut connector: HttpConnector| {
             connector.enforce_http(false);
             let https = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().wrap_connector(connector);
@@ -159,7 +159,10 @@ async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming) -> Missed
 
 /// When an upstream says to come back; zero when it doesn't.
 fn retry_after_ms(head: &HeaderMap) -> u32 {
-    let number = |name: &str| head.get(name)?.to_str().ok()?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
-    let ms = number("retry-after-ms").or_else(|| number(RETRY_AFTER.as_str()).map(|seconds| seconds * 1_000.0));
-    u32::try_from(ms.map_or(0, |ms| ms.min(3_600_000.0).ceil() as u64)).unwrap_or(0)
+    let wait = |name: &str, per_second: f64| {
+        let number: f64 = head.get(name)?.to_str().ok()?.trim().parse().ok()?;
+        Duration::try_from_secs_f64(number / per_second).ok()
+    };
+    let wait = wait("retry-after-ms", 1_000.0).or_else(|| wait(RETRY_AFTER.as_str(), 1.0));
+    wait.map_or(0, |wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX))
 }

@@ -1,21 +1,29 @@
 //! The one place of this crate that reads a clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time;
 
 use units::Instant;
 
-/// What time it is. Never steps back: the wall clock is read once, and a monotonic one counts from there.
+/// What time it is. It never steps back: it counts by a monotonic clock, and follows the wall clock forward when that has
+/// run ahead, as after the machine has slept.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Instant + Send + Sync>);
+
+/// How far the wall clock runs ahead before it is followed, in microseconds.
+const AHEAD_MAX: i64 = 1_000_000;
 
 impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
-        let wall = time::SystemTime::now().duration_since(time::UNIX_EPOCH).unwrap_or_default();
-        let (start, anchor) = (Instant::default() + wall, time::Instant::now());
-        Self(Arc::new(move || start + anchor.elapsed()))
+        let (anchor, offset) = (time::Instant::now(), AtomicI64::new(i64::MIN));
+        Self(Arc::new(move || {
+            let wall = time::SystemTime::now().duration_since(time::UNIX_EPOCH).unwrap_or_default();
+            let micros = |time: time::Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+            Instant::from_micros(follow(&offset, micros(anchor.elapsed()), micros(wall)))
+        }))
     }
 
     /// A clock that says what `read` says, for tests.
@@ -30,8 +38,34 @@ impl Clock {
     }
 }
 
+/// The time by the monotonic clock, moved by an offset that only grows.
+fn follow(offset: &AtomicI64, monotonic: i64, wall: i64) -> i64 {
+    let now = monotonic.saturating_add(offset.load(Ordering::Relaxed));
+    if wall <= now.saturating_add(AHEAD_MAX) {
+        return now;
+    }
+    let ahead = wall - monotonic;
+    monotonic + offset.fetch_max(ahead, Ordering::Relaxed).max(ahead)
+}
+
 impl std::fmt::Debug for Clock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Clock({})", self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_never_steps_back_and_follows_a_clock_that_runs_ahead() {
+        let offset = AtomicI64::new(i64::MIN);
+        let second = 1_000_000;
+        // What the monotonic clock says, what the wall says, and what time it is.
+        let readings = [(0, 100, 100), (10, 110, 110), (20, 50, 120), (30, 60, 130), (40, 21_640, 21_640), (50, 21_650, 21_650)];
+        for (monotonic, wall, want) in readings {
+            assert_eq!(follow(&offset, monotonic * second, wall * second), want * second, "{monotonic} {wall}");
+        }
     }
 }

@@ -62,7 +62,8 @@ pub(crate) struct Flight {
     life: Life,
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
-    _place: Place,
+    /// Until its life is over.
+    place: Option<Place>,
 }
 
 impl Flight {
@@ -71,7 +72,7 @@ impl Flight {
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
-        Self { state, snapshot, ask, prompt_bytes, streamed, weights, key, life, attempt: None, chosen: None, _place: place }
+        Self { state, snapshot, ask, prompt_bytes, streamed, weights, key, life, attempt: None, chosen: None, place: Some(place) }
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
@@ -199,7 +200,11 @@ impl Flight {
     /// Tells the life of the request what happened; settles at once, and says what else there is to do.
     fn step(&mut self, event: Event) -> Next {
         let mut next = Next::Nothing;
-        for action in self.life.step(self.state.clock.now(), event) {
+        let actions = self.life.step(self.state.clock.now(), event);
+        if actions.contains(&Action::Done) {
+            self.place = None;
+        }
+        for action in actions {
             match action {
                 Action::Settle(settlement) => self.settle(settlement),
                 Action::Decide => next = Next::Decide,

@@ -94,8 +94,11 @@ impl Gateway {
         }
     }
 
-    /// New prices, for all requests from now on.
+    /// New prices, for all requests from now on. Prices of another fleet are not taken: their ids mean other endpoints.
     pub fn set_sheet(&self, sheet: PriceSheet) {
+        if sheet.fleet != self.state.snapshot.load().fleet.version {
+            return;
+        }
         let sheet = Some(Arc::new(sheet));
         self.swap(|snapshot| snapshot.sheet.clone_from(&sheet));
     }

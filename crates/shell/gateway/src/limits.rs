@@ -20,6 +20,9 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// Failures in a row after which an upstream counts as down; one that refuses connections is down at once.
 pub const FAILURES_MAX: u32 = 3;
+/// How long a connection to an upstream is kept without work: less than the 5 s after which uvicorn, and so vLLM, closes it,
+/// as a request sent into a closing connection is lost.
+pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(4);
 /// How often held time is posted: whole multiples of it, so that no interval lies in two billing periods of minutes.
 pub const METER_INTERVAL: Duration = Duration::from_secs(5);
 /// Decisions that are kept for people to look at.

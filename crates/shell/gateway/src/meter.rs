@@ -150,7 +150,7 @@ struct Open {
     booked: u64,
     /// Calls begun up to the last look, for the rate of arrivals.
     begun: u64,
-    rate: f64,
+    rate_per_ks: i64,
     /// Attempts under way, with the work that was booked of each.
     tallies: Vec<(Arc<Tally>, i64)>,
 }
@@ -185,10 +185,10 @@ impl Reader {
         for (id, open) in &mut self.endpoints {
             let counters = self.state.counters(*id);
             let begun = counters.begun.load(Ordering::Relaxed);
-            let came = (begun - open.begun) as f64;
+            let came = i64::try_from(begun - open.begun).unwrap_or(i64::MAX);
             open.begun = begun;
-            open.rate += (came - open.rate) / 8.0;
-            counters.arrivals_per_ks.store((open.rate * 1_000.0).round() as u32, Ordering::Relaxed);
+            open.rate_per_ks += (came.saturating_mul(1_000) - open.rate_per_ks) / 8;
+            counters.arrivals_per_ks.store(u32::try_from(open.rate_per_ks).unwrap_or(u32::MAX), Ordering::Relaxed);
         }
     }
 

@@ -141,9 +141,7 @@ impl Relay {
     fn take(&mut self, came: Bytes) {
         let (progress, strip_usage) = (&mut self.progress, self.strip_usage);
         let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, strip_usage, event));
-        if judged.is_err() {
-            self.ending = Some(Ending::Failed(Fault::Broken));
-        } else if self.progress.error {
+        if judged.is_err() || self.progress.error {
             self.ending = Some(Ending::Failed(Fault::Broken));
         }
     }

@@ -159,7 +159,7 @@ fn refusal(flight: &Flight, undecided: Undecided) -> Refused {
 /// The reason that all endpoints share, when it is the request's own; else that there is no capacity, and when there may be.
 fn explain(refusal: &Refusal, model: &str, now: Instant) -> Refused {
     let reasons = || refusal.passed_over.iter().map(|passed| passed.reason);
-    let shared = |is: fn(Reason) -> bool| refusal.passed_over.first().is_some() && reasons().all(is);
+    let shared = |is: fn(Reason) -> bool| !refusal.passed_over.is_empty() && reasons().all(is);
     if shared(|reason| reason == Reason::OutOfScope) {
         return Refused::no_model(model);
     }

@@ -8,13 +8,16 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::body::Answer;
 use crate::envelope::Refused;
@@ -28,6 +31,7 @@ use crate::{metrics, models, status};
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(state.limits.connections_max));
     let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = async {
@@ -36,6 +40,8 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
         };
         let (place, accepted) = tokio::select! {
             accepted = accepted => accepted,
+            // Ended ones are let go of as they end.
+            Some(_) = connections.join_next() => continue,
             () = &mut shutdown => break,
         };
         let Ok((stream, peer)) = accepted else {
@@ -44,21 +50,23 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
             continue;
         };
         let connection = graceful.watch(connection(&state, stream, peer));
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let _place = place;
             // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.
             _ = connection.await;
         });
     }
     drop(listener);
+    // What is still under way after that is dropped, and so settled, before the meter reads for the last time.
     _ = tokio::time::timeout(state.limits.drain_timeout, graceful.shutdown()).await;
+    connections.shutdown().await;
 }
 
 fn connection(
     state: &Arc<State>,
     stream: TcpStream,
     peer: SocketAddr,
-) -> impl Future<Output = hyper::Result<()>> + hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
+) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<> {
     // Without it, small events wait for the other side's delayed acknowledgement.
     _ = stream.set_nodelay(true);
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -126,7 +134,7 @@ async fn route(state: &Arc<State>, peer: SocketAddr, id: dispatch::RequestId, re
     match route {
         Route::Inference(call) => request::serve(Arc::clone(state), call, id, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
-        Route::Model(name) => models::one(state, request.headers(), name).map(json),
+        Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
         Route::Health => Ok(text("ok\n")),
         Route::Ready if status::is_ready(state) => Ok(text("ready\n")),
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
@@ -135,10 +143,26 @@ async fn route(state: &Arc<State>, peer: SocketAddr, id: dispatch::RequestId, re
     }
 }
 
-/// What we tell of ourselves goes to this machine, and elsewhere to whoever has a key.
+/// What we tell of ourselves goes to whoever has a key, and without one to this machine: but not to a web page there that
+/// had its own name resolved to this machine.
 fn insider(state: &State, peer: SocketAddr, head: &HeaderMap) -> Result<(), Refused> {
     let known = || state.snapshot.load().keys.check(head, state.clock.now()).is_some();
-    if peer.ip().is_loopback() || known() { Ok(()) } else { Err(Refused::bad_key()) }
+    let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    let local = peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok());
+    if local || known() { Ok(()) } else { Err(Refused::bad_key()) }
+}
+
+/// A path's part with its percent-escapes read: clients escape the slash in a model's name. What is no escape stays.
+fn decoded(part: &str) -> String {
+    let hex = |digits: Option<&[u8]>| u8::from_str_radix(std::str::from_utf8(digits?).ok()?, 16).ok();
+    let (bytes, mut out, mut at) = (part.as_bytes(), Vec::with_capacity(part.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        let escaped = if *byte == b'%' { hex(bytes.get(at + 1..at + 3)) } else { None };
+        out.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn json(body: Vec<u8>) -> Served {
@@ -185,5 +209,19 @@ fn refuse(state: &State, refused: Refused) -> Response<Answer> {
 fn put(head: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         head.insert(HeaderName::from_static(name), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_in_a_models_name_are_read() {
+        for (part, want) in
+            [("a%2Fb%2fc", "a/b/c"), ("a/b", "a/b"), ("100%", "100%"), ("%zz%2", "%zz%2"), ("%C3%A9", "\u{e9}"), ("%ff", "\u{fffd}")]
+        {
+            assert_eq!(decoded(part), want, "{part}");
+        }
     }
 }

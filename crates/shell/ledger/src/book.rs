@@ -60,7 +60,7 @@ pub(crate) fn book(
             }
         }
         Entry::Held(held) => {
-            let row = insert_held(connection, registers, held)?;
+            let row = insert_held(connection, registers, held, began)?;
             insert_postings(connection, registers, held.fleet, &held.usage, Source::Held(row), booked)?;
         }
     }
@@ -115,18 +115,23 @@ fn insert_settlement(connection: &Connection, registers: &Registers, settlement:
     Ok(inserted == 1)
 }
 
-fn insert_held(connection: &Connection, registers: &Registers, held: &HeldTime) -> Result<i64, LedgerError> {
+fn insert_held(connection: &Connection, registers: &Registers, held: &HeldTime, began: Position) -> Result<i64, LedgerError> {
     let register = registers.of(held.fleet)?;
-    connection.prepare_cached("INSERT INTO held (endpoint, fleet, from_us, to_us) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+    let mut insert =
+        connection.prepare_cached("INSERT INTO held (endpoint, fleet, from_us, to_us, segment, offset) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    insert.execute(params![
         register.endpoint(held.endpoint)?,
         registers.row(held.fleet)?,
         held.span.from.micros(),
         held.span.to.micros(),
+        began.segment,
+        offset(began),
     ])?;
     let row = connection.last_insert_rowid();
-    let mut insert = connection.prepare_cached("INSERT INTO held_share (held, request, attempt, quantity) VALUES (?1, ?2, ?3, ?4)")?;
-    for (attempt, quantity) in &held.shares {
-        insert.execute(params![row, Request(attempt.request), attempt.attempt, quantity.count()])?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO held_share (held, number, request, attempt, quantity) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (number, (attempt, quantity)) in (0_i64..).zip(&held.shares) {
+        insert.execute(params![row, number, Request(attempt.request), attempt.attempt, quantity.count()])?;
     }
     Ok(row)
 }

@@ -1,62 +1,57 @@
 //! How fast each meter is being used, learnt from the postings.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fleet::{ContractId, Meter};
-use market::{Flow, Forecast, Usage};
-use units::{Instant, Quantity, Share};
+use market::{FlowMeter, Forecast, Usage};
+use units::Instant;
 
-/// After this time a posting counts for 1/e of a new one.
-const MEMORY_SECONDS: f64 = 600.0;
+/// How fast what was learnt fades.
+const MEMORY: Duration = Duration::from_secs(600);
+/// Postings within one window are one observation: the time between two single postings says little about a rate.
+const WINDOW_US: i64 = 5_000_000;
 
-/// Sums of one meter's postings, each weighted by its age.
-#[derive(Clone, Copy, Debug)]
-struct Recent {
-    first: Instant,
-    last: Instant,
-    sum: f64,
-    squares: f64,
-}
-
-/// The recent postings of all meters, fading.
+/// A meter for each flow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flows {
-    recent: BTreeMap<(ContractId, Meter), Recent>,
+    meters: BTreeMap<(ContractId, Meter), FlowMeter>,
 }
 
 impl Flows {
     pub(crate) fn post(&mut self, usage: &Usage) {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let quantity = usage.held.count() as f64;
-        let key = (usage.contract, usage.meter);
-        let recent = self.recent.entry(key).or_insert(Recent { first: usage.at, last: usage.at, sum: 0.0, squares: 0.0 });
-        let last = recent.last.max(usage.at);
-        let fade = fade(recent.last, last);
-        let weight = self::fade(usage.at, last);
-        recent.sum = recent.sum * fade + quantity * weight;
-        recent.squares = recent.squares * fade * fade + (quantity * weight).powi(2);
-        recent.last = last;
+        let window = Instant::from_micros(usage.at.micros().div_euclid(WINDOW_US) * WINDOW_US);
+        let meter = self.meters.entry((usage.contract, usage.meter)).or_insert_with(|| FlowMeter::new(window, MEMORY));
+        meter.observe(window, usage.held);
     }
 
-    /// Every flow as of `now`. The mean is over the time that has been watched, up to the memory; the error is that of
-    /// a sum of independent postings of these sizes.
+    /// Every flow as of `now`.
     pub(crate) fn forecast(&self, now: Instant) -> Forecast {
-        let flow = |recent: &Recent| {
-            let fade = fade(recent.last, now);
-            let watched = MEMORY_SECONDS * (1.0 - self::fade(recent.first, now));
-            let per_hour = recent.sum * fade / watched.max(1.0) * 3600.0;
-            let error = if recent.sum > 0.0 { recent.squares.sqrt() / recent.sum } else { 0.0 };
-            Flow { per_hour: Quantity::new(whole(per_hour)), error: Share::from_ppm(whole(error.min(1.0) * 1e6)) }
-        };
-        Forecast { flows: self.recent.iter().map(|(key, recent)| (*key, flow(recent))).collect() }
+        Forecast { flows: self.meters.iter().map(|(key, meter)| (*key, meter.flow(now))).collect() }
     }
 }
 
-fn fade(from: Instant, to: Instant) -> f64 {
-    (-to.since(from).as_secs_f64() / MEMORY_SECONDS).exp()
-}
+#[cfg(test)]
+mod tests {
+    use fleet::Id;
+    use units::Quantity;
 
-#[expect(clippy::cast_possible_truncation, reason = "saturates, and an estimate that large means nothing")]
-fn whole(value: f64) -> i64 {
-    value.round() as i64
+    use super::*;
+
+    #[test]
+    fn steady_postings_give_their_rate_however_they_are_cut() {
+        for pieces in [1_i64, 4, 50] {
+            let (contract, meter) = (Id::from_index(0), Meter::OutputTokens(Id::from_index(0)));
+            let mut flows = Flows::default();
+            // 100 tokens a second for an hour.
+            for piece in 0..3600 * pieces {
+                let at = Instant::from_micros(piece * 1_000_000 / pieces);
+                let quantity = Quantity::new(100 / pieces);
+                flows.post(&Usage { contract, meter, at, held: quantity, used: quantity });
+            }
+            let flow = flows.forecast(Instant::from_micros(3_600_000_000)).flows[&(contract, meter)];
+            let off = flow.per_hour.count() - 360_000;
+            assert!(off.abs() < 3_600, "{pieces} pieces: {flow:?}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod recovery;
 mod register;
 mod schema;
 mod store;
+mod verify;
 mod view;
 mod words;
 
@@ -28,4 +29,5 @@ pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
 pub use key::{KeyRow, KeySecret, Keys, NewKey, hash_secret, split_key};
 pub use recovery::Recovery;
 pub use store::Store;
+pub use verify::{Finding, Verification, verify};
 pub use view::{AttemptRow, Journaled, View};

@@ -169,3 +169,127 @@ impl Registers {
         Ok(registers)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use dispatch::{HeldTime, RequestId};
+    use fleet::{FleetVersion, Id};
+    use proptest::prelude::*;
+    use units::{Quantity, Span};
+
+    use super::*;
+
+    fn record(request: u128, shares: usize) -> Record {
+        let attempt = AttemptId { request: RequestId(request), attempt: 1 };
+        let version = FleetVersion([7; 32]);
+        if shares > 0 {
+            let span = Span { from: Instant::from_micros(1), to: Instant::from_micros(2) };
+            let shares = vec![(attempt, Quantity::new(9)); shares];
+            return Record::Held(HeldTime { endpoint: Id::from_index(1), fleet: version, span, usage: arrayvec::ArrayVec::new(), shares });
+        }
+        Record::Settled(Settlement {
+            attempt,
+            endpoint: Id::from_index(0),
+            contract: Id::from_index(0),
+            fleet: version,
+            outcome: Outcome::Answered,
+            tokens: Tokens { input: 300, cached: 1, output: 7 },
+            known: Known::Reported,
+            started: Instant::from_micros(5),
+            first_content: Some(Instant::from_micros(6)),
+            ended: Instant::from_micros(7),
+        })
+    }
+
+    /// A log of these records and where each ends.
+    fn log(records: &[Record]) -> (Vec<u8>, Vec<usize>) {
+        let (mut bytes, mut ends) = (Vec::new(), vec![0]);
+        for record in records {
+            bytes.extend(encode(record).expect("short enough"));
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    /// What is found in a folder with this one segment: whole records, their end, and torn bytes; or where it is damaged.
+    fn find(folder: &Path, bytes: &[u8]) -> Result<(usize, u64, u64), u64> {
+        fs::write(segment_path(folder, 0), bytes).expect("written");
+        match inspect(folder, Position::default()) {
+            Ok(found) => Ok((found.records, found.end.offset, found.torn_bytes)),
+            Err(LedgerError::Damaged { offset, .. }) => Err(offset),
+            Err(other) => unreachable!("{other}"),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn a_log_cut_anywhere_gives_back_its_whole_records(shares in proptest::collection::vec(0..4_usize, 1..5)) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let records: Vec<_> = (0..).zip(&shares).map(|(request, shares)| record(request, *shares)).collect();
+            let (bytes, ends) = log(&records);
+            for cut in 0..=bytes.len() {
+                let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
+                let torn = (cut - ends[whole]) as u64;
+                prop_assert_eq!(find(folder.path(), &bytes[..cut]), Ok((whole, ends[whole] as u64, torn)), "cut at {}", cut);
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_is_damage_unless_it_is_in_the_last_record(
+            shares in proptest::collection::vec(0..4_usize, 1..5), bit in 0..8_u32,
+        ) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let records: Vec<_> = (0..).zip(&shares).map(|(request, shares)| record(request, *shares)).collect();
+            let (bytes, ends) = log(&records);
+            let last = ends[ends.len() - 2];
+            for place in 0..bytes.len() {
+                let mut flipped = bytes.clone();
+                flipped[place] ^= 1 << bit;
+                let began = ends.iter().rev().find(|end| **end <= place).copied().unwrap_or(0);
+                let torn = Ok((records.len() - 1, last as u64, (bytes.len() - last) as u64));
+                let expected = if began == last { torn } else { Err(began as u64) };
+                prop_assert_eq!(find(folder.path(), &flipped), expected, "flipped at {}", place);
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_no_record_are_torn(noise in proptest::collection::vec(any::<u8>(), 1..400)) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (bytes, ends) = log(&[record(1, 0), record(2, 2)]);
+            let found = find(folder.path(), &[bytes.as_slice(), &noise].concat());
+            prop_assert_eq!(found, Ok((2, ends[2] as u64, noise.len() as u64)));
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(request in any::<u128>(), shares in 0..50_usize) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let written = record(request, shares);
+            fs::write(segment_path(folder.path(), 0), encode(&written).expect("short enough")).expect("written");
+            let mut reader = SegmentReader::open(folder.path(), Position::default()).expect("there");
+            let read = reader.next().expect("read");
+            prop_assert!(matches!(read, Next::Record(read, _) if *read == written));
+        }
+    }
+
+    #[test]
+    fn a_record_past_the_limit_is_refused() {
+        let long = record(1, journal::RECORD_BYTES_MAX / 2);
+        assert!(matches!(encode(&long), Err(LedgerError::TooLong { limit: journal::RECORD_BYTES_MAX, .. })));
+    }
+
+    #[test]
+    fn a_hole_between_segments_is_no_journal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (bytes, _) = log(&[record(1, 0)]);
+        for segment in [0, 2] {
+            fs::write(segment_path(folder.path(), segment), &bytes).expect("written");
+        }
+        assert!(matches!(inspect(folder.path(), Position::default()), Err(LedgerError::Missing { .. })));
+        fs::write(segment_path(folder.path(), 1), &bytes[..bytes.len() - 1]).expect("written");
+        assert!(matches!(inspect(folder.path(), Position::default()), Err(LedgerError::Damaged { .. })), "torn, and not the last");
+    }
+}

@@ -1,6 +1,6 @@
 //! Who pays for what, and whether what is asked for is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::{get, sound};
 use crate::codes;
@@ -42,19 +42,17 @@ pub(super) fn payers(rows: &Rows, root: &Reader<'_>) {
     if root.findings.any_flawed("contracts") || root.findings.any_flawed("endpoints") {
         return;
     }
-    let covered = |covers: &dyn Fn(&Contract) -> bool| sound(&rows.contracts).any(|(_, _, contract)| covers(contract));
-    for (index, name, _) in sound(&rows.pools) {
-        let id = PoolId::from_index(index);
-        let through = |endpoint: &EndpointId| get(&rows.endpoints, *endpoint).is_some_and(|(_, it)| it.pool == Some(id));
-        if !covered(&|contract| contract.pools.contains(&id) || contract.endpoints.iter().any(through)) {
-            let hint = format!("add `pools = [\"{name}\"]` to the contract that pays for its accelerators");
-            let place = root.place_of(&["pools", name]);
-            root.add(Diagnostic::warning(codes::UNCOVERED, &place, format!("no contract pays for pool `{name}`"), hint));
-        }
+    let endpoints: BTreeSet<_> = sound(&rows.contracts).flat_map(|(_, _, contract)| &contract.endpoints).collect();
+    let mut pools: BTreeSet<_> = sound(&rows.contracts).flat_map(|(_, _, contract)| contract.pools.iter().copied()).collect();
+    pools.extend(endpoints.iter().filter_map(|id| get(&rows.endpoints, **id)).filter_map(|(_, endpoint)| endpoint.pool));
+    for (_, name, _) in sound(&rows.pools).filter(|(index, _, _)| !pools.contains(&PoolId::from_index(*index))) {
+        let hint = format!("add `pools = [\"{name}\"]` to the contract that pays for its accelerators");
+        let place = root.place_of(&["pools", name]);
+        root.add(Diagnostic::warning(codes::UNCOVERED, &place, format!("no contract pays for pool `{name}`"), hint));
     }
     for (index, name, endpoint) in sound(&rows.endpoints) {
         let id = EndpointId::from_index(index);
-        if endpoint.pool.is_none() && !covered(&|contract| contract.endpoints.contains(&id)) {
+        if endpoint.pool.is_none() && !endpoints.contains(&id) {
             let hint = format!("add `endpoints = [\"{name}\"]` to the contract that pays for its tokens");
             let place = root.place_of(&["endpoints", name]);
             root.add(Diagnostic::warning(codes::UNCOVERED, &place, format!("no contract pays for endpoint `{name}`"), hint));
@@ -112,9 +110,10 @@ pub(super) fn workloads(rows: &Rows, root: &Reader<'_>) {
     if root.findings.any_flawed("endpoints") {
         return;
     }
+    let served: BTreeSet<_> = sound(&rows.endpoints).map(|(_, _, endpoint)| endpoint.model).collect();
     for (_, name, workload) in sound(&rows.workloads) {
         let WorkloadKind::Serving { model, .. } = &workload.kind else { continue };
-        if !sound(&rows.endpoints).any(|(_, _, endpoint)| endpoint.model == *model) {
+        if !served.contains(model) {
             let shown = get(&rows.models, *model).map_or("", |(name, _)| name);
             let hint = "add an endpoint with this `model`, on a pool or at a URL";
             let place = root.place_of(&["workloads", name, "model"]);

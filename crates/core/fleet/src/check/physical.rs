@@ -1,5 +1,7 @@
 //! Power, memory and counts: what can't be whatever the contracts say.
 
+use std::collections::BTreeMap;
+
 use units::{Bytes, Instant, Watts};
 
 use crate::check::{day, get, sound};
@@ -12,38 +14,43 @@ use crate::rows::Rows;
 
 /// Whether every site has the power for its pools at every date that anything changes.
 pub(super) fn power(rows: &Rows, root: &Reader<'_>) {
+    let mut at_site: BTreeMap<usize, Vec<(&str, &Pool)>> = BTreeMap::new();
+    for (_, name, pool) in sound(&rows.pools) {
+        at_site.entry(pool.site.index()).or_default().push((name, pool));
+    }
     for (index, name, site) in sound(&rows.sites) {
-        let pools: Vec<_> = sound(&rows.pools).filter(|(_, _, pool)| pool.site.index() == index).collect();
-        let mut dates: Vec<Instant> = pools.iter().flat_map(|(_, _, pool)| pool.count.steps()).map(|(from, _)| *from).collect();
-        dates.extend(site.power.steps().iter().map(|(from, _)| *from));
-        dates.sort_unstable();
-        dates.dedup();
-        let beyond = |at: &Instant| {
-            let drawn = drawn(rows, site, &pools, *at)?;
-            let limit = site.power.at(*at).unwrap_or(0);
-            (drawn > i128::from(limit)).then_some((*at, drawn, limit))
-        };
-        if let Some((at, drawn, limit)) = dates.iter().find_map(beyond) {
-            report_power(root, name, site, &pools, (at, drawn, limit));
+        let Some(pools) = at_site.get(&index) else { continue };
+        if let Some(beyond) = first_beyond(rows, site, pools) {
+            report_power(root, name, site, pools, beyond);
         }
     }
 }
 
-/// What the pools draw in watts at the site's meter; `None` when an accelerator could not be read.
-fn drawn(rows: &Rows, site: &Site, pools: &[(usize, &str, &Pool)], at: Instant) -> Option<i128> {
-    let mut watts = 0_i128;
-    for (_, _, pool) in pools {
-        let (_, accelerator) = get(&rows.accelerators, pool.accelerator)?;
-        watts += i128::from(pool.count.at(at).unwrap_or(0)) * i128::from(accelerator.power.count());
+/// The first date at which the pools draw more than the site has, with both in watts; `None` when an accelerator could not be read.
+fn first_beyond(rows: &Rows, site: &Site, pools: &[(&str, &Pool)]) -> Option<(Instant, i128, i64)> {
+    let mut changes: BTreeMap<Instant, i128> = site.power.steps().iter().map(|(from, _)| (*from, 0)).collect();
+    for (_, pool) in pools {
+        let each = i128::from(get(&rows.accelerators, pool.accelerator)?.1.power.count());
+        let mut before = 0;
+        for (from, count) in pool.count.steps() {
+            *changes.entry(*from).or_default() += i128::from(count - before) * each;
+            before = *count;
+        }
     }
-    Some(watts.saturating_mul(i128::from(site.pue_ppm)) / 1_000_000)
+    let mut watts = 0;
+    changes.into_iter().find_map(|(at, change)| {
+        watts += change;
+        let drawn = watts.saturating_mul(i128::from(site.pue_ppm)) / 1_000_000;
+        let limit = site.power.at(at).unwrap_or(0);
+        (drawn > i128::from(limit)).then_some((at, drawn, limit))
+    })
 }
 
-fn report_power(root: &Reader<'_>, name: &str, site: &Site, pools: &[(usize, &str, &Pool)], (at, drawn, limit): (Instant, i128, i64)) {
+fn report_power(root: &Reader<'_>, name: &str, site: &Site, pools: &[(&str, &Pool)], (at, drawn, limit): (Instant, i128, i64)) {
     // The pool that grew at that date is the one to look at, or else the last that has any.
     let grew = |pool: &Pool| pool.count.steps().iter().position(|(from, _)| *from == at);
-    let Some((_, pool_name, pool)) =
-        pools.iter().find(|(_, _, pool)| grew(pool).is_some()).or_else(|| pools.iter().rfind(|(_, _, pool)| pool.count.at(at) > Some(0)))
+    let Some((pool_name, pool)) =
+        pools.iter().find(|(_, pool)| grew(pool).is_some()).or_else(|| pools.iter().rfind(|(_, pool)| pool.count.at(at) > Some(0)))
     else {
         return;
     };

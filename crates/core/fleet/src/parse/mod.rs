@@ -7,6 +7,8 @@ pub(crate) mod site;
 pub(crate) mod top;
 pub(crate) mod workload;
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
@@ -62,7 +64,7 @@ pub fn parse(text: &str) -> Parsed {
     }
     let (fleet, mut diagnostics) = read(findings, document.get_ref(), FleetVersion(Sha256::digest(text).into()));
     if !errors.is_empty() {
-        let mut errors: Vec<_> = errors.iter().map(|error| syntax(text, error)).collect();
+        let mut errors: Vec<_> = errors.iter().take(PROBLEMS_MAX + 1).map(|error| syntax(text, error)).collect();
         // The parser may stumble over one place several times; one is enough.
         errors.dedup_by(|later, earlier| {
             // Of an open text and the list that it leaves open, the text is the cause.
@@ -108,8 +110,9 @@ fn syntax(text: &str, error: &toml::de::Error) -> Diagnostic {
 
 /// Leaves out what a syntax error probably caused: what is on its lines, and what may be missing because of it.
 fn without_cascades(text: &str, diagnostics: Vec<Diagnostic>, errors: &[Diagnostic]) -> Vec<Diagnostic> {
-    let line = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
-    let broken: Vec<_> = errors.iter().map(|error| line(error.span.start)).collect();
+    let ends: Vec<_> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |at: usize| ends.partition_point(|end| *end < at);
+    let broken: BTreeSet<_> = errors.iter().map(|error| line(error.span.start)).collect();
     let missing = [codes::MISSING_KEY, codes::UNKNOWN_NAME, codes::NAMES_NOBODY, codes::EXCHANGE, codes::NOWHERE, codes::NO_CAPACITY];
     let caused = |it: &Diagnostic| it.severity != Severity::Error || missing.contains(&it.code) || broken.contains(&line(it.span.start));
     diagnostics.into_iter().filter(|it| it.code == codes::SECRET || !caused(it)).collect()

@@ -151,6 +151,16 @@ pub fn masked(text: &str, diagnostics: &[Diagnostic]) -> String {
         }
         start += line.len();
     }
-    let keep = |at: usize, c: char| c.is_whitespace() || c == '"' || !hidden.iter().any(|span| span.contains(&at));
-    text.char_indices().map(|(at, c)| if keep(at, c) { c.to_string() } else { "*".repeat(c.len_utf8()) }).collect()
+    let mut hide = vec![false; text.len()];
+    for span in hidden {
+        if let Some(bytes) = hide.get_mut(span) {
+            bytes.fill(true);
+        }
+    }
+    let shown = |at: usize, c: char| c.is_whitespace() || c == '"' || !hide[at];
+    let mut masked = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        if shown(at, c) { masked.push(c) } else { masked.extend(core::iter::repeat_n('*', c.len_utf8())) }
+    }
+    masked
 }

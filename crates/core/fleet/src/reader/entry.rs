@@ -32,11 +32,15 @@ impl<'a> Entry<'a> {
     /// The entries of a list.
     pub(crate) fn elements(&self) -> Option<Vec<Self>> {
         let DeValue::Array(list) = self.value else { return None };
-        let element = |(index, value): (usize, &'a Spanned<DeValue<'a>>)| {
-            let value_span = if value.span().is_empty() { self.key.clone() } else { value.span() };
-            Self { path: format!("{}.{index}", self.path), key: value_span.clone(), span: value_span, value: value.get_ref() }
-        };
-        Some(list.iter().enumerate().map(element).collect())
+        Some((0..list.len()).filter_map(|index| self.element(index)).collect())
+    }
+
+    /// The entry of a list at a position.
+    pub(super) fn element(&self, index: usize) -> Option<Self> {
+        let DeValue::Array(list) = self.value else { return None };
+        let value = list.get(index)?;
+        let span = if value.span().is_empty() { self.key.clone() } else { value.span() };
+        Some(Self { path: format!("{}.{index}", self.path), key: span.clone(), span, value: value.get_ref() })
     }
 }
 

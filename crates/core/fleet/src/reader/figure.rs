@@ -85,7 +85,10 @@ impl<'a> Reader<'a> {
             UnitError::OutOfRange { .. } => format!("write a figure that can be, as in `{} = {example}`", entry.name()),
             UnitError::NotANumber { text } | UnitError::WrongUnit { text, .. } => match near(text) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("write the number and its unit, as in `{} = {example}`", entry.name()),
+                None if example.contains(|c: char| c.is_ascii_digit()) => {
+                    format!("write the number and its unit, as in `{} = {example}`", entry.name())
+                }
+                None => format!("write it as in `{} = {example}`", entry.name()),
             },
         };
         let message = match error {

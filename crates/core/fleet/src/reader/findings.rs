@@ -36,6 +36,11 @@ impl Findings<'_> {
         }
     }
 
+    /// Whether no more problems are kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.borrow().len() > PROBLEMS_MAX
+    }
+
     /// Everything found.
     pub(crate) fn finish(self) -> (Vec<Diagnostic>, BTreeMap<String, FigureNote>) {
         (self.problems.into_inner(), self.figures.into_inner())

@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         for part in rest {
             let next = match entry.value {
                 DeValue::Table(table) => table.get_key_value(*part).map(|(name, value)| Entry::of("", name, value)),
-                DeValue::Array(_) => part.parse().ok().and_then(|index: usize| entry.elements()?.into_iter().nth(index)),
+                DeValue::Array(_) => part.parse().ok().and_then(|index: usize| entry.element(index)),
                 _ => None,
             };
             match next {
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
         let mut meant = Vec::new();
         for (name, _) in self.table.iter().filter(|(name, _)| !self.keys.iter().any(|key| key.name == name.get_ref().as_ref())) {
             let candidates = self.keys.iter().map(|key| key.name).filter(|name| !self.table.contains_key(*name));
-            let near = spelling::nearest(name.get_ref(), candidates);
+            let near = if self.findings.is_full() { None } else { spelling::nearest(name.get_ref(), candidates) };
             meant.extend(near);
             let message = format!("unknown key `{}`{}", spelling::shown(name.get_ref()), self.within());
             let hint = near.map_or_else(|| keys_hint(self.keys), |near| format!("did you mean `{near}`?"));

@@ -1,5 +1,7 @@
 //! Texts, words of a list, and names of rows.
 
+use std::collections::BTreeMap;
+
 use toml::de::DeValue;
 
 use crate::codes;
@@ -33,6 +35,9 @@ impl<'a> Reader<'a> {
             self.wrong_type(&entry, "a list", &example(self.shape(name)));
             return Vec::new();
         };
+        if self.too_many(&entry, elements.len()) {
+            return Vec::new();
+        }
         elements.into_iter().filter_map(|element| self.text_of(&element, "").map(|text| (element, text))).collect()
     }
 
@@ -76,11 +81,14 @@ impl<'a> Reader<'a> {
     }
 
     fn report_twice(&self, texts: &[(Entry<'a>, &'a str)]) {
-        for (index, (entry, text)) in texts.iter().enumerate() {
-            if let Some((first, _)) = texts[..index].iter().find(|(_, earlier)| earlier == text) {
+        let mut first = BTreeMap::new();
+        for (entry, text) in texts {
+            if let Some(earlier) = first.get(text) {
                 let message = format!("`{}` is listed twice", spelling::shown(text));
                 let problem = Diagnostic::error(codes::TWICE, &entry.span, message, "leave one out");
-                self.add(problem.related(&first.span, "first here"));
+                self.add(problem.related(earlier, "first here"));
+            } else {
+                first.insert(*text, entry.span.clone());
             }
         }
     }
@@ -95,10 +103,10 @@ impl<'a> Reader<'a> {
     /// The row that a text names.
     pub(crate) fn named_of<I: Id>(&self, entry: &Entry<'a>, text: &str, kind: Kind) -> Option<I> {
         let found = self.findings.id(kind, text);
-        if found.is_none() {
+        if found.is_none() && !self.findings.is_full() {
             let message = format!("there is no {} named `{}`", kind.singular(), spelling::shown(text));
             let names = || self.findings.names.get(&kind).into_iter().flatten().map(|(name, _)| *name);
-            let place = names().find(|name| spelling::near(text, name)).and_then(|near| self.findings.id::<I>(kind, near));
+            let place = spelling::nearest(text, names()).and_then(|near| self.findings.id::<I>(kind, near));
             let hint = match spelling::nearest(text, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names().next().is_none() => format!("define it: add a table `[{}.{}]`", kind.table(), spelling::shown(text)),

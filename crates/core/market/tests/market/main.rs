@@ -4,6 +4,7 @@ mod books;
 mod clauses;
 mod deals;
 mod draws;
+mod files;
 mod fixture;
 mod floors;
 mod prices;

@@ -136,6 +136,16 @@ async fn heads_are_built_anew_and_bodies_pass_untouched() {
     assert_eq!(heard.header("x-request-id"), Some(reply.header("x-request-id")));
 }
 
+#[tokio::test]
+async fn a_web_page_that_points_its_own_name_here_learns_nothing() {
+    let bench = Bench::start().await;
+    for path in ["/metrics", "/api/status"] {
+        let status = async |host: &str| bench.named(host, path).await.status.as_u16();
+        assert_eq!((status("evil.example:80").await, status("localhost:1").await, status("127.0.0.1").await), (401, 200, 200), "{path}");
+        assert_eq!(status("[::1]:80").await, 200);
+    }
+}
+
 /// Sends these bytes as they are, and counts the answers and the requests that reached an upstream.
 async fn raw(bytes: &str, answers: usize, reached: usize) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

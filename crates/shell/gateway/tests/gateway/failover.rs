@@ -104,3 +104,18 @@ async fn the_clients_own_fault_is_told_and_not_tried_elsewhere() {
     let outcomes: Vec<Outcome> = bench.journal.settled(2).await.iter().map(|settlement| settlement.outcome).collect();
     assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed]);
 }
+
+#[tokio::test]
+async fn a_busy_upstream_is_left_alone_for_as_long_as_it_says() {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::busy(Some("30")));
+    for _ in 0..3 {
+        assert_eq!(bench.chat(WHOLE).await.header("x-baseload-endpoint"), "west");
+    }
+    assert_eq!(bench.north.heard().len(), 1);
+    bench.only_north();
+    let reply = bench.chat(WHOLE).await;
+    assert_eq!(reply.error(), (503, "no_capacity".to_owned()));
+    let wait: u32 = reply.header("retry-after-ms").parse().expect("a number");
+    assert!((500..=1_000).contains(&wait) || wait > 20_000, "the first endpoint that may be back says when: {wait}");
+}

@@ -5,4 +5,5 @@ mod bench;
 mod edges;
 mod failover;
 mod meter;
+mod storm;
 mod streams;

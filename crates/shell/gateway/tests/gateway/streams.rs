@@ -110,3 +110,31 @@ async fn a_client_that_hangs_up_before_any_content_is_settled_as_bounded() {
     assert_eq!((settled.len(), settled[0].outcome, settled[0].known), (1, Outcome::ClientGone, Known::Bounded));
     assert_eq!(settled[0].tokens.output, 9);
 }
+
+#[tokio::test]
+async fn a_stream_under_way_ends_well_when_the_gateway_is_told_to_stop() {
+    let (mut bench, gate) = (Bench::start().await, Gate::default());
+    bench.north.then(Reply::Stream { events: 2, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });
+    gate.open(1);
+    let (_connection, response) = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], STREAM).await;
+    let ((), whole) = tokio::join!(bench.stop(), async {
+        gate.open(2);
+        response.into_body().collect().await.expect("the whole stream").to_bytes()
+    });
+    assert!(whole.ends_with(b"data: [DONE]\n\n"));
+    assert_eq!(bench.journal.settled(1).await[0].outcome, Outcome::Answered);
+}
+
+#[tokio::test]
+async fn a_stream_that_outlasts_the_drain_is_settled_before_the_end() {
+    let limits = gateway::Limits { drain_timeout: std::time::Duration::from_millis(30), ..gateway::Limits::default() };
+    let (mut bench, gate) = (Bench::with(limits).await, Gate::default());
+    bench.north.then(Reply::Stream { events: 2, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });
+    gate.open(1);
+    let _open = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], STREAM).await;
+    bench.stop().await;
+    let records = bench.journal.records();
+    let settled = records.iter().filter(|record| matches!(record, dispatch::Record::Settled(_))).count();
+    assert_eq!(settled, 1, "settled by the time that serving has ended");
+    bench.north.until_left(1).await;
+}

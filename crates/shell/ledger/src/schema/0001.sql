@@ -49,16 +49,20 @@ CREATE TABLE held (
     endpoint TEXT    NOT NULL,
     fleet    INTEGER NOT NULL REFERENCES fleet (id),
     from_us  INTEGER NOT NULL,
-    to_us    INTEGER NOT NULL
+    to_us    INTEGER NOT NULL,
+    segment  INTEGER NOT NULL,
+    offset   INTEGER NOT NULL,
+    UNIQUE (segment, offset)
 ) STRICT;
 
 CREATE TABLE held_share (
-    id       INTEGER PRIMARY KEY,
     held     INTEGER NOT NULL REFERENCES held (id),
+    number   INTEGER NOT NULL,
     request  TEXT    NOT NULL,
     attempt  INTEGER NOT NULL,
-    quantity INTEGER NOT NULL
-) STRICT;
+    quantity INTEGER NOT NULL,
+    PRIMARY KEY (held, number)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE posting (
     id       INTEGER PRIMARY KEY,
@@ -75,6 +79,9 @@ CREATE TABLE posting (
     source   INTEGER REFERENCES held (id),
     CHECK ((request IS NULL) = (attempt IS NULL) AND (request IS NULL) <> (source IS NULL))
 ) STRICT;
+
+CREATE INDEX posting_source ON posting (source) WHERE source IS NOT NULL;
+CREATE INDEX settlement_unreconciled ON settlement (ended) WHERE known = 'bounded';
 
 -- A second record of an attempt that says something else than the first: kept, counted, never booked.
 CREATE TABLE conflict (

@@ -174,6 +174,7 @@ pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) ->
             tier: ServiceTier::Default,
             needs: Needs::default(),
             tokens: Tokens { input: 10, cached: 0, output: 5 },
+            input_least: 1,
             output_max: 20,
             scope: KeyScope::default(),
         },

@@ -1,5 +1,10 @@
-//! The ledger from outside: one state directory, opened, filled, killed and opened again.
+//! The ledger from outside: one state directory, opened, filled, damaged, killed and opened again.
 
 mod books;
+mod crash;
 mod fixture;
+mod history;
 mod keys;
+mod torn;
+mod verify;
+mod view;

@@ -3,6 +3,7 @@
 use units::{Amount, MeterUnit, UnitRate, Watts};
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use crate::codes;
 use crate::contract::{Capacity, CapacityOf, Contract, Delivery, Overflow, Prepayment, Tranche};
@@ -159,12 +160,14 @@ pub(super) fn prepayment(row: &Reader<'_>, head: &Head<'_>) -> Option<Prepayment
 }
 
 /// A delivery clause; of the contract's only capacity when it names none.
-pub(super) fn delivery(row: &Reader<'_>, head: &Head<'_>, capacities: &[Capacity]) -> Option<Delivery> {
+pub(super) fn delivery(row: &Reader<'_>, head: &Head<'_>, contract: &Reader<'_>, capacities: &[Capacity]) -> Option<Delivery> {
     let of = match of(row, false) {
         Some(of) => Some(of),
         None => match capacities {
             [one] => Some(one.of),
             _ if ["accelerator", "site", "model"].iter().any(|name| row.has(name)) => None,
+            // A capacity that is written but could not be read has told its own problem.
+            [] if ["capacity", "count", "units"].iter().any(|name| contract.has(name)) => None,
             _ => {
                 let message = if capacities.is_empty() { "nothing says what is delivered" } else { "the contract has several capacities" };
                 let hint = "add `accelerator`, `site` or `model`, or one capacity clause";
@@ -175,7 +178,7 @@ pub(super) fn delivery(row: &Reader<'_>, head: &Head<'_>, capacities: &[Capacity
     };
     let tables = row.tables("tranches", TRANCHE);
     let tranches: Vec<_> = tables.iter().map(|table| tranche(table, of, head)).collect();
-    if row.has("tranches") && tables.is_empty() {
+    if row.entry("tranches").and_then(|entry| entry.elements()).is_some_and(|list| list.is_empty()) {
         row.add(Diagnostic::error(codes::RAMP_EMPTY, &row.span("tranches"), "`tranches` has no entry", "write at least one"));
     }
     let unit = match of {
@@ -213,8 +216,9 @@ fn tranche(table: &Reader<'_>, of: Option<CapacityOf>, head: &Head<'_>) -> Optio
 
 /// What holds between the capacities and the delivery of a contract.
 pub(super) fn check(row: &Reader<'_>, contract: &Contract) {
-    for (index, clause) in contract.capacity.iter().enumerate() {
-        if contract.capacity[..index].iter().any(|earlier| earlier.of == clause.of) {
+    let mut seen = BTreeSet::new();
+    for clause in &contract.capacity {
+        if !seen.insert(clause.of) {
             let hint = "write one clause with a ramp: several steps `{ from, is }`";
             row.add(Diagnostic::error(codes::CLAUSE_TWICE, &row.span("capacity"), "two capacity clauses are for the same thing", hint));
         }

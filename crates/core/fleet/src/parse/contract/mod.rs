@@ -164,7 +164,7 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
         status: status.unwrap_or(Status::Signed),
         preset: None,
         term: head.term,
-        calendar: calendar?,
+        calendar: calendar.clone().unwrap_or_else(|| Calendar::new(zone, jiff::civil::DateTime::default(), Period::Months(1))),
         currency: head.currency,
         rounding: rounding.unwrap_or(Money::from_nanos(10_000_000)),
         under,
@@ -183,7 +183,7 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
         termination: None,
     };
     clauses(row, &head, &mut contract);
-    (party.is_some() && status.is_some() && term.is_some() && currency.is_some()).then_some(contract)
+    (party.is_some() && status.is_some() && term.is_some() && currency.is_some() && calendar.is_some()).then_some(contract)
 }
 
 fn clauses(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
@@ -193,7 +193,8 @@ fn clauses(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
     contract.floors.extend(floor::floors(row, head));
     contract.overflow = row.entry("overflow").and_then(|entry| capacity::overflow(row, &entry, head));
     contract.prepayments.extend(row.tables("prepayment", capacity::PREPAYMENT).iter().filter_map(|it| capacity::prepayment(it, head)));
-    contract.delivery = row.table("delivery", capacity::DELIVERY).and_then(|table| capacity::delivery(&table, head, &contract.capacity));
+    contract.delivery =
+        row.table("delivery", capacity::DELIVERY).and_then(|table| capacity::delivery(&table, head, row, &contract.capacity));
     terms::read(row, head, contract);
     capacity::check(row, contract);
     rates::check(row, contract);

@@ -1,5 +1,7 @@
 //! Prices per meter: tiers, escalation, what is multiplied.
 
+use std::collections::BTreeSet;
+
 use units::{MeterUnit, Quantity, Share};
 
 use crate::codes;
@@ -118,7 +120,7 @@ fn tiers(row: &Reader<'_>, head: &Head<'_>, unit: MeterUnit) -> Option<Vec<Tier>
         return price(row, head, "rate", unit).map(|rate| vec![Tier { from: Quantity::ZERO, rate }]);
     }
     let tables = row.tables("tiers", TIER);
-    if tables.is_empty() {
+    if row.entry("tiers").and_then(|entry| entry.elements()).is_some_and(|list| list.is_empty()) {
         row.add(Diagnostic::error(codes::RAMP_EMPTY, &row.span("tiers"), "`tiers` has no entry", "write at least one tier, from zero"));
     }
     let tiers: Vec<_> = tables.iter().map(|table| tier(table, head, unit)).collect();
@@ -162,6 +164,8 @@ fn escalation(table: &Reader<'_>) -> Option<Escalation> {
 /// What holds between the rates and the capacities of a contract.
 pub(super) fn check(row: &Reader<'_>, contract: &Contract) {
     let tables = row.tables_quietly("rates");
+    let unread = row.tables_quietly("capacity").len() > contract.capacity.len();
+    let mut seen = BTreeSet::new();
     for (index, clause) in contract.rates.iter().enumerate() {
         // Clauses of presets come first, so those of the file are the last ones.
         let written = (index + tables.len()).checked_sub(contract.rates.len()).and_then(|index| tables.get(index));
@@ -171,11 +175,15 @@ pub(super) fn check(row: &Reader<'_>, contract: &Contract) {
             Meter::UnitTime(id) => Some(CapacityOf::Units(id)),
             _ => None,
         };
-        if clause.charge == Charge::Committed && of.is_none_or(|of| !contract.capacity.iter().any(|it| it.of == of)) && written.is_some() {
+        if clause.charge == Charge::Committed
+            && of.is_none_or(|of| !contract.capacity.iter().any(|it| it.of == of))
+            && written.is_some()
+            && !unread
+        {
             let hint = "add a capacity clause for it, or write `charge = \"metered\"`";
             row.add(Diagnostic::error(codes::NO_CAPACITY, &place, "a committed rate has no capacity to multiply", hint));
         }
-        if contract.rates[..index].iter().any(|earlier| earlier.meter == clause.meter && earlier.charge == clause.charge) {
+        if !seen.insert((clause.meter, clause.charge == Charge::Committed)) {
             let hint = "write one clause, with tiers or an escalation when the price changes";
             row.add(Diagnostic::error(codes::CLAUSE_TWICE, &place, "the contract has another price for the same meter", hint));
         }

@@ -1,0 +1,142 @@
+//! Postings computed again from what they come from.
+
+use dispatch::{AttemptId, Settlement};
+use fleet::MeterKind;
+use market::Usage;
+use rusqlite::{Connection, Row, Rows};
+use units::Instant;
+
+use super::{Finding, Verification};
+use crate::book::{SETTLEMENT, settlement_at};
+use crate::error::LedgerError;
+use crate::register::{Register, Registers};
+use crate::words::{Word, attempt_at};
+
+/// A posting by the names in its row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Posting {
+    contract: String,
+    meter: MeterKind,
+    subject: String,
+    at: Instant,
+    held: i64,
+    used: i64,
+}
+
+impl Posting {
+    pub(super) fn of(register: &Register, usage: &Usage) -> Result<Self, LedgerError> {
+        Ok(Self {
+            contract: register.contract(usage.contract)?.to_owned(),
+            meter: usage.meter.kind(),
+            subject: register.subject(usage.meter)?.to_owned(),
+            at: usage.at,
+            held: usage.held.count(),
+            used: usage.used.count(),
+        })
+    }
+
+    /// The columns that [`Self::at`] reads.
+    pub(super) const COLUMNS: &str = "contract, meter, subject, at_us, held, used";
+
+    pub(super) fn at(row: &Row<'_>, from: usize) -> rusqlite::Result<Self> {
+        let Word(meter) = row.get(from + 1)?;
+        let at = Instant::from_micros(row.get(from + 3)?);
+        Ok(Self { contract: row.get(from)?, meter, subject: row.get(from + 2)?, at, held: row.get(from + 4)?, used: row.get(from + 5)? })
+    }
+}
+
+fn shown(postings: &[Posting]) -> String {
+    let one = |posting: &Posting| format!("{}/{} {:?} of {}", posting.used, posting.held, posting.meter, posting.subject);
+    if postings.is_empty() { "nothing".to_owned() } else { postings.iter().map(one).collect::<Vec<_>>().join(", ") }
+}
+
+/// The postings of attempts, grouped by attempt and in its order.
+struct Groups<'a> {
+    rows: Rows<'a>,
+    next: Option<(AttemptId, Posting)>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(rows: Rows<'a>) -> Result<Self, LedgerError> {
+        let mut groups = Self { rows, next: None };
+        groups.step()?;
+        Ok(groups)
+    }
+
+    /// Takes the posting that stands next.
+    fn step(&mut self) -> Result<Option<(AttemptId, Posting)>, LedgerError> {
+        let row = self.rows.next()?;
+        let following = row.map(|row| Ok::<_, rusqlite::Error>((attempt_at(row, 0)?, Posting::at(row, 2)?))).transpose()?;
+        Ok(std::mem::replace(&mut self.next, following))
+    }
+
+    /// Takes the postings of `attempt`; those of attempts before it, which have no settlement, are findings.
+    fn take(&mut self, attempt: Option<AttemptId>, verification: &mut Verification) -> Result<Vec<Posting>, LedgerError> {
+        let mut found = Vec::new();
+        while let Some((of, _)) = &self.next
+            && attempt.is_none_or(|attempt| *of <= attempt)
+        {
+            let Some((of, posting)) = self.step()? else { break };
+            if Some(of) == attempt {
+                found.push(posting);
+            } else {
+                verification.find(Finding::Posted { attempt: of, expected: shown(&[]), found: shown(&[posting]) });
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Every settlement's postings are those that it comes to, and no attempt has others.
+pub(super) fn check_settled(connection: &Connection, registers: &Registers, verification: &mut Verification) -> Result<(), LedgerError> {
+    let columns = Posting::COLUMNS;
+    let mut postings = connection
+        .prepare(&format!("SELECT request, attempt, {columns} FROM posting WHERE request IS NOT NULL ORDER BY request, attempt"))?;
+    let mut groups = Groups::new(postings.query([])?)?;
+    let mut settlements = connection.prepare(&format!("SELECT {SETTLEMENT} FROM settlement ORDER BY request, attempt"))?;
+    let mut rows = settlements.query([])?;
+    while let Some(row) = rows.next()? {
+        let settlement = settlement_at(row, 0, registers)?;
+        let found = groups.take(Some(settlement.attempt), verification)?;
+        let expected = expected(registers, &settlement)?;
+        if found != expected {
+            verification.find(Finding::Posted { attempt: settlement.attempt, expected: shown(&expected), found: shown(&found) });
+        }
+    }
+    groups.take(None, verification)?;
+    Ok(())
+}
+
+fn expected(registers: &Registers, settlement: &Settlement) -> Result<Vec<Posting>, LedgerError> {
+    let register = registers.of(settlement.fleet)?;
+    let meters = register.token_meters(settlement.contract, settlement.endpoint);
+    let usage = meters.map(|meters| meters.postings(settlement)).unwrap_or_default();
+    let mut expected = usage.iter().map(|usage| Posting::of(register, usage)).collect::<Result<Vec<_>, _>>()?;
+    expected.sort();
+    Ok(expected)
+}
+
+/// Held = used + idle, all three at least nothing, and the attempts' shares add up to what was used.
+pub(super) fn check_held(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
+    let checks = [
+        (
+            "what was used is not between nothing and what was held",
+            "SELECT DISTINCT source FROM posting WHERE source IS NOT NULL AND NOT (0 <= used AND used <= held)",
+        ),
+        (
+            "the attempts' shares don't add up to what was used",
+            "WITH share AS (SELECT held, sum(quantity) AS taken FROM held_share GROUP BY held),
+                  first AS (SELECT source, used, min(id) FROM posting WHERE source IS NOT NULL GROUP BY source)
+             SELECT first.source FROM first LEFT JOIN share ON share.held = first.source WHERE coalesce(share.taken, 0) <> first.used",
+        ),
+        ("its span ends before it begins", "SELECT id FROM held WHERE to_us < from_us"),
+    ];
+    for (why, select) in checks {
+        let mut select = connection.prepare(select)?;
+        for held in select.query_map([], |row| row.get(0))? {
+            verification.find(Finding::Held { held: held?, why });
+        }
+    }
+    Ok(())
+}
