@@ -72,7 +72,7 @@ impl Trace {
 
     /// Requests in a thousand seconds.
     pub fn per_ks(&self) -> u64 {
-        1_000_000 * self.arrivals.len() as u64 / (self.round.as_millis() as u64).max(1)
+        1_000_000 * self.arrivals.len() as u64 / u64::try_from(self.round.as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
     /// Mean input and output tokens.
