@@ -66,6 +66,8 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<std::ffi::OsString>,
     },
+    /// Prints the JSON Schema of fleet files, for editors
+    Schema,
     /// Explains a diagnostic's code, or lists all codes
     Explain {
         /// Such as BL0207

@@ -33,6 +33,10 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Exit> {
         Command::Decision(command) => decision::run(command, out),
         Command::Model(command) => model::run(command, out),
         Command::Engine { args } => engine::run(&args),
+        Command::Schema => {
+            writeln!(out, "{}", fleet::schema().trim_end())?;
+            Ok(Exit::Done)
+        }
         Command::Explain { code } => explain::run(code.as_deref(), out),
         Command::Completions { shell } => completions::run(shell, out),
     }

@@ -43,6 +43,7 @@ pub fn reason(fleet: &Fleet, reason: Reason) -> String {
         Reason::Exclusive { to } => format!("only {} may", fleet.contracts.name(to)),
         Reason::Full => "full".to_owned(),
         Reason::Tried => "tried already".to_owned(),
+        Reason::Dearer { by: Money::ZERO } => "costs the same".to_owned(),
         Reason::Dearer { by } => format!("dearer by {}", micro(by, fleet.currency)),
         Reason::NotItsTurn => "not its turn".to_owned(),
     }

@@ -74,6 +74,9 @@ impl Service {
         let clock = Clock::system();
         let (store, recovery) = Store::open(&setup.state, &setup.read.text, Arc::clone(&fleet), clock.now())
             .with_context(|| format!("open the state directory {}", setup.state.display()))?;
+        // After the store has made its directory, which is for its owner only.
+        let folder = engine_folder(&setup.state);
+        std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         let config = Config {
             fleet: Arc::clone(&fleet),
             journal: Arc::new(store.clone()),
@@ -225,16 +228,14 @@ fn plans(setup: &Setup) -> Result<Vec<Plan>> {
         ];
         let mut args: Vec<OsString> = vec!["--model".into(), file.into(), "--name".into(), served_as.into(), "--die-with-parent".into()];
         args.extend(numbers.into_iter().flat_map(|(flag, number)| [flag.into(), number.to_string().into()]));
-        plans.push(Plan { endpoint: id, name: name.to_owned(), program: place::engine()?, args, folder: engine_folder(&setup.state)? });
+        plans.push(Plan { endpoint: id, name: name.to_owned(), program: place::engine()?, args, folder: engine_folder(&setup.state) });
     }
     Ok(plans)
 }
 
 /// Where engines write their addresses and logs.
-fn engine_folder(state: &Path) -> Result<PathBuf> {
-    let folder = state.join("engines");
-    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    Ok(folder)
+fn engine_folder(state: &Path) -> PathBuf {
+    state.join("engines")
 }
 
 /// Says what was found when the state directory was opened, where that is worth a line.

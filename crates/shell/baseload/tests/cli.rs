@@ -94,6 +94,13 @@ fn a_key_is_made_once_listed_without_its_secret_and_revoked() {
 }
 
 #[test]
+fn the_schema_is_json() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let schema: serde_json::Value = serde_json::from_slice(&run(folder.path(), &["schema"]).stdout).expect("JSON");
+    assert!(schema["properties"]["contracts"].is_object());
+}
+
+#[test]
 fn completions_are_scripts_of_the_shell_asked_for() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (shell, mark) in [("bash", "complete -F"), ("zsh", "#compdef baseload"), ("fish", "complete -c baseload")] {

@@ -19,7 +19,7 @@ impl Dice {
 
     /// A number below `sides`.
     pub fn below(&mut self, sides: u32) -> u32 {
-        u32::try_from((self.next() >> 32) * u64::from(sides.max(1)) >> 32).unwrap_or(0)
+        u32::try_from(((self.next() >> 32) * u64::from(sides.max(1))) >> 32).unwrap_or(0)
     }
 
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {

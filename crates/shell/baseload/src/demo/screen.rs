@@ -154,6 +154,10 @@ pub fn decision(fleet: &Fleet, recent: &RecentDecision) -> DecisionRow {
 
 #[cfg(test)]
 mod tests {
+    use fleet::Meter;
+    use market::Usage;
+    use units::Quantity;
+
     use super::*;
 
     #[test]
@@ -171,5 +175,27 @@ mod tests {
             [row(1, 3).percent(), row(9, 3).percent(), row(-1, 3).percent(), row(1, 0).percent()],
             [Some(33), Some(300), Some(0), None]
         );
+    }
+
+    /// 2,500 output tokens on spill at 4.80 USD a million are 1.2 cents: with the reservation's 20 they leave 0.8 of the floor of 22.
+    #[test]
+    fn nested_charges_count_towards_the_umbrella() {
+        let fleet = fleet::parse(crate::demo::FLEET).fleet.expect("the laptop fleet is valid");
+        let id = |name| fleet.contracts.id(name).expect("it is there");
+        // 2026-11-22T07:06:00Z, a minute into a period.
+        let now = Instant::from_micros(1_795_331_160_000_000);
+        let (mut balances, quantity) = (Balances::default(), Quantity::new(2_500));
+        let meter = Meter::OutputTokens(fleet.model("default").expect("it is there"));
+        let shown = |balances: &Balances, name| {
+            let row = contract(&fleet, balances, id(name), now).expect("it is in force");
+            (row.percent(), row.used.to_string(), row.due.to_string(), clock(row.left))
+        };
+        let text = |used: &str, due: &str| (used.to_owned(), due.to_owned(), "4:00".to_owned());
+        let with = |percent, (used, due, left): (String, String, String)| (percent, used, due, left);
+        assert_eq!(shown(&balances, "northgrid-umbrella"), with(Some(90), text("0.20", "0.02")));
+        balances.post(&fleet, &Usage { contract: id("spill-on-demand"), meter, at: now, held: quantity, used: quantity });
+        assert_eq!(shown(&balances, "spill-on-demand"), with(None, text("0.012", "0.012")));
+        assert_eq!(shown(&balances, "northgrid-umbrella"), with(Some(96), text("0.212", "0.008")));
+        assert!(contract(&fleet, &balances, id("spill-on-demand"), Instant::MAX).is_none());
     }
 }

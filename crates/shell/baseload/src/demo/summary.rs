@@ -208,8 +208,9 @@ mod tests {
         Case { question, settled }
     }
 
-    /// 30 requests of 1,000 + 1,000 tokens cost 6 mUSD each on spill: ten of them are the 6 cents that the floor leaves open.
-    /// What is due whatever happens: 26 cents for the umbrella's floor and 10 cents for the units, in one period.
+    /// What is due whatever happens: 22 cents for the umbrella's floor and 10 cents for the units, in one period. 2 cents of the
+    /// floor are open beside the reservation; a request of 1,000 + 1,000 tokens costs 0.6 cents on spill. So ten of them there
+    /// (round robin) come to 4 cents beyond the floor, and thirty (the lowest list price) to 16.
     #[test]
     fn each_policy_pays_for_where_it_would_have_sent_the_tokens() {
         let fleet = fleet();

@@ -48,6 +48,7 @@ pub fn show(mut gather: impl FnMut() -> Screen, toggle: impl Fn(usize), over: &A
     log::keep();
     let ended = (|| {
         let mut selected = 0;
+        terminal.clear()?;
         while !over.load(Ordering::Relaxed) {
             let screen = gather();
             terminal.draw(|frame| view::draw(frame, &screen, selected))?;
