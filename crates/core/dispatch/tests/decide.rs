@@ -150,7 +150,7 @@ fn a_reservation_that_is_nearly_full_costs_what_its_capacity_is_worth() {
         |name, seen| seen.outstanding = if name == "north" { 3 } else { 0 },
         expect![[r#"
             spill paid by spill-on-demand, Policy
-              north: Dearer { by: Money(165499) }
+              north: Dearer { by: Money(138604) }
               west: Dearer { by: Money(223073) }
         "#]],
     );
