@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::script::{Ending, Heard, Reply};
+use crate::script::{Ending, Gate, Heard, Reply};
 
 /// A scripted upstream. It stops when it is dropped.
 pub struct Upstream {
@@ -188,25 +188,34 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
         Reply::Stream { events, usage, ending, gate } => {
             let (send, frames) = mpsc::channel(1);
             let wanted = asked["stream_options"]["include_usage"] == json!(true);
-            let usage = usage.filter(|_| wanted);
             tokio::spawn(async move {
-                for index in 0..events {
-                    if let Some(gate) = &gate {
-                        gate.pass().await;
-                    }
-                    if send.send(Ok(event(&chunk(json!({ "content": format!("t{index} ") }), None)))).await.is_err() {
-                        return;
-                    }
-                    script.seen.send_modify(|seen| seen.generated += 1);
+                if stream(&script, &send, events, gate.as_ref()).await.is_ok() {
+                    end(&send, ending, usage.filter(|_| wanted)).await;
                 }
-                if let Some(gate) = &gate {
-                    gate.pass().await;
-                }
-                end(&send, ending, usage).await;
             });
             respond(200, "text/event-stream", Frames { frames, stay })
         }
     }
+}
+
+/// Sends events of content, each once the gate lets it pass; fails when the client has left.
+async fn stream(
+    script: &Script,
+    send: &mpsc::Sender<io::Result<Bytes>>,
+    events: u32,
+    gate: Option<&Gate>,
+) -> Result<(), mpsc::error::SendError<io::Result<Bytes>>> {
+    for index in 0..events {
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        send.send(Ok(event(&chunk(json!({ "content": format!("t{index} ") }), None)))).await?;
+        script.seen.send_modify(|seen| seen.generated += 1);
+    }
+    if let Some(gate) = gate {
+        gate.pass().await;
+    }
+    Ok(())
 }
 
 /// Sends what comes after the content. A client that has left gets nothing, and that is what `send` failing means.

@@ -200,7 +200,7 @@ fn refuse(state: &State, refused: Refused) -> Response<Answer> {
     }
     if let Some(wait) = refused.retry_after {
         put(head, "retry-after-ms", &wait.as_millis().to_string());
-        put(head, RETRY_AFTER.as_str(), &wait.as_secs().max(1).to_string());
+        put(head, RETRY_AFTER.as_str(), &wait.as_millis().div_ceil(1_000).max(1).to_string());
     }
     response
 }

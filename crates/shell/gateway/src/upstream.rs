@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn only_addresses_that_may_be_called_are_taken() {
         check("https://api.example/v1/", "https://api.example/v1/chat/completions");
-        check("http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1/chat/completions");
-        check("http://[::1]:9/v1", "http://[::1]:9/v1/chat/completions");
+        check("http://127.0.0.1/v1", "http://127.0.0.1/v1/chat/completions");
+        check("http://[::1]/v1", "http://[::1]/v1/chat/completions");
         check("http://api.example/v1", "use the upstream api.example: beyond this machine only https is allowed");
         check("http://169.254.169.254/v1", "use the upstream 169.254.169.254: link-local addresses are refused");
         check("https://[::ffff:169.254.169.254]/v1", "use the upstream ::ffff:169.254.169.254: link-local addresses are refused");

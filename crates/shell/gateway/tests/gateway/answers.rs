@@ -2,6 +2,7 @@
 
 use dispatch::{Known, Outcome, Record};
 use market::Tokens;
+use testkit::Reply;
 
 use crate::bench::Bench;
 
@@ -24,4 +25,32 @@ async fn an_answer_is_decided_journaled_and_metered() {
     };
     assert_eq!(attempt.to_string(), format!("{}#1", reply.header("x-request-id")));
     assert_eq!(dispatch::decide(&bench.fleet, question).as_ref(), Ok(decision.as_ref()), "what was journaled replays");
+}
+
+/// What an upstream says of usage, and what is metered.
+async fn check(usage: Option<Tokens>, want: (Known, Tokens)) {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::Answer(usage));
+    assert_eq!(bench.chat(HELLO).await.status, 200);
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].known, settled[0].tokens), want);
+}
+
+#[tokio::test]
+async fn what_the_upstream_reports_is_metered_and_else_what_passed_is_counted() {
+    let cached = Tokens { input: 9, cached: 4, output: 2 };
+    check(Some(cached), (Known::Reported, cached)).await;
+    // 35 bytes of messages and 95 of choices, by four, rounded down.
+    check(None, (Known::Counted, Tokens { input: 8, cached: 0, output: 23 })).await;
+}
+
+#[tokio::test]
+async fn the_class_of_service_and_the_bounds_reach_the_decision() {
+    let bench = Bench::start().await;
+    let body = r#"{"model":"default","messages":[],"service_tier":"priority","max_tokens":40,"n":1}"#;
+    assert_eq!(bench.chat(body).await.status, 200);
+    let records = bench.journal.records();
+    let Some(Record::Decided { question, .. }) = records.first() else { unreachable!("a decision comes first") };
+    assert_eq!((question.ask.tier, question.ask.output_max), (fleet::ServiceTier::Priority, 40));
+    assert_eq!(question.seen.len(), 3, "every endpoint of the model was seen");
 }

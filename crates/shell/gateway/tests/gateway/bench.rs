@@ -79,7 +79,7 @@ pub struct Bench {
 
 /// Limits short enough to reach in a test.
 pub fn impatient() -> Limits {
-    let short = Duration::from_millis(60);
+    let short = Duration::from_millis(800);
     Limits { first_token_timeout: short, between_tokens_timeout: short, answer_timeout: short, ..Limits::default() }
 }
 
@@ -159,20 +159,31 @@ impl Bench {
         head: &[(&str, &str)],
         body: &str,
     ) -> (SendRequest<Full<Bytes>>, Response<Incoming>) {
-        let stream = TcpStream::connect(self.address).await.expect("the gateway listens");
-        let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");
-        tokio::spawn(async move { connection.await.unwrap_or_default() });
-        let mut request = Request::builder().method(method).uri(path);
-        if !head.iter().any(|(name, _)| *name == "host") {
-            request = request.header("host", "gateway");
-        }
-        for (name, value) in head {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a good request");
-        let response = send.send_request(request).await.expect("an answer");
-        (send, response)
+        ask(self.address, method, path, head, body).await
     }
+}
+
+/// Sends a request and gives the answer as its head comes; dropping the connection hangs up.
+pub async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    head: &[(&str, &str)],
+    body: &str,
+) -> (SendRequest<Full<Bytes>>, Response<Incoming>) {
+    let stream = TcpStream::connect(address).await.expect("the gateway listens");
+    let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");
+    tokio::spawn(async move { connection.await.unwrap_or_default() });
+    let mut request = Request::builder().method(method).uri(path);
+    if !head.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", "gateway");
+    }
+    for (name, value) in head {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).expect("a good request");
+    let response = send.send_request(request).await.expect("an answer");
+    (send, response)
 }
 
 /// An answer, read whole.
@@ -236,7 +247,7 @@ fn key(public: &str, secret: &str, models: &[&str]) -> KeyRow {
 }
 
 /// Prices that make north the cheapest, then west, then spill.
-fn sheet(fleet: &Fleet) -> market::PriceSheet {
+pub fn sheet(fleet: &Fleet) -> market::PriceSheet {
     let now = Clock::system().now();
     let mut sheet = market::price_sheet(fleet, &market::Balances::default(), &market::Forecast::default(), now);
     let flat = |price: i64| market::TokenPrices { input: price, cached: price, output: price };

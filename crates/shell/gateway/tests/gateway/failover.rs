@@ -1,6 +1,7 @@
 //! Until there is content, another endpoint answers.
 
 use dispatch::Outcome;
+use gateway::Limits;
 use testkit::{Ending, Reply, Upstream};
 
 use crate::bench::{Bench, endpoint, impatient};
@@ -10,7 +11,10 @@ const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"us
 
 /// North does this, and west answers all the same.
 async fn check(body: &str, fault: Reply) {
-    let (bench, shown) = (Bench::with(impatient()).await, format!("{fault:?}"));
+    let shown = format!("{fault:?}");
+    // Only what hangs is waited for with little patience: elsewhere a slow machine must make no difference.
+    let limits = if shown.contains("Hang") { impatient() } else { Limits::default() };
+    let bench = Bench::with(limits).await;
     bench.north.then(fault);
     bench.west.then(if body == STREAM { Reply::stream(2) } else { Reply::answer(7, 2) });
     let reply = bench.chat(body).await;
@@ -117,5 +121,5 @@ async fn a_busy_upstream_is_left_alone_for_as_long_as_it_says() {
     let reply = bench.chat(WHOLE).await;
     assert_eq!(reply.error(), (503, "no_capacity".to_owned()));
     let wait: u32 = reply.header("retry-after-ms").parse().expect("a number");
-    assert!((500..=1_000).contains(&wait) || wait > 20_000, "the first endpoint that may be back says when: {wait}");
+    assert!((100..=1_000).contains(&wait), "the first endpoint that may be back says when, and north is not: {wait}");
 }
