@@ -10,10 +10,10 @@ fn run(folder: &Path, args: &[&str]) -> Output {
     command.output().expect("baseload runs")
 }
 
-/// Everything a person sees, with the exit code; the folder's name is not part of it.
+/// Everything a person sees, with the exit code; the folder's name and the port are not part of it.
 fn seen(folder: &Path, args: &[&str]) -> String {
     let output = run(folder, args);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&folder.display().to_string(), "FOLDER");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&folder.display().to_string(), "FOLDER").replace("8080", "PORT");
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     let mark = |err: &str| if err.is_empty() { String::new() } else { format!("--- stderr\n{err}") };
     format!("{out}{}--- exit {}", mark(&err), output.status.code().unwrap_or(-1))
@@ -64,7 +64,10 @@ fn wrong_files_are_code_2() {
 fn what_is_not_there_is_code_1() {
     check("no_ledger", &["ledger", "show"]);
     check("no_such_key", &["key", "revoke", "nobody"]);
-    check("no_service", &["status", "--at", "127.0.0.1:1"]);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let said = seen(folder.path(), &["status", "--at", &nobody.to_string()]);
+    assert!(said.starts_with(&format!("--- stderr\nbaseload: failed to reach {nobody}: ")) && said.ends_with("--- exit 1"), "{said}");
 }
 
 #[test]

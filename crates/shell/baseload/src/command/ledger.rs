@@ -92,8 +92,8 @@ fn verify(view: &View, out: &mut dyn Write) -> Result<Exit> {
     let open = rows.iter().filter(|row| row.settled.is_none()).count();
     let bounded = rows.iter().filter(|row| row.settled.is_some_and(|settled| settled.known == Known::Bounded)).count();
     let ahead = decisions.len() - booked;
-    writeln!(out, "{} attempts booked, {booked} of them with their decision in the journal: {wrong} wrong", rows.len())?;
-    writeln!(out, "{open} open, {bounded} unreconciled (only bounded until the bill says), {ahead} in the journal and not booked yet")?;
+    let journal = format!("{booked} with their decision in the journal, which is {ahead} ahead");
+    writeln!(out, "{} attempts, {journal}; {open} open, {bounded} unreconciled; {wrong} wrong", rows.len())?;
     Ok(if wrong == 0 { Exit::Done } else { Exit::No })
 }
 

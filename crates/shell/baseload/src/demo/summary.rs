@@ -27,6 +27,8 @@ pub struct Outcome {
     pub policy: Policy,
     /// The amounts due of all contracts, in the fleet's currency.
     pub due: Money,
+    /// What SLO misses were expected to cost, as each decision saw it.
+    pub misses: Money,
     /// Requests by endpoint.
     pub placed: BTreeMap<EndpointId, usize>,
 }
@@ -78,16 +80,17 @@ pub fn summary(fleet: &Fleet, books: &Balances, cases: &[Case], span: Span) -> S
 }
 
 fn outcome(fleet: &Fleet, books: &Balances, cases: &[Case], policy: Policy, span: Span) -> Outcome {
-    let (mut balances, mut placed) = (held(fleet, books, span), BTreeMap::new());
+    let (mut balances, mut misses, mut placed) = (held(fleet, books, span), Money::ZERO, BTreeMap::new());
     for case in cases {
         let question = Question { policy, ..case.question.clone() };
         // A question that had an answer has one under every policy: eligibility does not depend on it.
         let Ok(decision) = decide(fleet, &question) else { continue };
+        misses += decision.cost.slo_miss;
         *placed.entry(decision.endpoint).or_default() += 1;
         let settled = Settlement { endpoint: decision.endpoint, contract: decision.contract, ..case.settled };
         postings(fleet, &settled).iter().for_each(|usage| balances.post(fleet, usage));
     }
-    Outcome { policy, due: due(fleet, &balances, span), placed }
+    Outcome { policy, due: due(fleet, &balances, span), misses, placed }
 }
 
 /// What was posted within the span that is not tokens: held accelerators and units, energy.
@@ -110,18 +113,25 @@ pub fn write(summary: &Summary, fleet: &Fleet, out: &mut dyn std::io::Write) -> 
     writeln!(out, "billing periods touched: {} to {}, each counted whole, as if nothing more came", span.from, span.to)?;
     writeln!(out, "booked: {} {}", shown(*booked, 4), fleet.currency)?;
     writeln!(out, "\nreplayed from the journal under each policy, floors and committed charges included:")?;
-    writeln!(out, "  {:<20} {:>12} {:>12}   where requests went", "policy", "cost", "above ours")?;
+    writeln!(out, "  {:<20} {:>10} {:>11} {:>16}   where requests went", "policy", "cost", "above ours", "expected misses")?;
     let ours = summary.outcomes.first().map_or(Money::ZERO, |outcome| outcome.due);
     for outcome in &summary.outcomes {
         let placed: Vec<_> =
             outcome.placed.iter().map(|(endpoint, count)| format!("{} {count}", fleet.endpoints.name(*endpoint))).collect();
-        let above = shown(outcome.due - ours, 4);
-        writeln!(out, "  {:<20} {:>12} {above:>12}   {}", outcome.policy.name(), shown(outcome.due, 4), placed.join(", "))?;
+        let (due, above, misses) = (shown(outcome.due, 4), shown(outcome.due - ours, 4), shown(outcome.misses, 4));
+        writeln!(out, "  {:<20} {due:>10} {above:>11} {misses:>16}   {}", outcome.policy.name(), placed.join(", "))?;
     }
-    writeln!(out, "Each decision is taken again on what it saw live, and pays for the tokens that the request really took. Queueing is")?;
     writeln!(
         out,
-        "not simulated again: a policy that would have crowded a pool pays nothing here for the waiting, and prices stay as they were."
+        "Each decision is taken again on what it saw live, at the prices of then, and pays for the tokens that the request really"
+    )?;
+    writeln!(
+        out,
+        "took. Expected misses are what late answers lose by the workload's own figures; they are not in the cost. Queueing is not"
+    )?;
+    writeln!(
+        out,
+        "simulated again: a policy that would have crowded a pool pays here neither for the waiting nor for the misses that follow."
     )?;
     Ok(())
 }

@@ -126,7 +126,7 @@ mod tests {
             why: why.to_owned(),
         };
         Screen {
-            connect: "OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=bl-public-secret".to_owned(),
+            connect: "OPENAI_BASE_URL=http://this-machine/v1 OPENAI_API_KEY=bl-public-secret".to_owned(),
             curl: r#"curl $OPENAI_BASE_URL/chat/completions -H "authorization: Bearer $OPENAI_API_KEY" -d '{"model":"default"}'"#
                 .to_owned(),
             totals: "running for 1:42   88 requests   2,480 tokens out".to_owned(),
