@@ -33,14 +33,14 @@ tests/sdk/node/node_modules: tests/sdk/node/package-lock.json
 
 build: setup
 	@echo '== build: baseload and its engine'
-	@cargo build -p baseload -p engine
+	@cargo build --workspace
 
 model: build
 	@echo '== model: fetch it unless it is here'
 	@$(BASELOAD) model pull
 
 demo: model
-	@exec $(BASELOAD) demo
+	@$(BASELOAD) demo || [ $$? -eq 130 ] # Ctrl-C is how it ends
 
 test: model tests/sdk/node/node_modules
 	@tools/setup --cargo cargo-nextest

@@ -90,8 +90,8 @@ fn once_the_floor_is_met_the_idle_reservation_goes_first() {
     let answer = decide(&fleet, &question_after(&fleet, &balances, Policy::MarginalCost, |_, _| {}));
     expect![[r#"
         north paid by north-reserved, Policy
-          spill: Dearer { by: Money(262140) }
-          west: Dearer { by: Money(221213) }
+          spill: Dearer { by: Money(3276750) }
+          west: Dearer { by: Money(2765158) }
     "#]]
     .assert_eq(&shown(&fleet, &answer));
 }
@@ -103,8 +103,8 @@ fn tokens_that_only_fill_an_open_floor_cost_nothing() {
         |_, _| {},
         expect![[r#"
             spill paid by spill-on-demand, Policy
-              north: Dearer { by: Money(1860) }
-              west: Dearer { by: Money(223073) }
+              north: Dearer { by: Money(23250) }
+              west: Dearer { by: Money(2788408) }
         "#]],
     );
 }
@@ -150,8 +150,8 @@ fn a_reservation_that_is_nearly_full_costs_what_its_capacity_is_worth() {
         |name, seen| seen.outstanding = if name == "north" { 3 } else { 0 },
         expect![[r#"
             spill paid by spill-on-demand, Policy
-              north: Dearer { by: Money(138604) }
-              west: Dearer { by: Money(223073) }
+              north: Dearer { by: Money(965837) }
+              west: Dearer { by: Money(2788408) }
         "#]],
     );
 }
@@ -166,7 +166,7 @@ fn the_baselines_follow_their_own_order() {
     };
     assert_eq!([0, 1, 2, 3].map(|turn| chosen(Policy::RoundRobin, turn)), ["north", "spill", "west", "north"]);
     assert_eq!(chosen(Policy::LeastOutstanding, 0), "spill", "of the idle ones the first by name");
-    assert_eq!(chosen(Policy::LowestListPrice, 0), "spill");
+    assert_eq!(chosen(Policy::LowestListPrice, 0), "north", "an hour of it, spread over the tokens it can do");
     assert_eq!(chosen(Policy::ReservedFirst, 0), "west", "north is paid for too, but has no slot free");
 }
 

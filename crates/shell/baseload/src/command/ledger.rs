@@ -1,14 +1,12 @@
 //! `baseload ledger`: reads the books, also while a service runs on them.
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use dispatch::{AttemptId, Known, Outcome};
-use ledger::{AttemptRow, Journaled, View};
+use dispatch::{Known, Outcome};
+use ledger::{AttemptRow, View};
 use serde_json::{Value, json};
-use units::Instant;
 
 use crate::args::Ledger;
 use crate::exit::Exit;
@@ -18,7 +16,7 @@ use crate::place;
 pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
     match command {
         Ledger::Show { limit, json, state } => show(&open(state.dir)?.attempts(limit)?, json, out),
-        Ledger::Verify { state } => verify(&open(state.dir)?, out),
+        Ledger::Verify { state } => verify(&place::state(state.dir, "up")?, out),
     }
 }
 
@@ -75,38 +73,19 @@ fn show(rows: &[AttemptRow], json: bool, out: &mut dyn Write) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Every decision in the journal must be an attempt in the ledger, as it was decided, and settled there. What a kill left
-/// at the journal's end is booked when the service starts again: until then the journal is ahead.
-fn verify(view: &View, out: &mut dyn Write) -> Result<Exit> {
-    let rows = view.attempts(usize::MAX)?;
-    let by_attempt: BTreeMap<AttemptId, &AttemptRow> = rows.iter().map(|row| (row.attempt, row)).collect();
-    let decisions = view.decisions(Instant::MIN)?;
-    let booked = decisions.iter().rposition(|journaled| by_attempt.contains_key(&journaled.attempt)).map_or(0, |last| last + 1);
-    let mut wrong = 0;
-    for journaled in &decisions[..booked] {
-        if let Some(why) = difference(journaled, by_attempt.get(&journaled.attempt).copied()) {
-            wrong += 1;
-            writeln!(out, "{}: {why}", journaled.attempt)?;
-        }
+/// Checks the books from first principles; nothing may run on them meanwhile.
+fn verify(directory: &Path, out: &mut dyn Write) -> Result<Exit> {
+    let found = ledger::verify(directory)
+        .with_context(|| format!("verify the ledger in {} (`--state` names another; stop what runs on it first)", directory.display()))?;
+    for finding in &found.findings {
+        writeln!(out, "{finding}")?;
     }
-    let open = rows.iter().filter(|row| row.settled.is_none()).count();
-    let bounded = rows.iter().filter(|row| row.settled.is_some_and(|settled| settled.known == Known::Bounded)).count();
-    let ahead = decisions.len() - booked;
-    let journal = format!("{booked} with their decision in the journal, which is {ahead} ahead");
-    writeln!(out, "{} attempts, {journal}; {open} open, {bounded} unreconciled; {wrong} wrong", rows.len())?;
-    Ok(if wrong == 0 { Exit::Done } else { Exit::No })
-}
-
-/// What is wrong with the row of a journaled decision, if anything.
-fn difference(journaled: &Journaled, row: Option<&AttemptRow>) -> Option<&'static str> {
-    let Some(row) = row else { return Some("in the journal, and not in the ledger, which has later ones") };
-    let same = row.fleet == journaled.question.fleet && row.decided == journaled.question.now && row.key == journaled.key;
-    let elsewhere = row.settled.is_some_and(|settled| {
-        settled.endpoint != journaled.decision.endpoint || settled.contract != journaled.decision.contract || settled.fleet != row.fleet
-    });
-    match (same, elsewhere) {
-        (false, _) => Some("booked otherwise than it was decided"),
-        (true, true) => Some("settled elsewhere than it was decided"),
-        (true, false) => None,
-    }
+    let ledger::Verification { attempts, settled, unreconciled, held, postings, conflicts, records, ahead, torn_bytes, wrong, .. } = found;
+    writeln!(
+        out,
+        "{attempts} attempts, {settled} settled, {unreconciled} of them unreconciled; {held} spans of held time; {postings} postings"
+    )?;
+    writeln!(out, "{records} records in the journal, {ahead} of them and {torn_bytes} torn bytes for the next start to book or cut off")?;
+    writeln!(out, "{conflicts} conflicts kept aside; {wrong} wrong")?;
+    Ok(if found.holds() { Exit::Done } else { Exit::No })
 }

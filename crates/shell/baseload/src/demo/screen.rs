@@ -177,14 +177,14 @@ mod tests {
         );
     }
 
-    /// 2,500 output tokens on spill at 4.80 USD a million are 1.2 cents: with the reservation's 20 they leave 0.8 of the floor of 22.
+    /// 500 output tokens on spill at 60 USD a million are 3 cents: with the reservation's 20 they leave 3 of the floor of 26.
     #[test]
     fn nested_charges_count_towards_the_umbrella() {
         let fleet = fleet::parse(crate::demo::FLEET).fleet.expect("the laptop fleet is valid");
         let id = |name| fleet.contracts.id(name).expect("it is there");
         // 2026-11-22T07:06:00Z, a minute into a period.
         let now = Instant::from_micros(1_795_331_160_000_000);
-        let (mut balances, quantity) = (Balances::default(), Quantity::new(2_500));
+        let (mut balances, quantity) = (Balances::default(), Quantity::new(500));
         let meter = Meter::OutputTokens(fleet.model("default").expect("it is there"));
         let shown = |balances: &Balances, name| {
             let row = contract(&fleet, balances, id(name), now).expect("it is in force");
@@ -192,10 +192,10 @@ mod tests {
         };
         let text = |used: &str, due: &str| (used.to_owned(), due.to_owned(), "4:00".to_owned());
         let with = |percent, (used, due, left): (String, String, String)| (percent, used, due, left);
-        assert_eq!(shown(&balances, "northgrid-umbrella"), with(Some(90), text("0.20", "0.02")));
+        assert_eq!(shown(&balances, "northgrid-umbrella"), with(Some(76), text("0.20", "0.06")));
         balances.post(&fleet, &Usage { contract: id("spill-on-demand"), meter, at: now, held: quantity, used: quantity });
-        assert_eq!(shown(&balances, "spill-on-demand"), with(None, text("0.012", "0.012")));
-        assert_eq!(shown(&balances, "northgrid-umbrella"), with(Some(96), text("0.212", "0.008")));
+        assert_eq!(shown(&balances, "spill-on-demand"), with(None, text("0.03", "0.03")));
+        assert_eq!(shown(&balances, "northgrid-umbrella"), with(Some(88), text("0.23", "0.03")));
         assert!(contract(&fleet, &balances, id("spill-on-demand"), Instant::MAX).is_none());
     }
 }

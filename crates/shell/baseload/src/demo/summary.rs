@@ -113,22 +113,25 @@ pub fn write(summary: &Summary, fleet: &Fleet, out: &mut dyn std::io::Write) -> 
     writeln!(out, "billing periods touched: {} to {}, each counted whole, as if nothing more came", span.from, span.to)?;
     writeln!(out, "booked: {} {}", shown(*booked, 4), fleet.currency)?;
     writeln!(out, "\nreplayed from the journal under each policy, floors and committed charges included:")?;
-    writeln!(out, "  {:<20} {:>10} {:>11} {:>16}   where requests went", "policy", "cost", "above ours", "expected misses")?;
-    let ours = summary.outcomes.first().map_or(Money::ZERO, |outcome| outcome.due);
+    writeln!(
+        out,
+        "  {:<20} {:>8} {:>16} {:>9} {:>11}   where requests went",
+        "policy", "cost", "expected misses", "together", "above ours"
+    )?;
+    let ours = summary.outcomes.first().map_or(Money::ZERO, |outcome| outcome.due + outcome.misses);
     for outcome in &summary.outcomes {
         let placed: Vec<_> =
             outcome.placed.iter().map(|(endpoint, count)| format!("{} {count}", fleet.endpoints.name(*endpoint))).collect();
-        let (due, above, misses) = (shown(outcome.due, 4), shown(outcome.due - ours, 4), shown(outcome.misses, 4));
-        writeln!(out, "  {:<20} {due:>10} {above:>11} {misses:>16}   {}", outcome.policy.name(), placed.join(", "))?;
+        let together = outcome.due + outcome.misses;
+        let [due, misses, above] = [outcome.due, outcome.misses, together - ours].map(|money| shown(money, 4));
+        let (name, together) = (outcome.policy.name(), shown(together, 4));
+        writeln!(out, "  {name:<20} {due:>8} {misses:>16} {together:>9} {above:>11}   {}", placed.join(", "))?;
     }
     writeln!(
         out,
         "Each decision is taken again on what it saw live, at the prices of then, and pays for the tokens that the request really"
     )?;
-    writeln!(
-        out,
-        "took. Expected misses are what late answers lose by the workload's own figures; they are not in the cost. Queueing is not"
-    )?;
+    writeln!(out, "took. Expected misses are what late answers lose by the workload's own figures; no bill has them. Queueing is not")?;
     writeln!(
         out,
         "simulated again: a policy that would have crowded a pool pays here neither for the waiting nor for the misses that follow."
