@@ -1,6 +1,5 @@
 //! What the journal keeps.
 
-use arrayvec::ArrayVec;
 use fleet::{ContractId, EndpointId, FleetVersion};
 use market::{Tokens, Usage};
 use serde::{Deserialize, Serialize};
@@ -88,9 +87,9 @@ pub struct HeldTime {
     pub fleet: FleetVersion,
     /// Over which span.
     pub span: Span,
-    /// What each contract pays of it: held and used.
-    pub usage: ArrayVec<Usage, 4>,
-    /// The used part, split among the attempts that took it; adds up to `used` of the first usage.
+    /// What each contract pays of it, in the supplier's drawdown order: held and used.
+    pub usage: Vec<Usage>,
+    /// The used part, split among the attempts that took it; adds up to what all usage says was used.
     pub shares: Vec<(AttemptId, Quantity)>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dispatch::{AttemptId, HeldTime, Record};
 use fleet::{CapacityOf, ContractId, EndpointId, Fleet, Meter};
-use market::Usage;
+use market::{Demand, Drawn, Usage, draw};
 use tokio::sync::mpsc;
 use units::{Instant, Quantity, Span};
 
@@ -42,38 +42,31 @@ impl Tally {
 }
 
 /// What is held of an endpoint, and who pays for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// Who pays.
-    pub contract: ContractId,
-    /// On which meter: accelerator time or unit time.
-    pub meter: Meter,
-    /// Accelerators or provisioned units.
-    pub count: i64,
+    /// Who pays, on which meter, for how many accelerators or provisioned units; in the supplier's drawdown order, never empty.
+    pub payers: Vec<(ContractId, Meter, i64)>,
     /// Weighted tokens that one unit handles a minute; zero for accelerators.
     pub tokens_per_unit_minute: i64,
 }
 
-/// What an endpoint holds at `at`, paid by the first contract in force that covers it and pays for held time at all.
+/// What an endpoint holds at `at`: the units of the first contract in force that has some for its model, else its replicas'
+/// accelerators, drawn from what other endpoints of the pool left. `None` when nobody pays for the time.
 #[must_use]
-pub fn holding(fleet: &Fleet, endpoint: EndpointId, at: Instant) -> Option<Holding> {
+pub fn holding(fleet: &Fleet, endpoint: EndpointId, at: Instant, drawn: &mut Drawn) -> Option<Holding> {
     let row = &fleet.endpoints[endpoint];
-    let accelerators = row.pool.map(|pool| {
-        let each = row.profile.map_or(1, |profile| fleet.profiles[profile].accelerators);
-        (fleet.pools[pool].accelerator, i64::from(row.replicas) * i64::from(each))
+    let units = fleet.covering(endpoint).into_iter().filter(|id| fleet.contracts[*id].in_force(at)).find_map(|id| {
+        let clause = fleet.contracts[id].capacity.iter().find(|clause| clause.of == CapacityOf::Units(row.model))?;
+        let count = fleet.contracts[id].capacity_at(clause.of, at).unwrap_or(0);
+        Some(Holding { payers: vec![(id, Meter::UnitTime(row.model), count)], tokens_per_unit_minute: clause.tokens_per_unit_minute })
     });
-    fleet.covering(endpoint).into_iter().filter(|contract| fleet.contracts[*contract].in_force(at)).find_map(|id| {
-        let contract = &fleet.contracts[id];
-        let priced = |meter| contract.rates.iter().any(|rate| rate.meter == meter);
-        let units = contract.capacity.iter().find(|clause| clause.of == CapacityOf::Units(row.model));
-        if let Some(clause) = units {
-            let (count, per_minute) = (clause.ramp.at(at).unwrap_or(0), clause.tokens_per_unit_minute);
-            return Some(Holding { contract: id, meter: Meter::UnitTime(row.model), count, tokens_per_unit_minute: per_minute });
-        }
-        let (kind, count) = accelerators?;
-        let granted = contract.capacity.iter().any(|clause| clause.of == CapacityOf::Accelerators(kind));
-        let meter = Meter::AcceleratorTime(kind);
-        (granted || priced(meter)).then_some(Holding { contract: id, meter, count, tokens_per_unit_minute: 0 })
+    units.or_else(|| {
+        let each = row.profile.map_or(1, |profile| fleet.profiles[profile].accelerators);
+        let count = i64::from(row.replicas) * i64::from(each);
+        // Over one millisecond a quantity of accelerator-milliseconds is a number of accelerators.
+        let held = draw(fleet, endpoint, at, Demand::Accelerators { count, time: Duration::from_millis(1) }, drawn);
+        let payers: Vec<_> = held.parts.iter().map(|part| (part.contract, part.meter, part.quantity.count())).collect();
+        (!payers.is_empty()).then_some(Holding { payers, tokens_per_unit_minute: 0 })
     })
 }
 
@@ -88,26 +81,24 @@ pub struct Interval {
     pub work: Vec<(AttemptId, i64)>,
 }
 
-/// The held time of an interval, and the busy time that it books. Held = used + idle: used never exceeds held.
+/// The held time of an interval, and the busy time that it books. Held = used + idle: used never exceeds held. Busy time that no
+/// attempt is there to explain yet stays for the next reading.
 #[must_use]
 pub fn held_time(fleet: &Fleet, endpoint: EndpointId, holding: &Holding, interval: &Interval) -> (HeldTime, Duration) {
     let span_ms = millis(interval.span.length());
-    let busy_ms = millis(interval.busy).min(span_ms);
-    let held = holding.count.saturating_mul(span_ms);
+    let busy_ms = if interval.work.is_empty() { 0 } else { millis(interval.busy).min(span_ms) };
     let worked: i128 = interval.work.iter().map(|(_, work)| i128::from(*work)).sum();
-    let used = match holding.tokens_per_unit_minute {
-        0 => holding.count.saturating_mul(busy_ms),
-        per_minute => i64::try_from(worked * 60_000 / i128::from(per_minute)).unwrap_or(i64::MAX).clamp(0, held),
-    };
-    let (held, used) = (Quantity::new(held), Quantity::new(used));
-    let usage = Usage { contract: holding.contract, meter: holding.meter, at: interval.span.from, held, used };
-    let record = HeldTime {
-        endpoint,
-        fleet: fleet.version,
-        span: interval.span,
-        usage: std::iter::once(usage).collect(),
-        shares: split(used, &interval.work),
-    };
+    let usage = holding.payers.iter().map(|(contract, meter, count)| {
+        let held = count.saturating_mul(span_ms);
+        let used = match holding.tokens_per_unit_minute {
+            0 => count.saturating_mul(busy_ms),
+            per_minute => i64::try_from(worked * 60_000 / i128::from(per_minute)).unwrap_or(i64::MAX).clamp(0, held),
+        };
+        Usage { contract: *contract, meter: *meter, at: interval.span.from, held: Quantity::new(held), used: Quantity::new(used) }
+    });
+    let usage: Vec<Usage> = usage.collect();
+    let shares = split(usage.iter().map(|usage| usage.used).sum(), &interval.work);
+    let record = HeldTime { endpoint, fleet: fleet.version, span: interval.span, usage, shares };
     (record, Duration::from_millis(u64::try_from(busy_ms).unwrap_or(0)))
 }
 
@@ -203,9 +194,10 @@ impl Reader {
             self.endpoints.entry(tally.endpoint).or_default().tallies.push((tally, 0));
         }
         let fleet = Arc::clone(&self.state.snapshot.load().fleet);
-        for (endpoint, open) in &mut self.endpoints {
-            for piece in pieces(span) {
-                let Some(holding) = holding(&fleet, *endpoint, piece.from) else { continue };
+        for piece in pieces(span) {
+            let mut drawn = Drawn::default();
+            for (endpoint, open) in &mut self.endpoints {
+                let Some(holding) = holding(&fleet, *endpoint, piece.from, &mut drawn) else { continue };
                 let busy = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
                 let busy = Duration::from_micros(busy.saturating_sub(open.booked));
                 let interval = Interval { span: piece, busy, work: open.work(&holding) };
@@ -215,6 +207,8 @@ impl Reader {
                     self.state.lost_records.fetch_add(1, Ordering::Relaxed);
                 }
             }
+        }
+        for open in self.endpoints.values_mut() {
             open.tallies.retain(|(tally, _)| !tally.ended.load(Ordering::Acquire));
         }
     }
@@ -223,7 +217,8 @@ impl Reader {
 impl Open {
     /// Work since it was last asked for. Units are taken only by what their own contract pays; a replica by all.
     fn work(&mut self, holding: &Holding) -> Vec<(AttemptId, i64)> {
-        let pays = |tally: &Tally| holding.tokens_per_unit_minute == 0 || tally.contract == holding.contract;
+        let pays =
+            |tally: &Tally| holding.tokens_per_unit_minute == 0 || holding.payers.iter().any(|(contract, ..)| *contract == tally.contract);
         let paid = self.tallies.iter_mut().filter(|(tally, _)| pays(tally));
         paid.map(|(tally, booked)| {
             let work = tally.work.load(Ordering::Relaxed);

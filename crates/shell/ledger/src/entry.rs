@@ -87,11 +87,10 @@ impl Entry {
 
 /// What is wrong with the sums of held time, if anything.
 pub(crate) fn imbalance(held: &HeldTime) -> Option<&'static str> {
-    let used = |quantity: Quantity, held: Quantity| Quantity::ZERO <= quantity && quantity <= held;
-    if held.usage.iter().any(|usage| !used(usage.used, usage.held)) {
+    if held.usage.iter().any(|usage| usage.used < Quantity::ZERO || usage.used > usage.held) {
         return Some("what was used is not between nothing and what was held");
     }
     let shares: i128 = held.shares.iter().map(|(_, quantity)| i128::from(quantity.count())).sum();
-    let first = held.usage.first().map(|usage| i128::from(usage.used.count()));
-    first.is_some_and(|used| used != shares).then_some("the attempts' shares don't add up to what was used")
+    let used: i128 = held.usage.iter().map(|usage| i128::from(usage.used.count())).sum();
+    (!held.usage.is_empty() && used != shares).then_some("the attempts' shares don't add up to what was used")
 }

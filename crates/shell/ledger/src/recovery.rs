@@ -187,7 +187,7 @@ mod tests {
         if shares > 0 {
             let span = Span { from: Instant::from_micros(1), to: Instant::from_micros(2) };
             let shares = vec![(attempt, Quantity::new(9)); shares];
-            return Record::Held(HeldTime { endpoint: Id::from_index(1), fleet: version, span, usage: arrayvec::ArrayVec::new(), shares });
+            return Record::Held(HeldTime { endpoint: Id::from_index(1), fleet: version, span, usage: Vec::new(), shares });
         }
         Record::Settled(Settlement {
             attempt,

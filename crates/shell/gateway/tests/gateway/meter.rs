@@ -5,7 +5,7 @@ use std::time::Duration;
 use dispatch::{AttemptId, Record, RequestId};
 use fleet::Fleet;
 use gateway::{Interval, held_time, holding};
-use market::split_busy;
+use market::{Drawn, split_busy};
 use proptest::prelude::*;
 use testkit::Reply;
 use units::{Instant, Quantity, Span};
@@ -24,7 +24,7 @@ fn attempt(request: u128) -> AttemptId {
 fn check(name: &str, busy_ms: u64, work: &[i64], want: &str) {
     let fleet = laptop();
     let (id, from) = (endpoint(&fleet, name), "2026-11-22T10:00:00Z".parse::<jiff::Timestamp>().expect("a time").into());
-    let shown = match holding(&fleet, id, from) {
+    let shown = match holding(&fleet, id, from, &mut Drawn::default()) {
         None => "nobody".to_owned(),
         Some(holding) => {
             let span = Span { from, to: from + Duration::from_secs(5) };
@@ -50,6 +50,28 @@ fn held_time_is_paid_by_the_contract_that_holds() {
     check("spill", 5_000, &[10], "nobody");
 }
 
+#[test]
+fn a_replica_draws_contracts_in_order_and_leaves_the_rest_to_the_next_endpoint() {
+    let text = include_str!("../../../../../fleets/laptop.toml");
+    let more = "[contracts.north-by-the-hour]\nparty = \"northgrid\"\npreset = \"on-demand\"\norder = 1\npools = [\"north\"]\n\
+        rate = \"3 USD/accelerator-hour\"\nstart = 2026-01-01\nend = 2031-01-01\n\n\
+        [endpoints.north-two]\nmodel = \"smollm2-135m\"\npool = \"north\"\nslots = 4\nqueue = 16\nprofile = \"smollm2-on-a-share\"\n\n";
+    let text = text.replacen("[contracts.west-standard]", &format!("{more}[contracts.west-standard]"), 1);
+    let text = text.replacen(
+        "[pools.north]\nsite = \"desk\"\naccelerator = \"cpu-share\"\ncount = 1",
+        "[pools.north]\nsite = \"desk\"\naccelerator = \"cpu-share\"\ncount = 2",
+        1,
+    );
+    let fleet = fleet::parse(&text).fleet.expect("it is good");
+    let at = "2026-11-22T10:00:00Z".parse::<jiff::Timestamp>().expect("a time").into();
+    let mut drawn = Drawn::default();
+    let payers = ["north", "north-two"].map(|name| {
+        let held = holding(&fleet, endpoint(&fleet, name), at, &mut drawn).expect("it is held");
+        held.payers.iter().map(|(contract, _, count)| format!("{} {count}", fleet.contracts.name(*contract))).collect::<Vec<_>>()
+    });
+    assert_eq!(payers, [["north-reserved 1"], ["north-by-the-hour 1"]]);
+}
+
 proptest! {
     #[test]
     fn held_is_used_and_idle_and_shares_add_up(
@@ -60,7 +82,7 @@ proptest! {
     ) {
         let fleet = laptop();
         let (id, from) = (endpoint(&fleet, name), Instant::from_micros(1_795_000_000_000_000));
-        let holding = holding(&fleet, id, from).expect("it is held");
+        let holding = holding(&fleet, id, from, &mut Drawn::default()).expect("it is held");
         let span = Span { from, to: from + Duration::from_millis(span_ms) };
         let work: Vec<(AttemptId, i64)> = (1..).zip(work).map(|(request, work)| (attempt(request), work)).collect();
         let interval = Interval { span, busy: Duration::from_millis(busy_ms), work: work.clone() };
@@ -69,7 +91,7 @@ proptest! {
         prop_assert!(Quantity::ZERO <= usage.used && usage.used <= usage.held);
         prop_assert!(booked <= interval.busy && booked <= span.length());
         let shared: Quantity = record.shares.iter().map(|(_, share)| *share).sum();
-        prop_assert_eq!(shared, if work.is_empty() { Quantity::ZERO } else { usage.used });
+        prop_assert_eq!(shared, usage.used, "what nobody worked is not used");
         prop_assert_eq!(split_busy(usage.used, &work.iter().map(|(_, work)| *work).collect::<Vec<_>>()).len(), work.len());
     }
 }

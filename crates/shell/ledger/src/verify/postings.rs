@@ -127,8 +127,8 @@ pub(super) fn check_held(connection: &Connection, verification: &mut Verificatio
         (
             "the attempts' shares don't add up to what was used",
             "WITH share AS (SELECT held, sum(quantity) AS taken FROM held_share GROUP BY held),
-                  first AS (SELECT source, used, min(id) FROM posting WHERE source IS NOT NULL GROUP BY source)
-             SELECT first.source FROM first LEFT JOIN share ON share.held = first.source WHERE coalesce(share.taken, 0) <> first.used",
+                  paid AS (SELECT source, sum(used) AS used FROM posting WHERE source IS NOT NULL GROUP BY source)
+             SELECT paid.source FROM paid LEFT JOIN share ON share.held = paid.source WHERE coalesce(share.taken, 0) <> paid.used",
         ),
         ("its span ends before it begins", "SELECT id FROM held WHERE to_us < from_us"),
     ];

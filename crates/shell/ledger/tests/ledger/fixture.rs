@@ -209,7 +209,7 @@ pub fn held(fleet: &Fleet, from: Instant, length: Duration, held: i64, shares: &
         endpoint,
         fleet: fleet.version,
         span: Span { from, to: from + length },
-        usage: ArrayVec::from_iter([usage]),
+        usage: vec![usage],
         shares: shares.iter().map(|(attempt, quantity)| (*attempt, Quantity::new(*quantity))).collect(),
     }
 }
