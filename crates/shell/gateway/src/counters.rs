@@ -8,6 +8,7 @@ use market::Tokens;
 use units::Instant;
 
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, FAILURES_MAX};
+use crate::prefix::Remembered;
 
 /// Requests outstanding and the time in which there was at least one, in one word: so every reading is consistent.
 /// The upper 16 bits count requests; the lower 48 hold microseconds, modulo 2^48 (nine years).
@@ -74,6 +75,8 @@ pub(crate) struct Counters {
     failures: AtomicU32,
     /// Zero when up, else the instant in microseconds from which a probe may go.
     down_until: AtomicI64,
+    /// Prompts that it has read of late.
+    pub remembered: Remembered,
     /// When the provisioned units will have worked off what they took, in microseconds.
     units_free_at: AtomicI64,
 }

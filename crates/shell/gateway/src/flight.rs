@@ -12,9 +12,11 @@ use fleet::{ContractId, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
+use crate::counters::Counters;
 use crate::limits::RETRY_AFTER_MAX;
 use crate::meter::Tally;
 use crate::peek::{Peek, Streaming};
+use crate::prefix::Prefixes;
 use crate::snapshot::Snapshot;
 use crate::state::{Place, State};
 
@@ -56,6 +58,7 @@ pub(crate) struct Flight {
     pub snapshot: Arc<Snapshot>,
     pub ask: Ask,
     prompt_bytes: usize,
+    prefixes: Prefixes,
     streamed: bool,
     weights: TokenWeights,
     key: KeyId,
@@ -72,7 +75,8 @@ impl Flight {
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
-        Self { state, snapshot, ask, prompt_bytes, streamed, weights, key, life, attempt: None, chosen: None, place: Some(place) }
+        let (prefixes, place) = (Prefixes::of(peek.prompt), Some(place));
+        Self { state, snapshot, ask, prompt_bytes, prefixes, streamed, weights, key, life, attempt: None, chosen: None, place }
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
@@ -116,6 +120,7 @@ impl Flight {
             // What lies beyond the most that a decision can hold is not seen: such a fleet is refused when it is read.
             _ = question.seen.try_push(self.seen(*endpoint, price, now));
         }
+        question.ask.tokens.cached = question.seen.iter().map(|seen| seen.cached_tokens).max().unwrap_or(0);
         question
     }
 
@@ -133,11 +138,23 @@ impl Flight {
             ttft_us: counters.ttft_us.load(Ordering::Relaxed),
             tpot_us: counters.tpot_us.load(Ordering::Relaxed),
             arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
-            cached_tokens: 0,
+            cached_tokens: self.cached(counters, now),
             units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
             tried: self.life.tried(endpoint),
             price,
         }
+    }
+
+    /// Input tokens that the endpoint is expected to have in its cache; the last one is always read anew.
+    fn cached(&self, counters: &Counters, now: Instant) -> u32 {
+        match counters.remembered.held(&self.prefixes, self.uptime(now)) {
+            0 => 0,
+            bytes => self.state.learnt(self.ask.model).input(bytes).min(self.ask.tokens.input.saturating_sub(1)),
+        }
+    }
+
+    fn uptime(&self, now: Instant) -> Duration {
+        Duration::from_micros(self.state.uptime_us(now))
     }
 
     /// Counts an attempt in.
@@ -160,7 +177,9 @@ impl Flight {
     /// The upstream began to answer.
     pub fn content(&mut self) {
         if let Some(attempt) = &self.attempt {
-            self.state.counters(attempt.endpoint).succeeded();
+            let counters = self.state.counters(attempt.endpoint);
+            counters.succeeded();
+            counters.remembered.read(&self.prefixes, self.uptime(self.state.clock.now()));
         }
         self.step(Event::Content);
         self.progress(0, None);

@@ -26,6 +26,7 @@ mod meter;
 mod metrics;
 mod models;
 mod peek;
+mod prefix;
 mod relay;
 mod request;
 mod server;

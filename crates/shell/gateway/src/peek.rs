@@ -92,7 +92,9 @@ pub(crate) struct Peek<'a> {
     pub needs: Needs,
     /// The most output tokens over all choices, if the client said.
     pub output_max: Option<u32>,
-    /// Bytes of the prompt as written.
+    /// The messages or the prompt as written.
+    pub prompt: &'a str,
+    /// Bytes of it, and of the tools that are put before it.
     pub prompt_bytes: usize,
 }
 
@@ -123,6 +125,7 @@ impl<'a> Peek<'a> {
             tier: tier(fields.service_tier)?,
             needs: needs(call, &fields, choices)?,
             output_max: limit.map(|limit| limit.saturating_mul(choices.max(1))),
+            prompt: prompt.get(),
             prompt_bytes: prompt.get().len() + fields.tools.map_or(0, |tools| tools.get().len()),
         })
     }

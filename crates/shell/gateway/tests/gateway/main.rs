@@ -6,5 +6,6 @@ mod books;
 mod edges;
 mod failover;
 mod meter;
+mod prefix;
 mod storm;
 mod streams;
