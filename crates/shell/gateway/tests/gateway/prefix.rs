@@ -6,7 +6,8 @@ use testkit::Reply;
 use crate::bench::{Bench, endpoint};
 
 fn asked(questions: &[Record]) -> Vec<&Question> {
-    let decided = questions.iter().filter_map(|record| if let Record::Decided { question, .. } = record { Some(&**question) } else { None });
+    let decided =
+        questions.iter().filter_map(|record| if let Record::Decided { question, .. } = record { Some(&**question) } else { None });
     decided.collect()
 }
 
