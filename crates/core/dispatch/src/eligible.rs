@@ -62,7 +62,7 @@ fn exclusive_to(fleet: &Fleet, question: &Question, seen: &Seen, payer: Contract
         let binds = |clause: &fleet::Exclusivity| {
             clause.span.contains(question.now) && covers(&clause.scope) && !fleet.chain(payer).any(|above| clause.except.contains(&above))
         };
-        contract.in_force(question.now) && contract.exclusivities.iter().any(binds) && !fleet.chain(payer).any(|above| above == *id)
+        contract.exclusivities.iter().any(binds) && contract.in_force(question.now) && !fleet.chain(payer).any(|above| above == *id)
     });
     bound.map(|(id, ..)| id).next()
 }

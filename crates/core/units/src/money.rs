@@ -51,8 +51,10 @@ impl Money {
     /// When `denominator` is not positive, or the product is past `i128`.
     #[must_use]
     pub fn times_ratio(self, numerator: i128, denominator: i128) -> Self {
-        let divisor = gcd(numerator.unsigned_abs(), denominator.unsigned_abs()).max(1);
-        let divisor = i128::try_from(divisor).unwrap_or(1);
+        if let Some(product) = self.0.checked_mul(numerator) {
+            return Self(crate::round_half_even(product, denominator));
+        }
+        let divisor = i128::try_from(gcd(numerator.unsigned_abs(), denominator.unsigned_abs()).max(1)).unwrap_or(1);
         let product = self.0.checked_mul(numerator / divisor);
         Self(crate::round_half_even(product.expect("amounts and ratios are bounded where they are read"), denominator / divisor))
     }
@@ -191,6 +193,14 @@ impl fmt::Display for Amount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_is_taken_exactly_also_where_the_product_alone_would_not_fit() {
+        let large = Money::from_units(i64::MAX);
+        assert_eq!(large.times_ratio(1 << 80, 1 << 80), large);
+        assert_eq!(Money::from_nanos(5).times_ratio(1, 2), Money::from_nanos(2));
+        assert_eq!(Money::from_nanos(-7).times_ratio(3, 2), Money::from_nanos(-10));
+    }
 
     #[test]
     fn amounts_read_and_print() {
