@@ -97,7 +97,7 @@ impl Running {
         let (key, traffic_key) = (keys::kept(state, "demo")?, keys::kept(state, "traffic")?);
         service.gateway.set_keys(&service.store.keys()?);
         let base = format!("http://{}/v1", service.at);
-        let body = r#"{"model":"default","messages":[{"role":"user","content":"Why is the sky blue?"}],"max_tokens":60}"#;
+        let body = r#"{"model":"default","messages":[{"role":"user","content":"Why is the sky blue?"}],"temperature":0.2,"max_tokens":80}"#;
         let curl =
             format!("curl -i {base}/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' -d '{body}'");
         Ok(Self {
