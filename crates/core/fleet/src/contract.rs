@@ -1,5 +1,7 @@
 //! Contracts as clauses. What each clause is worth is computed in `market`; `docs/contracts.md` says how.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use units::{Amount, Currency, Instant, Money, Quantity, Rate, Share, Span};
 
@@ -88,6 +90,10 @@ pub struct Contract {
     pub substitutions: Vec<Substitution>,
     /// How it may end early.
     pub termination: Option<Termination>,
+    /// How its capacity may be taken away, when it is bought on a spot market.
+    pub spot: Option<Spot>,
+    /// What was spent to own its capacity.
+    pub capex: Option<Money>,
 }
 
 impl Contract {
@@ -231,6 +237,17 @@ pub struct Floor {
     pub carry_over: Option<CarryOver>,
     /// Whether it shrinks by the share of capacity that the supplier is late with.
     pub abated_while_late: bool,
+}
+
+/// How spot capacity is priced and taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// Where its prices of the day come from, in place of the rate.
+    pub feed: Option<String>,
+    /// How long before it is taken away one is told.
+    pub notice: Option<Duration>,
+    /// How likely it is taken away within an hour.
+    pub hazard_per_hour: Option<Share>,
 }
 
 /// Where what exceeds the capacity goes.

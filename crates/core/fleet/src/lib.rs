@@ -26,7 +26,7 @@ pub use calendar::{Calendar, Period};
 pub use codes::{CODES, CodeInfo};
 pub use contract::{
     Basis, Capacity, CapacityOf, CarryOver, Charge, Contract, Delivery, Escalation, Exclusivity, FirstRefusal, Floor, Least, Overflow,
-    Prepayment, Preset, RateClause, Status, Substitution, Termination, Tier, TierKind, Tranche,
+    Prepayment, Preset, RateClause, Spot, Status, Substitution, Termination, Tier, TierKind, Tranche,
 };
 pub use diagnostic::{Diagnostic, Related, Severity};
 pub use id::{AcceleratorId, ContractId, EndpointId, Id, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, WorkloadId};

@@ -162,3 +162,14 @@ fn the_version_is_the_hash_of_the_text() {
     let [one, two] = [HEAD.to_owned(), format!("{HEAD}# a comment\n")].map(|text| parse(&text).fleet.expect("it is right").version);
     assert_ne!(one, two);
 }
+
+#[test]
+fn what_spot_and_owned_say_beside_their_rate_is_kept() {
+    let text = include_str!("broken/hazard-above-all.toml").replace("300 %", "3 %");
+    let owned = "[contracts.ours]\nparty = \"northgrid\"\npreset = \"owned\"\npools = [\"oslo\"]\ncount = 8\ncapex = \"320 kUSD\"\nstart = 2026-01-01\nend = 2031-01-01\n";
+    let fleet = fleet::parse(&format!("{text}\n{owned}")).fleet.expect("both are good");
+    let of = |name| &fleet.contracts[fleet.contracts.id(name).expect("it is there")];
+    let spot = of("cheap").spot.clone().expect("it is bought on a spot market");
+    assert_eq!((spot.notice, spot.hazard_per_hour), (Some(core::time::Duration::from_secs(120)), Some(units::Share::from_ppm(30_000))));
+    assert_eq!(of("ours").capex, Some(units::Money::from_units(320_000)));
+}

@@ -83,6 +83,8 @@ pub fn contract(from: &str, to: &str, period: Period) -> Contract {
         first_refusals: Vec::new(),
         substitutions: Vec::new(),
         termination: None,
+        spot: None,
+        capex: None,
     }
 }
 

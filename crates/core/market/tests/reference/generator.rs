@@ -102,6 +102,8 @@ pub fn bare(calendar: Calendar, term: Span) -> Contract {
         first_refusals: Vec::new(),
         substitutions: Vec::new(),
         termination: None,
+        spot: None,
+        capex: None,
     }
 }
 

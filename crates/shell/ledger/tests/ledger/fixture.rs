@@ -51,6 +51,8 @@ fn contract(rates: Vec<RateClause>) -> Contract {
         first_refusals: Vec::new(),
         substitutions: Vec::new(),
         termination: None,
+        spot: None,
+        capex: None,
     }
 }
 

@@ -63,6 +63,10 @@ pub(crate) const CONTRACT: &[Key] = &[
     may("input", Shape::Figure("\"0.15 USD/1M tokens\""), "short, `on-demand`: the price of input tokens"),
     may("cached", Shape::Figure("\"0.05 USD/1M tokens\""), "short, `on-demand`: the price of cached input tokens"),
     may("output", Shape::Figure("\"0.60 USD/1M tokens\""), "short, `on-demand`: the price of output tokens"),
+    may("feed", Shape::Text("prices/h100-spot.csv"), "short, `spot`: where its prices of the day come from"),
+    may("notice", Shape::Figure("\"2 minutes\""), "short, `spot`: how long before it is taken away one is told"),
+    may("hazard", Shape::Figure("\"3 %\""), "short, `spot`: how likely it is taken away within an hour"),
+    may("capex", Shape::Figure("\"120 MUSD\""), "short, `owned`: what was spent to own it"),
     // Clauses.
     may("capacity", Shape::Tables(capacity::CAPACITY), "rights to accelerators, power or provisioned units"),
     may("rates", Shape::Tables(rates::RATES), "prices per meter"),
@@ -181,6 +185,8 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
         first_refusals: Vec::new(),
         substitutions: Vec::new(),
         termination: None,
+        spot: None,
+        capex: None,
     };
     clauses(row, &head, &mut contract);
     (party.is_some() && status.is_some() && term.is_some() && currency.is_some() && calendar.is_some()).then_some(contract)

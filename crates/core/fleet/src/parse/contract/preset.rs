@@ -1,13 +1,14 @@
 //! The familiar kinds of contract: short keys that expand to the same clauses as the long form.
 
-use units::{MeterUnit, UnitRate};
+use units::{Amount, MeterUnit, Money, UnitRate};
 
 use crate::codes;
-use crate::contract::{Capacity, CapacityOf, Charge, Contract, Preset, RateClause, Tier, TierKind};
+use crate::contract::{Capacity, CapacityOf, Charge, Contract, Preset, RateClause, Spot, Tier, TierKind};
 use crate::diagnostic::Diagnostic;
 use crate::id::{AcceleratorId, Id, ModelId};
 use crate::keys::{Kind, words};
 use crate::model::Meter;
+use crate::parse::contract::floor::share;
 use crate::parse::contract::{Head, Only, only};
 use crate::parse::site::{counts, unit_words};
 use crate::reader::Reader;
@@ -26,7 +27,21 @@ type OfModel = fn(ModelId) -> Meter;
 const TOKENS: [(&str, OfModel); 3] = [("input", Meter::InputTokens), ("cached", Meter::CachedTokens), ("output", Meter::OutputTokens)];
 
 /// Keys that belong to presets and not to clauses.
-const SHORT: &[&str] = &["accelerator", "count", "model", "units", "tokens_per_unit_minute", "rate", "input", "cached", "output"];
+const SHORT: &[&str] = &[
+    "accelerator",
+    "count",
+    "model",
+    "units",
+    "tokens_per_unit_minute",
+    "rate",
+    "input",
+    "cached",
+    "output",
+    "feed",
+    "notice",
+    "hazard",
+    "capex",
+];
 
 /// The short keys of a preset: those that must be there, and those that may.
 const fn keys(preset: Preset) -> (&'static [&'static str], &'static [&'static str]) {
@@ -35,8 +50,8 @@ const fn keys(preset: Preset) -> (&'static [&'static str], &'static [&'static st
         Preset::Reserved => (&["count", "rate"], &["accelerator"]),
         Preset::Provisioned => (&["units", "rate", "tokens_per_unit_minute"], &["model"]),
         Preset::OnDemand => (&[], &["accelerator", "rate", "input", "cached", "output"]),
-        Preset::Spot => (&["rate"], &["accelerator"]),
-        Preset::Owned => (&[], &["accelerator", "count"]),
+        Preset::Spot => (&["rate"], &["accelerator", "feed", "notice", "hazard"]),
+        Preset::Owned => (&[], &["accelerator", "count", "capex"]),
     }
 }
 
@@ -54,16 +69,12 @@ pub(super) fn expand(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract)
         Preset::Reserved => reserved(row, head, contract),
         Preset::Provisioned => provisioned(row, head, contract),
         Preset::OnDemand => on_demand(row, head, contract),
-        Preset::Spot => {
-            time_rate(row, head, contract, Charge::Metered);
-            let message = "a spot contract is priced at its rate; its notice and hazard are not computed yet";
-            let hint = "nothing to do: requests on it fail over like any other";
-            row.add(Diagnostic::not_computed(codes::NOT_COMPUTED, &row.span("preset"), message, hint));
-        }
+        Preset::Spot => spot(row, head, contract),
         Preset::Owned => {
             if row.has("count") {
                 owned(row, head, contract);
             }
+            contract.capex = capex(row, head);
         }
     }
 }
@@ -129,6 +140,22 @@ fn owned(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) -> Option<A
     let accelerator = accelerator?;
     contract.capacity.push(Capacity { of: CapacityOf::Accelerators(accelerator), ramp: count?, tokens_per_unit_minute: 0 });
     Some(accelerator)
+}
+
+fn spot(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
+    time_rate(row, head, contract, Charge::Metered);
+    let hazard_per_hour = if row.has("hazard") { share(row, "hazard") } else { None };
+    contract.spot = Some(Spot { feed: row.text("feed").map(str::to_owned), notice: row.figure("notice"), hazard_per_hour });
+    let message = "a spot contract is priced at its rate; its feed, notice and hazard are read, but nothing computes with them yet";
+    let hint = "nothing to do: requests on it fail over like any other";
+    row.add(Diagnostic::not_computed(codes::NOT_COMPUTED, &row.span("preset"), message, hint));
+}
+
+fn capex(row: &Reader<'_>, head: &Head<'_>) -> Option<Money> {
+    let (amount, entry) = (row.figure::<Amount>("capex")?, row.entry("capex")?);
+    let message = "what was spent is read, but nothing computes with it yet";
+    row.add(Diagnostic::not_computed(codes::NOT_COMPUTED, &entry.span, message, "nothing to do: it is kept for when it is"));
+    row.check_currency(&entry, amount.currency, head.currency).then_some(amount.money)
 }
 
 fn provisioned(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
