@@ -156,7 +156,7 @@ fn slo_miss(fleet: &Fleet, question: &Question, times: Times, replacement: Money
 
 fn class<'f>(fleet: &'f Fleet, question: &Question) -> Option<&'f ServingClass> {
     fleet.workloads.iter().find_map(|(_, _, workload)| match &workload.kind {
-        WorkloadKind::Serving { model, classes } if *model == question.ask.model => {
+        WorkloadKind::Serving { model, classes, .. } if *model == question.ask.model => {
             classes.iter().find(|class| class.tier == question.ask.tier)
         }
         _ => None,

@@ -8,6 +8,7 @@ use units::{Amount, Currency, Instant, Money, Quantity, Rate, Share, Span};
 use crate::calendar::{Calendar, Period};
 use crate::id::{AcceleratorId, ContractId, EndpointId, ModelId, PartyId, PoolId, SiteId};
 use crate::model::{Meter, MeterKind, Scope};
+use crate::outlook::{Answer, Expansion, Offer};
 use crate::ramp::Ramp;
 
 /// Where a contract stands.
@@ -94,6 +95,10 @@ pub struct Contract {
     pub spot: Option<Spot>,
     /// What was spent to own its capacity.
     pub capex: Option<Money>,
+    /// That it may be signed, while it is discussed.
+    pub offer: Option<Offer>,
+    /// Rights to raise its capacity.
+    pub expansions: Vec<Expansion>,
 }
 
 impl Contract {
@@ -318,6 +323,8 @@ pub struct FirstRefusal {
     pub scope: Scope,
     /// While it lasts.
     pub span: Span,
+    /// How its holder answers.
+    pub answer: Answer,
 }
 
 /// A contract that takes the place of part of another.

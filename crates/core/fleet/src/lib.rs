@@ -15,6 +15,7 @@ mod figure;
 mod id;
 mod keys;
 mod model;
+mod outlook;
 mod parse;
 mod ramp;
 mod reader;
@@ -35,6 +36,7 @@ pub use model::{
     Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier, TokenWeights, Use,
     Workload, WorkloadKind,
 };
+pub use outlook::{Answer, Block, Cap, Debt, Expansion, Horizon, Mishap, Mix, Of, Offer, Recurs, Risk, Source, Stake, Terms, Venture};
 pub use parse::{FILE_BYTES_MAX, Parsed, masked, parse};
 pub use ramp::{Ramp, RampError};
 pub use schema::{reference, schema};

@@ -9,6 +9,7 @@ use units::{Amount, Bytes, Currency, Flops, Instant, Money, Rate, Share, Span, W
 
 use crate::contract::Contract;
 use crate::id::{AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, WorkloadId};
+use crate::outlook::{Cap, Debt, Horizon, Mishap, Mix, Recurs, Risk, Source, Terms, Venture};
 use crate::ramp::Ramp;
 
 /// The version of a fleet: the SHA-256 of its file. What was decided or booked names it.
@@ -63,6 +64,16 @@ pub struct Fleet {
     pub workloads: Table<WorkloadId, Workload>,
     /// Revenue, raises, debt and other costs.
     pub finance: Finance,
+    /// Joint ventures, by name.
+    pub ventures: Vec<(String, Venture)>,
+    /// How much may rest on whom.
+    pub caps: Vec<Cap>,
+    /// What the plan covers.
+    pub horizon: Horizon,
+    /// How the world may move.
+    pub risk: Risk,
+    /// Who said what, by the name that figures give as their source.
+    pub sources: BTreeMap<String, Source>,
     /// Ranges and sources, by the path of the figure in the file, list positions from zero:
     /// `contracts.oracle.floor.0.least.1.is`.
     pub figures: BTreeMap<String, FigureNote>,
@@ -127,6 +138,10 @@ pub struct Party {
     pub roles: Vec<Role>,
     /// The money it is known to have.
     pub means: Option<Amount>,
+    /// How likely it fails within a year.
+    pub default: Share,
+    /// How it may be late with what it should deliver.
+    pub delay: Option<Mishap>,
 }
 
 /// A place with a power limit.
@@ -142,6 +157,8 @@ pub struct Site {
     pub pue_ppm: i64,
     /// Per joule, in the fleet's currency.
     pub energy: Rate,
+    /// How power may fall short.
+    pub shortfall: Option<Mishap>,
 }
 
 /// What work an accelerator or endpoint is for.
@@ -170,6 +187,12 @@ pub struct Accelerator {
     pub runs: Vec<Use>,
     /// From when it can be had.
     pub available: Option<Instant>,
+    /// What one takes while nothing runs on it, as a share of its power.
+    pub idle: Share,
+    /// How many more the lab can get in a month, over all contracts; `None` is no limit.
+    pub supply: Option<Ramp<i64>>,
+    /// How it may run short: what should arrive while it lasts arrives when it is over.
+    pub shortage: Option<Mishap>,
 }
 
 /// What runs work on a pool.
@@ -441,6 +464,12 @@ pub struct ServingClass {
     pub miss: Option<Money>,
     /// Tokens a second that are planned, by date.
     pub demand: Option<Ramp<i64>>,
+    /// What customers pay, per token; cash when it is served.
+    pub price: Option<Rate>,
+    /// What a token is worth beside, when it is served; `None` is the replacement cost, unless there is a price.
+    pub value: Option<Rate>,
+    /// The share that is promised to be served.
+    pub least: Option<Share>,
 }
 
 /// Demand.
@@ -459,6 +488,8 @@ pub enum WorkloadKind {
         model: ModelId,
         /// At most one class per tier, in the order of tiers.
         classes: Vec<ServingClass>,
+        /// Of which kinds its tokens are.
+        mix: Mix,
     },
     /// A job on a gang of accelerators.
     Training {
@@ -474,6 +505,12 @@ pub enum WorkloadKind {
         value: Option<Money>,
         /// How often it saves.
         checkpoint: Option<Duration>,
+        /// From when it can run; `None` is from the beginning.
+        from: Option<Instant>,
+        /// Whether it comes again.
+        recurs: Option<Recurs>,
+        /// Whether the deadline is a promise; otherwise what is late only loses its value.
+        promised: bool,
     },
 }
 
@@ -488,6 +525,8 @@ pub struct CashEvent {
     pub amount: Amount,
     /// From or to whom.
     pub party: Option<PartyId>,
+    /// How sure it is, and what it costs.
+    pub terms: Terms,
 }
 
 /// What the lab has and expects in money.
@@ -503,6 +542,10 @@ pub struct Finance {
     pub raises: Vec<CashEvent>,
     /// Costs beside compute.
     pub costs: Vec<CashEvent>,
+    /// What it owes and may owe.
+    pub debt: Option<Debt>,
+    /// What cash earns a year.
+    pub interest: Share,
 }
 
 impl Fleet {

@@ -64,6 +64,11 @@ impl Rows {
             contracts: whole(self.contracts)?,
             workloads: whole(self.workloads)?,
             finance: self.finance,
+            ventures: Vec::new(),
+            caps: Vec::new(),
+            horizon: crate::outlook::Horizon::default(),
+            risk: crate::outlook::Risk::default(),
+            sources: BTreeMap::new(),
             figures,
         })
     }

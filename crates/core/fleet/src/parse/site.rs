@@ -131,7 +131,7 @@ pub(crate) const fn unit_words(unit: MeterUnit) -> &'static str {
 pub(super) fn party(row: &Reader<'_>) -> Option<Party> {
     let roles = row.words("roles", &ROLES);
     let means = row.amount("means");
-    Some(Party { roles, means })
+    Some(Party { roles, means, default: units::Share::NONE, delay: None })
 }
 
 pub(super) fn site(row: &Reader<'_>, fixed: &Fixed) -> Option<Site> {
@@ -143,7 +143,7 @@ pub(super) fn site(row: &Reader<'_>, fixed: &Fixed) -> Option<Site> {
         row.check("pue", (1_000_000..=10_000_000).contains(pue), "is not between 1 and 10", hint)
     });
     let energy = rate(row, "energy", MeterUnit::Joule, fixed);
-    Some(Site { region: region?, operator, power: power?.map(Watts::count), pue_ppm: pue?, energy: energy? })
+    Some(Site { region: region?, operator, power: power?.map(Watts::count), pue_ppm: pue?, energy: energy?, shortfall: None })
 }
 
 /// Memory traffic as the file writes it.
@@ -168,7 +168,18 @@ pub(super) fn accelerator(row: &Reader<'_>) -> Option<Accelerator> {
     let power: Option<Watts> = row.figure("power");
     let runs = if row.has("runs") { row.words("runs", &USES) } else { vec![Use::Training, Use::Serving] };
     let available = row.date("available");
-    Some(Accelerator { vendor, peak: peak?, memory: memory?, bandwidth: bandwidth?.0, power: power?, runs, available })
+    Some(Accelerator {
+        vendor,
+        peak: peak?,
+        memory: memory?,
+        bandwidth: bandwidth?.0,
+        power: power?,
+        runs,
+        available,
+        idle: units::Share::NONE,
+        supply: None,
+        shortage: None,
+    })
 }
 
 /// A ramp of counts, none below zero.

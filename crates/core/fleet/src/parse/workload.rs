@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use units::{Amount, Money, Quantity, Span};
+use units::{Amount, Money, Quantity, Share, Span};
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::figure::{Metered, Speed};
 use crate::keys::{Key, Kind, Shape, may, must, or, words};
 use crate::model::{CashEvent, Finance, ServingClass, Tier, Workload, WorkloadKind};
+use crate::outlook::{Mix, Terms};
 use crate::parse::Fixed;
 use crate::ramp::Ramp;
 use crate::reader::Reader;
@@ -95,7 +96,7 @@ fn serving(row: &Reader<'_>, fixed: &Fixed) -> Option<WorkloadKind> {
         }
     }
     classes.sort_by_key(|class| class.tier);
-    Some(WorkloadKind::Serving { model: model?, classes })
+    Some(WorkloadKind::Serving { model: model?, classes, mix: Mix::default() })
 }
 
 fn class(table: &Reader<'_>, fixed: &Fixed) -> Option<ServingClass> {
@@ -111,7 +112,16 @@ fn class(table: &Reader<'_>, fixed: &Fixed) -> Option<ServingClass> {
     let (ttft, tpot) = (promise("ttft"), promise("tpot"));
     let miss = money(table, "miss", fixed);
     let demand: Option<Ramp<Speed>> = table.ramp("demand");
-    Some(ServingClass { tier: tier?, ttft: ttft?, tpot: tpot?, miss, demand: demand.map(|ramp| ramp.map(|Speed(speed)| speed)) })
+    Some(ServingClass {
+        tier: tier?,
+        ttft: ttft?,
+        tpot: tpot?,
+        miss,
+        demand: demand.map(|ramp| ramp.map(|Speed(speed)| speed)),
+        price: None,
+        value: None,
+        least: None,
+    })
 }
 
 /// An amount in the fleet's currency.
@@ -131,7 +141,7 @@ fn training(row: &Reader<'_>, fixed: &Fixed) -> Option<WorkloadKind> {
     let value = money(row, "value", fixed);
     let checkpoint = row.figure("checkpoint");
     let gang = u32::try_from(gang?).ok()?;
-    Some(WorkloadKind::Training { accelerators, work: work?, gang, deadline, value, checkpoint })
+    Some(WorkloadKind::Training { accelerators, work: work?, gang, deadline, value, checkpoint, from: None, recurs: None, promised: false })
 }
 
 pub(super) fn finance(row: &Reader<'_>) -> Finance {
@@ -141,7 +151,7 @@ pub(super) fn finance(row: &Reader<'_>) -> Finance {
     });
     let floor = row.amount("floor");
     let events = |name: &str| row.tables(name, EVENT).iter().filter_map(event).collect();
-    Finance { cash, floor, revenue: events("revenue"), raises: events("raises"), costs: events("costs") }
+    Finance { cash, floor, revenue: events("revenue"), raises: events("raises"), costs: events("costs"), debt: None, interest: Share::NONE }
 }
 
 fn event(row: &Reader<'_>) -> Option<CashEvent> {
@@ -156,5 +166,5 @@ fn event(row: &Reader<'_>) -> Option<CashEvent> {
             Diagnostic::error(codes::ENDS_FIRST, &row.span("to"), "`to` is not after `from`", "`to` is the first instant after it");
         row.add(problem.related(&row.span("from"), "starts here"));
     }
-    Some(CashEvent { name: name?.to_owned(), span, amount: amount?, party })
+    Some(CashEvent { name: name?.to_owned(), span, amount: amount?, party, terms: Terms::default() })
 }

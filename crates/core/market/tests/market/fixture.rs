@@ -85,6 +85,8 @@ pub fn contract(from: &str, to: &str, period: Period) -> Contract {
         termination: None,
         spot: None,
         capex: None,
+        offer: None,
+        expansions: Vec::new(),
     }
 }
 
@@ -132,7 +134,8 @@ pub fn id(names: &[&str], name: &str) -> ContractId {
 pub fn fleet(contracts: Vec<(&str, Contract)>) -> Fleet {
     let named = |name: &str| name.to_owned();
     let region = RegionId::from_index(0);
-    let site = Site { region, operator: None, power: Ramp::constant(1_000_000_000), pue_ppm: 1_200_000, energy: Rate::FREE };
+    let site =
+        Site { region, operator: None, power: Ramp::constant(1_000_000_000), pue_ppm: 1_200_000, energy: Rate::FREE, shortfall: None };
     let chip = Accelerator {
         vendor: None,
         peak: Flops::new(989_000_000),
@@ -141,6 +144,9 @@ pub fn fleet(contracts: Vec<(&str, Contract)>) -> Fleet {
         power: Watts::new(700),
         runs: vec![Use::Serving],
         available: None,
+        idle: Share::NONE,
+        supply: None,
+        shortage: None,
     };
     let pool = Pool {
         site: SiteId::from_index(0),
@@ -155,7 +161,7 @@ pub fn fleet(contracts: Vec<(&str, Contract)>) -> Fleet {
         exchange: BTreeMap::new(),
         regions: Table::new(vec![(named("eu"), Region { jurisdiction: named("EU") })]),
         links: Table::default(),
-        parties: Table::new(vec![(named("cloud"), Party { roles: vec![Role::Supplier], means: None })]),
+        parties: Table::new(vec![(named("cloud"), Party { roles: vec![Role::Supplier], means: None, default: Share::NONE, delay: None })]),
         sites: Table::new(vec![(named("site"), site)]),
         accelerators: Table::new(vec![(named("h100"), chip)]),
         pools: Table::new(vec![(named("pool"), pool)]),
@@ -165,6 +171,11 @@ pub fn fleet(contracts: Vec<(&str, Contract)>) -> Fleet {
         contracts: Table::new(contracts.into_iter().map(|(name, contract)| (name.to_owned(), contract)).collect()),
         workloads: Table::default(),
         finance: Finance::default(),
+        ventures: Vec::new(),
+        caps: Vec::new(),
+        horizon: fleet::Horizon::default(),
+        risk: fleet::Risk::default(),
+        sources: std::collections::BTreeMap::new(),
         figures: BTreeMap::new(),
     }
 }

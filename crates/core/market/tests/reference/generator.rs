@@ -74,6 +74,11 @@ pub fn fleet_of(contracts: Vec<Contract>) -> Fleet {
         contracts: Table::new(named),
         workloads: Table::default(),
         finance: Finance::default(),
+        ventures: Vec::new(),
+        caps: Vec::new(),
+        horizon: fleet::Horizon::default(),
+        risk: fleet::Risk::default(),
+        sources: std::collections::BTreeMap::new(),
         figures: BTreeMap::new(),
     }
 }
@@ -104,6 +109,8 @@ pub fn bare(calendar: Calendar, term: Span) -> Contract {
         termination: None,
         spot: None,
         capex: None,
+        offer: None,
+        expansions: Vec::new(),
     }
 }
 

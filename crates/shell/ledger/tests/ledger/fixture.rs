@@ -53,6 +53,8 @@ fn contract(rates: Vec<RateClause>) -> Contract {
         termination: None,
         spot: None,
         capex: None,
+        offer: None,
+        expansions: Vec::new(),
     }
 }
 
@@ -107,10 +109,17 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
         exchange: Default::default(),
         regions: named([("home", Region { jurisdiction: "EU".to_owned() })]),
         links: Table::default(),
-        parties: named([("us", Party { roles: Vec::new(), means: None })]),
+        parties: named([("us", Party { roles: Vec::new(), means: None, default: Share::NONE, delay: None })]),
         sites: named([(
             "site",
-            Site { region: Id::from_index(0), operator: None, power: Ramp::constant(1), pue_ppm: 1_000_000, energy: Rate::FREE },
+            Site {
+                region: Id::from_index(0),
+                operator: None,
+                power: Ramp::constant(1),
+                pue_ppm: 1_000_000,
+                energy: Rate::FREE,
+                shortfall: None,
+            },
         )]),
         accelerators: named([(
             "chip",
@@ -122,6 +131,9 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
                 power: Watts::default(),
                 runs: Vec::new(),
                 available: None,
+                idle: Share::NONE,
+                supply: None,
+                shortage: None,
             },
         )]),
         pools: named([(
@@ -139,6 +151,11 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
         contracts: named(contracts),
         workloads: Table::default(),
         finance: Finance::default(),
+        ventures: Vec::new(),
+        caps: Vec::new(),
+        horizon: fleet::Horizon::default(),
+        risk: fleet::Risk::default(),
+        sources: std::collections::BTreeMap::new(),
         figures: Default::default(),
     })
 }

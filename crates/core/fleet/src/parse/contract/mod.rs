@@ -187,6 +187,8 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
         termination: None,
         spot: None,
         capex: None,
+        offer: None,
+        expansions: Vec::new(),
     };
     clauses(row, &head, &mut contract);
     (party.is_some() && status.is_some() && term.is_some() && currency.is_some() && calendar.is_some()).then_some(contract)

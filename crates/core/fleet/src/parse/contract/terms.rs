@@ -66,7 +66,11 @@ pub(super) fn read(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
         }
     }
     for table in row.tables("first_refusal", FIRST_REFUSAL) {
-        contract.first_refusals.extend(scope(&table, head).map(|(scope, span)| FirstRefusal { scope, span }));
+        contract.first_refusals.extend(scope(&table, head).map(|(scope, span)| FirstRefusal {
+            scope,
+            span,
+            answer: crate::outlook::Answer { days: 0, takes: units::Share::NONE },
+        }));
         not_computed(&table, "a first refusal");
     }
     for table in row.tables("substitution", SUBSTITUTION) {

@@ -1,0 +1,22 @@
+//! Planning in months: which contracts to sign, where work goes, whether the cash lasts. `docs/plan.md` is the definition.
+//!
+//!     fleet --survey--> Instance --rows--> lp::Problem --solver--> Decided --settle--> Plan --audit--> (nothing wrong)
+//!                          |                                          |
+//!                     under(scenario)                          Policy, month by month
+//!
+//! An [`Instance`] is the fleet as plain numbers by month; the problem, the policy and the scenarios all read it, and
+//! nothing but [`survey`] reads the fleet for it. A [`Plan`] is exact again: its quantities are whole base units and its
+//! money is what `market` says they come to.
+
+mod decided;
+mod instance;
+mod plan;
+mod state;
+
+pub use decided::{Decided, Prices};
+pub use instance::{
+    Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, Month, On, Scale, Series, Step, Supply,
+    Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
+};
+pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
+pub use state::{Month as MonthOutcome, State};

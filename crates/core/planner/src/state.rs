@@ -1,0 +1,65 @@
+//! Where a plan stands at the beginning of a month: what the problem opens with, and what the policy carries on.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that the past leaves to the months to come. Positions are those of the [`crate::Instance`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The month that begins.
+    pub month: usize,
+    /// Cash at hand.
+    pub cash: f64,
+    /// Owed.
+    pub debt: f64,
+    /// Charges that accrued and fall due later, by month.
+    pub payable: Vec<f64>,
+    /// Thousands installed, by expansion.
+    pub installed: Vec<f64>,
+    /// Thousands ordered so far, by expansion and then month of arrival.
+    pub arriving: Vec<Vec<f64>>,
+    /// What has counted so far, by floor window.
+    pub counted: Vec<f64>,
+    /// Excess that may still count, by floor window that it came from.
+    pub carried: Vec<f64>,
+    /// Tiered quantity so far, by tiered charge.
+    pub tiered: Vec<f64>,
+    /// Granted and not yet used, by credit.
+    pub credit: Vec<f64>,
+    /// Not yet done, by work; zero for serving.
+    pub backlog: Vec<f64>,
+    /// Done or given up so far, by work: what falls due is met from it first.
+    pub done: Vec<f64>,
+    /// Taken so far, by window of the treasury.
+    pub raised: Vec<f64>,
+    /// Revenue of the last twelve months, oldest first.
+    pub revenue: Vec<f64>,
+    /// Money that was missing so far.
+    pub gap: f64,
+}
+
+/// What a month came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Month {
+    /// Cash at its end.
+    pub cash: f64,
+    /// Owed at its end.
+    pub debt: f64,
+    /// Money that was missing in it.
+    pub gap: f64,
+    /// What serving and training were worth beside cash.
+    pub worth: f64,
+    /// Cash from customers.
+    pub revenue: f64,
+    /// Paid for compute, energy with it.
+    pub compute: f64,
+    /// Taken from raises that cost something.
+    pub raised: f64,
+    /// Floors' shortfalls paid.
+    pub shortfall: f64,
+    /// Tokens that were promised and not served.
+    pub missed: f64,
+    /// Tokens that were wanted and not served.
+    pub unserved: f64,
+    /// Training that was given up.
+    pub late: f64,
+}

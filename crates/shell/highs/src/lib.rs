@@ -1,0 +1,1 @@
+//! The HiGHS solver behind `lp::Solver`.
