@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use core::time::Duration;
 
-use fleet::{ContractId, Meter};
+use fleet::{ContractId, Meter, SiteId};
 use serde::{Deserialize, Serialize};
-use units::{Instant, Quantity, Share};
+use units::{Instant, Quantity, Rate, Share};
 
 /// How fast a contract's meter is expected to be used, and how wrong that may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,28 @@ pub struct Flow {
 pub struct Forecast {
     /// By contract and meter; what is missing is expected to stay at nothing.
     pub flows: BTreeMap<(ContractId, Meter), Flow>,
+    /// What a joule at a site is worth to others, in the fleet's currency, beside its price: power that is scarce. What is missing is not scarce.
+    pub power: BTreeMap<SiteId, Rate>,
+}
+
+impl Forecast {
+    /// What was learnt, guided by a plan: where the plan has a pace for a meter it holds, since a plan knows the months to come and the last minutes don't;
+    /// its error is what was learnt, or how far the learnt pace is from the planned one when that is more. Scarce power is the plan's.
+    #[must_use]
+    pub fn guided(mut self, plan: &Self) -> Self {
+        for (key, planned) in &plan.flows {
+            let learnt = self.flows.get(key).copied().unwrap_or_default();
+            let off = i128::from(learnt.per_hour.count().abs_diff(planned.per_hour.count())) * 1_000_000;
+            let off = off / i128::from(planned.per_hour.count().max(1));
+            let off = i64::try_from(off).unwrap_or(ERROR_MAX_PPM).min(ERROR_MAX_PPM);
+            // Nothing learnt yet says nothing about the plan.
+            let off = if learnt.per_hour == Quantity::ZERO { 0 } else { off };
+            let error = Share::from_ppm(learnt.error.ppm().max(planned.error.ppm()).max(off));
+            self.flows.insert(*key, Flow { per_hour: planned.per_hour, error });
+        }
+        self.power.extend(&plan.power);
+        self
+    }
 }
 
 /// The largest error that a flow is given: three times what is expected.

@@ -119,13 +119,15 @@ impl Quote<'_> {
         TokenPrices { input: at(profile.prefill_per_second), cached: 0, output: at(profile.decode_batch_per_second) }
     }
 
-    /// Energy per token: the accelerators' power times the site's PUE, at each phase's speed.
+    /// Energy per token: the accelerators' power times the site's PUE, at each phase's speed, at the site's price and what scarce power is worth beside.
     fn energy(self, endpoint: &Endpoint) -> TokenPrices {
         let Some(pool) = endpoint.pool.map(|id| &self.fleet.pools[id]) else { return TokenPrices::default() };
         let site = &self.fleet.sites[pool.site];
         let watts = i128::from(self.fleet.accelerators[pool.accelerator].power.count());
         let joules = round_half_even(watts * 3600 * i128::from(site.pue_ppm), MILLION);
-        self.per_token(endpoint, site.energy.cost(Quantity::new(i64::try_from(joules).unwrap_or(i64::MAX))))
+        let joules = Quantity::new(i64::try_from(joules).unwrap_or(i64::MAX));
+        let scarce = self.forecast.power.get(&pool.site).map_or(Money::ZERO, |rate| rate.cost(joules));
+        self.per_token(endpoint, site.energy.cost(joules) + scarce)
     }
 
     fn per_million(self, contract: ContractId, rate: Rate) -> i64 {

@@ -9,11 +9,13 @@
 //! money is what `market` says they come to.
 
 mod decided;
+mod guide;
 mod instance;
 mod plan;
 mod state;
 
 pub use decided::{Decided, Prices};
+pub use guide::guide;
 pub use instance::{
     Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, Month, On, Scale, Series, Step, Supply,
     Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,

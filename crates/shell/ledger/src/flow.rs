@@ -27,7 +27,7 @@ impl Flows {
 
     /// Every flow as of `now`.
     pub(crate) fn forecast(&self, now: Instant) -> Forecast {
-        Forecast { flows: self.meters.iter().map(|(key, meter)| (*key, meter.flow(now))).collect() }
+        Forecast { flows: self.meters.iter().map(|(key, meter)| (*key, meter.flow(now))).collect(), ..Forecast::default() }
     }
 }
 

@@ -27,7 +27,7 @@ fn price(case: &Case, name: &str, meter: Meter, flows: &[(&str, Meter, i64, i64)
     let flow = |(name, meter, per_hour, error): &(&str, Meter, i64, i64)| {
         ((case.id(name), *meter), Flow { per_hour: Quantity::new(*per_hour), error: percent(*error) })
     };
-    let forecast = Forecast { flows: flows.iter().map(flow).collect() };
+    let forecast = Forecast { flows: flows.iter().map(flow).collect(), ..Forecast::default() };
     marginal_price(&case.fleet, &case.balances, &forecast, case.id(name), meter, at(NOW))
 }
 
@@ -137,7 +137,7 @@ fn prices_asked_for_together_are_those_asked_for_alone() {
     };
     let case = Case::new(vec![("a", a), ("b", b)]).used("b", input(), "2027-07-02T11:58", 9_000).used("a", output(), "2027-02-01", 9_000);
     let flow = Flow { per_hour: Quantity::new(coming(15_000)), error: percent(80) };
-    let forecast = Forecast { flows: [((case.id("a"), input()), flow), ((case.id("b"), output()), flow)].into() };
+    let forecast = Forecast { flows: [((case.id("a"), input()), flow), ((case.id("b"), output()), flow)].into(), ..Forecast::default() };
     let meters: Vec<_> = names.iter().flat_map(|name| [input(), output(), ptu()].map(|meter| (case.id(name), meter))).collect();
     let together = marginal_prices(&case.fleet, &case.balances, &forecast, &meters, at(NOW));
     let alone: Vec<_> =
@@ -213,8 +213,22 @@ fn a_bursty_flow_has_a_larger_error_than_a_steady_one() {
 
 fn rate_of(case: &Case, contract: ContractId, per_hour: i64, error: i64) -> Money {
     let flow = Flow { per_hour: Quantity::new(per_hour), error: Share::from_ppm(error) };
-    let forecast = Forecast { flows: [((contract, input()), flow)].into() };
+    let forecast = Forecast { flows: [((contract, input()), flow)].into(), ..Forecast::default() };
     marginal_price(&case.fleet, &case.balances, &forecast, contract, input(), at(NOW)).rate.money
+}
+
+#[test]
+fn a_plan_guides_what_was_learnt() {
+    let case = Case::new(vec![("c", with(yearly(100), year(Period::Months(12))))]);
+    let key = (case.id("c"), input());
+    let flow = |per_hour: i64, error: i64| Flow { per_hour: Quantity::new(per_hour), error: Share::from_ppm(error) };
+    let forecast = |flow: Flow| Forecast { flows: [(key, flow)].into(), ..Forecast::default() };
+    let guided = |learnt: Flow, planned: Flow| forecast(learnt).guided(&forecast(planned)).flows[&key];
+    assert_eq!(guided(flow(0, 0), flow(1_000, 0)), flow(1_000, 0), "nothing learnt says nothing against the plan");
+    assert_eq!(guided(flow(900, 20_000), flow(1_000, 0)), flow(1_000, 100_000), "a tenth off is the error");
+    assert_eq!(guided(flow(990, 250_000), flow(1_000, 0)), flow(1_000, 250_000), "what comes in bursts stays uncertain");
+    assert_eq!(guided(flow(1_000_000, 0), flow(1, 0)), flow(1, 3_000_000), "the error has a limit");
+    assert_eq!(forecast(flow(7, 8)).guided(&Forecast::default()).flows[&key], flow(7, 8), "without a plan what was learnt stays");
 }
 
 proptest! {

@@ -162,7 +162,7 @@ mod tests {
         let (contract, model) = (fleet.contracts.id("spill-on-demand"), fleet.model("default"));
         let meter = Meter::OutputTokens(model.expect("it is there"));
         let flow = Flow { per_hour: Quantity::new(100_000_000), error: Share::from_ppm(100_000) };
-        Forecast { flows: [((contract.expect("it is there"), meter), flow)].into() }
+        Forecast { flows: [((contract.expect("it is there"), meter), flow)].into(), ..Forecast::default() }
     }
 
     /// A request of 1,000 tokens in and 1,000 out that saw all endpoints idle, and really went to `to`.
