@@ -39,6 +39,8 @@ pub enum Command {
     },
     /// Runs the service for a fleet: engines, gateway, prices, ledger
     Up(Up),
+    /// Plans months ahead: what to sign, where the work goes, whether the cash lasts
+    Plan(Plan),
     /// Says how a running service stands
     Status {
         /// Where it listens
@@ -107,6 +109,48 @@ pub struct Demo {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Plan {
+    #[command(subcommand)]
+    pub command: Option<PlanCommand>,
+    /// The fleet file
+    #[arg(required = true)]
+    pub fleet: Option<PathBuf>,
+    /// Change the file first, as in 'contract.oracle.start=+6 months', and say what it changes; may be given again
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub what_if: Vec<String>,
+    /// How many scenarios to draw; none leaves risk out
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub scenarios: u32,
+    /// Seeds the scenarios
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write plan.json and report.html into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only the first screens: obligations, means, dependence; they need no solver
+    #[arg(long)]
+    pub outline: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PlanCommand {
+    /// Says how two plans differ
+    Diff {
+        /// A folder that `plan --out` wrote, or its plan.json
+        before: PathBuf,
+        /// The other
+        after: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct Up {
     /// The fleet file
     pub fleet: PathBuf,
@@ -116,6 +160,9 @@ pub struct Up {
     /// Which policy chooses
     #[arg(long, value_enum, default_value_t = PolicyName(Policy::MarginalCost))]
     pub policy: PolicyName,
+    /// Let a plan guide prices: the folder that `baseload plan --out` wrote, or its plan.json
+    #[arg(long, value_name = "DIR")]
+    pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub state: State,
 }

@@ -51,6 +51,7 @@ pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
     }
     let state = place::state(args.state.dir.clone(), "demo")?;
     let setup = Setup {
+        plan: None,
         read: fleetfile::parse(FLEET, FLEET_NAME)?,
         name: FLEET_NAME.to_owned(),
         beside: PathBuf::new(),

@@ -11,6 +11,7 @@ mod http;
 mod log;
 mod models;
 mod place;
+mod plan;
 mod secrets;
 mod service;
 mod signals;

@@ -41,6 +41,8 @@ pub struct Setup {
     pub listen: SocketAddr,
     /// Which policy chooses.
     pub policy: Policy,
+    /// The plan that guides prices.
+    pub plan: Option<Arc<planner::Plan>>,
 }
 
 /// A running service.
@@ -87,12 +89,13 @@ impl Service {
             limits: Limits::default(),
         };
         let gateway = Arc::new(Gateway::new(config)?);
-        gateway.set_sheet(sheet(&fleet, &store, &clock));
+        let plan = setup.plan.clone();
+        gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
         let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
         let (stop, stopped) = watch::channel(false);
         let mut service = Self { fleet, store, gateway, engines, at, clock, stop, tasks: JoinSet::new() };
         service.serve(listener, stopped);
-        service.keep_prices();
+        service.keep_prices(plan);
         service.keep_keys();
         Ok((service, recovery))
     }
@@ -109,11 +112,11 @@ impl Service {
         });
     }
 
-    fn keep_prices(&mut self) {
+    fn keep_prices(&mut self, plan: Option<Arc<planner::Plan>>) {
         let (fleet, store, clock) = (Arc::clone(&self.fleet), self.store.clone(), self.clock.clone());
         let gateway = Arc::clone(&self.gateway);
         self.every(PRICES_EVERY, move || {
-            gateway.set_sheet(sheet(&fleet, &store, &clock));
+            gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
             Ok(())
         });
     }
@@ -157,9 +160,13 @@ impl Service {
     }
 }
 
-fn sheet(fleet: &Fleet, store: &Store, clock: &Clock) -> market::PriceSheet {
-    let books = store.books();
-    market::price_sheet(fleet, &books.balances, &books.forecast, clock.now())
+fn sheet(fleet: &Fleet, plan: Option<&planner::Plan>, store: &Store, clock: &Clock) -> market::PriceSheet {
+    let (books, now) = (store.books(), clock.now());
+    let forecast = match plan {
+        Some(plan) => books.forecast.clone().guided(&planner::guide(fleet, plan, now)),
+        None => books.forecast.clone(),
+    };
+    market::price_sheet(fleet, &books.balances, &forecast, now)
 }
 
 fn announce(gateway: &Arc<Gateway>) -> Announce {

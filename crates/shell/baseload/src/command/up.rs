@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
 use crate::args::Up;
 use crate::exit::Exit;
+use crate::plan::saved;
 use crate::service::{Service, Setup, describe};
 use crate::signals::Ending;
 use crate::{fleetfile, place};
@@ -14,6 +16,7 @@ use crate::{fleetfile, place};
 /// Runs the service until it is told to end.
 pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
     let read = fleetfile::read(&args.fleet)?;
+    let plan = args.plan.map(|path| saved::guiding(&path, &read.fleet).map(Arc::new)).transpose()?;
     let setup = Setup {
         read,
         name: args.fleet.display().to_string(),
@@ -21,6 +24,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         state: place::state(args.state.dir, "up")?,
         listen: args.listen,
         policy: args.policy.0,
+        plan,
     };
     runtime()?.block_on(serve(setup, out))
 }

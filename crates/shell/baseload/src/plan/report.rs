@@ -1,0 +1,10 @@
+//! The report: one HTML file that needs nothing else.
+
+pub mod chart;
+mod page;
+mod plots;
+mod sections;
+
+pub use page::page;
+pub use plots::Drawn;
+pub use sections::{Cell, Line, Section, Table};
