@@ -89,11 +89,15 @@ pub(super) fn finance(row: &Reader<'_>, fixed: &Fixed, workloads: &Named<Workloa
 }
 
 fn debt(table: &Reader<'_>, fixed: &Fixed) -> Option<Debt> {
-    let owed = if table.has("owed") { money::no_debit(table, "owed", fixed) } else { Some(Money::ZERO) };
+    let owed = if table.has("owed") { money::not_below_zero(table, "owed", fixed) } else { Some(Money::ZERO) };
     let limit = money::ramp(table, "limit", fixed);
     let rate = table.percent("rate", 0, 1_000);
     let covenant = table.percent("covenant", 0, 100_000);
     let lender = table.named("lender", Kind::Party);
+    if let Some((owed, limit)) = owed.zip(limit.as_ref()) {
+        let fits = limit.steps().iter().any(|(_, most)| *most >= owed);
+        table.check("owed", fits, "is more than `limit` ever allows", "lower it, or raise the limit: no plan could hold it");
+    }
     Some(Debt { owed: owed?, limit: limit?, rate: rate?, covenant, lender })
 }
 
