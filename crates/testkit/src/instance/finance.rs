@@ -44,9 +44,9 @@ fn draw_events(instance: &mut Instance, dice: &mut Dice) {
     let kinds = [
         (EventKind::Revenue, 0.0, 120.0),
         (EventKind::Raise, 0.0, 80.0),
-        (EventKind::Cost, -120.0, -20.0),
-        (EventKind::Committed, -60.0, 0.0),
-        (EventKind::Prepayment, -40.0, 0.0),
+        (EventKind::Cost, -60.0, -5.0),
+        (EventKind::Committed, -30.0, 0.0),
+        (EventKind::Prepayment, -20.0, 0.0),
         (EventKind::Penalty, 0.0, 10.0),
         (EventKind::Energy, -10.0, 0.0),
         (EventKind::Stake, -20.0, 0.0),
