@@ -12,6 +12,7 @@ mod decided;
 mod instance;
 mod plan;
 mod state;
+mod survey;
 
 pub use decided::{Decided, Prices};
 pub use instance::{
@@ -20,3 +21,4 @@ pub use instance::{
 };
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
 pub use state::{Month as MonthOutcome, State};
+pub use survey::{Refused, Why, decided, moved, survey};
