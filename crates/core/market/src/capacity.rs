@@ -5,7 +5,8 @@ use units::{Instant, Quantity, Share, Span, round_half_even};
 
 /// A stretch of time on which a contract's capacity does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub struct Piece {
+    /// The stretch.
     pub span: Span,
     /// What the ramp says, less what others took the place of.
     pub capacity: i64,
@@ -29,7 +30,8 @@ pub(crate) fn less(amount: i128, share: Share) -> i128 {
 }
 
 /// The capacity of `of` over `span`, in pieces that are constant and cover it.
-pub(crate) fn pieces(fleet: &Fleet, contract: ContractId, of: CapacityOf, span: Span) -> Vec<Piece> {
+#[must_use]
+pub fn pieces(fleet: &Fleet, contract: ContractId, of: CapacityOf, span: Span) -> Vec<Piece> {
     let mut cuts = cuts(fleet, contract, of);
     cuts.retain(|at| span.from < *at && *at < span.to);
     cuts.sort_unstable();

@@ -14,6 +14,7 @@ mod instance;
 mod plan;
 mod problem;
 mod state;
+mod survey;
 
 pub use decided::{Decided, Prices};
 pub use guide::guide;
@@ -27,3 +28,4 @@ pub use problem::{
     changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
 };
 pub use state::{Month as MonthOutcome, State};
+pub use survey::{Refused, Why, decided, moved, survey};
