@@ -11,6 +11,7 @@
 mod decided;
 mod instance;
 mod plan;
+pub mod policy;
 pub mod scenario;
 mod state;
 

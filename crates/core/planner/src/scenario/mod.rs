@@ -11,6 +11,7 @@ mod under;
 use serde::{Deserialize, Serialize};
 
 pub use draw::{Draw, Odds};
+pub(crate) use outage::first_steps;
 pub use under::World;
 
 use crate::instance::Instance;
