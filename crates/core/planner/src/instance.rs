@@ -200,7 +200,7 @@ pub struct Limit {
     pub terms: Vec<(usize, f64)>,
     /// How much there is, by step; idle power is already taken off a site's.
     pub most: Series,
-    /// What an expansion adds per accelerator that it has installed, by step: (position of the expansion, amounts). A site's
+    /// What an expansion adds per thousand accelerators that it has installed, by step: (position of the expansion, amounts). A site's
     /// power has the idle power of an expansion here, below zero.
     pub expansions: Vec<(usize, Vec<f64>)>,
 }
@@ -445,6 +445,39 @@ pub struct Cap {
     pub months: (usize, usize),
 }
 
+/// What kind of clause bars something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BarKind {
+    /// Work within its scope runs on its contract only.
+    Exclusivity,
+    /// Offers of others within its scope wait for its holder's answer.
+    FirstRefusal,
+}
+
+/// What would be possible without the clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lifts {
+    /// A fit, by position, in steps `from..to`; its `open` leaves them out already.
+    Fit(usize, usize, usize),
+    /// A choice, by position: it is in the list, but can't be taken.
+    Choice(usize),
+    /// Orders under an expansion, by position, in months `from..to`: `per_month` says what they could be, but they can't.
+    Expansion(usize, usize, usize),
+}
+
+/// That a clause bars something, so that its price can be told; a clause that bars several things has several of one name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// As a person reads it: `exclusivity of azure`.
+    pub name: String,
+    /// What kind of clause.
+    pub kind: BarKind,
+    /// Whose clause.
+    pub contract: Option<ContractId>,
+    /// What it bars.
+    pub lifts: Lifts,
+}
+
 /// Everything that planning computes with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
@@ -476,6 +509,9 @@ pub struct Instance {
     pub ventures: Vec<VentureFunds>,
     /// Limits on dependence.
     pub caps: Vec<Cap>,
+    /// What exclusivities and first refusals bar.
+    #[serde(default)]
+    pub bars: Vec<Bar>,
     /// Cash.
     pub treasury: Treasury,
     /// What a unit of missing money costs in the objective: cash gaps, and promises that are broken, are last resorts.
