@@ -24,6 +24,7 @@ mod usage;
 pub use allocate::{Allocation, Demand, Drawn, Part, Reach, draw};
 pub use balance::{Balances, Total};
 pub use bucket::UnitBucket;
+pub use capacity::{Piece, pieces};
 pub use forecast::{Flow, FlowMeter, Forecast};
 pub use price::{MarginalPrice, marginal_price, marginal_prices};
 pub use quote::{FRESH, USABLE, price_sheet};

@@ -10,13 +10,18 @@
 
 mod decided;
 mod instance;
+mod moved;
 mod plan;
+mod settle;
 mod state;
+mod zone;
 
 pub use decided::{Decided, Prices};
 pub use instance::{
     Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, Month, On, Scale, Series, Step, Supply,
     Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
+pub use moved::moved;
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
+pub use settle::{Beside, Sides, decided_fleet, settle};
 pub use state::{Month as MonthOutcome, State};
