@@ -15,8 +15,10 @@ mod plan;
 mod policy;
 mod problem;
 mod scenario;
+mod settle;
 mod state;
 mod survey;
+mod zone;
 
 pub use decided::{Decided, Prices};
 pub use guide::guide;
@@ -31,5 +33,6 @@ pub use problem::{
     changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
 };
 pub use scenario::{Delay, Draw, Odds, Outage, Scenario, World};
+pub use settle::{Beside, decided_fleet, settle};
 pub use state::{Month as MonthOutcome, State};
 pub use survey::{Refused, Why, decided, moved, survey};

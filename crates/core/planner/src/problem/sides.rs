@@ -38,7 +38,7 @@ impl Probe {
 
 /// What a unit of a bound is worth on either side of where it stands, in the money of its month. What is worth less the more there
 /// is of it has `more <= less`, and the solver's dual lies between.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sides {
     /// What one less would cost; `None` when there is none to take away or nothing satisfies the rest.
     pub less: Option<f64>,

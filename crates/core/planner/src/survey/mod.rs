@@ -73,6 +73,7 @@ pub fn survey(file: &Fleet) -> Result<Instance, Vec<Refused>> {
         credits,
         ventures,
         caps,
+        bars: Vec::new(),
         treasury,
         gap_cost: GAP_COST,
         miss_cost,
