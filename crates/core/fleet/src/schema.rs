@@ -63,6 +63,7 @@ fn value(shape: Shape) -> String {
         Shape::Flag => "{\"type\":\"boolean\"}".to_owned(),
         // Editors hand a TOML date to the schema as a text, or as no JSON type at all.
         Shape::Date => "{\"title\":\"date\"}".to_owned(),
+        Shape::Dates => list("{\"title\":\"date\"}"),
         Shape::Figure(example) => figure(example),
         Shape::Ramp(example) => any(&figure(example), &list(&step(example))),
         Shape::Word(words) => word(words),
@@ -141,6 +142,7 @@ fn shown(shape: Shape) -> String {
         Shape::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
         Shape::Words(words) => format!("list of {}", shown(Shape::Word(words))),
         Shape::Texts => "list of texts".to_owned(),
+        Shape::Dates => format!("list of dates, as in `{}`", example(shape)),
         Shape::Name(it) => format!("name of a {}", name(it)),
         Shape::Names(it) => format!("names, each of a {}", name(it)),
         Shape::Table(_) => "table".to_owned(),
