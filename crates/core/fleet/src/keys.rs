@@ -59,21 +59,26 @@ impl Kind {
         }
     }
 
-    /// What one such row is called.
-    pub(crate) const fn singular(self) -> &'static str {
+    /// What one such row is called, with its article.
+    pub(crate) const fn one(self) -> &'static str {
         match self {
-            Self::Party => "party",
-            Self::Region => "region",
-            Self::Site => "site",
-            Self::Accelerator => "accelerator",
-            Self::Pool => "pool",
-            Self::Model => "model",
-            Self::Profile => "profile",
-            Self::Endpoint => "endpoint",
-            Self::Contract => "contract",
-            Self::Workload => "workload",
-            Self::Source => "source",
+            Self::Party => "a party",
+            Self::Region => "a region",
+            Self::Site => "a site",
+            Self::Accelerator => "an accelerator",
+            Self::Pool => "a pool",
+            Self::Model => "a model",
+            Self::Profile => "a profile",
+            Self::Endpoint => "an endpoint",
+            Self::Contract => "a contract",
+            Self::Workload => "a workload",
+            Self::Source => "a source",
         }
+    }
+
+    /// What one such row is called.
+    pub(crate) fn singular(self) -> &'static str {
+        self.one().split_once(' ').map_or("", |(_, name)| name)
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn finance(row: &Reader<'_>, fixed: &Fixed, workloads: &Named<Workloa
 }
 
 fn debt(table: &Reader<'_>, fixed: &Fixed) -> Option<Debt> {
-    let owed = if table.has("owed") { money::no_debit(table, "owed", fixed) } else { Some(Money::ZERO) };
+    let owed = if table.has("owed") { money::not_below_zero(table, "owed", fixed) } else { Some(Money::ZERO) };
     let limit = money::ramp(table, "limit", fixed);
     let rate = table.percent("rate", 0, 1_000);
     let covenant = table.percent("covenant", 0, 100_000);

@@ -13,7 +13,7 @@ pub(super) fn money(row: &Reader<'_>, name: &str, fixed: &Fixed) -> Option<Money
 }
 
 /// An amount in the fleet's currency that is not below zero.
-pub(super) fn no_debit(row: &Reader<'_>, name: &str, fixed: &Fixed) -> Option<Money> {
+pub(super) fn not_below_zero(row: &Reader<'_>, name: &str, fixed: &Fixed) -> Option<Money> {
     let money = money(row, name, fixed)?;
     row.check(name, money >= Money::ZERO, "is below zero", "write zero or more").then_some(money)
 }

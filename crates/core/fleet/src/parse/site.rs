@@ -138,7 +138,8 @@ pub(super) fn party(row: &Reader<'_>) -> Option<Party> {
     let roles = row.words("roles", &ROLES);
     let means = row.amount("means");
     let default = if row.has("default") { row.share("default") } else { Some(Share::NONE) };
-    Some(Party { roles, means, default: default?, delay: mishap::delay(row, "delay") })
+    let delay = mishap::delay(row, "delay");
+    Some(Party { roles, means, default: default?, delay })
 }
 
 pub(super) fn site(row: &Reader<'_>, fixed: &Fixed) -> Option<Site> {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use units::{MeterUnit, Quantity, Share, Span};
+use units::{Instant, MeterUnit, Quantity, Share};
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
@@ -158,16 +158,16 @@ fn training(row: &Reader<'_>, fixed: &Fixed) -> Option<WorkloadKind> {
     let accelerators = row.named_list("accelerators", Kind::Accelerator);
     let work: Option<Quantity> = row.figure("work").and_then(|work: Metered| {
         let hint = "write it as in `work = \"50000 accelerator-hours\"`";
-        row.check("work", work.unit == units::MeterUnit::AcceleratorMs, "is not in accelerator-hours", hint).then_some(work.quantity)
+        row.check("work", work.unit == MeterUnit::AcceleratorMs, "is not in accelerator-hours", hint).then_some(work.quantity)
     });
     let gang = row.count("gang", 1, 10_000_000);
     let (from, deadline) = (row.date("from"), row.date("deadline"));
-    if let Some((from, to)) = from.zip(deadline) {
-        row.check_span(Span { from, to }, "from", "deadline");
-    }
+    check_after(row, row, "deadline", from.zip(deadline));
     let promised = row.flag("promised").unwrap_or(false);
-    let recurs = row.table("recurs", RECURS).and_then(|table| recurs(&table, row));
-    needs(row, "promised", "deadline", "`deadline = 2027-06-30`, the date that is promised");
+    let recurs = row.table("recurs", RECURS).and_then(|table| recurs(&table, row, from));
+    if promised {
+        needs(row, "promised", "deadline", "`deadline = 2027-06-30`, the date that is promised");
+    }
     needs(row, "recurs", "deadline", "`deadline = 2027-06-30`: each further one has its own as long after it arrives");
     let value = money(row, "value", fixed);
     let checkpoint = row.figure("checkpoint");
@@ -175,15 +175,19 @@ fn training(row: &Reader<'_>, fixed: &Fixed) -> Option<WorkloadKind> {
     Some(WorkloadKind::Training { accelerators, work: work?, gang, deadline, value, checkpoint, from, recurs, promised })
 }
 
-fn recurs(table: &Reader<'_>, row: &Reader<'_>) -> Option<Recurs> {
+/// Whether a date of `table` comes after the `from` of the job.
+fn check_after(table: &Reader<'_>, job: &Reader<'_>, name: &str, dates: Option<(Instant, Instant)>) {
+    if dates.is_some_and(|(from, to)| to <= from) {
+        let message = format!("`{name}` is not after the job's `from`");
+        let problem = Diagnostic::error(codes::ENDS_FIRST, &table.span(name), message, "put it after the date from which the job can run");
+        table.add(problem.related(&job.span("from"), "it can run from here"));
+    }
+}
+
+fn recurs(table: &Reader<'_>, job: &Reader<'_>, from: Option<Instant>) -> Option<Recurs> {
     let every = table.count("every_months", 1, MONTHS_MAX);
     let growth = if table.has("growth") { table.percent("growth", -99, 1_000) } else { Some(Share::NONE) };
     let until = table.date("until");
-    if let Some((from, to)) = row.has("from").then(|| row.date("from")).flatten().zip(until)
-        && to <= from
-    {
-        let problem = Diagnostic::error(codes::ENDS_FIRST, &table.span("until"), "it ends before the first", "put `until` after `from`");
-        table.add(problem.related(&row.span("from"), "the first"));
-    }
+    check_after(table, job, "until", from.zip(until));
     Some(Recurs { every_months: u32::try_from(every?).ok()?, until: until?, growth: growth? })
 }

@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         if names.binary_search_by(|(name, _)| (*name).cmp(text.as_ref())).is_err() && !self.findings.is_full() {
             let near = spelling::nearest(text, names.iter().map(|(name, _)| *name));
             let hint = near.map_or_else(
-                || format!("add `[sources.{}]` with `speaker = \"...\"`", spelling::shown(text)),
+                || "name a row of `[sources]`, or add one with its `speaker`: it may say the rest in `says`".to_owned(),
                 |near| format!("did you mean \"{near}\"?"),
             );
             let message = format!("no source is named `{}`", spelling::shown(text));
