@@ -21,9 +21,12 @@ fn the_laptop_fleet_reads() {
 }
 
 #[test]
-fn the_starter_and_the_deals_read() {
+fn the_starter_the_labs_and_the_deals_read() {
     for text in [
         include_str!("../../../../fleets/starter.toml"),
+        include_str!("../../../../fleets/openai-2025.toml"),
+        include_str!("../../../../fleets/mistral-2025.toml"),
+        include_str!("../../../../fleets/midsize.toml"),
         include_str!("../../../../fleets/deals/oracle.toml"),
         include_str!("../../../../fleets/deals/azure-ptu.toml"),
         include_str!("../../../../fleets/deals/coreweave.toml"),
