@@ -8,6 +8,7 @@
 //! nothing but [`survey`] reads the fleet for it. A [`Plan`] is exact again: its quantities are whole base units and its
 //! money is what `market` says they come to.
 
+mod audit;
 mod decided;
 mod instance;
 mod moved;
@@ -16,6 +17,7 @@ mod settle;
 mod state;
 mod zone;
 
+pub use audit::{Rule, Violation, audit};
 pub use decided::{Decided, Prices};
 pub use instance::{
     Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, Month, On, Scale, Series, Step, Supply,
