@@ -36,7 +36,7 @@ fn cash(auditor: &Auditor<'_>, broken: &mut Broken) {
         let moved = [row.revenue, row.raised, row.other, row.drawn, row.repaid, row.contracts, row.energy, row.capex, row.cash];
         let most = moved.iter().map(|money: &Money| money.nanos().abs()).max().unwrap_or(0);
         if row.gap.nanos() > most / PPM {
-            note(broken, "finance.floor".to_owned(), month);
+            note(broken, "finance.cash.floor".to_owned(), month);
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn gaps(settling: &Settling<'_>, plan: &Plan, conflicts: &BTreeSet<St
     };
     for (month, money) in plan.money.iter().enumerate() {
         if money.gap.nanos() > turnover(money).nanos() / MILLION {
-            note("finance.floor".to_owned(), month, Broken::Money(money.gap));
+            note("finance.cash.floor".to_owned(), month, Broken::Money(money.gap));
         }
     }
     for step in 0..plan.steps.len() {
