@@ -8,9 +8,11 @@
 //! nothing but [`survey`] reads the fleet for it. A [`Plan`] is exact again: its quantities are whole base units and its
 //! money is what `market` says they come to.
 
+mod audit;
 mod decided;
 mod guide;
 mod instance;
+mod moved;
 mod plan;
 mod policy;
 mod problem;
@@ -20,12 +22,14 @@ mod state;
 mod survey;
 mod zone;
 
+pub use audit::{Rule, Violation, audit};
 pub use decided::{Decided, Prices};
 pub use guide::guide;
 pub use instance::{
     Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,
     Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
+pub use moved::moved;
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
 pub use policy::{Policy, Run};
 pub use problem::{
@@ -35,4 +39,4 @@ pub use problem::{
 pub use scenario::{Delay, Draw, Odds, Outage, Scenario, World};
 pub use settle::{Beside, decided_fleet, settle};
 pub use state::{Month as MonthOutcome, State};
-pub use survey::{Refused, Why, decided, moved, survey};
+pub use survey::{Refused, Why, decided, survey};

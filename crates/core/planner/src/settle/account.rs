@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{CapacityOf, ContractId, Fleet, PoolId, SiteId, Status};
+use fleet::{CapacityOf, ContractId, Fleet, Overflow, PoolId, SiteId, Status};
 use units::Span;
 
 use super::speed::{delivered, integral, micros};
@@ -33,7 +33,7 @@ impl<'a> Account<'a> {
         let (month, hours) = plan.steps[step];
         let (span, hours) = (plan.months[month].span, i128::from(hours));
         let mut left = BTreeMap::new();
-        let funded = funded(fleet, span);
+        let funded = funded(fleet, plan.months[0].span.from, span);
         for (contract, _, terms) in fleet.contracts.iter() {
             for of in terms.capacity.iter().map(|clause| clause.of) {
                 let there = delivered(fleet, contract, of, span);
@@ -65,8 +65,11 @@ impl<'a> Account<'a> {
 
     /// What bounds a supply, and what a base unit takes of it. A base unit of time is a millisecond.
     fn limits(&self, contract: ContractId, on: On) -> Vec<(Key, i128)> {
+        // What exceeds the capacity is then charged at the overflow's rate.
+        let bounded = !matches!(self.fleet.contracts[contract].overflow, Some(Overflow::AtRate(_)));
         match on {
             On::Tokens(_) => Vec::new(),
+            On::Units(_) if !bounded => Vec::new(),
             On::Units(endpoint) => {
                 vec![(Key::Capacity(contract, CapacityOf::Units(self.fleet.endpoints[endpoint].model)), 1_000 * MILLION)]
             }
@@ -77,7 +80,7 @@ impl<'a> Account<'a> {
                 let watts = i128::from(chip.power.count()) * i128::from(site.pue_ppm);
                 let working = MILLION - i128::from(chip.idle.ppm());
                 let mut limits = vec![(Key::Pool(id), 1_000 * MILLION)];
-                limits.extend(clause(self.fleet, contract, id).map(|of| {
+                limits.extend(clause(self.fleet, contract, id).filter(|_| bounded).map(|of| {
                     let each = if matches!(of, CapacityOf::Power(_)) { watts } else { MILLION };
                     (Key::Capacity(contract, of), 1_000 * each)
                 }));

@@ -34,17 +34,18 @@ pub(super) fn jobs(fleet: &Fleet, plan: &Plan, kind: &WorkloadKind) -> Jobs {
     };
     let (first, mut amount) = (from.unwrap_or(begin), work.count());
     for round in 0..i64::from(u16::MAX) {
-        let later = recurs.map_or(0, |recurs| round * i64::from(recurs.every_months));
+        let later = recurs.map_or(0, |recurs| round * i64::from(recurs.every_months.max(1)));
         let at = months_later(fleet, first, later);
         let last = recurs.map_or(first, |recurs| recurs.until);
         if at >= end || (round > 0 && at >= last) {
             break;
         }
-        if let Some(month) = month_of(plan, at.max(begin)) {
+        let due = deadline.map(|deadline| months_later(fleet, deadline, later));
+        let open = due.map_or(at >= begin || recurs.is_none(), |due| due > begin);
+        if let Some(month) = month_of(plan, at.max(begin)).filter(|_| open) {
             jobs.arrives[month] += amount;
-            let due = deadline.map(|deadline| months_later(fleet, deadline, later));
             if let Some(month) = due.and_then(|due| due_month(plan, due)) {
-                jobs.due[month.max(month_of(plan, at.max(begin)).unwrap_or(0))] += amount;
+                jobs.due[month] += amount;
             }
         }
         let Some(recurs) = recurs else { break };
@@ -62,6 +63,5 @@ pub(super) fn month_of(plan: &Plan, at: Instant) -> Option<usize> {
 /// The month by whose end a deadline is: that which holds the last instant before it; none after the plan.
 fn due_month(plan: &Plan, deadline: Instant) -> Option<usize> {
     let last = Instant::from_micros(deadline.micros() - 1);
-    let begin = plan.months.first()?.span.from;
-    month_of(plan, last.max(begin))
+    month_of(plan, last)
 }

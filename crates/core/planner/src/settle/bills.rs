@@ -64,7 +64,11 @@ fn meters(fleet: &Fleet, contract: ContractId, flow: &Flow) -> Vec<(Meter, i64)>
     }
     let workload = fleet.workloads.id(&flow.workload).map(|id| &fleet.workloads[id].kind);
     let Some(WorkloadKind::Serving { mix, .. }) = workload else { return Vec::new() };
-    let shares = [mix.input, mix.cached, mix.output].map(units::Share::ppm);
+    let mut shares = [mix.input, mix.cached, mix.output].map(units::Share::ppm);
+    // A contract without a price for cached tokens sells them as input.
+    if !fleet.contracts[contract].rates.iter().any(|clause| clause.meter == Meter::CachedTokens(model)) {
+        shares = [shares[0] + shares[1], 0, shares[2]];
+    }
     let parts = market::split_busy(Quantity::new(flow.quantity), &shares);
     let meters = [Meter::InputTokens(model), Meter::CachedTokens(model), Meter::OutputTokens(model)];
     meters.into_iter().zip(parts).map(|(meter, part)| (meter, part.count())).collect()

@@ -19,15 +19,17 @@ pub(super) fn count(settling: &Settling<'_>, plan: &mut Plan) -> Money {
     let fleet = settling.fleet;
     let finance = &fleet.finance;
     let in_fleet = |amount: units::Amount, at| fleet.in_fleet_currency(amount.money, amount.currency, at).unwrap_or(amount.money);
-    let mut cash = finance.cash.map_or(Money::ZERO, |(at, amount)| in_fleet(amount, at));
+    let begins = plan.months.first().map_or(units::Instant::MIN, |month| month.span.from);
+    let mut cash = finance.cash.map_or(Money::ZERO, |(_, amount)| in_fleet(amount, begins));
     let mut debt = finance.debt.as_ref().map_or(Money::ZERO, |debt| debt.owed);
     let mut taken = vec![Money::ZERO; settling.instance.treasury.windows.len()];
     let mut residual = Money::ZERO;
     for month in 0..plan.months.len() {
         let mut money = given(settling, plan, month, (cash, debt));
-        let floor = finance.cash.and(finance.floor).map(|floor| in_fleet(floor, plan.months[month].span.from));
-        let mut needs = Needs { settling, month, room: room(settling, plan, &money, month), money: &mut money, taken: &mut taken };
-        let raised = needs.follow_solver((cash, debt), finance.cash.and(floor));
+        let floor = finance.floor.map_or(Money::ZERO, |floor| in_fleet(floor, last(plan, month)));
+        let floor = finance.cash.map(|_| floor);
+        let mut needs = Needs { settling, begins, month, room: room(settling, plan, &money, month), money: &mut money, taken: &mut taken };
+        let raised = needs.follow_solver((cash, debt), floor);
         plan.raised.extend(raised);
         (cash, debt) = (money.cash, money.debt);
         let solver = settling.answer.cash.get(month).map_or(cash, |cash| settling.money(*cash));
@@ -88,7 +90,7 @@ fn capex(settling: &Settling<'_>, plan: &Plan, month: usize) -> Money {
         let terms = &fleet.contracts[fleet.contracts.id(&added.contract)?];
         let each = terms.expansions.get(added.clause)?.capex?;
         let money = Money::from_nanos(each.nanos().saturating_mul(i128::from(added.count)));
-        Some(fleet.in_fleet_currency(money, terms.currency, plan.months[month].span.from).unwrap_or(money))
+        Some(fleet.in_fleet_currency(money, terms.currency, last(plan, month)).unwrap_or(money))
     };
     plan.added.iter().filter(|added| added.month == month).filter_map(cost).sum()
 }
@@ -96,7 +98,7 @@ fn capex(settling: &Settling<'_>, plan: &Plan, month: usize) -> Money {
 /// The most that may be owed at the end of a month.
 fn room(settling: &Settling<'_>, plan: &Plan, money: &MonthMoney, month: usize) -> Money {
     let Some(debt) = &settling.fleet.finance.debt else { return Money::ZERO };
-    let limit = debt.limit.at(plan.months[month].span.from).unwrap_or(Money::ZERO);
+    let limit = debt.limit.at(last(plan, month)).unwrap_or(Money::ZERO);
     let Some(covenant) = debt.covenant else { return limit };
     let revenue = |month: usize| plan.money.get(month).map_or(money.revenue, |earlier| earlier.revenue);
     let before = i64::try_from((YEAR - 1).saturating_sub(month)).unwrap_or(0);
@@ -105,9 +107,15 @@ fn room(settling: &Settling<'_>, plan: &Plan, money: &MonthMoney, month: usize) 
     limit.min(Money::from_nanos(covenant.of(year).nanos()).at_least_zero())
 }
 
+/// A month's last instant, at which amounts of the month are converted.
+fn last(plan: &Plan, month: usize) -> units::Instant {
+    units::Instant::from_micros(plan.months[month].span.to.micros() - 1)
+}
+
 /// How a month is financed.
 struct Needs<'a> {
     settling: &'a Settling<'a>,
+    begins: units::Instant,
     month: usize,
     room: Money,
     money: &'a mut MonthMoney,
@@ -163,7 +171,7 @@ impl Needs<'_> {
     fn left(&self, window: usize) -> Money {
         let terms = &self.settling.instance.treasury.windows[window];
         let open = (terms.open.0..terms.open.1).contains(&self.month);
-        if open { (self.settling.most_raised(&terms.name) - self.taken[window]).at_least_zero() } else { Money::ZERO }
+        if open { (self.settling.most_raised(&terms.name, self.begins) - self.taken[window]).at_least_zero() } else { Money::ZERO }
     }
 
     fn planned(&self, window: usize) -> Money {

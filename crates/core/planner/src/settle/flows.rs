@@ -8,7 +8,7 @@ use super::Settling;
 use super::account::Account;
 use super::asked::{jobs, wanted};
 use super::speed::speed;
-use crate::instance::{On, Work};
+use crate::instance::{Fit, On, Work};
 use crate::plan::{Flow, Plan, Served, Trained};
 
 /// The one way out of the solver's numbers: down to a whole number.
@@ -67,7 +67,16 @@ fn place_step(settling: &Settling<'_>, plan: &mut Plan, step: usize, backlogs: &
     for (index, fit) in instance.fits.iter().enumerate() {
         let (supply, work) = (&instance.supplies[fit.supply], &instance.works[fit.work]);
         let Some(speed) = speed(fleet, supply.contract, supply.on, work.workload) else { continue };
-        let used = settling.answer.used.get(index * plan.steps.len() + step).copied().unwrap_or(0.0);
+        // Within its capacity and beyond it, a contract's use of a pool is one flow: the first fit speaks for all.
+        let same = |other: &Fit| {
+            let of = &instance.supplies[other.supply];
+            (of.contract, of.on, other.work) == (supply.contract, supply.on, fit.work)
+        };
+        if instance.fits[..index].iter().any(same) {
+            continue;
+        }
+        let all = instance.fits.iter().enumerate().skip(index).filter(|(_, other)| same(other));
+        let used: f64 = all.filter_map(|(index, _)| settling.answer.used.get(index * plan.steps.len() + step)).sum();
         let backlog = backlogs.get_mut(&work.workload);
         let asked = backlog.as_ref().map_or(open[fit.work], |backlog| backlog.open - backlog.done);
         let mut quantity = whole(used * supply.base_units).min(account.room(supply.contract, supply.on)).max(0);

@@ -16,8 +16,8 @@ pub(super) fn gaps(settling: &Settling<'_>, plan: &Plan, conflicts: &BTreeSet<St
         gaps.entry(promise).and_modify(|(_, sum)| sum.add(by)).or_insert((month, by));
     };
     for (month, money) in plan.money.iter().enumerate() {
-        if money.gap.nanos() * MILLION > turnover(money).nanos() {
-            note("finance.floor".to_owned(), month, Broken::Money(money.gap));
+        if money.gap.nanos() > turnover(money).nanos() / MILLION {
+            note("finance.cash.floor".to_owned(), month, Broken::Money(money.gap));
         }
     }
     for step in 0..plan.steps.len() {
@@ -29,7 +29,7 @@ pub(super) fn gaps(settling: &Settling<'_>, plan: &Plan, conflicts: &BTreeSet<St
                 promised += i128::from(tier.wanted) * i128::from(least.map_or(0, units::Share::ppm)) / MILLION;
                 served += i128::from(tier.served);
             }
-            if (promised - served) * MILLION > promised {
+            if promised - served > promised / MILLION {
                 note(format!("workloads.{name}.least"), plan.steps[step].0, Broken::Tokens(promised - served));
             }
         }
@@ -37,7 +37,7 @@ pub(super) fn gaps(settling: &Settling<'_>, plan: &Plan, conflicts: &BTreeSet<St
     for row in &plan.trained {
         let workload = settling.fleet.workloads.id(&row.workload).map(|id| &settling.fleet.workloads[id].kind);
         let Some(WorkloadKind::Training { promised: true, work, .. }) = workload else { continue };
-        if i128::from(row.late) * MILLION > i128::from(work.count()) {
+        if i128::from(row.late) > i128::from(work.count()) / MILLION {
             note(format!("workloads.{}.deadline", row.workload), row.month, Broken::Time(i128::from(row.late)));
         }
     }

@@ -101,11 +101,11 @@ impl Settling<'_> {
     }
 
     /// The most that a raise gives in all.
-    fn most_raised(&self, name: &str) -> Money {
+    fn most_raised(&self, name: &str, begins: units::Instant) -> Money {
         let events = self.fleet.finance.raises.iter().filter(|event| event.name == name && event.terms.cost.is_some());
         let money = events.map(|event| {
             let amount = event.amount;
-            self.fleet.in_fleet_currency(amount.money, amount.currency, event.span.from).unwrap_or(amount.money)
+            self.fleet.in_fleet_currency(amount.money, amount.currency, event.span.from.max(begins)).unwrap_or(amount.money)
         });
         money.sum()
     }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{AcceleratorId, Fleet};
+use fleet::{AcceleratorId, Fleet, Ramp};
+use units::Span;
 
 use super::flows::whole;
+use super::speed::{integral, micros};
 use crate::decided::Decided;
 use crate::instance::Instance;
 use crate::plan::{Added, Plan};
@@ -23,7 +25,7 @@ pub(super) fn orders(fleet: &Fleet, instance: &Instance, answer: &Decided, plan:
         for month in 0..plan.months.len() {
             let thousands = answer.ordered.get(index).and_then(|months| months.get(month)).copied().unwrap_or(0.0);
             let taken = supplied.entry((row.accelerator, month)).or_default();
-            let supply = supply.as_ref().map_or(i64::MAX, |supply| supply.at(plan.months[month].span.from).unwrap_or(0) - *taken);
+            let supply = supply.as_ref().map_or(i64::MAX, |supply| mean(supply, plan.months[month].span) - *taken);
             let most = left.min(expansion.per_month.unwrap_or(i64::MAX)).min(supply);
             let count = whole(thousands * 1000.0 + 1.0 - DUST).min(most);
             if count <= 0 {
@@ -35,4 +37,9 @@ pub(super) fn orders(fleet: &Fleet, instance: &Instance, answer: &Decided, plan:
         }
     }
     orders
+}
+
+/// The mean of a ramp over a month, rounded down.
+fn mean(ramp: &Ramp<i64>, month: Span) -> i64 {
+    i64::try_from(integral(ramp, month).div_euclid(micros(month).max(1))).unwrap_or(i64::MAX)
 }

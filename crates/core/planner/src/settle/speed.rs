@@ -18,6 +18,10 @@ impl Speed {
         (done > 0 && per > 0).then(|| Self { done: done / divisor, per: per / divisor })
     }
 
+    fn faster(self, other: Self) -> Self {
+        if other.done.saturating_mul(self.per) > self.done.saturating_mul(other.per) { other } else { self }
+    }
+
     /// What a quantity does, rounded down.
     pub fn done(self, quantity: i64) -> i64 {
         scaled(quantity, self.done, self.per)
@@ -51,11 +55,13 @@ pub(super) fn speed(fleet: &Fleet, contract: ContractId, on: On, workload: Workl
     match (on, &fleet.workloads[workload].kind) {
         (On::Pool(pool), WorkloadKind::Serving { model, mix, .. }) => {
             let kind = fleet.pools[pool].accelerator;
-            let mut profiles = fleet.profiles.iter().map(|(.., profile)| profile);
-            let profile = profiles.find(|profile| profile.model == *model && profile.accelerator == kind)?;
-            let (prefill, decode) = (i128::from(profile.prefill_per_second), i128::from(profile.decode_batch_per_second));
-            let time = 10 * ppm(mix.input) * decode + ppm(mix.cached) * decode + 10 * ppm(mix.output) * prefill;
-            Speed::new(prefill * decode * 10_000, i128::from(profile.accelerators) * time)
+            let profiles = fleet.profiles.iter().map(|(.., profile)| profile);
+            let speeds = profiles.filter(|profile| profile.model == *model && profile.accelerator == kind).filter_map(|profile| {
+                let (prefill, decode) = (i128::from(profile.prefill_per_second), i128::from(profile.decode_batch_per_second));
+                let time = 10 * ppm(mix.input) * decode + ppm(mix.cached) * decode + 10 * ppm(mix.output) * prefill;
+                Speed::new(prefill * decode * 10_000, i128::from(profile.accelerators) * time)
+            });
+            speeds.reduce(Speed::faster)
         }
         (On::Pool(pool), WorkloadKind::Training { accelerators, .. }) => {
             let kind = fleet.pools[pool].accelerator;

@@ -7,8 +7,9 @@ use market::Charged;
 use units::{Currency, Instant, Money, Span};
 
 use crate::instance::{Choice, Series};
+use crate::moved::moved;
 use crate::survey::months::{Horizon, calendar, micros, share};
-use crate::survey::offers::{decided, months_to, moved, takes_part};
+use crate::survey::offers::{decided, months_to, takes_part};
 use crate::survey::refused::{Refused, Why};
 use crate::survey::scope::answered;
 

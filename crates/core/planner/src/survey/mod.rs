@@ -16,7 +16,7 @@ mod treasury;
 mod ventures;
 mod works;
 
-pub use offers::{decided, moved};
+pub use offers::decided;
 pub use refused::{Refused, Why};
 
 use fleet::Fleet;

@@ -1,45 +1,11 @@
 //! What may be signed: the contract moved in time, and the fleet as it is when the plan signs.
 
-use fleet::{Calendar, Contract, ContractId, Fleet, Least, Ramp, Status, Table};
+use fleet::{Contract, ContractId, Fleet, Status, Table};
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
-use units::{Instant, Span};
+use units::Instant;
 
-/// The contract with every date `months` later: term, periods, ramps, deliveries, prepayments, spans. What has no date stays.
-///
-/// A day that a month lacks becomes its last.
-#[must_use]
-pub fn moved(contract: &Contract, months: i32) -> Contract {
-    let mut moved = contract.clone();
-    if months == 0 {
-        return moved;
-    }
-    let zone = contract.calendar.zone().clone();
-    let at = |at: Instant| later(&zone, at, months);
-    let span = |span: Span| Span { from: at(span.from), to: at(span.to) };
-    let anchor = contract.calendar.anchor();
-    let anchor = anchor.checked_add(months.months()).unwrap_or(anchor);
-    moved.term = span(contract.term);
-    moved.calendar = Calendar::new(zone.clone(), anchor, contract.calendar.period());
-    for clause in &mut moved.capacity {
-        clause.ramp = steps(&clause.ramp, at);
-    }
-    for floor in &mut moved.floors {
-        floor.least = match &floor.least {
-            Least::Spend(ramp) => Least::Spend(steps(ramp, at)),
-            Least::Quantity(ramp, rate) => Least::Quantity(steps(ramp, at), *rate),
-        };
-    }
-    for prepayment in &mut moved.prepayments {
-        (prepayment.due, prepayment.credited_from) = (at(prepayment.due), at(prepayment.credited_from));
-    }
-    for tranche in moved.delivery.iter_mut().flat_map(|delivery| &mut delivery.tranches) {
-        (tranche.due, tranche.delivered) = (at(tranche.due), tranche.delivered.map(at));
-    }
-    moved.exclusivities.iter_mut().for_each(|clause| clause.span = span(clause.span));
-    moved.first_refusals.iter_mut().for_each(|clause| clause.span = span(clause.span));
-    moved
-}
+use crate::moved::moved;
 
 /// The fleet as a plan that begins at `begins` decides it: these contracts signed, each moved by so many months, and tranches that are
 /// due from then on delivered when they are due.
@@ -79,15 +45,4 @@ fn later(zone: &TimeZone, at: Instant, months: i32) -> Instant {
     }
     let civil = jiff::Timestamp::from(at).to_zoned(zone.clone());
     civil.checked_add(months.months()).map_or(at, |zoned| Instant::from(zoned.timestamp()))
-}
-
-/// The same amounts at moved dates; two steps that fall on one day are the later one.
-fn steps<T: Copy>(ramp: &Ramp<T>, at: impl Fn(Instant) -> Instant) -> Ramp<T> {
-    let mut steps: Vec<(Instant, T)> = Vec::new();
-    for (from, amount) in ramp.steps() {
-        let from = at(*from);
-        steps.retain(|(earlier, _)| *earlier < from);
-        steps.push((from, *amount));
-    }
-    Ramp::new(steps).unwrap_or_else(|_| ramp.clone())
 }
