@@ -10,6 +10,7 @@
 
 mod decided;
 mod instance;
+mod outline;
 mod plan;
 mod state;
 
@@ -17,6 +18,10 @@ pub use decided::{Decided, Prices};
 pub use instance::{
     Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, Month, On, Scale, Series, Step, Supply,
     Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
+};
+pub use outline::{
+    Balance, Capacity, Dependence, Depends, Evidence, Fact, Obligation, Outline, PERIODS_MAX, Part, PartKind, Range, Row, VentureMeans,
+    outline,
 };
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
 pub use state::{Month as MonthOutcome, State};
