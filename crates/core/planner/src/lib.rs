@@ -13,6 +13,7 @@ mod decided;
 mod guide;
 mod instance;
 mod moved;
+mod outline;
 mod plan;
 mod policy;
 mod problem;
@@ -30,6 +31,10 @@ pub use instance::{
     Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
 pub use moved::moved;
+pub use outline::{
+    Balance, Capacity, Dependence, Depends, Evidence, Fact, Obligation, Outline, PERIODS_MAX, Part, PartKind, Range, Row, VentureMeans,
+    outline,
+};
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
 pub use policy::{Policy, Run};
 pub use problem::{
