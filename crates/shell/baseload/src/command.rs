@@ -9,6 +9,7 @@ mod init;
 pub mod key;
 mod ledger;
 mod model;
+mod plan;
 mod status;
 pub mod up;
 
@@ -27,7 +28,7 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Exit> {
         Command::Init { path } => init::run(&path, out),
         Command::Check { files, json } => check::run(&files, json, out),
         Command::Up(args) => up::run(args, out),
-        Command::Plan(_) => Ok(Exit::Done),
+        Command::Plan(args) => plan::run(args, out),
         Command::Status { at, json } => status::run(at, json, out),
         Command::Key(command) => key::run(command, out),
         Command::Ledger(command) => ledger::run(command, out),

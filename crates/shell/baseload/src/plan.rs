@@ -1,7 +1,9 @@
 //! `baseload plan`.
 
-mod figures;
-mod headline;
+pub mod figures;
+pub mod headline;
+pub mod progress;
 pub mod report;
 pub mod saved;
+pub mod study;
 mod what_if;
