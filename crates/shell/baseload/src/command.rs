@@ -10,6 +10,7 @@ pub mod key;
 mod ledger;
 mod model;
 mod plan;
+mod solver;
 mod status;
 pub mod up;
 
@@ -34,6 +35,7 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Exit> {
         Command::Ledger(command) => ledger::run(command, out),
         Command::Decision(command) => decision::run(command, out),
         Command::Model(command) => model::run(command, out),
+        Command::Solver(command) => solver::run(command, out),
         Command::Engine { args } => engine::run(&args),
         Command::Schema => {
             writeln!(out, "{}", fleet::schema().trim_end())?;

@@ -15,7 +15,9 @@ mod plan;
 mod secrets;
 mod service;
 mod signals;
+mod solver;
 mod supervise;
+mod wheel;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -24,6 +24,8 @@ const SETTINGS: [(&CStr, Setting); 9] = [
 /// A solution from a kept basis that misses bounds by more than this is solved again from the beginning.
 const RESIDUAL_MAX: f64 = 1e-6;
 
+/// So is one whose duals leave room for something better by more than this, relatively.
+const GAP_MAX: f64 = 1e-9;
 /// What `primal_solution_status` is when there is a feasible solution.
 const FEASIBLE: u32 = 2;
 
@@ -127,14 +129,24 @@ impl Highs {
 
     /// Solves without a search. What a kept basis leads to is solved anew when there is reason for doubt.
     fn linear(&mut self, effort: Effort, kept: Kept) -> Result<Solution, Failure> {
-        let solution = self.answer();
-        let doubtful = solution.as_ref().map_or(true, |solution| solution.residual > RESIDUAL_MAX);
-        if kept == Kept::Nothing || !doubtful {
+        let solution = self.proven();
+        let sure = |solution: &Solution| solution.residual <= RESIDUAL_MAX && solution.gap <= GAP_MAX;
+        if kept == Kept::Nothing || solution.as_ref().is_ok_and(sure) {
             return solution;
         }
         self.anew()?;
         self.limit(effort)?;
-        self.answer()
+        self.proven()
+    }
+
+    /// An answer with the gap that its duals leave.
+    fn proven(&mut self) -> Result<Solution, Failure> {
+        let mut solution = self.answer()?;
+        if solution.verdict == Verdict::Optimal {
+            let left = self.problem.bound(&solution.duals) - solution.objective;
+            solution.gap = left.max(0.0) / solution.objective.abs().max(1.0);
+        }
+        Ok(solution)
     }
 
     /// Decides the whole columns by a search, then fixes them and solves again, for the duals.

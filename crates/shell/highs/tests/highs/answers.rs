@@ -13,7 +13,7 @@ fn check(columns: &[Column], rows: &[Row<'_>], objective: f64, chosen: &[f64], d
         assert_eq!(found.len(), expected.len(), "{solution:?}");
         assert!(found.iter().zip(expected).all(|(&found, &expected)| agree(found, expected)), "{solution:?}, not {expected:?}");
     }
-    assert!(solution.residual <= 1e-9 && solution.gap == 0.0, "{solution:?}");
+    assert!(solution.residual <= 1e-9 && solution.gap <= 1e-12, "{solution:?}");
 }
 
 #[test]
