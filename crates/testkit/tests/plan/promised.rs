@@ -1,7 +1,6 @@
 //! Promises that hold, that can't, and rows that nothing can soften.
 
-use planner::{Bar, BarKind, EventKind, Lifts};
-use planner::{DecideError, clause_price, clauses};
+use planner::{Bar, BarKind, DecideError, EventKind, Lifts, clause_price, clauses};
 use testkit::instance::Small;
 
 use crate::solved::{agree, check, highs, opening, solved, tried};
