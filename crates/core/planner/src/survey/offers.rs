@@ -1,7 +1,6 @@
 //! What may be signed: the contract moved in time, and the fleet as it is when the plan signs.
 
 use fleet::{Calendar, Contract, ContractId, Fleet, Least, Ramp, Status, Table};
-use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use units::{Instant, Span};
 
@@ -18,7 +17,7 @@ pub fn moved(contract: &Contract, months: i32) -> Contract {
     let at = |at: Instant| later(&zone, at, months);
     let span = |span: Span| Span { from: at(span.from), to: at(span.to) };
     let anchor = contract.calendar.anchor();
-    let anchor = anchor.checked_add(months.months()).unwrap_or(anchor);
+    let anchor = self::span(months).and_then(|span| anchor.checked_add(span).ok()).unwrap_or(anchor);
     moved.term = span(contract.term);
     moved.calendar = Calendar::new(zone.clone(), anchor, contract.calendar.period());
     for clause in &mut moved.capacity {
@@ -78,7 +77,12 @@ fn later(zone: &TimeZone, at: Instant, months: i32) -> Instant {
         return at;
     }
     let civil = jiff::Timestamp::from(at).to_zoned(zone.clone());
-    civil.checked_add(months.months()).map_or(at, |zoned| Instant::from(zoned.timestamp()))
+    let moved = span(months).and_then(|span| civil.checked_add(span).ok());
+    moved.map_or(at, |zoned| Instant::from(zoned.timestamp()))
+}
+
+fn span(months: i32) -> Option<jiff::Span> {
+    jiff::Span::new().try_months(months).ok()
 }
 
 /// The same amounts at moved dates; two steps that fall on one day are the later one.
