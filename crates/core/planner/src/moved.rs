@@ -1,7 +1,7 @@
 //! A contract whose dates all move by whole months, as an offer allows.
 
 use fleet::{Contract, Floor, Least, Ramp};
-use jiff::{Timestamp, ToSpan};
+use jiff::Timestamp;
 use units::{Instant, Span};
 
 /// The contract with each of its dates moved by whole months of its own calendar; days that a month lacks become its last.
@@ -11,7 +11,7 @@ pub fn moved(contract: &Contract, months: i32) -> Contract {
     let mut moved = contract.clone();
     moved.term = shift.span(contract.term);
     let calendar = &contract.calendar;
-    let anchor = calendar.anchor().checked_add(months.months()).unwrap_or(calendar.anchor());
+    let anchor = shift.months().and_then(|by| calendar.anchor().checked_add(by).ok()).unwrap_or(calendar.anchor());
     moved.calendar = fleet::Calendar::new(calendar.zone().clone(), anchor, calendar.period());
     moved.capacity.iter_mut().for_each(|clause| clause.ramp = shift.ramp(&clause.ramp));
     moved.floors.iter_mut().for_each(|floor| shift.floor(floor));
@@ -34,6 +34,10 @@ struct Shift<'a> {
 }
 
 impl Shift<'_> {
+    fn months(&self) -> Option<jiff::Span> {
+        jiff::Span::new().try_months(self.months).ok()
+    }
+
     /// What is always so stays always so.
     fn instant(&self, at: Instant) -> Instant {
         if at == Instant::MIN || at == Instant::MAX {
@@ -41,7 +45,7 @@ impl Shift<'_> {
         }
         let calendar = &self.contract.calendar;
         let civil = Timestamp::from(at).to_zoned(calendar.zone().clone()).datetime();
-        civil.checked_add(self.months.months()).map_or(at, |civil| calendar.instant(civil))
+        self.months().and_then(|by| civil.checked_add(by).ok()).map_or(at, |civil| calendar.instant(civil))
     }
 
     fn span(&self, span: Span) -> Span {

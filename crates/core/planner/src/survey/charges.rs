@@ -4,7 +4,7 @@ use fleet::{Fleet, Meter, TierKind};
 
 use crate::instance::{Credit, Event, EventKind, Series, Tiered};
 use crate::survey::ground::{Bill, Deal, Ground, money};
-use crate::survey::supplies::{HOUR_MS, Source, tiered};
+use crate::survey::supplies::{Source, per, tiered, unit};
 
 /// Tiered charges, each with the deal, the clause and the bill that it is of.
 pub(crate) struct Step {
@@ -36,7 +36,7 @@ fn tier(ground: &Ground<'_>, sources: &[Source], (index, clause, bill): (usize, 
     let (rates, at) = (&deal.terms.rates[clause], &deal.bills[bill]);
     let mut terms = Vec::new();
     for (supply, source) in sources.iter().enumerate().filter(|(_, source)| source.deal == index) {
-        let counts = source.counts(deal.fleet, rates.meter) / source.supply.base_units;
+        let counts = source.counts(deal.fleet, rates.meter);
         if counts > 0.0 {
             let laps = laps(deal, bill).flat_map(|lap| ground.horizon.steps_of(lap.month).map(move |step| (step, lap.share)));
             terms.extend(laps.map(|(step, share)| (supply, step, share * counts)));
@@ -50,10 +50,7 @@ fn tier(ground: &Ground<'_>, sources: &[Source], (index, clause, bill): (usize, 
     let many = if rates.over_term { 1.0 } else { at.count() };
     let worth = ground.bill_worth(deal, at);
     let tiers = market::tiers(deal.fleet, deal.contract, clause, *at.periods.start());
-    let tiers = tiers.into_iter().map(|tier| {
-        let rate = money(tier.rate.money) / tier.rate.per as f64;
-        (tier.from.count() as f64 / unit * many, rate * unit * worth)
-    });
+    let tiers = tiers.into_iter().map(|tier| (tier.from.count() as f64 / unit * many, per(tier.rate, unit) * worth));
     let tiered = Tiered {
         name: format!("{} of {}", ground.fleet.meter_name(rates.meter), deal.name),
         contract: deal.contract,
@@ -65,14 +62,6 @@ fn tier(ground: &Ground<'_>, sources: &[Source], (index, clause, bill): (usize, 
         after: None,
     };
     Some(Step { deal: index, bill, meter: rates.meter, tiered })
-}
-
-/// Base units in one unit of what a meter counts.
-pub(crate) fn unit(meter: Meter) -> f64 {
-    match meter {
-        Meter::AcceleratorTime(_) | Meter::UnitTime(_) => HOUR_MS,
-        _ => 1.0,
-    }
 }
 
 /// The laps of a bill.

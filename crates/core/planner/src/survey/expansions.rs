@@ -6,7 +6,7 @@ use crate::instance::{Expansion, LimitKind};
 use crate::survey::ground::{Deal, Ground, before, money};
 use crate::survey::limits::{Bound, Unit, first_pool, idle_watts, in_force};
 use crate::survey::scope::answered;
-use crate::survey::supplies::{HOUR_MS, Source, clause_price, watt_hour, watts};
+use crate::survey::supplies::{Source, clause_price, watt_hour, watts};
 
 const THOUSAND: f64 = 1000.0;
 
@@ -67,7 +67,7 @@ pub(crate) fn committed_price(ground: &Ground<'_>, deal: &Deal<'_>, clause: usiz
     let rates = deal.terms.rates.iter();
     let committed = rates.enumerate().filter(|(_, rates)| rates.meter == meter && rates.charge == Charge::Committed);
     let mut sum = vec![0.0; ground.horizon.months.len()];
-    committed.for_each(|(index, _)| super::supplies::add(&mut sum, &clause_price(ground, deal, index, HOUR_MS)));
+    committed.for_each(|(index, _)| super::supplies::add(&mut sum, &clause_price(ground, deal, index, 1.0)));
     sum
 }
 

@@ -12,7 +12,7 @@ use crate::survey::expansions::{committed_price, held_hours};
 use crate::survey::ground::{Deal, Ground, before, money, part};
 use crate::survey::limits::Bound;
 use crate::survey::months::{micros, share};
-use crate::survey::supplies::{HOUR_MS, Reach, Source, clause_rates, overflow_rate, tiered};
+use crate::survey::supplies::{HOUR_MS, Reach, Source, clause_rates, overflow_rate, per, tiered, unit};
 
 /// Windows that are looked at one by one; of more of them in a month the first stands for all.
 const WINDOWS_MAX: i64 = 64;
@@ -101,18 +101,18 @@ fn window(scene: &Scene<'_, '_>, (index, clause): (usize, usize), numbers: Range
         Least::Spend(_) => (Counts::Money, worth, 1.0),
         Least::Quantity(_, rate) => {
             let counts = counts_of(&floor.meters);
-            let unit = if counts == Counts::Hours { HOUR_MS } else { 1.0 };
-            (counts, 1.0 / unit, money(rate.money) / rate.per as f64 * unit * worth)
+            (counts, 1.0, per(*rate, if counts == Counts::Hours { HOUR_MS } else { 1.0 }) * worth)
         }
     };
     let fraction = share(micros(planned), micros(span)) * factor;
-    let least = ground.with_substitutes(deal, |fleet| vec![least(deal, fleet, clause, &numbers) * fraction]);
+    let base = if counts == Counts::Hours { HOUR_MS } else { 1.0 };
+    let least = ground.with_substitutes(deal, |fleet| vec![least(deal, fleet, clause, &numbers) / base * fraction]);
     if super::charges::nothing(&least) && floor.carry_over.is_none() {
         return None;
     }
     let within = Span { from: planned.from, to: if span.to > plan.to { Instant::MAX } else { span.to } };
     let bounds = scene.bounds.iter().position(|bound| deal.terms.delivery.as_ref().is_some_and(|it| bound.clause == Some((index, it.of))));
-    let mut floor = Floor {
+    let floor = Floor {
         name: format!("floor of {}, {}", deal.name, shown(ground, planned)),
         contract: deal.contract,
         clause,
@@ -120,7 +120,7 @@ fn window(scene: &Scene<'_, '_>, (index, clause): (usize, usize), numbers: Range
         last: ground.horizon.month(before(planned.to)),
         due,
         least,
-        counted: ground.series(deal, vec![0.0]),
+        counted: Series { fixed: vec![0.0], by_choice: Vec::new() },
         terms: Vec::new(),
         tiered: Vec::new(),
         nested: Vec::new(),
@@ -130,7 +130,6 @@ fn window(scene: &Scene<'_, '_>, (index, clause): (usize, usize), numbers: Range
         abated: floor.abated_while_late,
         abated_by: bounds.filter(|_| floor.abated_while_late),
     };
-    floor.counted = Series { fixed: vec![0.0], by_choice: Vec::new() };
     let mut window = Window { counts, floor, deal: index, within, billed: due_at, numbers };
     for contract in market::counted_towards(deal.fleet, deal.contract, clause) {
         for other in (0..ground.deals.len()).filter(|other| ground.deals[*other].contract == contract) {
@@ -156,7 +155,7 @@ fn shown(ground: &Ground<'_>, planned: Span) -> String {
     }
 }
 
-/// What windows ask for, in nano-units made whole or in base units.
+/// What windows ask for, in whole currency or in base units.
 fn least(deal: &Deal<'_>, fleet: &Fleet, clause: usize, numbers: &RangeInclusive<i64>) -> f64 {
     let one = |number: i64| match market::window(fleet, deal.contract, clause, number).least {
         WindowLeast::Spend(least) => money(least),
@@ -175,7 +174,7 @@ fn counts_in(deal: &Deal<'_>, bill: usize, within: Span) -> f64 {
     share(micros(bill.span.overlap(within)), micros(bill.span))
 }
 
-/// Adds what another deal counts in a window; `factor` makes its money or base units the window's.
+/// Adds what another deal counts in a window; `factor` makes its money the window's.
 fn count(scene: &Scene<'_, '_>, window: &mut Window, other: usize, factor: f64) {
     let deal = &scene.ground.deals[other];
     let first = deal.bills.partition_point(|bill| bill.span.to <= window.within.from);
@@ -199,10 +198,19 @@ fn listed(meters: &[MeterKind], meter: Meter) -> bool {
 /// Committed charges, and what is prepaid, when the floor counts what is bought.
 fn fixed(ground: &Ground<'_>, window: &mut Window, deal: &Deal<'_>, bills: &[(usize, f64)], factor: f64) {
     let floor = &ground.deals[window.deal].terms.floors[window.floor.clause];
-    let of = |charged: &[Charged]| -> f64 {
-        let listed = charged.iter().filter(|charged| listed(&floor.meters, charged.meter));
-        listed.map(|charged| if window.counts == Counts::Money { money(charged.money) } else { charged.quantity.count() as f64 }).sum()
-    };
+    let of =
+        |charged: &[Charged]| -> f64 {
+            let listed = charged.iter().filter(|charged| listed(&floor.meters, charged.meter));
+            listed
+                .map(|charged| {
+                    if window.counts == Counts::Money {
+                        money(charged.money)
+                    } else {
+                        charged.quantity.count() as f64 / unit(charged.meter)
+                    }
+                })
+                .sum()
+        };
     let committed = bills.iter().map(|(bill, part)| of(&deal.committed[*bill]) * part * deal.bills[*bill].part).sum::<f64>();
     let bought = floor.basis == Basis::Purchase && window.counts == Counts::Money && floor.meters.is_empty();
     let prepaid = if bought { prepaid(deal, bills) } else { 0.0 };
@@ -256,7 +264,7 @@ fn used(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(usiz
             }
         }
         if source.reach == Reach::Beyond && overflow_counts(source, deal, &floor.meters) {
-            each.iter_mut().for_each(|each| *each += HOUR_MS * if in_money { overflow_rate(deal) } else { 1.0 });
+            each.iter_mut().for_each(|each| *each += if in_money { overflow_rate(deal) } else { 1.0 });
         }
         if each.iter().all(|each| *each == 0.0) {
             continue;
@@ -304,7 +312,7 @@ fn raised(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(us
             // Prices are in the fleet's currency, which the factor of money is too.
             let worth = ground.bill_worth(deal, &deal.bills[*bill]);
             for lap in laps(deal, *bill) {
-                let each = if window.counts == Counts::Money { prices[lap.month] / worth } else { HOUR_MS };
+                let each = if window.counts == Counts::Money { prices[lap.month] / worth } else { 1.0 };
                 let amount = factor * part * lap.share * hours[lap.month] * each;
                 if amount != 0.0 {
                     window.floor.expansions.push((position, lap.month, amount));

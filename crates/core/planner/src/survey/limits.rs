@@ -100,36 +100,44 @@ pub(crate) fn in_force(ground: &Ground<'_>, deal: &Deal<'_>) -> Vec<f64> {
     ground.horizon.spread_share(deal.terms.term)
 }
 
-/// Limits on what no capacity clause bounds, where a choice or a month that is not whole must: what the pool has, or all that is asked for.
+/// Limits on what no capacity clause bounds, where a choice or a month that is not whole must.
 fn terms(ground: &Ground<'_>, sources: &[Source], index: usize, wanted: f64) -> Vec<Bound> {
     let deal = &ground.deals[index];
     let there = in_force(ground, deal);
     let partly = there.iter().any(|share| *share > 0.0 && *share < 1.0);
     let open = sources.iter().enumerate().filter(|(_, source)| source.deal == index && source.within.is_none());
-    let bounds =
-        open.filter(|(_, source)| deal.choice.is_some() || (partly && matches!(source.supply.on, On::Pool(_)))).map(|(supply, source)| {
-            let (unit, most) = match source.supply.on {
-                On::Pool(pool) => {
-                    let count = ground.horizon.means(&ground.fleet.pools[pool].count, |count| count as f64);
-                    (Unit::Hours, ground.horizon.by_step(|month, step| count[month] * there[month] * step.hours))
-                }
-                On::Tokens(_) => (Unit::Tokens, ground.horizon.by_step(|month, _| if there[month] > 0.0 { wanted } else { 0.0 })),
-                On::Units(endpoint) => {
-                    let model = ground.fleet.endpoints[endpoint].model;
-                    let clause = deal.terms.capacity.iter().find(|clause| clause.of == CapacityOf::Units(model));
-                    let heaviest = ground.fleet.models[model].weights;
-                    let ppm = heaviest.input_ppm.max(heaviest.cached_ppm).max(heaviest.output_ppm);
-                    let hour = clause.map_or(1, |clause| clause.tokens_per_unit_minute.max(1)) as f64 * 60.0;
-                    let hours = wanted * ppm as f64 / 1e6 / hour;
-                    (Unit::Hours, ground.horizon.by_step(|month, _| if there[month] > 0.0 { hours } else { 0.0 }))
-                }
-            };
-            let name = format!("terms of {}", source.supply.name);
-            let kind = LimitKind::Contract(deal.contract);
-            let limit = Limit { name, kind, terms: vec![(supply, 1.0)], most: ground.series(deal, most), expansions: Vec::new() };
-            Bound { unit, clause: None, limit }
-        });
+    let open = open.filter(|(_, source)| deal.choice.is_some() || (partly && matches!(source.supply.on, On::Pool(_))));
+    let bounds = open.map(|(supply, source)| {
+        let unit = if matches!(source.supply.on, On::Tokens(_)) { Unit::Tokens } else { Unit::Hours };
+        let all = all_of(ground, source, wanted).into_iter().zip(&ground.horizon.steps);
+        let most = all.map(|(all, step)| all * there[step.month]).collect();
+        let name = format!("terms of {}", source.supply.name);
+        let kind = LimitKind::Contract(deal.contract);
+        let limit = Limit { name, kind, terms: vec![(supply, 1.0)], most: ground.series(deal, most), expansions: Vec::new() };
+        Bound { unit, clause: None, limit }
+    });
     bounds.collect()
+}
+
+/// As much as a supply can be used in each step: what its pool has, or more than is asked for.
+pub(crate) fn all_of(ground: &Ground<'_>, source: &Source, wanted: f64) -> Vec<f64> {
+    let (horizon, fleet) = (ground.horizon, ground.fleet);
+    match source.supply.on {
+        On::Pool(pool) => {
+            let count = horizon.means(&fleet.pools[pool].count, |count| count as f64);
+            horizon.by_step(|month, step| count[month] * step.hours)
+        }
+        On::Tokens(_) => vec![wanted; horizon.steps.len()],
+        On::Units(endpoint) => {
+            let model = fleet.endpoints[endpoint].model;
+            let terms = ground.deals[source.deal].terms;
+            let clause = terms.capacity.iter().find(|clause| clause.of == CapacityOf::Units(model));
+            let weights = fleet.models[model].weights;
+            let heaviest = weights.input_ppm.max(weights.cached_ppm).max(weights.output_ppm) as f64 / 1e6;
+            let hour = clause.map_or(1, |clause| clause.tokens_per_unit_minute.max(1)) as f64 * 60.0;
+            vec![wanted * heaviest / hour; horizon.steps.len()]
+        }
+    }
 }
 
 fn pool(ground: &Ground<'_>, sources: &[Source], pool: PoolId) -> Bound {

@@ -1,6 +1,7 @@
 //! From the fleet to an [`Instance`]: contracts, pools, work and money as plain numbers by month, as `docs/plan.md` says.
 
 mod charges;
+mod exclusive;
 mod expansions;
 mod fits;
 mod floors;
@@ -40,8 +41,11 @@ pub fn survey(file: &Fleet) -> Result<Instance, Vec<Refused>> {
     let mut asked = works::asked(&ground);
     let fits = fits::fits(&ground, &sources, &asked);
     let replacement = fits::value(&ground, &sources, &mut asked, &fits);
+    let wanted = works::wanted(&asked);
+    let exclusive = exclusive::exclusive(&ground, &sources, &asked, &fits, wanted)?;
     let works: Vec<_> = asked.into_iter().map(|asked| asked.work).collect();
-    let mut bounds = limits::bounds(&ground, &sources, works::wanted(&works));
+    let mut bounds = limits::bounds(&ground, &sources, wanted);
+    bounds.extend(exclusive);
     let expansions = expansions::expansions(&ground, &sources, &mut bounds);
     let ventures = ventures::ventures(&ground, &mut bounds);
     let steps = charges::tiers(&ground, &sources);

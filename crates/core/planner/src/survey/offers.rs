@@ -1,7 +1,6 @@
 //! What may be signed: the contract moved in time, and the fleet as it is when the plan signs.
 
 use fleet::{Contract, ContractId, Fleet, Status, Table};
-use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use units::Instant;
 
@@ -44,5 +43,10 @@ fn later(zone: &TimeZone, at: Instant, months: i32) -> Instant {
         return at;
     }
     let civil = jiff::Timestamp::from(at).to_zoned(zone.clone());
-    civil.checked_add(months.months()).map_or(at, |zoned| Instant::from(zoned.timestamp()))
+    let moved = span(months).and_then(|span| civil.checked_add(span).ok());
+    moved.map_or(at, |zoned| Instant::from(zoned.timestamp()))
+}
+
+fn span(months: i32) -> Option<jiff::Span> {
+    jiff::Span::new().try_months(months).ok()
 }

@@ -53,14 +53,14 @@ pub(crate) struct Kept<'a> {
 /// The exclusivities of signed contracts.
 pub(crate) fn kept(fleet: &Fleet) -> Vec<Kept<'_>> {
     let signed = fleet.contracts.iter().filter(|(.., contract)| contract.status == Status::Signed);
-    let clauses = signed.flat_map(|(id, _, contract)| contract.exclusivities.iter().map(move |clause| (id, contract, clause)));
-    let kept = clauses.map(|(holder, contract, clause)| Kept {
-        holder,
-        except: &clause.except,
-        scope: &clause.scope,
-        span: clause.span.overlap(contract.term),
-    });
-    kept.filter(|kept| !kept.span.is_empty()).collect()
+    signed.flat_map(|(id, ..)| kept_by(fleet, id)).filter(|kept| !kept.span.is_empty()).collect()
+}
+
+/// The exclusivities of one contract, in the order of the file.
+pub(crate) fn kept_by(fleet: &Fleet, holder: ContractId) -> Vec<Kept<'_>> {
+    let contract = &fleet.contracts[holder];
+    let clauses = contract.exclusivities.iter();
+    clauses.map(|it| Kept { holder, except: &it.except, scope: &it.scope, span: it.span.overlap(contract.term) }).collect()
 }
 
 impl Kept<'_> {

@@ -4,7 +4,7 @@ use fleet::{AcceleratorId, CapacityOf, Charge, EndpointId, Fleet, Meter, Mix, Ov
 use units::Rate;
 
 use crate::instance::{On, Supply};
-use crate::survey::ground::{Deal, Ground, part};
+use crate::survey::ground::{Deal, Ground, money, part};
 
 /// Milliseconds of an hour: base units in one unit of time.
 pub(crate) const HOUR_MS: f64 = 3_600_000.0;
@@ -32,11 +32,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// How much of a meter one unit of the supply is, in base units.
+    /// How much of a meter an hour or a token of the supply is, in hours or tokens.
     pub fn counts(&self, fleet: &Fleet, meter: Meter) -> f64 {
         match (self.supply.on, meter) {
-            (On::Pool(pool), Meter::AcceleratorTime(kind)) if fleet.pools[pool].accelerator == kind => HOUR_MS,
-            (On::Units(endpoint), Meter::UnitTime(model)) if fleet.endpoints[endpoint].model == model => HOUR_MS,
+            (On::Pool(pool), Meter::AcceleratorTime(kind)) if fleet.pools[pool].accelerator == kind => 1.0,
+            (On::Units(endpoint), Meter::UnitTime(model)) if fleet.endpoints[endpoint].model == model => 1.0,
             (On::Tokens(endpoint), Meter::InputTokens(model) | Meter::CachedTokens(model) | Meter::OutputTokens(model))
                 if fleet.endpoints[endpoint].model == model =>
             {
@@ -191,7 +191,7 @@ fn energy(ground: &Ground<'_>, pool: PoolId) -> Vec<f64> {
 
 /// What a watt-hour costs at a pool's site.
 pub(crate) fn watt_hour(fleet: &Fleet, pool: PoolId) -> f64 {
-    per_base_unit(fleet.sites[fleet.pools[pool].site].energy) * HOUR_SECONDS
+    per(fleet.sites[fleet.pools[pool].site].energy, HOUR_SECONDS)
 }
 
 /// Facility watts that one accelerator of a pool takes at work.
@@ -226,7 +226,7 @@ fn price(ground: &Ground<'_>, source: &mut Source) {
         }
     }
     if source.reach == Reach::Beyond {
-        let each = overflow_rate(deal) * HOUR_MS;
+        let each = overflow_rate(deal);
         let prices = by_month(ground, deal, |bill| each * ground.bill_worth(deal, &deal.bills[bill]));
         add(&mut source.supply.rate, &ground.horizon.by_step(|month, _| prices[month]));
         list = Some(prices);
@@ -240,18 +240,18 @@ pub(crate) fn tiered(deal: &Deal<'_>, clause: usize) -> bool {
     clause.charge == Charge::Metered && (clause.tiers.len() > 1 || deal.split)
 }
 
-/// What `counts` base units cost under a clause's first tier, by month, in the fleet's currency.
+/// What `counts` hours or tokens cost under a clause's first tier, by month, in the fleet's currency.
 pub(crate) fn clause_price(ground: &Ground<'_>, deal: &Deal<'_>, clause: usize, counts: f64) -> Vec<f64> {
     let rates = clause_rates(deal, clause, 0..deal.bills.len());
     by_month(ground, deal, |bill| rates[bill] * counts * ground.bill_worth(deal, &deal.bills[bill]))
 }
 
-/// The rate of a clause's first tier in some bills, in the contract's currency for a base unit.
+/// The rate of a clause's first tier in some bills, in the contract's currency for an hour or a token.
 pub(crate) fn clause_rates(deal: &Deal<'_>, clause: usize, bills: impl Iterator<Item = usize>) -> Vec<f64> {
-    let constant = deal.terms.rates[clause].escalation.is_none();
+    let (constant, unit) = (deal.terms.rates[clause].escalation.is_none(), unit(deal.terms.rates[clause].meter));
     let rate = |bill: usize| {
         let tiers = market::tiers(deal.fleet, deal.contract, clause, *deal.bills[bill].periods.start());
-        tiers.first().map_or(0.0, |tier| per_base_unit(tier.rate))
+        tiers.first().map_or(0.0, |tier| per(tier.rate, unit))
     };
     let mut bills = bills.peekable();
     match bills.peek().copied() {
@@ -260,15 +260,23 @@ pub(crate) fn clause_rates(deal: &Deal<'_>, clause: usize, bills: impl Iterator<
     }
 }
 
-/// A rate in whole currency for one base unit.
-pub(crate) fn per_base_unit(rate: Rate) -> f64 {
-    rate.money.nanos() as f64 / 1e9 / rate.per as f64
+/// A rate in whole currency for so many base units.
+pub(crate) fn per(rate: Rate, units: f64) -> f64 {
+    money(rate.money) * (units / rate.per as f64)
 }
 
-/// What exceeds the capacity costs, in the contract's currency for a base unit.
+/// Base units in one hour or token, as a meter counts.
+pub(crate) fn unit(meter: Meter) -> f64 {
+    match meter {
+        Meter::AcceleratorTime(_) | Meter::UnitTime(_) => HOUR_MS,
+        _ => 1.0,
+    }
+}
+
+/// What an hour beyond the capacity costs, in the contract's currency.
 pub(crate) fn overflow_rate(deal: &Deal<'_>) -> f64 {
     match deal.terms.overflow {
-        Some(Overflow::AtRate(rate)) => per_base_unit(rate),
+        Some(Overflow::AtRate(rate)) => per(rate, HOUR_MS),
         _ => 0.0,
     }
 }

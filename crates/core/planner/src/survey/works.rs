@@ -1,7 +1,6 @@
 //! What is asked for: tokens to serve, and backlogs to train.
 
 use fleet::{AcceleratorId, Fleet, Mix, ModelId, Recurs, ServingClass, WorkloadId, WorkloadKind};
-use jiff::ToSpan;
 use units::{Instant, Money, Quantity, Rate};
 
 use crate::instance::{Tranche, Work, WorkKind};
@@ -122,7 +121,8 @@ fn comings(
     let zone = super::months::zone(ground.fleet);
     let later = |at: Instant, months: i64| {
         let zoned = jiff::Timestamp::from(at).to_zoned(zone.clone());
-        zoned.checked_add(months.months()).map_or(Instant::MAX, |zoned| Instant::from(zoned.timestamp()))
+        let moved = jiff::Span::new().try_months(months).and_then(|months| zoned.checked_add(months));
+        moved.map_or(Instant::MAX, |zoned| Instant::from(zoned.timestamp()))
     };
     let mut comings = Vec::new();
     let mut size = 1.0;
@@ -145,15 +145,18 @@ fn comings(
     comings
 }
 
-/// The most tokens that are asked for in a step, of all works together.
-pub(crate) fn wanted(works: &[Work]) -> f64 {
+/// How many times the largest demand a supply by the token is taken to have: more than any scenario asks for.
+const AMPLE: f64 = 10.0;
+
+/// More tokens than are asked for in any step, of all works together.
+pub(crate) fn wanted(asked: &[Asked<'_>]) -> f64 {
     let mut steps: Vec<f64> = Vec::new();
-    for work in works {
-        let WorkKind::Serving { tranches, .. } = &work.kind else { continue };
+    for asked in asked {
+        let WorkKind::Serving { tranches, .. } = &asked.work.kind else { continue };
         for tranche in tranches {
             steps.resize(tranche.demand.len(), 0.0);
             super::supplies::add(&mut steps, &tranche.demand);
         }
     }
-    steps.into_iter().fold(0.0, f64::max)
+    AMPLE * steps.into_iter().fold(0.0, f64::max)
 }
