@@ -200,7 +200,7 @@ pub struct Limit {
     pub terms: Vec<(usize, f64)>,
     /// How much there is, by step; idle power is already taken off a site's.
     pub most: Series,
-    /// What an expansion adds per accelerator that it has installed, by step: (position of the expansion, amounts). A site's
+    /// What an expansion adds per thousand accelerators that it has installed, by step: (position of the expansion, amounts). A site's
     /// power has the idle power of an expansion here, below zero.
     pub expansions: Vec<(usize, Vec<f64>)>,
 }
@@ -224,6 +224,9 @@ pub struct Expansion {
     pub per_month: Vec<f64>,
     /// Months from order to use.
     pub lead: usize,
+    /// What would arrive in these months `from..to` arrives at `to`: chips are short then.
+    #[serde(default)]
+    pub held: Option<(usize, usize)>,
     /// Money when a thousand are ordered, by month.
     pub capex: Vec<f64>,
     /// Committed charges of a thousand installed, by month of use, and idle energy with them.
@@ -232,6 +235,18 @@ pub struct Expansion {
     pub due: Vec<usize>,
     /// Chip supply: thousands of this kind that may be ordered in each month over all expansions; the same for all of one accelerator.
     pub supply: Option<Vec<f64>>,
+}
+
+impl Expansion {
+    /// The month in which what is ordered in `month` can be used.
+    #[must_use]
+    pub fn arrival(&self, month: usize) -> usize {
+        let arrival = month + self.lead;
+        match self.held {
+            Some((from, to)) if from <= arrival && arrival < to => to,
+            _ => arrival,
+        }
+    }
 }
 
 /// Metered charges of one contract's meter in one billing period, when the rate depends on the quantity.
@@ -251,6 +266,9 @@ pub struct Tiered {
     pub tiers: Vec<(f64, f64)>,
     /// The month in which it is due.
     pub due: usize,
+    /// When tiers count over the whole term: the same clause's charges of the period before, by position, whose quantity (and all before
+    /// it) fills the tiers first.
+    pub after: Option<usize>,
 }
 
 /// One window of one floor.
@@ -274,8 +292,10 @@ pub struct Floor {
     pub counted: Series,
     /// What use counts: (supply, step, money or quantity per unit of quantity).
     pub terms: Vec<(usize, usize, f64)>,
-    /// Tiered charges that count, by position in [`Instance::tiered`].
+    /// Tiered charges that count, by position in [`Instance::tiered`]; none for a floor in quantity.
     pub tiered: Vec<usize>,
+    /// Floors of contracts nested under this one whose shortfall's money counts, by position in [`Instance::floors`].
+    pub nested: Vec<usize>,
     /// What expansions count: (expansion, month of use, money or quantity per thousand installed).
     pub expansions: Vec<(usize, usize, f64)>,
     /// Money due per unit that is short.
@@ -430,6 +450,39 @@ pub struct Cap {
     pub months: (usize, usize),
 }
 
+/// What kind of clause bars something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BarKind {
+    /// Work within its scope runs on its contract only.
+    Exclusivity,
+    /// Offers of others within its scope wait for its holder's answer.
+    FirstRefusal,
+}
+
+/// What would be possible without the clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lifts {
+    /// A fit, by position, in steps `from..to`; its `open` leaves them out already.
+    Fit(usize, usize, usize),
+    /// A choice, by position: it is in the list, but can't be taken.
+    Choice(usize),
+    /// Orders under an expansion, by position, in months `from..to`: `per_month` says what they could be, but they can't.
+    Expansion(usize, usize, usize),
+}
+
+/// That a clause bars something, so that its price can be told; a clause that bars several things has several of one name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// As a person reads it: `exclusivity of azure`.
+    pub name: String,
+    /// What kind of clause.
+    pub kind: BarKind,
+    /// Whose clause.
+    pub contract: Option<ContractId>,
+    /// What it bars.
+    pub lifts: Lifts,
+}
+
 /// Everything that planning computes with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
@@ -461,6 +514,9 @@ pub struct Instance {
     pub ventures: Vec<VentureFunds>,
     /// Limits on dependence.
     pub caps: Vec<Cap>,
+    /// What exclusivities and first refusals bar.
+    #[serde(default)]
+    pub bars: Vec<Bar>,
     /// Cash.
     pub treasury: Treasury,
     /// What a unit of missing money costs in the objective: cash gaps, and promises that are broken, are last resorts.

@@ -13,6 +13,7 @@ mod decided;
 mod instance;
 mod moved;
 mod plan;
+mod problem;
 mod settle;
 mod state;
 mod zone;
@@ -20,10 +21,14 @@ mod zone;
 pub use audit::{Rule, Violation, audit};
 pub use decided::{Decided, Prices};
 pub use instance::{
-    Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, Month, On, Scale, Series, Step, Supply,
-    Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
+    Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,
+    Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
 pub use moved::moved;
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
-pub use settle::{Beside, Sides, decided_fleet, settle};
+pub use problem::{
+    Answer, Broken, Clause, ClauseKind, Columns, DecideError, How, Layout, Optimality, Probe, Promises, Rows, Session, Sides,
+    changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
+};
+pub use settle::{Beside, decided_fleet, settle};
 pub use state::{Month as MonthOutcome, State};

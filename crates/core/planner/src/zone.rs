@@ -6,8 +6,8 @@ use jiff::{Timestamp, ToSpan};
 use units::Instant;
 
 /// The fleet's time zone.
-pub(crate) fn zone(_fleet: &Fleet) -> TimeZone {
-    TimeZone::UTC
+pub(crate) fn zone(fleet: &Fleet) -> TimeZone {
+    fleet.time_zone.clone()
 }
 
 /// The same day and hour so many months later (earlier, below zero) in the fleet's time zone.

@@ -21,17 +21,9 @@ use units::Money;
 use crate::decided::Decided;
 use crate::instance::{Instance, WorkKind};
 use crate::plan::{Chosen, Plan, PlanMonth};
+use crate::problem::Sides;
 
 pub use decided_fleet::decided_fleet;
-
-/// A price from both sides, in the instance's money per unit of a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sides {
-    /// With one unit less; `None` where there is none to take away.
-    pub less: Option<f64>,
-    /// With one unit more; `None` where it was not computed.
-    pub more: Option<f64>,
-}
 
 /// What a plan says beside the solver's answer.
 #[derive(Clone, Debug, Default, PartialEq)]
