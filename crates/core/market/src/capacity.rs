@@ -6,7 +6,7 @@ use units::{Instant, Quantity, Share, Span, round_half_even};
 /// A stretch of time on which a contract's capacity does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// When.
+    /// The stretch.
     pub span: Span,
     /// What the ramp says, less what others took the place of.
     pub capacity: i64,
@@ -29,7 +29,7 @@ pub(crate) fn less(amount: i128, share: Share) -> i128 {
     amount - round_half_even(amount * i128::from(share.ppm()), i128::from(Share::ALL.ppm()))
 }
 
-/// The capacity of `of` over `span`, in pieces that are constant and cover it, whether the contract is in force or not.
+/// The capacity of `of` over `span`, in pieces that are constant and cover it.
 #[must_use]
 pub fn pieces(fleet: &Fleet, contract: ContractId, of: CapacityOf, span: Span) -> Vec<Piece> {
     let mut cuts = cuts(fleet, contract, of);

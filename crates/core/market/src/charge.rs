@@ -124,6 +124,13 @@ fn raised(rate: Rate, raises: Option<(Escalation, i64)>) -> Rate {
     })
 }
 
+/// A clause's tiers as they are raised in a period.
+pub(crate) fn tiers_in(books: &Books<'_>, contract: ContractId, index: usize, period: i64) -> Vec<Tier> {
+    let clause = &books.terms(contract).rates[index];
+    let raises = raises(books, contract, clause, period);
+    clause.tiers.iter().map(|tier| Tier { from: tier.from, rate: raised(tier.rate, raises) }).collect()
+}
+
 /// The rate that the next unit of a clause is charged at once the term has `before` and the period `quantity`.
 pub(crate) fn rate_at(books: &Books<'_>, contract: ContractId, index: usize, at: Instant) -> Rate {
     let terms = books.terms(contract);

@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 use std::collections::BTreeSet;
 
-use fleet::{Basis, ContractId, Floor, Least, Status};
+use fleet::{Basis, ContractId, Fleet, Floor, Least, Status};
 use units::{Money, Span};
 
 use crate::books::{Books, ending_in};
@@ -21,12 +21,16 @@ pub(crate) fn counted(books: &Books<'_>, own: ContractId, index: usize, span: Sp
 
 /// The contracts that count towards a floor of `own`, each once. In another currency nothing can count towards a floor in money.
 pub(crate) fn contracts(books: &Books<'_>, own: ContractId, floor: &Floor) -> BTreeSet<ContractId> {
-    let listed = if floor.contracts.is_empty() { books.fleet.nest(own) } else { floor.contracts.clone() };
+    let mut counts = eligible(books.fleet, own, floor);
+    counts.retain(|contract| books.terms(*contract).status == Status::Signed);
+    counts
+}
+
+/// The contracts that count towards a floor of `own` while they are signed.
+pub(crate) fn eligible(fleet: &Fleet, own: ContractId, floor: &Floor) -> BTreeSet<ContractId> {
+    let listed = if floor.contracts.is_empty() { fleet.nest(own) } else { floor.contracts.clone() };
     let in_money = matches!(floor.least, Least::Spend(_));
-    let counts = |contract: &ContractId| {
-        let terms = books.terms(*contract);
-        terms.status == Status::Signed && !(in_money && terms.currency != books.terms(own).currency)
-    };
+    let counts = |contract: &ContractId| !(in_money && fleet.contracts[*contract].currency != fleet.contracts[own].currency);
     listed.into_iter().filter(counts).collect()
 }
 

@@ -1,5 +1,7 @@
 //! Penalties for late tranches: section 4 of `docs/contracts.md`.
 
+use core::ops::RangeInclusive;
+
 use fleet::{CapacityOf, ContractId, Delivery, Tranche};
 use units::{Instant, Money, Quantity, Rate, Span};
 
@@ -15,12 +17,33 @@ pub(crate) fn penalties(books: &Books<'_>, contract: ContractId, period: i64) ->
     let mut lines = uncapped(delivery, rate, terms.period(period));
     let Some(cap) = delivery.cap else { return lines };
     let mut room = if lines.is_empty() { Money::ZERO } else { cap - spent(books, contract, delivery, rate, cap, period) };
-    for line in &mut lines {
-        line.money = -(-line.money).min(room);
-        room += line.money;
+    fit(&mut lines, &mut room);
+    lines
+}
+
+/// The sum of the penalties of each of several periods; what earlier ones took of the cap is worked out once.
+pub(crate) fn penalties_of(books: &Books<'_>, contract: ContractId, periods: RangeInclusive<i64>) -> Vec<Money> {
+    let terms = books.terms(contract);
+    let late = terms.delivery.as_ref().filter(|delivery| delivery.tranches.iter().any(|tranche| !lateness(tranche).is_empty()));
+    let Some((delivery, rate)) = late.and_then(|delivery| Some((delivery, delivery.penalty?))) else { return Vec::new() };
+    let mut room = delivery.cap.map(|cap| cap - spent(books, contract, delivery, rate, cap, *periods.start()));
+    let sum = |period: i64| {
+        let mut lines = uncapped(delivery, rate, terms.period(period));
+        if let Some(room) = &mut room {
+            fit(&mut lines, room);
+        }
+        lines.iter().map(|line| line.money).sum()
+    };
+    periods.map(sum).collect()
+}
+
+/// Cuts penalties to what is left of a cap.
+fn fit(lines: &mut Vec<Line>, room: &mut Money) {
+    for line in lines.iter_mut() {
+        line.money = -(-line.money).min(*room);
+        *room += line.money;
     }
     lines.retain(|line| line.money < Money::ZERO);
-    lines
 }
 
 /// What penalties of earlier periods took of the cap; only a cap looks back, to the first tranche that is late.

@@ -100,7 +100,7 @@ impl<'a, 'b> Windows<'a, 'b> {
         self.calendar.index(self.books.terms(self.contract).term.from)
     }
 
-    fn span(&self, window: i64) -> Span {
+    pub fn span(&self, window: i64) -> Span {
         self.calendar.span(window).overlap(self.books.terms(self.contract).term)
     }
 
@@ -117,7 +117,7 @@ impl<'a, 'b> Windows<'a, 'b> {
         tally
     }
 
-    fn least(&self, window: i64, span: Span) -> i128 {
+    pub fn least(&self, window: i64, span: Span) -> i128 {
         let written = match &self.floor.least {
             Least::Spend(ramp) => ramp.at(span.from).map_or(0, Money::nanos),
             Least::Quantity(ramp, _) => ramp.at(span.from).map_or(0, |quantity| i128::from(quantity.count())),

@@ -8,6 +8,7 @@ mod books;
 mod bucket;
 mod capacity;
 mod charge;
+mod clauses;
 mod counted;
 mod delivery;
 mod floor;
@@ -25,6 +26,9 @@ pub use allocate::{Allocation, Demand, Drawn, Part, Reach, draw};
 pub use balance::{Balances, Total};
 pub use bucket::UnitBucket;
 pub use capacity::{Piece, pieces};
+pub use clauses::{
+    Charged, Window, WindowLeast, committed, counted_towards, granted, penalties, periods_ending, prepaid_in, tiers, window,
+};
 pub use forecast::{Flow, FlowMeter, Forecast};
 pub use price::{MarginalPrice, marginal_price, marginal_prices};
 pub use quote::{FRESH, USABLE, price_sheet};

@@ -10,11 +10,20 @@ use crate::statement::{Clause, Line};
 /// The prepayments that fall due in a period.
 pub(crate) fn due_in(terms: &Contract, period: i64) -> Vec<Line> {
     let due = |(index, prepayment): (usize, &Prepayment)| {
-        let last = before(terms.term.to);
-        let at = prepayment.due.clamp(terms.term.from, last.max(terms.term.from));
-        (terms.calendar.index(at) == period).then_some(money_line(Clause::Prepayment { index }, prepayment.amount))
+        (falls_in(terms, prepayment) == period).then_some(money_line(Clause::Prepayment { index }, prepayment.amount))
     };
     terms.prepayments.iter().enumerate().filter_map(due).collect()
+}
+
+/// The period in which a prepayment falls due.
+pub(crate) fn falls_in(terms: &Contract, prepayment: &Prepayment) -> i64 {
+    let last = before(terms.term.to);
+    terms.calendar.index(prepayment.due.clamp(terms.term.from, last.max(terms.term.from)))
+}
+
+/// The parts of a prepayment that can be credited in periods up to `last`, used or not.
+pub(crate) fn granted_by(terms: &Contract, prepayment: &Prepayment, last: i64) -> Money {
+    granted(prepayment, first_credited(terms, prepayment.credited_from), last)
 }
 
 /// A credit that was used: in which step, of which prepayment, how much.

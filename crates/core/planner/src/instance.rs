@@ -332,11 +332,11 @@ pub struct Credit {
 pub struct VentureFunds {
     /// Its name.
     pub name: String,
-    /// The limits that its money bounds, by position, with the share of each that it would take if all were built.
+    /// The limits that its money bounds, by position, in the order in which they take from it; those of one contract take the same.
     pub limits: Vec<usize>,
     /// What the ramps say, by limit and step: [`Limit::most`] is the less of this and of what is paid for.
     pub unfunded: Vec<Series>,
-    /// Money for a unit of the limit for one hour of a step (so: cost of a megawatt / 1 for power limits).
+    /// Money for a megawatt: what is paid for bounds a step's limit by as many megawatts times its hours.
     pub cost: f64,
     /// Months from payment to power.
     pub lead: usize,

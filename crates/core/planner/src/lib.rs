@@ -16,6 +16,7 @@ mod plan;
 mod problem;
 mod settle;
 mod state;
+mod survey;
 mod zone;
 
 pub use audit::{Rule, Violation, audit};
@@ -24,7 +25,6 @@ pub use instance::{
     Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,
     Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
-pub use moved::moved;
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
 pub use problem::{
     Answer, Broken, Clause, ClauseKind, Columns, DecideError, How, Layout, Optimality, Probe, Promises, Rows, Session, Sides,
@@ -32,3 +32,4 @@ pub use problem::{
 };
 pub use settle::{Beside, decided_fleet, settle};
 pub use state::{Month as MonthOutcome, State};
+pub use survey::{Refused, Why, decided, moved, survey};

@@ -1,0 +1,8 @@
+//! What a fleet comes to as numbers, against sums done by hand.
+
+mod contracts;
+mod floors;
+mod money;
+mod offers;
+mod view;
+mod work;
