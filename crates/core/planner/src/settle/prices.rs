@@ -8,9 +8,10 @@ use units::{Money, Span};
 use super::account::{clause, joules, mean_watts};
 use super::cash::used;
 use super::speed::{delivered, integral, micros};
-use super::{Settling, Sides, nanos};
+use super::{Settling, nanos};
 use crate::instance::{Limit, LimitKind, On, Supply};
 use crate::plan::{MonthPrice, Plan, SitePrice};
+use crate::problem::Sides;
 
 /// Prices by limit and month, from both sides.
 type AllSides = BTreeMap<(usize, usize), Sides>;
@@ -178,7 +179,7 @@ fn sites(settling: &Settling<'_>, plan: &Plan, sides: &AllSides) -> Vec<SitePric
     for (site, name, row) in fleet.sites.iter() {
         let limit = instance.limits.iter().position(|limit| limit.kind == LimitKind::Site(site));
         for (month, span) in plan.months.iter().map(|month| month.span).enumerate() {
-            let sides = limit.and_then(|limit| sides.get(&(limit, month))).copied().unwrap_or_default();
+            let sides = limit.and_then(|limit| sides.get(&(limit, month))).copied().unwrap_or(Sides { less: None, more: None });
             let used = mean_watts(joules(fleet, site, span, &used(fleet, plan, month)), span);
             let limit = integral(&row.power, span).div_euclid(micros(span).max(1));
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
