@@ -46,6 +46,7 @@ pub(super) fn empty(months: Vec<planner::Month>, steps: Vec<planner::Step>) -> I
         credits: vec![],
         ventures: vec![],
         caps: vec![],
+        bars: vec![],
         treasury,
         gap_cost: 10.0,
         miss_cost: vec![],

@@ -11,6 +11,7 @@ mod order;
 mod place;
 mod run;
 mod settle;
+mod signed;
 mod simulate;
 
 pub use run::Run;
