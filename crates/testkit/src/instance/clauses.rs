@@ -56,6 +56,7 @@ fn tiered(
         volume,
         tiers,
         due: month,
+        after: None,
     });
 }
 
@@ -112,6 +113,7 @@ fn floor(instance: &Instance, dice: &mut Dice, contract: usize, (from, to): (usi
         least,
         terms,
         tiered: (0..instance.tiered.len()).filter(|at| money && due_within(&instance.tiered[*at])).collect(),
+        nested: vec![],
         expansions: expansions.map(|(at, month)| (at, month, running(at, month))).collect(),
         price: if money { 1.0 } else { dice.between(0.8, 3.0) },
         carry: None,
