@@ -40,10 +40,8 @@ impl Policy {
             tiers: Lists::new(steps * supplies, tiers),
             windows: Lists::new(months, Vec::new()),
             grown: Lists::new(months, grown(instance)),
-            ending: Lists::new(
-                months,
-                instance.floors.iter().enumerate().map(|(index, floor)| (floor.last.min(months - 1), small(index))).collect(),
-            ),
+            ending: Lists::new(months, ending(instance)),
+            nesting: Lists::new(instance.floors.len(), nesting(instance)),
             billed: Lists::new(months, billed(instance)),
             carriers: Lists::new(instance.floors.len(), carriers(instance)),
             charged: Lists::new(instance.tiered.len(), charged(instance)),
@@ -108,6 +106,22 @@ fn grown(instance: &Instance) -> Vec<(usize, (u32, u32, f64))> {
 fn billed(instance: &Instance) -> Vec<(usize, u32)> {
     let last = |tiered: &crate::Tiered| tiered.terms.iter().map(|(_, step, _)| instance.steps[*step].month).max();
     instance.tiered.iter().enumerate().filter_map(|(index, tiered)| Some((last(tiered)?, small(index)))).collect()
+}
+
+/// Windows by the month in which they end; of one month those first that are nested in others.
+fn ending(instance: &Instance) -> Vec<(usize, u32)> {
+    fn depth(instance: &Instance, floor: usize) -> usize {
+        instance.floors[floor].nested.iter().map(|nested| 1 + depth(instance, *nested)).max().unwrap_or(0)
+    }
+    let mut floors: Vec<usize> = (0..instance.floors.len()).collect();
+    floors.sort_by_key(|floor| depth(instance, *floor));
+    floors.into_iter().map(|floor| (instance.floors[floor].last.min(instance.months.len() - 1), small(floor))).collect()
+}
+
+/// By floor, those that it is nested in.
+fn nesting(instance: &Instance) -> Vec<(usize, u32)> {
+    let of = |(index, floor): (usize, &crate::Floor)| floor.nested.iter().map(|nested| (*nested, small(index))).collect::<Vec<_>>();
+    instance.floors.iter().enumerate().flat_map(of).collect()
 }
 
 /// By floor, the windows whose excess may count in it.

@@ -11,6 +11,7 @@ mod order;
 mod place;
 mod run;
 mod settle;
+mod signed;
 mod simulate;
 
 pub use run::Run;
@@ -46,8 +47,10 @@ pub struct Policy {
     windows: Lists<(u32, f64)>,
     /// By month: (floor, expansion, what a thousand count).
     grown: Lists<(u32, u32, f64)>,
-    /// By month: floors whose windows end.
+    /// By month: floors whose windows end, nested ones first.
     ending: Lists<u32>,
+    /// By floor: those that it is nested in.
+    nesting: Lists<u32>,
     /// By month: tiered charges whose period ends.
     billed: Lists<u32>,
     /// By floor: the windows whose excess may count in it, oldest first.

@@ -1,5 +1,6 @@
 //! Where work goes in one step.
 
+use super::settle::filled;
 use super::{Planned, Policy, Rank, Run};
 use crate::instance::{Fit, Instance, WorkKind};
 
@@ -61,7 +62,8 @@ impl Policy {
             let credit: f64 = self.counts.of(of).iter().map(|(floor, amount)| amount * run.credit[*floor as usize]).sum();
             let tiers = self.tiers.of(of).iter().map(|(tiered, share)| {
                 let charge = &world.tiered[*tiered as usize];
-                let reached = charge.tiers.iter().rev().find(|(from, _)| *from <= run.state.tiered[*tiered as usize]);
+                let quantity = filled(world, *tiered as usize, &run.state.tiered) + run.state.tiered[*tiered as usize];
+                let reached = charge.tiers.iter().rev().find(|(from, _)| *from <= quantity);
                 reached.map_or(0.0, |(_, rate)| rate * share * self.money[charge.due.min(self.months - 1)])
             });
             let due = supply.due[month].min(self.months - 1);

@@ -83,7 +83,7 @@ impl Policy {
 
     fn bill(&self, world: &Instance, index: usize, run: &mut Run) {
         let tiered = &world.tiered[index];
-        let charge = charge_of(tiered, run.state.tiered[index]);
+        let charge = charge_of(tiered, filled(world, index, &run.state.tiered), run.state.tiered[index]);
         let due = tiered.due.min(self.months - 1);
         run.state.payable[due] += charge;
         for (credit, chargeable) in world.credits.iter().zip(&mut run.state.chargeable) {
@@ -115,6 +115,9 @@ impl Policy {
         }
         run.state.payable[floor.due.min(self.months - 1)] += floor.price * need;
         run.now.shortfall += floor.price * need;
+        for outer in self.nesting.of(index) {
+            run.state.counted[*outer as usize] += floor.price * need;
+        }
     }
 
     /// What prepayments pay of what falls due: of several of one contract the first goes first.
@@ -189,12 +192,19 @@ impl Policy {
     }
 }
 
-/// What a quantity comes to: all at the tier reached, or each part at its own.
-fn charge_of(tiered: &Tiered, quantity: f64) -> f64 {
+/// What earlier periods of the term have put into the tiers of a charge.
+pub(super) fn filled(world: &Instance, index: usize, tiered: &[f64]) -> f64 {
+    let earlier = core::iter::successors(world.tiered[index].after, |charge| world.tiered[*charge].after);
+    earlier.map(|charge| tiered[charge]).sum()
+}
+
+/// What a quantity comes to when so much is in the tiers before: all at the tier reached, or each part at its own.
+fn charge_of(tiered: &Tiered, before: f64, quantity: f64) -> f64 {
     if tiered.volume {
-        let reached = tiered.tiers.iter().rev().find(|(from, _)| *from <= quantity);
+        let reached = tiered.tiers.iter().rev().find(|(from, _)| *from <= before + quantity);
         return reached.map_or(0.0, |(_, rate)| rate * quantity);
     }
     let ends = tiered.tiers.iter().skip(1).map(|(from, _)| *from).chain([f64::INFINITY]);
-    tiered.tiers.iter().zip(ends).map(|((from, rate), end)| rate * (quantity.min(end) - from).max(0.0)).sum()
+    let part = |from: f64, end: f64| ((before + quantity).min(end) - from.max(before)).max(0.0);
+    tiered.tiers.iter().zip(ends).map(|((from, rate), end)| rate * part(*from, end)).sum()
 }
