@@ -99,6 +99,10 @@ mod tests {
         some("caps of work", &|one| one.caps.iter().any(|cap| !cap.spend));
         some("covenants", &|one| one.treasury.debt.as_ref().is_some_and(|debt| debt.covenant.is_some()));
         some("windows", &|one| !one.treasury.windows.is_empty());
+        some("tiers over the term", &|one| one.tiered.iter().any(|tiered| tiered.after.is_some()));
+        some("nested floors", &|one| one.floors.iter().any(|floor| !floor.nested.is_empty()));
+        some("bars of choices", &|one| one.bars.iter().any(|bar| matches!(bar.lifts, planner::Lifts::Choice(_))));
+        some("bars of orders", &|one| one.bars.iter().any(|bar| matches!(bar.lifts, planner::Lifts::Expansion(..))));
         some("unknown cash", &|one| !one.treasury.bound);
     }
 }

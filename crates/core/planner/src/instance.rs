@@ -251,6 +251,9 @@ pub struct Tiered {
     pub tiers: Vec<(f64, f64)>,
     /// The month in which it is due.
     pub due: usize,
+    /// When tiers count over the whole term: the same clause's charges of the period before, by position, whose quantity (and all before
+    /// it) fills the tiers first.
+    pub after: Option<usize>,
 }
 
 /// One window of one floor.
@@ -274,8 +277,10 @@ pub struct Floor {
     pub counted: Series,
     /// What use counts: (supply, step, money or quantity per unit of quantity).
     pub terms: Vec<(usize, usize, f64)>,
-    /// Tiered charges that count, by position in [`Instance::tiered`].
+    /// Tiered charges that count, by position in [`Instance::tiered`]; none for a floor in quantity.
     pub tiered: Vec<usize>,
+    /// Floors of contracts nested under this one whose shortfall's money counts, by position in [`Instance::floors`].
+    pub nested: Vec<usize>,
     /// What expansions count: (expansion, month of use, money or quantity per thousand installed).
     pub expansions: Vec<(usize, usize, f64)>,
     /// Money due per unit that is short.

@@ -24,6 +24,7 @@ pub fn random(seed: u64) -> Instance {
     clauses::draw_credits(&mut instance, &mut dice);
     finance::draw(&mut instance, &mut dice);
     finance::draw_caps(&mut instance, &mut dice);
+    finance::draw_bars(&mut instance, &mut dice);
     instance
 }
 
@@ -46,6 +47,7 @@ pub(super) fn empty(months: Vec<planner::Month>, steps: Vec<planner::Step>) -> I
         credits: vec![],
         ventures: vec![],
         caps: vec![],
+        bars: vec![],
         treasury,
         gap_cost: 10.0,
         miss_cost: vec![],

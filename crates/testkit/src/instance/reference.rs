@@ -202,6 +202,7 @@ fn add_floors(instance: &mut Instance, dice: &mut Dice) {
                 counted: one(0.0),
                 terms: terms.map(|(supply, month)| (supply, month, rate(supply, month))).collect(),
                 tiered: vec![],
+                nested: vec![],
                 expansions: vec![],
                 price: 1.0,
                 carry: None,
