@@ -442,6 +442,12 @@ class Formulation:
             on = [float(self._on(party)[one["terms"][0][0]]) for one in tiered]
             ours = ours + onto(self.tier_cost * DataArray(on, dims="tiered"), due, "month", tables.months)
             all_of = all_of + onto(self.tier_cost, due, "month", tables.months)
+        if self.installed is not None:
+            expansions = self.instance["expansions"]
+            running = self.installed * DataArray(tables.running, dims=["expansion", "month"])
+            on = [float(party in tables.sides_of(one["contract"], one["accelerator"])) for one in expansions]
+            ours = ours + (running * DataArray(on, dims="expansion")).sum("expansion")
+            all_of = all_of + running.sum("expansion")
         for event in self.instance["treasury"]["events"]:
             if event["kind"] == "Committed":
                 amounts = -DataArray(event["amounts"]["fixed"], dims="month")

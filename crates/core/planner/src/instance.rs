@@ -224,6 +224,9 @@ pub struct Expansion {
     pub per_month: Vec<f64>,
     /// Months from order to use.
     pub lead: usize,
+    /// What would arrive in these months `from..to` arrives at `to`: chips are short then.
+    #[serde(default)]
+    pub held: Option<(usize, usize)>,
     /// Money when a thousand are ordered, by month.
     pub capex: Vec<f64>,
     /// Committed charges of a thousand installed, by month of use, and idle energy with them.
@@ -232,6 +235,18 @@ pub struct Expansion {
     pub due: Vec<usize>,
     /// Chip supply: thousands of this kind that may be ordered in each month over all expansions; the same for all of one accelerator.
     pub supply: Option<Vec<f64>>,
+}
+
+impl Expansion {
+    /// The month in which what is ordered in `month` can be used.
+    #[must_use]
+    pub fn arrival(&self, month: usize) -> usize {
+        let arrival = month + self.lead;
+        match self.held {
+            Some((from, to)) if from <= arrival && arrival < to => to,
+            _ => arrival,
+        }
+    }
 }
 
 /// Metered charges of one contract's meter in one billing period, when the rate depends on the quantity.

@@ -124,6 +124,7 @@ fn add_expansions(instance: &mut Instance, dice: &mut Dice) {
             most: number_of(20 + contract),
             per_month: (0..MONTHS).map(|month| if (opens..MONTHS - 12).contains(&month) { 4.0 } else { 0.0 }).collect(),
             lead: 3 + contract % 4,
+            held: None,
             capex: vec![3.0 * list; MONTHS],
             running,
             due: (0..MONTHS).collect(),

@@ -41,14 +41,15 @@ pub(super) fn rows(build: &mut Build<'_>) {
     }
 }
 
-/// `installed - installed before - ordered lead months ago = what was on its way`.
+/// `installed - installed before - what was ordered to arrive now = what was on its way`.
 fn installed_row(build: &mut Build<'_>, index: usize, expansion: &Expansion, month: usize) {
     let from = build.layout.from;
     let columns = &build.layout.columns;
-    let installed = columns.installed.at(index, month);
     let before = if month > from { columns.installed.at(index, month - 1) } else { None };
-    let ordered = month.checked_sub(expansion.lead).filter(|order| *order >= from).and_then(|order| columns.ordered.at(index, order));
-    for (column, factor) in [(installed, 1.0), (before, -1.0), (ordered, -1.0)] {
+    let mut entries = vec![(columns.installed.at(index, month), 1.0), (before, -1.0)];
+    let ordered = (from..=month).filter(|order| expansion.arrival(*order) == month);
+    entries.extend(ordered.map(|order| (columns.ordered.at(index, order), -1.0)));
+    for (column, factor) in entries {
         if let Some(column) = column {
             build.problem.entry(column, factor);
         }

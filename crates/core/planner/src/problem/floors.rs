@@ -70,7 +70,7 @@ pub(super) fn rows(build: &mut Build<'_>) {
     }
 }
 
-/// `use + charges + expansions + counted + carried in + short - excess >= least - what counted before`.
+/// `use + charges + nested shortfalls + expansions + counted + carried in + short - excess >= least - what counted before`.
 fn floor_row(build: &mut Build<'_>, index: usize, floor: &Floor, short: ColumnId, carried: &[(usize, usize, ColumnId)]) {
     let instance = build.instance;
     let (from, from_step) = (build.layout.from, build.layout.from_step);
@@ -84,6 +84,11 @@ fn floor_row(build: &mut Build<'_>, index: usize, floor: &Floor, short: ColumnId
             if let Some(column) = build.layout.columns.tiers[*tiered].get(tier).copied() {
                 build.entry(column, *rate);
             }
+        }
+    }
+    for nested in &floor.nested {
+        if let Some(short) = build.layout.columns.short[*nested] {
+            build.entry(short, instance.floors[*nested].price);
         }
     }
     for (expansion, month, amount) in floor.expansions.iter().filter(|(_, month, _)| *month >= from) {
