@@ -108,12 +108,17 @@ class Formulation:
         per_month = DataArray(per_month, dims=["expansion", "month"])
         self.ordered = model.add_variables(lower=0, upper=per_month, coords=coords, name="ordered") * 1
         self.installed = model.add_variables(lower=0, coords=coords, name="installed") * 1
+        arrival = np.array([[self._arrival(one, month) for month in range(tables.months)] for one in self.instance["expansions"]])
+        arrives = onto(self.ordered.rename(month="ordered"), DataArray(arrival, dims=["expansion", "ordered"]), "month", tables.months)
         rises = self.installed - self.installed.shift(month=1).fillna(0)
-        for lead in sorted({one["lead"] for one in self.instance["expansions"]}):
-            of = [place for place, one in enumerate(self.instance["expansions"]) if one["lead"] == lead]
-            arrives = self.ordered.isel(expansion=of).shift(month=lead).fillna(0)
-            model.add_constraints(rises.isel(expansion=of) - arrives == 0, name=f"installed after {lead}")
+        model.add_constraints(rises - arrives == 0, name="installed")
         self._bound_orders()
+
+    def _arrival(self, expansion, month):
+        """When an order can be used; what would come while chips are held back comes when that ends, what comes after the plan never."""
+        arrival = month + expansion["lead"]
+        first, end = expansion["held"] or (0, 0)
+        return end if first <= arrival < end else arrival
 
     def _bound_orders(self):
         expansions = self.instance["expansions"]

@@ -89,6 +89,7 @@ mod tests {
         some("blocks", &|one| one.steps.len() > one.months.len());
         some("expansions", &|one| one.expansions.len() > 1);
         some("chip supply", &|one| one.expansions.iter().any(|expansion| expansion.supply.is_some()));
+        some("chips held back", &|one| one.expansions.iter().any(|expansion| expansion.held.is_some()));
         some("volume tiers", &|one| one.tiered.iter().any(|tiered| tiered.volume));
         some("graduated tiers", &|one| one.tiered.iter().any(|tiered| !tiered.volume));
         some("carry-over", &|one| one.floors.iter().any(|floor| floor.carry.is_some()));
