@@ -7,6 +7,7 @@ mod dice;
 mod finance;
 mod random;
 mod reference;
+mod small;
 mod supply;
 
 use planner::{Month, Step};
@@ -14,6 +15,7 @@ use units::{Instant, Span};
 
 pub use random::random;
 pub use reference::reference;
+pub use small::Small;
 
 /// Days from 1970-01-01 to 2026-01-01, with which every instance begins.
 const FIRST_DAY: i64 = 20_454;
