@@ -69,8 +69,14 @@ class Formulation:
         self.taken = 1 * self.model.add_variables(binary=True, coords=[index("choice", count)], name="taken")
         groups = DataArray([choice["group"] for choice in self.instance["choices"]], dims="choice", name="group")
         self.model.add_constraints(self.taken.groupby(groups).sum() <= 1, name="one of a group")
+        for choice in self._barred("Choice"):
+            self.model.add_constraints(self.taken.isel(choice=choice) == 0, name=f"barred {choice}")
         if self.fixed_choices is not None:
             self.model.add_constraints(self.taken == DataArray(self.fixed_choices, dims="choice"), name="as chosen")
+
+    def _barred(self, what):
+        """What a clause bars: a choice, or orders under an expansion in months."""
+        return [bar["lifts"][what] for bar in self.instance["bars"] if what in bar["lifts"]]
 
     def by_choice(self, amounts):
         """`sum(choice x amounts)` for amounts by choice and another dimension; zero without choices."""
@@ -96,15 +102,23 @@ class Formulation:
         if tables.expansions == 0:
             return
         coords = [index("expansion", tables.expansions), self.month]
-        per_month = DataArray(tables.per_month, dims=["expansion", "month"])
+        per_month = tables.per_month.copy()
+        for expansion, first, end in self._barred("Expansion"):
+            per_month[expansion, first:end] = 0.0
+        per_month = DataArray(per_month, dims=["expansion", "month"])
         self.ordered = model.add_variables(lower=0, upper=per_month, coords=coords, name="ordered") * 1
         self.installed = model.add_variables(lower=0, coords=coords, name="installed") * 1
+        arrival = np.array([[self._arrival(one, month) for month in range(tables.months)] for one in self.instance["expansions"]])
+        arrives = onto(self.ordered.rename(month="ordered"), DataArray(arrival, dims=["expansion", "ordered"]), "month", tables.months)
         rises = self.installed - self.installed.shift(month=1).fillna(0)
-        for lead in sorted({one["lead"] for one in self.instance["expansions"]}):
-            of = [place for place, one in enumerate(self.instance["expansions"]) if one["lead"] == lead]
-            arrives = self.ordered.isel(expansion=of).shift(month=lead).fillna(0)
-            model.add_constraints(rises.isel(expansion=of) - arrives == 0, name=f"installed after {lead}")
+        model.add_constraints(rises - arrives == 0, name="installed")
         self._bound_orders()
+
+    def _arrival(self, expansion, month):
+        """When an order can be used; what would come while chips are held back comes when that ends, what comes after the plan never."""
+        arrival = month + expansion["lead"]
+        first, end = expansion["held"] or (0, 0)
+        return end if first <= arrival < end else arrival
 
     def _bound_orders(self):
         expansions = self.instance["expansions"]
@@ -191,41 +205,60 @@ class Formulation:
     # What contracts come to.
 
     def tier(self):
+        """Charges by tier: `so_far` is what the tiers have had by the end of a period, `part` which of them charges how much.
+
+        Graduated tiers fill up one after the other, so a period's part of each is what it adds; with volume the one tier
+        that is reached charges all.
+        """
         tables, model, tiered = self.tables, self.model, self.instance["tiered"]
         self.tier_cost = None
         if not tiered:
             return
+        count, width = len(tiered), max(len(one["tiers"]) for one in tiered)
         terms = [(place, *term) for place, one in enumerate(tiered) for term in one["terms"]]
         rows, supplies, steps, shares = map(np.array, zip(*terms))
         counts = self.pick(supplies, steps) * DataArray(shares, dims="term")
-        counted = onto(counts, DataArray(rows, dims="term"), "tiered", len(tiered))
-        width = max(len(one["tiers"]) for one in tiered)
-        ample = np.bincount(rows, (tables.most_used()[supplies, steps] * shares).clip(0.0), len(tiered))
-        begins, rates = np.full((len(tiered), width + 1), np.inf), np.zeros((len(tiered), width))
+        counted = onto(counts, DataArray(rows, dims="term"), "tiered", count)
+        ample = np.bincount(rows, (tables.most_used()[supplies, steps] * shares).clip(0.0), count) + 1.0
+        before = []
         for place, one in enumerate(tiered):
+            before.append((before[one["after"]] if one["after"] is not None else []) + [place])
+        highest = [ample[of].sum() for of in before]
+        rows, of = map(np.array, zip(*[(place, earlier) for place, of in enumerate(before) for earlier in of]))
+        so_far = onto(at(counted, "term", tiered=of), DataArray(rows, dims="term"), "tiered", count)
+        begins, ends, rates = (np.zeros((count, width)) for _ in range(3))
+        there = np.zeros((count, width), dtype=bool)
+        for place, one in enumerate(tiered):
+            thresholds = [threshold for threshold, _ in one["tiers"]]
             for tier, (threshold, rate) in enumerate(one["tiers"]):
-                begins[place, tier], rates[place, tier] = threshold, rate
-        there = np.isfinite(begins[:, :-1])
-        ends = np.minimum(begins[:, 1:], np.maximum(ample, np.where(there, begins[:, :-1], 0.0).max(axis=1))[:, None] + 1.0)
-        begins = np.where(there, begins[:, :-1], 0.0)
-        ends = np.where(there, ends, 0.0)
-        coords, dims = [index("tiered", len(tiered)), index("tier", width)], ["tiered", "tier"]
+                there[place, tier], begins[place, tier], rates[place, tier] = True, threshold, rate
+                ends[place, tier] = thresholds[tier + 1] if tier + 1 < len(thresholds) else threshold + highest[place]
+        coords, dims = [index("tiered", count), index("tier", width)], ["tiered", "tier"]
         array = lambda values: DataArray(values, dims=dims)
         part = model.add_variables(lower=0, coords=coords, mask=array(there), name="part").fillna(0)
         reached = model.add_variables(binary=True, coords=coords, mask=array(there), name="reached").fillna(0)
-        model.add_constraints(part.sum("tier") - counted == 0, name="tiered quantity")
         volume = np.array([one["volume"] for one in tiered])
+        charged = part * array(rates)
         if volume.any():
             of = np.flatnonzero(volume)
+            model.add_constraints((part.sum("tier") - counted).isel(tiered=of) == 0, name="volume")
             model.add_constraints(reached.isel(tiered=of).sum("tier") == 1, name="one tier")
-            model.add_constraints((part - reached * array(begins)).isel(tiered=of) >= 0, name="tier begins")
-            model.add_constraints((part - reached * array(ends)).isel(tiered=of) <= 0, name="tier ends")
+            model.add_constraints((so_far - (reached * array(begins)).sum("tier")).isel(tiered=of) >= 0, name="tier begins")
+            model.add_constraints((so_far - (reached * array(ends)).sum("tier")).isel(tiered=of) <= 0, name="tier ends")
+            model.add_constraints((part - reached * DataArray(ample, dims="tiered")).isel(tiered=of) <= 0, name="tier charges")
         if not volume.all():
             of = np.flatnonzero(~volume)
+            model.add_constraints((part.sum("tier") - so_far).isel(tiered=of) == 0, name="graduated")
             model.add_constraints((part - reached * array(ends - begins)).isel(tiered=of) <= 0, name="tier reached")
             full = reached.shift(tier=-1).fillna(0) * array(ends - begins)
             model.add_constraints((part - full).isel(tiered=of) >= 0, name="tier full")
-        self.tier_cost = (part * array(rates)).sum("tier")
+            after = [place for place in of if tiered[place]["after"] is not None]
+            if after:
+                earlier = at(part, "tiered", tiered=[tiered[place]["after"] for place in after])
+                had = (earlier * array(rates)[after]).sum("tier")
+                self.tier_cost = charged.sum("tier") - onto(had, DataArray(after, dims="tiered", name="after"), "after", count).rename(after="tiered")
+        if self.tier_cost is None:
+            self.tier_cost = charged.sum("tier")
 
     def pick(self, supplies, steps):
         """Quantities of these supplies in these steps, one after the other."""
@@ -237,7 +270,7 @@ class Formulation:
         if not floors:
             return
         count = len(floors)
-        self.short = model.add_variables(lower=0, coords=[index("floor", count)], name="short")
+        self.short = model.add_variables(lower=0, coords=[index("floor", count)], name="short") * 1
         counted = self._counted()
         least = np.array([one["least"]["fixed"][0] - one["counted"]["fixed"][0] for one in floors])
         parts = [(place, choice, sign * amount[0]) for place, one in enumerate(floors) for key, sign in (("least", -1), ("counted", 1))
@@ -263,6 +296,12 @@ class Formulation:
             rows, of = map(np.array, zip(*terms))
             cost = at(self.tier_cost, "term", tiered=of)
             counted = counted + onto(cost, DataArray(rows, dims="term"), "floor", count)
+        terms = [(place, of) for place, one in enumerate(floors) for of in one["nested"]]
+        if terms:
+            rows, of = map(np.array, zip(*terms))
+            price = DataArray([one["price"] for one in floors], dims="floor")
+            paid = at(self.short * price, "term", floor=of)
+            counted = counted + onto(paid, DataArray(rows, dims="term"), "floor", count)
         terms = [(place, *term) for place, one in enumerate(floors) for term in one["expansions"]]
         if terms:
             rows, expansions, months, amounts = map(np.array, zip(*terms))
@@ -408,6 +447,12 @@ class Formulation:
             on = [float(self._on(party)[one["terms"][0][0]]) for one in tiered]
             ours = ours + onto(self.tier_cost * DataArray(on, dims="tiered"), due, "month", tables.months)
             all_of = all_of + onto(self.tier_cost, due, "month", tables.months)
+        if self.installed is not None:
+            expansions = self.instance["expansions"]
+            running = self.installed * DataArray(tables.running, dims=["expansion", "month"])
+            on = [float(party in tables.sides_of(one["contract"], one["accelerator"])) for one in expansions]
+            ours = ours + (running * DataArray(on, dims="expansion")).sum("expansion")
+            all_of = all_of + running.sum("expansion")
         for event in self.instance["treasury"]["events"]:
             if event["kind"] == "Committed":
                 amounts = -DataArray(event["amounts"]["fixed"], dims="month")

@@ -69,10 +69,10 @@ class Tables:
             for choice, amounts in event["amounts"]["by_choice"]:
                 by_choice[choice] += amounts
 
-    def party_of(self, contract):
-        """With whom a contract is, by any of its supplies."""
-        found = [supply["party"] for supply in self.instance["supplies"] if supply["contract"] == contract]
-        return found[0] if found else None
+    def sides_of(self, contract, accelerator):
+        """With whom a contract is, and who makes its accelerator, by its supplies."""
+        of = [one for one in self.instance["supplies"] if one["contract"] == contract]
+        return {one["party"] for one in of} | {one["vendor"] for one in of if one["accelerator"] == accelerator}
 
     def most_used(self):
         """More than any plan could use, by supply and step: what limits leave, and what the work could take."""
