@@ -94,6 +94,10 @@ fn debt(table: &Reader<'_>, fixed: &Fixed) -> Option<Debt> {
     let rate = table.percent("rate", 0, 1_000);
     let covenant = table.percent("covenant", 0, 100_000);
     let lender = table.named("lender", Kind::Party);
+    if let Some((owed, limit)) = owed.zip(limit.as_ref()) {
+        let fits = limit.steps().iter().any(|(_, most)| *most >= owed);
+        table.check("owed", fits, "is more than `limit` ever allows", "lower it, or raise the limit: no plan could hold it");
+    }
     Some(Debt { owed: owed?, limit: limit?, rate: rate?, covenant, lender })
 }
 

@@ -118,7 +118,18 @@ fn without_cascades(text: &str, diagnostics: Vec<Diagnostic>, errors: &[Diagnost
     let ends: Vec<_> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line = |at: usize| ends.partition_point(|end| *end < at);
     let broken: BTreeSet<_> = errors.iter().map(|error| line(error.span.start)).collect();
-    let missing = [codes::MISSING_KEY, codes::UNKNOWN_NAME, codes::NAMES_NOBODY, codes::EXCHANGE, codes::NOWHERE, codes::NO_CAPACITY];
+    let missing = [
+        codes::MISSING_KEY,
+        codes::NEEDS,
+        codes::SUM,
+        codes::UNKNOWN_NAME,
+        codes::NAMES_NOBODY,
+        codes::EXCHANGE,
+        codes::NOWHERE,
+        codes::NO_CAPACITY,
+        codes::EXPANSION,
+        codes::EARNED,
+    ];
     let caused = |it: &Diagnostic| it.severity != Severity::Error || missing.contains(&it.code) || broken.contains(&line(it.span.start));
     diagnostics.into_iter().filter(|it| it.code == codes::SECRET || !caused(it)).collect()
 }
