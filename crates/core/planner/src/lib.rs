@@ -20,8 +20,8 @@ pub use instance::{
     Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
 pub use outline::{
-    Balance, Capacity, Dependence, Depends, Evidence, Fact, Obligation, Outline, PERIODS_MAX, Part, PartKind, Range, Row, VentureMeans,
-    outline,
+    Balance, Capacity, Dependence, Depends, Evidence, Fact, Figure, Obligation, Outline, PERIODS_MAX, Part, PartKind, Range, Row,
+    VentureMeans, outline,
 };
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
 pub use state::{Month as MonthOutcome, State};

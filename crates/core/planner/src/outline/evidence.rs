@@ -5,21 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet::{Charge, Contract, Fleet};
 use units::Amount;
 
-use super::{Evidence, Fact};
+use super::{Evidence, Fact, Figure};
 
 /// What the file says of the figures whose path is `wanted`.
 pub(super) fn of(fleet: &Fleet, wanted: impl Fn(&str) -> bool) -> Evidence {
     let mut facts = BTreeMap::new();
-    let mut assumptions = Vec::new();
+    let mut figures = Vec::new();
     for (path, note) in fleet.figures.iter().filter(|(path, _)| wanted(path)) {
         if let Some(id) = &note.source {
             facts.entry(id).or_insert_with(|| fact(fleet, id));
         }
-        if note.assumption {
-            assumptions.push(path.clone());
+        if note.source.is_some() || note.assumption {
+            figures.push(Figure { path: path.clone(), source: note.source.clone(), assumption: note.assumption });
         }
     }
-    Evidence { facts: facts.into_values().collect(), assumptions }
+    Evidence { facts: facts.into_values().collect(), figures }
 }
 
 /// The figures under a path, such as `finance.revenue.0.`.
@@ -38,7 +38,7 @@ pub(super) fn join(mut one: Evidence, other: Evidence) -> Evidence {
     one.facts.extend(other.facts);
     one.facts.sort_by(|a, b| a.id.cmp(&b.id));
     one.facts.dedup();
-    one.assumptions.extend(other.assumptions);
+    one.figures.extend(other.figures);
     one
 }
 

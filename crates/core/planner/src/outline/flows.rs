@@ -132,6 +132,7 @@ pub(super) fn balance(fleet: &Fleet, years: &Years, obligations: &[Obligation], 
         let flows: Vec<Money> = left.iter().zip(raised).map(|(left, raised)| *left + *raised).collect();
         cumulative(&flows).into_iter().map(|sum| cash.unwrap_or_default() + sum).collect()
     };
-    let [cash_without, cash_with_certain, cash_with_all] = [&years.nothing(), &certain, &all].map(|raised| with(raised));
-    Balance { obligations, revenue, costs, left, cash, floor, cash_without, cash_with_certain, cash_with_all }
+    let [cash_without, cash_with_certain, cash_with_all]: [Vec<Money>; 3] = [&years.nothing(), &certain, &all].map(|raised| with(raised));
+    let needed = cash_without.iter().map(|cash| (floor.unwrap_or_default() - *cash).at_least_zero()).collect();
+    Balance { obligations, revenue, costs, left, cash, floor, cash_without, cash_with_certain, cash_with_all, needed }
 }

@@ -171,6 +171,8 @@ pub struct Balance {
     pub cash_with_certain: Vec<Money>,
     /// With every raise in full.
     pub cash_with_all: Vec<Money>,
+    /// What must have been raised or earned beside by each year's end, so that cash stays at its floor.
+    pub needed: Vec<Money>,
 }
 
 /// A joint venture: what its partners put in, and what power that pays for.
@@ -229,8 +231,26 @@ pub struct Dependence {
 pub struct Evidence {
     /// Who said what of them, each once.
     pub facts: Vec<Fact>,
-    /// Paths of the figures that are the lab's own assumptions, also where they start from a fact.
-    pub assumptions: Vec<String>,
+    /// The figures that say where they come from, by their path in the file.
+    pub figures: Vec<Figure>,
+}
+
+impl Evidence {
+    /// Paths of the figures that are the lab's own assumptions, also where they start from what somebody said.
+    pub fn assumptions(&self) -> impl Iterator<Item = &str> {
+        self.figures.iter().filter(|figure| figure.assumption).map(|figure| figure.path.as_str())
+    }
+}
+
+/// Where one figure comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// Its path in the file.
+    pub path: String,
+    /// Who said it, or what it starts from: the name of a [`Fact`].
+    pub source: Option<String>,
+    /// Whether it is the lab's own assumption.
+    pub assumption: bool,
 }
 
 /// What somebody said.
