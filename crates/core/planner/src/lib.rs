@@ -32,8 +32,8 @@ pub use instance::{
 };
 pub use moved::moved;
 pub use outline::{
-    Balance, Capacity, Dependence, Depends, Evidence, Fact, Obligation, Outline, PERIODS_MAX, Part, PartKind, Range, Row, VentureMeans,
-    outline,
+    Balance, Capacity, Dependence, Depends, Evidence, Fact, Figure, Obligation, Outline, PERIODS_MAX, Part, PartKind, Range, Row,
+    VentureMeans, outline,
 };
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
 pub use policy::{Policy, Run};

@@ -3,10 +3,43 @@
 use std::collections::BTreeMap;
 
 use fleet::{AcceleratorId, CapacityOf, Contract, Fleet, PartyId, Role, SiteId, Status};
-use units::{Instant, Money};
+use serde::Serialize;
+use units::{Instant, Money, Share};
 
 use super::years::Years;
-use super::{Capacity, Dependence, Obligation, Row, add, share, ventures};
+use super::{Obligation, Row, add, share, ventures};
+
+/// Capacity in a year, as the mean of its months, and its share of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Capacity {
+    /// Facility power in watts.
+    pub watts: i64,
+    /// Accelerators, of any kind.
+    pub accelerators: i64,
+    /// Of all facility power.
+    pub power_share: Share,
+    /// Of all accelerators, weighed by their peak arithmetic.
+    pub work_share: Share,
+}
+
+/// What rests on one party, and so what its loss would take away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dependence {
+    /// Who.
+    pub party: String,
+    /// Every role it has.
+    pub roles: Vec<&'static str>,
+    /// Due to it under signed contracts, by year.
+    pub obligations: Vec<Money>,
+    /// The share of all obligations, by year.
+    pub obligations_share: Vec<Share>,
+    /// Capacity under its contracts or at sites that it runs, by year: gone when it fails.
+    pub supplies: Vec<Capacity>,
+    /// Capacity on chips that it makes, by year: what is there stays, and nothing comes after it.
+    pub makes: Vec<Capacity>,
+    /// Money that would not come: raises, revenue, stakes.
+    pub brings: Vec<Row>,
+}
 
 /// Capacity of one contract on one kind of chip at one site, at an instant.
 #[derive(Clone, Copy, Default)]

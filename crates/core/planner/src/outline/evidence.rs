@@ -3,23 +3,62 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::{Charge, Contract, Fleet};
+use serde::Serialize;
 use units::Amount;
 
-use super::{Evidence, Fact};
+/// The figures that a line rests on, as far as the file says where they come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// Who said what of them, each once.
+    pub facts: Vec<Fact>,
+    /// The figures that say where they come from, by their path in the file.
+    pub figures: Vec<Figure>,
+}
+
+impl Evidence {
+    /// Paths of the figures that are the lab's own assumptions, also where they start from what somebody said.
+    pub fn assumptions(&self) -> impl Iterator<Item = &str> {
+        self.figures.iter().filter(|figure| figure.assumption).map(|figure| figure.path.as_str())
+    }
+}
+
+/// Where one figure comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// Its path in the file.
+    pub path: String,
+    /// Who said it, or what it starts from: the name of a [`Fact`].
+    pub source: Option<String>,
+    /// Whether it is the lab's own assumption.
+    pub assumption: bool,
+}
+
+/// What somebody said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// The name by which figures give it as their source.
+    pub id: String,
+    /// Who said it; `None` where the file only has the name.
+    pub speaker: Option<String>,
+    /// What, in short.
+    pub says: Option<String>,
+    /// When.
+    pub when: Option<String>,
+}
 
 /// What the file says of the figures whose path is `wanted`.
 pub(super) fn of(fleet: &Fleet, wanted: impl Fn(&str) -> bool) -> Evidence {
     let mut facts = BTreeMap::new();
-    let mut assumptions = Vec::new();
+    let mut figures = Vec::new();
     for (path, note) in fleet.figures.iter().filter(|(path, _)| wanted(path)) {
         if let Some(id) = &note.source {
             facts.entry(id).or_insert_with(|| fact(fleet, id));
         }
-        if note.assumption {
-            assumptions.push(path.clone());
+        if note.source.is_some() || note.assumption {
+            figures.push(Figure { path: path.clone(), source: note.source.clone(), assumption: note.assumption });
         }
     }
-    Evidence { facts: facts.into_values().collect(), assumptions }
+    Evidence { facts: facts.into_values().collect(), figures }
 }
 
 /// The figures under a path, such as `finance.revenue.0.`.
@@ -38,7 +77,7 @@ pub(super) fn join(mut one: Evidence, other: Evidence) -> Evidence {
     one.facts.extend(other.facts);
     one.facts.sort_by(|a, b| a.id.cmp(&b.id));
     one.facts.dedup();
-    one.assumptions.extend(other.assumptions);
+    one.figures.extend(other.figures);
     one
 }
 

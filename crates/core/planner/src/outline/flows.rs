@@ -1,10 +1,36 @@
 //! Money in and out beside contracts, and what is left.
 
 use fleet::{CashEvent, Fleet, ServiceTier, WorkloadKind};
+use serde::Serialize;
 use units::{Money, Quantity, Share, Span};
 
 use super::years::{Years, exchanged, micros};
-use super::{Balance, Depends, Obligation, Range, Row, add, cumulative, evidence, sum};
+use super::{Depends, Obligation, Range, Row, add, cumulative, evidence, sum};
+
+/// What is left of revenue, by year, and the cash that follows. A raise that may fail is in `cash_with_all` only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    /// Due under signed contracts.
+    pub obligations: Vec<Money>,
+    /// Revenue if all is served.
+    pub revenue: Vec<Money>,
+    /// Costs beside compute, and payments into ventures.
+    pub costs: Vec<Money>,
+    /// Revenue less obligations and costs.
+    pub left: Vec<Money>,
+    /// The cash that was counted; `None` when the file doesn't say.
+    pub cash: Option<Money>,
+    /// Below which it must not fall.
+    pub floor: Option<Money>,
+    /// Cash at each year's end without any raise.
+    pub cash_without: Vec<Money>,
+    /// With those raises that are certain.
+    pub cash_with_certain: Vec<Money>,
+    /// With every raise in full.
+    pub cash_with_all: Vec<Money>,
+    /// What must have been raised or earned beside by each year's end, so that cash stays at its floor.
+    pub needed: Vec<Money>,
+}
 
 /// What the file says that customers pay, and what is sold by the token; both if all demand is served.
 pub(super) fn revenue(fleet: &Fleet, years: &Years) -> Vec<Row> {
@@ -132,6 +158,7 @@ pub(super) fn balance(fleet: &Fleet, years: &Years, obligations: &[Obligation], 
         let flows: Vec<Money> = left.iter().zip(raised).map(|(left, raised)| *left + *raised).collect();
         cumulative(&flows).into_iter().map(|sum| cash.unwrap_or_default() + sum).collect()
     };
-    let [cash_without, cash_with_certain, cash_with_all] = [&years.nothing(), &certain, &all].map(|raised| with(raised));
-    Balance { obligations, revenue, costs, left, cash, floor, cash_without, cash_with_certain, cash_with_all }
+    let [cash_without, cash_with_certain, cash_with_all]: [Vec<Money>; 3] = [&years.nothing(), &certain, &all].map(|raised| with(raised));
+    let needed = cash_without.iter().map(|cash| (floor.unwrap_or_default() - *cash).at_least_zero()).collect();
+    Balance { obligations, revenue, costs, left, cash, floor, cash_without, cash_with_certain, cash_with_all, needed }
 }

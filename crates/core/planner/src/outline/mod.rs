@@ -17,6 +17,12 @@ use units::{Money, Share};
 
 use years::Years;
 
+pub use dependence::{Capacity, Dependence};
+pub use evidence::{Evidence, Fact, Figure};
+pub use flows::Balance;
+pub use obligations::{Obligation, PERIODS_MAX, Part, PartKind};
+pub use ventures::VentureMeans;
+
 /// What a fleet's promises come to, year by year. All money is in the fleet's currency; every list by year is as long as `years`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outline {
@@ -49,9 +55,6 @@ pub struct Outline {
     /// What somebody said that carries no figure of the file: to set beside the sums.
     pub beside: Vec<Fact>,
 }
-
-/// Billing periods of one contract that an outline adds up at most.
-pub const PERIODS_MAX: i64 = 4_000;
 
 /// Amounts by year, with what they rest on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -116,134 +119,6 @@ pub enum Depends {
         /// Where it stands: `discussed` or `stalled`.
         status: String,
     },
-}
-
-/// What one contract asks for if nothing is used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Obligation {
-    /// The sum of the parts.
-    pub row: Row,
-    /// What it is made of; parts that are nothing in all years are left out.
-    pub parts: Vec<Part>,
-}
-
-/// A part of an obligation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Part {
-    /// Of which kind.
-    pub kind: PartKind,
-    /// By year.
-    pub amounts: Vec<Money>,
-}
-
-/// Why something is due though nothing is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PartKind {
-    /// Capacity that is paid for whether used or not.
-    Committed,
-    /// What is paid ahead, less what of it is credited.
-    Prepaid,
-    /// What a floor is short of.
-    Floor,
-    /// Penalties and rounding.
-    Other,
-}
-
-/// What is left of revenue, by year, and the cash that follows. A raise that may fail is in `cash_with_all` only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Balance {
-    /// Due under signed contracts.
-    pub obligations: Vec<Money>,
-    /// Revenue if all is served.
-    pub revenue: Vec<Money>,
-    /// Costs beside compute, and payments into ventures.
-    pub costs: Vec<Money>,
-    /// Revenue less obligations and costs.
-    pub left: Vec<Money>,
-    /// The cash that was counted; `None` when the file doesn't say.
-    pub cash: Option<Money>,
-    /// Below which it must not fall.
-    pub floor: Option<Money>,
-    /// Cash at each year's end without any raise.
-    pub cash_without: Vec<Money>,
-    /// With those raises that are certain.
-    pub cash_with_certain: Vec<Money>,
-    /// With every raise in full.
-    pub cash_with_all: Vec<Money>,
-}
-
-/// A joint venture: what its partners put in, and what power that pays for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VentureMeans {
-    /// Its name.
-    pub name: String,
-    /// The partners' money, the lab's own without a party.
-    pub stakes: Vec<Row>,
-    /// All of it within the years covered.
-    pub paid: Money,
-    /// What it can borrow on that.
-    pub borrowed: Money,
-    /// Watts that both together build.
-    pub watts: i64,
-    /// Watts that are left when a partner does not pay, by partner.
-    pub watts_without: Vec<(String, i64)>,
-    /// The figures behind cost, leverage and time.
-    pub evidence: Evidence,
-}
-
-/// Capacity in a year, as the mean of its months, and its share of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Capacity {
-    /// Facility power in watts.
-    pub watts: i64,
-    /// Accelerators, of any kind.
-    pub accelerators: i64,
-    /// Of all facility power.
-    pub power_share: Share,
-    /// Of all accelerators, weighed by their peak arithmetic.
-    pub work_share: Share,
-}
-
-/// What rests on one party, and so what its loss would take away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Dependence {
-    /// Who.
-    pub party: String,
-    /// Every role it has.
-    pub roles: Vec<&'static str>,
-    /// Due to it under signed contracts, by year.
-    pub obligations: Vec<Money>,
-    /// The share of all obligations, by year.
-    pub obligations_share: Vec<Share>,
-    /// Capacity under its contracts or at sites that it runs, by year: gone when it fails.
-    pub supplies: Vec<Capacity>,
-    /// Capacity on chips that it makes, by year: what is there stays, and nothing comes after it.
-    pub makes: Vec<Capacity>,
-    /// Money that would not come: raises, revenue, stakes.
-    pub brings: Vec<Row>,
-}
-
-/// The figures that a line rests on, as far as the file says where they come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    /// Who said what of them, each once.
-    pub facts: Vec<Fact>,
-    /// Paths of the figures that are the lab's own assumptions, also where they start from a fact.
-    pub assumptions: Vec<String>,
-}
-
-/// What somebody said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fact {
-    /// The name by which figures give it as their source.
-    pub id: String,
-    /// Who said it; `None` where the file only has the name.
-    pub speaker: Option<String>,
-    /// What, in short.
-    pub says: Option<String>,
-    /// When.
-    pub when: Option<String>,
 }
 
 /// What a fleet's promises come to.

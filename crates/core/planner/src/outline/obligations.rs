@@ -4,10 +4,46 @@ use std::collections::BTreeMap;
 
 use fleet::{Contract, ContractId, Fleet, Status, Table};
 use market::{Balances, Clause, statement};
+use serde::Serialize;
 use units::{Instant, Money};
 
 use super::years::{Years, exchanged};
-use super::{Depends, Obligation, PERIODS_MAX, Part, PartKind, Row, add, evidence};
+use super::{Depends, Row, add, evidence};
+
+/// Billing periods of one contract that an outline adds up at most.
+pub const PERIODS_MAX: i64 = 4_000;
+
+/// What one contract asks for if nothing is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Obligation {
+    /// The sum of the parts.
+    pub row: Row,
+    /// What it is made of; parts that are nothing in all years are left out.
+    pub parts: Vec<Part>,
+}
+
+/// A part of an obligation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Of which kind.
+    pub kind: PartKind,
+    /// By year.
+    pub amounts: Vec<Money>,
+}
+
+/// Why something is due though nothing is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartKind {
+    /// Capacity that is paid for whether used or not.
+    Committed,
+    /// What is paid ahead, less what of it is credited.
+    Prepaid,
+    /// What a floor is short of.
+    Floor,
+    /// Penalties and rounding.
+    Other,
+}
 
 /// Of signed contracts, of those that may yet be, and the names of those that are billed too often.
 pub(super) fn all(fleet: &Fleet, years: &Years) -> (Vec<Obligation>, Vec<Obligation>, Vec<String>) {

@@ -1,10 +1,30 @@
 //! What joint ventures have, and what power it builds.
 
 use fleet::{Fleet, Venture};
+use serde::Serialize;
 use units::{Money, Rate};
 
 use super::years::Years;
-use super::{Depends, Row, VentureMeans, evidence};
+use super::{Depends, Evidence, Row, evidence};
+
+/// A joint venture: what its partners put in, and what power that pays for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VentureMeans {
+    /// Its name.
+    pub name: String,
+    /// The partners' money, the lab's own without a party.
+    pub stakes: Vec<Row>,
+    /// All of it within the years covered.
+    pub paid: Money,
+    /// What it can borrow on that.
+    pub borrowed: Money,
+    /// Watts that both together build.
+    pub watts: i64,
+    /// Watts that are left when a partner does not pay, by partner.
+    pub watts_without: Vec<(String, i64)>,
+    /// The figures behind cost, leverage and time.
+    pub evidence: Evidence,
+}
 
 /// The stakes of every venture, each with the venture's position; the lab's own without a party.
 pub(super) fn stakes<'a>(fleet: &'a Fleet, years: &'a Years) -> impl Iterator<Item = (usize, Row)> + 'a {
