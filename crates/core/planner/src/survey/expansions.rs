@@ -47,7 +47,6 @@ fn expansion(ground: &Ground<'_>, deal: &Deal<'_>, clause: usize) -> Expansion {
         most,
         per_month: (0..horizon.months.len()).map(|month| if orders(month) { each } else { 0.0 }).collect(),
         lead,
-        held: None,
         capex: capex.collect(),
         running: running(ground, deal, clause),
         due: deal.due.clone(),
