@@ -395,7 +395,7 @@ pub struct Window {
     pub open: (usize, usize),
     /// At most so much, in all.
     pub most: f64,
-    /// What a unit costs beside, in the objective only: a dilution is no cash.
+    /// What a unit costs beside itself, in the objective only: it is paid for with as much of the lab, and a dilution.
     pub cost: f64,
     /// How likely it is open at all.
     pub likelihood: f64,

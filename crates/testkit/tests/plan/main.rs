@@ -2,6 +2,7 @@
 
 mod again;
 mod by_hand;
+mod midway;
 mod money;
 mod prices;
 mod promised;

@@ -45,7 +45,7 @@ impl Policy {
         for (window, raise) in run.raises.iter().enumerate() {
             run.state.raised[window] += raise;
             run.now.raised += raise;
-            run.now.penalty += world.treasury.windows[window].cost * raise;
+            run.now.penalty += (1.0 + world.treasury.windows[window].cost) * raise;
         }
         run.now.gap = gap;
         run.now.penalty += world.gap_cost * gap;

@@ -18,7 +18,7 @@ pub(super) fn columns(build: &mut Build<'_>, month: usize) {
     }
     for (index, window) in treasury.windows.iter().enumerate() {
         if (window.open.0..window.open.1).contains(&month) {
-            let raised = build.problem.column(-window.cost, 0.0, f64::INFINITY);
+            let raised = build.problem.column(-(1.0 + window.cost), 0.0, f64::INFINITY);
             build.layout.columns.raised.set(index, month, raised);
             build.pay(month, raised, -1.0);
         }
