@@ -56,7 +56,7 @@ fn write(out: &mut dyn Write, count: &str, line: &mut dyn FnMut(&Instance) -> Va
 
 fn solve(instance: &Instance, solver: &mut Highs) -> Value {
     let effort = Effort { gap: GAP, ..Effort::default() };
-    match decide(instance, &opening(instance), None, solver, effort) {
+    match decide(instance, &State::opening(instance), None, solver, effort) {
         Ok(answer) => json!({
             "objective": answer.decided.objective,
             "gap": answer.decided.gap_left,
@@ -67,25 +67,5 @@ fn solve(instance: &Instance, solver: &mut Highs) -> Value {
             "whole": answer.problem.whole.len(),
         }),
         Err(error) => json!({ "error": error.to_string() }),
-    }
-}
-
-/// Where an instance begins.
-fn opening(instance: &Instance) -> State {
-    let months = instance.months.len();
-    State {
-        cash: instance.treasury.cash,
-        debt: instance.treasury.debt.as_ref().map_or(0.0, |debt| debt.owed),
-        payable: vec![0.0; months],
-        installed: vec![0.0; instance.expansions.len()],
-        arriving: vec![vec![0.0; months]; instance.expansions.len()],
-        counted: vec![0.0; instance.floors.len()],
-        carried: vec![0.0; instance.floors.len()],
-        tiered: vec![0.0; instance.tiered.len()],
-        credit: vec![0.0; instance.credits.len()],
-        backlog: vec![0.0; instance.works.len()],
-        done: vec![0.0; instance.works.len()],
-        raised: vec![0.0; instance.treasury.windows.len()],
-        ..State::default()
     }
 }
