@@ -521,7 +521,7 @@ class Formulation:
             goal = goal - self.debt.isel(month=-1, drop=True)
         if self.raised is not None:
             cost = array([window["cost"] for window in treasury["windows"]], "window")
-            goal = goal - (self.raised * cost).sum()
+            goal = goal - (self.raised * (1 + cost)).sum()
         if self.served is not None:
             goal = goal + (self.served * array(tables.value, "tranche", "step")).sum()
             goal = goal - (self.missed * array(tables.miss_cost, "work")).sum()
