@@ -62,6 +62,9 @@ codes! {
     BAD_NAME = "BL0107", "name that can't be used",
         "Names appear in headers, file names and reports: 1 to 64 letters, digits and `-`, `_`, `.`, `/`, `:`, `@`.",
         "[pools.\"my pool\"]" => "[pools.my-pool]";
+    NEEDS = "BL0108", "key that needs another",
+        "The key says something about another key of the same table, which isn't there, so it could never apply.",
+        "{ tier = \"default\", least = \"90 %\" }" => "{ tier = \"default\", least = \"90 %\", demand = \"5000 tokens/s\" }";
     FIGURE = "BL0201", "not such a figure",
         "Figures carry their unit inside the quotes, so that no one has to guess it. The hint gives an example of what fits here.",
         "power = \"300\"" => "power = \"300 MW\"";
@@ -93,6 +96,9 @@ codes! {
     TIME_ZONE = "BL0212", "unknown time zone",
         "Time zones are named as in the IANA database, such as `UTC` or `America/Los_Angeles`.",
         "time_zone = \"PST\"" => "time_zone = \"America/Los_Angeles\"";
+    SUM = "BL0213", "parts that are not a whole",
+        "The parts must come to 100 %: the kinds of a workload's tokens, the hours of all blocks of a month, and the demand of the blocks weighted with their hours (within 0.1 %).",
+        "mix = { input = \"70 %\", output = \"25 %\" }" => "mix = { input = \"75 %\", output = \"25 %\" }";
     UNKNOWN_NAME = "BL0301", "unknown name",
         "The name is none that the file defines in the table that is meant.",
         "pools = [\"nroth\"]" => "pools = [\"north\"]";
@@ -102,6 +108,9 @@ codes! {
     TWICE = "BL0303", "named twice",
         "The list names the same thing twice.",
         "pools = [\"north\", \"north\"]" => "pools = [\"north\"]";
+    SOURCE = "BL0304", "unknown source",
+        "The file has a table of sources, but none of this name, so nobody could look up where the figure comes from. In a file without `[sources]` a source is any text.",
+        "{ value = \"4.5 GW\", source = \"S099\" }" => "[sources.S099]\nspeaker = \"Wall Street Journal\"";
     ENDS_FIRST = "BL0401", "ends before it starts",
         "A span is half-open: from its first instant to the first instant after it, so the end must come after the start.",
         "start = 2027-01-01\nend = 2026-01-01" => "start = 2026-01-01\nend = 2027-01-01";
@@ -147,6 +156,12 @@ codes! {
     SELF_SUBSTITUTION = "BL0415", "in place of itself",
         "A substitution names another contract, whose capacity and floors fall away while this one is in force.",
         "[[contracts.x.substitution]]\nof = \"x\"" => "[[contracts.x.substitution]]\nof = \"y\"";
+    OFFER = "BL0416", "offer of a contract that isn't discussed",
+        "An offer says that a contract may be signed, and when it may start. A contract that is signed, at a standstill or over is no offer any more.",
+        "status = \"signed\"\noffer = { by = 2026-06-30 }" => "status = \"discussed\"\noffer = { by = 2026-06-30 }";
+    EXPANSION = "BL0417", "expansion of no capacity",
+        "An expansion raises a capacity clause of the same accelerators at the contract's own rates, so the contract needs one. Its count may begin at zero.",
+        "[contracts.x.expansion]\naccelerator = \"h100\"\nmost = 4096" => "[contracts.x.capacity]\naccelerator = \"h100\"\ncount = 0";
     POWER = "BL0501", "beyond the site's power",
         "The accelerators of the site's pools, times what each takes, times the site's PUE, come to more than the site's power at that date.",
         "(1,000 accelerators of 1 kW, PUE 1.2, at a site of 1 MW)" => "(800 of them)";
@@ -183,6 +198,9 @@ codes! {
     CLASS_TWICE = "BL0705", "two classes for one tier",
         "A workload has at most one class per tier.",
         "classes = [{ tier = \"flex\", .. }, { tier = \"flex\", .. }]" => "classes = [{ tier = \"flex\", .. }, { tier = \"default\", .. }]";
+    EARNED = "BL0706", "revenue that nothing could earn",
+        "Revenue that names a workload is earned as far as its demand is served, so the workload must be of the kind `serving` and have a demand.",
+        "[[finance.revenue]]\nworkload = \"pretraining\"" => "[[finance.revenue]]\nworkload = \"chat\"";
     NOT_COMPUTED = "BL0901", "read, but not computed yet",
         "What stands here is read, checked and kept, but nothing computes with it yet: no amount, placement or refusal changes because of it. It is listed so that nobody relies on it.",
         "[contracts.x.termination]\nnotice = \"180 days\"" => "(nothing to do)";

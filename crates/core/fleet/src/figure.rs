@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use units::{Amount, Bytes, Decimal, Flops, MeterUnit, Quantity, Share, UnitError, UnitRate, Watts};
+use units::{Amount, Bytes, Decimal, Flops, MeterUnit, Quantity, Rate, Share, UnitError, UnitRate, Watts};
 
 use crate::calendar::Period;
 use crate::spelling;
@@ -95,7 +95,7 @@ const UNITS: &[&str] = &[
     "T",
 ];
 /// What follows the stroke in a price.
-const PRICES: &[&str] = &["1M tokens", "1k tokens", "token", "accelerator-hour", "unit-hour", "kWh", "MWh", "GB", "TB"];
+const PRICES: &[&str] = &["1M tokens", "1k tokens", "token", "accelerator-hour", "unit-hour", "kWh", "MWh", "GB", "TB", "kW", "MW", "GW"];
 
 /// The figure that `text` probably misspells: the same number with a unit that is near and that `reads`.
 pub(crate) fn nearest_unit(text: &str, reads: impl Fn(&str) -> bool) -> Option<String> {
@@ -325,5 +325,36 @@ impl Figure for Parameters {
     }
     fn size(&self) -> i128 {
         i128::from(self.0)
+    }
+}
+
+/// What power costs to build: `"38 GUSD/GW"`.
+#[derive(Clone, Copy)]
+pub(crate) struct PowerCost {
+    pub(crate) amount: Amount,
+    pub(crate) per: Watts,
+}
+
+impl PowerCost {
+    /// The money per watt, without its currency.
+    pub(crate) const fn rate(self) -> Rate {
+        Rate { money: self.amount.money, per: self.per.count() }
+    }
+}
+
+impl Figure for PowerCost {
+    fn read(text: &str) -> Result<Self, UnitError> {
+        let wrong = || wrong(text, "money per power, such as \"38 GUSD/GW\"");
+        let (amount, per) = text.split_once('/').ok_or_else(wrong)?;
+        let per: Watts = format!("1 {}", per.trim()).parse().map_err(|_| wrong())?;
+        match amount.parse::<Amount>() {
+            Ok(amount) if amount.money < units::Money::ZERO => Err(out_of_range(text)),
+            Ok(amount) => Ok(Self { amount, per }),
+            Err(UnitError::OutOfRange { .. }) => Err(out_of_range(text)),
+            Err(_) => Err(wrong()),
+        }
+    }
+    fn size(&self) -> i128 {
+        self.amount.money.nanos() / i128::from(self.per.count())
     }
 }

@@ -23,11 +23,24 @@ pub(crate) enum Kind {
     Profile,
     Endpoint,
     Contract,
+    Workload,
+    Source,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] =
-        [Self::Party, Self::Region, Self::Site, Self::Accelerator, Self::Pool, Self::Model, Self::Profile, Self::Endpoint, Self::Contract];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Party,
+        Self::Region,
+        Self::Site,
+        Self::Accelerator,
+        Self::Pool,
+        Self::Model,
+        Self::Profile,
+        Self::Endpoint,
+        Self::Contract,
+        Self::Workload,
+        Self::Source,
+    ];
 
     /// The table that holds such rows.
     pub(crate) const fn table(self) -> &'static str {
@@ -41,22 +54,31 @@ impl Kind {
             Self::Profile => "profiles",
             Self::Endpoint => "endpoints",
             Self::Contract => "contracts",
+            Self::Workload => "workloads",
+            Self::Source => "sources",
+        }
+    }
+
+    /// What one such row is called, with its article.
+    pub(crate) const fn one(self) -> &'static str {
+        match self {
+            Self::Party => "a party",
+            Self::Region => "a region",
+            Self::Site => "a site",
+            Self::Accelerator => "an accelerator",
+            Self::Pool => "a pool",
+            Self::Model => "a model",
+            Self::Profile => "a profile",
+            Self::Endpoint => "an endpoint",
+            Self::Contract => "a contract",
+            Self::Workload => "a workload",
+            Self::Source => "a source",
         }
     }
 
     /// What one such row is called.
-    pub(crate) const fn singular(self) -> &'static str {
-        match self {
-            Self::Party => "party",
-            Self::Region => "region",
-            Self::Site => "site",
-            Self::Accelerator => "accelerator",
-            Self::Pool => "pool",
-            Self::Model => "model",
-            Self::Profile => "profile",
-            Self::Endpoint => "endpoint",
-            Self::Contract => "contract",
-        }
+    pub(crate) fn singular(self) -> &'static str {
+        self.one().split_once(' ').map_or("", |(_, name)| name)
     }
 }
 
@@ -69,6 +91,8 @@ pub(crate) enum Shape {
     Flag,
     /// A TOML date or date-time.
     Date,
+    /// A list of dates.
+    Dates,
     /// A figure with its unit as text, or a bare number; with an example as it is written.
     Figure(&'static str),
     /// A figure as it is written, of whatever kind fits.
@@ -137,7 +161,7 @@ pub(crate) const NOTE: &[Key] = &[
     may("value", Shape::Plain, "the figure to plan and decide with"),
     may("low", Shape::Plain, "the low end of the range"),
     may("high", Shape::Plain, "the high end of the range"),
-    may("source", Shape::Text("S005"), "who says so"),
+    may("source", Shape::Text("S005"), "who says so: a name of `[sources]`, when there is that table"),
     or("assumption", "false", Shape::Flag, "whether it is the lab's own assumption"),
 ];
 
@@ -152,6 +176,7 @@ pub(crate) fn example(shape: Shape) -> String {
         Shape::Plain => "\"4.5 GW\"".to_owned(),
         Shape::Flag => "true".to_owned(),
         Shape::Date => "2026-01-01".to_owned(),
+        Shape::Dates => "[2026-01-01]".to_owned(),
         Shape::Word(words) => words.first().map_or_else(String::new, |word| format!("\"{word}\"")),
         Shape::Words(words) => words.first().map_or_else(String::new, |word| format!("[\"{word}\"]")),
         Shape::Texts => "[\"...\"]".to_owned(),

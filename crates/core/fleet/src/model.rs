@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use units::{Amount, Bytes, Currency, Flops, Instant, Money, Rate, Share, Span, Watts};
 
@@ -38,6 +39,8 @@ pub struct Fleet {
     pub name: String,
     /// The currency in which decisions compare costs.
     pub currency: Currency,
+    /// The zone of dates without an offset, and of the plan's months.
+    pub time_zone: TimeZone,
     /// What one unit of another currency is worth in the fleet's, by date.
     pub exchange: BTreeMap<Currency, Ramp<Money>>,
     /// Jurisdictions and places.
@@ -536,7 +539,7 @@ pub struct Finance {
     pub cash: Option<(Instant, Amount)>,
     /// Below which it must not fall.
     pub floor: Option<Amount>,
-    /// Revenue by date, per year.
+    /// Money that customers pay, by date.
     pub revenue: Vec<CashEvent>,
     /// Raises, loans and other money in.
     pub raises: Vec<CashEvent>,

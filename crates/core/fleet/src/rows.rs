@@ -10,6 +10,7 @@ use crate::id::{PoolId, SiteId, Table};
 use crate::model::{
     Accelerator, Endpoint, FigureNote, Finance, Fleet, FleetVersion, Link, Model, Party, Pool, Profile, Region, Site, Workload,
 };
+use crate::outlook::{Cap, Horizon, Risk, Source, Venture};
 use crate::parse::whole;
 use crate::ramp::Ramp;
 
@@ -34,6 +35,16 @@ pub(crate) struct Rows {
     pub(crate) contracts: Named<Contract>,
     pub(crate) workloads: Named<Workload>,
     pub(crate) finance: Finance,
+    pub(crate) ventures: Named<Venture>,
+    pub(crate) caps: Vec<Cap>,
+    pub(crate) horizon: Horizon,
+    pub(crate) risk: Risk,
+    pub(crate) sources: Named<Source>,
+}
+
+/// A row with its name, when it could be read.
+fn named<T>((name, row): (String, Option<T>)) -> Option<(String, T)> {
+    row.map(|row| (name, row))
 }
 
 impl Rows {
@@ -51,6 +62,7 @@ impl Rows {
             version,
             name: self.name?,
             currency: self.currency,
+            time_zone: self.zone,
             exchange: self.exchange,
             regions: whole(self.regions)?,
             links: whole(self.links)?,
@@ -64,11 +76,11 @@ impl Rows {
             contracts: whole(self.contracts)?,
             workloads: whole(self.workloads)?,
             finance: self.finance,
-            ventures: Vec::new(),
-            caps: Vec::new(),
-            horizon: crate::outlook::Horizon::default(),
-            risk: crate::outlook::Risk::default(),
-            sources: BTreeMap::new(),
+            ventures: self.ventures.into_iter().map(named).collect::<Option<_>>()?,
+            caps: self.caps,
+            horizon: self.horizon,
+            risk: self.risk,
+            sources: self.sources.into_iter().map(named).collect::<Option<_>>()?,
             figures,
         })
     }

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::collections::BTreeSet;
 
-use crate::keys::{Key, Kind, NOTE, Need, Shape, example};
+use crate::keys::{Key, NOTE, Need, Shape, example};
 use crate::parse::{FILE, SECRET};
 
 const NO_FAIL: &str = "a string takes all that is written to it";
@@ -63,6 +63,7 @@ fn value(shape: Shape) -> String {
         Shape::Flag => "{\"type\":\"boolean\"}".to_owned(),
         // Editors hand a TOML date to the schema as a text, or as no JSON type at all.
         Shape::Date => "{\"title\":\"date\"}".to_owned(),
+        Shape::Dates => list("{\"title\":\"date\"}"),
         Shape::Figure(example) => figure(example),
         Shape::Ramp(example) => any(&figure(example), &list(&step(example))),
         Shape::Word(words) => word(words),
@@ -132,7 +133,6 @@ fn section(page: &mut String, path: &str, keys: &'static [Key], done: &mut BTree
 }
 
 fn shown(shape: Shape) -> String {
-    let name = |kind: Kind| kind.singular();
     match shape {
         Shape::Text(_) | Shape::Date | Shape::Flag => format!("{} `{}`", kind(shape), example(shape)),
         Shape::Plain => "figure, such as `\"4.5 GW\"` or `12`".to_owned(),
@@ -141,8 +141,9 @@ fn shown(shape: Shape) -> String {
         Shape::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),
         Shape::Words(words) => format!("list of {}", shown(Shape::Word(words))),
         Shape::Texts => "list of texts".to_owned(),
-        Shape::Name(it) => format!("name of a {}", name(it)),
-        Shape::Names(it) => format!("names, each of a {}", name(it)),
+        Shape::Dates => format!("list of dates, as in `{}`", example(shape)),
+        Shape::Name(it) => format!("name of {}", it.one()),
+        Shape::Names(it) => format!("names, each of {}", it.one()),
         Shape::Table(_) => "table".to_owned(),
         Shape::Tables(_) => "table, or list of them".to_owned(),
         Shape::Named(_) => "tables by name".to_owned(),

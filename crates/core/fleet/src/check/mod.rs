@@ -2,15 +2,15 @@
 
 mod coverage;
 mod nesting;
+mod outlook;
 mod physical;
 
 use units::Instant;
 
 use crate::codes;
-use crate::contract::CapacityOf;
 use crate::diagnostic::Diagnostic;
 use crate::id::Id;
-use crate::model::{MeterKind, WorkloadKind};
+use crate::model::MeterKind;
 use crate::reader::Reader;
 use crate::rows::{Named, Rows};
 
@@ -25,6 +25,8 @@ pub(crate) fn all(rows: &Rows, root: &Reader<'_>) {
     coverage::aliases(rows, root);
     coverage::payers(rows, root);
     coverage::workloads(rows, root);
+    outlook::expansions(rows, root);
+    outlook::ventures(rows, root);
     exchange(rows, root);
     not_computed(rows, root);
 }
@@ -65,27 +67,9 @@ fn not_computed(rows: &Rows, root: &Reader<'_>) {
     for (_, name, _) in sound(&rows.links) {
         tell(&["links", name], "a link is");
     }
-    if root.has("finance") {
-        tell(&["finance"], "the lab's money is");
-    }
-    for (_, name, workload) in sound(&rows.workloads) {
-        match &workload.kind {
-            WorkloadKind::Training { .. } => tell(&["workloads", name], "a training workload is"),
-            WorkloadKind::Serving { classes, .. } if classes.iter().any(|class| class.demand.is_some()) => {
-                tell(&["workloads", name, "classes"], "planned demand is");
-            }
-            WorkloadKind::Serving { .. } => {}
-        }
-    }
     for (_, name, contract) in sound(&rows.contracts) {
-        if contract.capacity.iter().any(|it| matches!(it.of, CapacityOf::Power(_))) {
-            tell(&["contracts", name, "capacity"], "a right to power counts for a floor that is abated; for placement it is");
-        }
         if contract.rates.iter().any(|it| matches!(it.meter.kind(), MeterKind::Energy | MeterKind::Egress)) {
             tell(&["contracts", name, "rates"], "a price of energy or traffic is");
-        }
-        if contract.prepayments.iter().any(|it| it.refundable) {
-            tell(&["contracts", name, "prepayment"], "a refund on default is");
         }
         if contract.delivery.as_ref().is_some_and(|it| it.exit_after_days.is_some()) {
             tell(&["contracts", name, "delivery", "exit_after"], "a right to leave is");

@@ -2,9 +2,14 @@
 
 mod contract;
 pub(crate) mod endpoint;
+mod finance;
+pub(crate) mod mishap;
+mod money;
+pub(crate) mod outlook;
 mod secret;
 pub(crate) mod site;
 pub(crate) mod top;
+mod venture;
 pub(crate) mod workload;
 
 use std::collections::BTreeSet;
@@ -113,7 +118,18 @@ fn without_cascades(text: &str, diagnostics: Vec<Diagnostic>, errors: &[Diagnost
     let ends: Vec<_> = text.match_indices('\n').map(|(at, _)| at).collect();
     let line = |at: usize| ends.partition_point(|end| *end < at);
     let broken: BTreeSet<_> = errors.iter().map(|error| line(error.span.start)).collect();
-    let missing = [codes::MISSING_KEY, codes::UNKNOWN_NAME, codes::NAMES_NOBODY, codes::EXCHANGE, codes::NOWHERE, codes::NO_CAPACITY];
+    let missing = [
+        codes::MISSING_KEY,
+        codes::NEEDS,
+        codes::SUM,
+        codes::UNKNOWN_NAME,
+        codes::NAMES_NOBODY,
+        codes::EXCHANGE,
+        codes::NOWHERE,
+        codes::NO_CAPACITY,
+        codes::EXPANSION,
+        codes::EARNED,
+    ];
     let caused = |it: &Diagnostic| it.severity != Severity::Error || missing.contains(&it.code) || broken.contains(&line(it.span.start));
     diagnostics.into_iter().filter(|it| it.code == codes::SECRET || !caused(it)).collect()
 }
@@ -143,6 +159,8 @@ fn rows(root: &Reader<'_>) -> Rows {
     let endpoints = root.rows("endpoints", endpoint::ENDPOINT, endpoint::endpoint);
     let scene = contract::Scene { fixed: &fixed, pools: &pools, endpoints: &endpoints };
     let contracts = root.rows("contracts", CONTRACT, |row| contract::contract(row, &scene));
+    let workloads = root.rows("workloads", workload::WORKLOAD, |row| workload::workload(row, &fixed));
+    let finance = root.table("finance", finance::FINANCE).map(|table| finance::finance(&table, &fixed, &workloads));
     Rows {
         name,
         exchange,
@@ -156,8 +174,13 @@ fn rows(root: &Reader<'_>) -> Rows {
         profiles: root.rows("profiles", endpoint::PROFILE, endpoint::profile),
         endpoints,
         contracts,
-        workloads: root.rows("workloads", workload::WORKLOAD, |row| workload::workload(row, &fixed)),
-        finance: root.table("finance", workload::FINANCE).map(|table| workload::finance(&table)).unwrap_or_default(),
+        workloads,
+        finance: finance.unwrap_or_default(),
+        ventures: root.rows("ventures", venture::VENTURE, |row| venture::venture(row, &fixed)),
+        caps: root.tables("caps", outlook::CAP).iter().filter_map(outlook::cap).collect(),
+        horizon: root.table("plan", outlook::PLAN).map(|table| outlook::horizon(&table)).unwrap_or_default(),
+        risk: root.table("risk", outlook::RISK).map(|table| outlook::risk(&table)).unwrap_or_default(),
+        sources: root.rows("sources", outlook::SOURCE, outlook::source),
         currency: fixed.currency,
         zone: fixed.zone,
     }

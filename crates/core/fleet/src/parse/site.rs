@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::figure::{Count, Figure, Ratio};
 use crate::keys::{Key, Kind, Shape, may, must, or, words};
 use crate::model::{Accelerator, Executor, Link, Party, Pool, Region, Role, Site, Use};
-use crate::parse::Fixed;
+use crate::parse::{Fixed, mishap};
 use crate::ramp::Ramp;
 use crate::reader::Reader;
 
@@ -40,6 +40,8 @@ const ROLE_WORDS: &[&str] = &words(&ROLES);
 pub(crate) const PARTY: &[Key] = &[
     must("roles", Shape::Words(ROLE_WORDS), "everything that it is to the lab"),
     may("means", Shape::Figure("\"12 GUSD\""), "the money that it is known to have"),
+    or("default", "\"0 %\"", Shape::Figure("\"2 %\""), "how likely it fails within a year"),
+    may("delay", Shape::Table(mishap::DELAY), "how it may be late with what it should deliver"),
 ];
 
 pub(crate) const SITE: &[Key] = &[
@@ -48,6 +50,7 @@ pub(crate) const SITE: &[Key] = &[
     must("power", Shape::Ramp("\"300 MW\""), "what the whole facility may take"),
     or("pue", "1", Shape::Figure("1.2"), "facility power over accelerator power"),
     must("energy", Shape::Figure("\"0.06 USD/kWh\""), "the price of energy, in the fleet's currency"),
+    may("shortfall", Shape::Table(mishap::MISHAP), "how its power may fall short"),
 ];
 
 pub(crate) const USES: [(&str, Use); 2] = [("training", Use::Training), ("serving", Use::Serving)];
@@ -61,6 +64,9 @@ pub(crate) const ACCELERATOR: &[Key] = &[
     must("power", Shape::Figure("\"700 W\""), "what one takes with its part of the server, without the PUE"),
     or("runs", "[\"training\", \"serving\"]", Shape::Words(USE_WORDS), "what it can run"),
     may("available", Shape::Date, "from when it can be had"),
+    or("idle", "\"0 %\"", Shape::Figure("\"30 %\""), "what one takes while nothing runs on it, as a share of its power"),
+    or("supply", "no limit", Shape::Ramp("20000"), "how many more the lab can get in a month, over all contracts"),
+    may("shortage", Shape::Table(mishap::MISHAP), "how it may run short: what should arrive then arrives when it is over"),
 ];
 
 const EXECUTORS: [(&str, Kinds); 5] = [
@@ -131,7 +137,9 @@ pub(crate) const fn unit_words(unit: MeterUnit) -> &'static str {
 pub(super) fn party(row: &Reader<'_>) -> Option<Party> {
     let roles = row.words("roles", &ROLES);
     let means = row.amount("means");
-    Some(Party { roles, means, default: units::Share::NONE, delay: None })
+    let default = if row.has("default") { row.share("default") } else { Some(Share::NONE) };
+    let delay = mishap::delay(row, "delay");
+    Some(Party { roles, means, default: default?, delay })
 }
 
 pub(super) fn site(row: &Reader<'_>, fixed: &Fixed) -> Option<Site> {
@@ -143,7 +151,8 @@ pub(super) fn site(row: &Reader<'_>, fixed: &Fixed) -> Option<Site> {
         row.check("pue", (1_000_000..=10_000_000).contains(pue), "is not between 1 and 10", hint)
     });
     let energy = rate(row, "energy", MeterUnit::Joule, fixed);
-    Some(Site { region: region?, operator, power: power?.map(Watts::count), pue_ppm: pue?, energy: energy?, shortfall: None })
+    let shortfall = mishap::mishap(row, "shortfall");
+    Some(Site { region: region?, operator, power: power?.map(Watts::count), pue_ppm: pue?, energy: energy?, shortfall })
 }
 
 /// Memory traffic as the file writes it.
@@ -168,6 +177,8 @@ pub(super) fn accelerator(row: &Reader<'_>) -> Option<Accelerator> {
     let power: Option<Watts> = row.figure("power");
     let runs = if row.has("runs") { row.words("runs", &USES) } else { vec![Use::Training, Use::Serving] };
     let available = row.date("available");
+    let idle = if row.has("idle") { row.share("idle") } else { Some(Share::NONE) };
+    let (supply, shortage) = (counts(row, "supply"), mishap::mishap(row, "shortage"));
     Some(Accelerator {
         vendor,
         peak: peak?,
@@ -176,9 +187,9 @@ pub(super) fn accelerator(row: &Reader<'_>) -> Option<Accelerator> {
         power: power?,
         runs,
         available,
-        idle: units::Share::NONE,
-        supply: None,
-        shortage: None,
+        idle: idle?,
+        supply,
+        shortage,
     })
 }
 

@@ -9,7 +9,7 @@ use units::{Amount, Currency, Money};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys::{Key, Kind, Shape, may, must, or};
-use crate::parse::{CONTRACT, Fixed, endpoint, site, workload};
+use crate::parse::{CONTRACT, Fixed, endpoint, finance, outlook, site, venture, workload};
 use crate::ramp::Ramp;
 use crate::reader::Reader;
 use crate::spelling;
@@ -38,7 +38,12 @@ pub(crate) const FILE: &[Key] = &[
     may("endpoints", Shape::Named(endpoint::ENDPOINT), "where requests go"),
     may("contracts", Shape::Named(CONTRACT), "contracts as clauses"),
     may("workloads", Shape::Named(workload::WORKLOAD), "demand"),
-    may("finance", Shape::Table(workload::FINANCE), "the lab's money"),
+    may("finance", Shape::Table(finance::FINANCE), "the lab's money"),
+    may("ventures", Shape::Named(venture::VENTURE), "joint ventures, which are paid for before they deliver power"),
+    may("caps", Shape::Tables(outlook::CAP), "how much may rest on whom"),
+    may("plan", Shape::Table(outlook::PLAN), "what the plan covers"),
+    may("risk", Shape::Table(outlook::RISK), "how the world may move"),
+    may("sources", Shape::Named(outlook::SOURCE), "who said what: figures name one as their `source`"),
 ];
 
 /// The currency and zone, or usable ones in their place.
@@ -83,7 +88,7 @@ pub(super) fn name(root: &Reader<'_>) -> Option<String> {
 
 /// Reports names of rows that headers and reports could not show.
 pub(super) fn check_names(root: &Reader<'_>) {
-    let sections = Kind::ALL.map(Kind::table).into_iter().chain(["links", "workloads"]);
+    let sections = Kind::ALL.map(Kind::table).into_iter().chain(["links", "ventures"]);
     for section in sections.filter_map(|section| root.entry(section)) {
         let DeValue::Table(table) = section.value else { continue };
         let fits =

@@ -1,16 +1,18 @@
-//! Demand, and the lab's money.
+//! Demand: what customers ask for, and what is trained.
 
 use core::time::Duration;
 
-use units::{Amount, Money, Quantity, Share, Span};
+use units::{Instant, MeterUnit, Quantity, Share};
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::figure::{Metered, Speed};
 use crate::keys::{Key, Kind, Shape, may, must, or, words};
-use crate::model::{CashEvent, Finance, ServingClass, Tier, Workload, WorkloadKind};
-use crate::outlook::{Mix, Terms};
-use crate::parse::Fixed;
+use crate::model::{ServingClass, Tier, Workload, WorkloadKind};
+use crate::outlook::{Mix, Recurs};
+use crate::parse::mishap::MONTHS_MAX;
+use crate::parse::money::money;
+use crate::parse::{Fixed, site};
 use crate::ramp::Ramp;
 use crate::reader::Reader;
 
@@ -23,6 +25,21 @@ const CLASS: &[Key] = &[
     must("tpot", Shape::Figure("\"50 ms\""), "time per output token after it"),
     or("miss", "the replacement cost", Shape::Figure("\"0.02 USD\""), "what a request served too late loses"),
     may("demand", Shape::Ramp("\"5000 tokens/s\""), "tokens a second that are planned"),
+    may("price", Shape::Figure("\"2 USD/1M tokens\""), "what customers pay per token, in the fleet's currency"),
+    or("value", "the replacement cost, unless there is a price", Shape::Figure("\"1 USD/1M tokens\""), "what a token is worth beside"),
+    may("least", Shape::Figure("\"90 %\""), "the share of the demand that is promised to be served"),
+];
+
+const MIX: &[Key] = &[
+    must("input", Shape::Figure("\"70 %\""), "input that no cache holds"),
+    or("cached", "\"0 %\"", Shape::Figure("\"5 %\""), "input from a cache"),
+    must("output", Shape::Figure("\"25 %\""), "output"),
+];
+
+const RECURS: &[Key] = &[
+    must("every_months", Shape::Figure("3"), "every so many months"),
+    must("until", Shape::Date, "until when"),
+    or("growth", "\"0 %\"", Shape::Figure("\"20 %\""), "by how much each further one is larger than the one before"),
 ];
 
 #[derive(Clone, Copy)]
@@ -38,37 +55,25 @@ pub(crate) const WORKLOAD: &[Key] = &[
     must("kind", Shape::Word(KIND_WORDS), "requests to a model, or a job"),
     may("model", Shape::Name(Kind::Model), "serving: which model"),
     may("classes", Shape::Tables(CLASS), "serving: what each service tier is promised"),
+    or("mix", "75 % input, 25 % output", Shape::Table(MIX), "serving: of which kinds its tokens are; together 100 %"),
     may("accelerators", Shape::Names(Kind::Accelerator), "training: which accelerators fit"),
     may("work", Shape::Figure("\"50000 accelerator-hours\""), "training: in all"),
     may("gang", Shape::Figure("1024"), "training: accelerators at once"),
+    or("from", "the beginning", Shape::Date, "training: from when it can run"),
     may("deadline", Shape::Date, "training: when it must be done"),
+    or("promised", "false", Shape::Flag, "training: whether the deadline is a promise; otherwise what is late only loses its value"),
+    may("recurs", Shape::Table(RECURS), "training: that it comes again, each time with its deadline as long after"),
     may("value", Shape::Figure("\"2 MUSD\""), "training: what it is worth"),
     may("checkpoint", Shape::Figure("\"30 minutes\""), "training: how often it saves"),
-];
-
-const EVENT: &[Key] = &[
-    must("name", Shape::Text("series F"), "what it is"),
-    must("from", Shape::Date, "when, or from when"),
-    may("to", Shape::Date, "until when, when it is spread"),
-    must("amount", Shape::Figure("\"10 GUSD\""), "how much over the whole span"),
-    may("party", Shape::Name(Kind::Party), "from or to whom"),
-];
-
-const CASH: &[Key] = &[must("at", Shape::Date, "when it was counted"), must("amount", Shape::Figure("\"10 GUSD\""), "how much")];
-
-pub(crate) const FINANCE: &[Key] = &[
-    may("cash", Shape::Table(CASH), "cash in hand"),
-    may("floor", Shape::Figure("\"1 GUSD\""), "below which it must not fall"),
-    may("revenue", Shape::Tables(EVENT), "money that customers pay"),
-    may("raises", Shape::Tables(EVENT), "raises, loans and other money in"),
-    may("costs", Shape::Tables(EVENT), "costs beside compute"),
 ];
 
 pub(super) fn workload(row: &Reader<'_>, fixed: &Fixed) -> Option<Workload> {
     let kind = row.word("kind", &KINDS)?;
     let (own, other): (&[&str], &[&str]) = match kind {
-        Kinds::Serving => (&["model", "classes"], &["accelerators", "work", "gang", "deadline", "value", "checkpoint"]),
-        Kinds::Training => (&["accelerators", "work", "gang"], &["model", "classes"]),
+        Kinds::Serving => {
+            (&["model", "classes"], &["accelerators", "work", "gang", "from", "deadline", "promised", "recurs", "value", "checkpoint"])
+        }
+        Kinds::Training => (&["accelerators", "work", "gang"], &["model", "classes", "mix"]),
     };
     own.iter().filter(|name| !row.has(name)).for_each(|name| row.report_missing_key(name));
     for name in other.iter().filter(|name| row.has(name)) {
@@ -96,7 +101,21 @@ fn serving(row: &Reader<'_>, fixed: &Fixed) -> Option<WorkloadKind> {
         }
     }
     classes.sort_by_key(|class| class.tier);
-    Some(WorkloadKind::Serving { model: model?, classes, mix: Mix::default() })
+    let mix = if row.has("mix") { mix(row) } else { Some(Mix::default()) };
+    Some(WorkloadKind::Serving { model: model?, classes, mix: mix? })
+}
+
+fn mix(row: &Reader<'_>) -> Option<Mix> {
+    let table = row.table("mix", MIX)?;
+    let cached = if table.has("cached") { table.share("cached") } else { Some(Share::NONE) };
+    let (input, output) = (table.share("input"), table.share("output"));
+    let mix = Mix { input: input?, cached: cached?, output: output? };
+    let sum = Share::from_ppm(mix.input.ppm() + mix.cached.ppm() + mix.output.ppm());
+    if sum != Share::ALL {
+        let message = format!("the kinds of token come to {sum}");
+        row.add(Diagnostic::error(codes::SUM, &row.span("mix"), message, "`input`, `cached` and `output` add up to 100 %"));
+    }
+    Some(mix)
 }
 
 fn class(table: &Reader<'_>, fixed: &Fixed) -> Option<ServingClass> {
@@ -112,59 +131,63 @@ fn class(table: &Reader<'_>, fixed: &Fixed) -> Option<ServingClass> {
     let (ttft, tpot) = (promise("ttft"), promise("tpot"));
     let miss = money(table, "miss", fixed);
     let demand: Option<Ramp<Speed>> = table.ramp("demand");
+    let rate = |name: &str| if table.has(name) { site::rate(table, name, MeterUnit::Token, fixed) } else { None };
+    let (price, value, least) = (rate("price"), rate("value"), table.share("least"));
+    needs(table, "least", "demand", "`demand = \"5000 tokens/s\"`: a share of nothing is no promise");
     Some(ServingClass {
         tier: tier?,
         ttft: ttft?,
         tpot: tpot?,
         miss,
         demand: demand.map(|ramp| ramp.map(|Speed(speed)| speed)),
-        price: None,
-        value: None,
-        least: None,
+        price,
+        value,
+        least,
     })
 }
 
-/// An amount in the fleet's currency.
-fn money(row: &Reader<'_>, name: &str, fixed: &Fixed) -> Option<Money> {
-    let amount: Amount = row.figure(name)?;
-    row.check_currency(&row.entry(name)?, amount.currency, fixed.currency).then_some(amount.money)
+/// Whether the key that `name` speaks of is there.
+fn needs(table: &Reader<'_>, name: &str, other: &str, what: &str) {
+    if table.has(name) && !table.has(other) {
+        let message = format!("`{name}` needs a `{other}`, which is not there");
+        table.add(Diagnostic::error(codes::NEEDS, &table.span(name), message, format!("add {what}; or leave `{name}` out")));
+    }
 }
 
 fn training(row: &Reader<'_>, fixed: &Fixed) -> Option<WorkloadKind> {
     let accelerators = row.named_list("accelerators", Kind::Accelerator);
     let work: Option<Quantity> = row.figure("work").and_then(|work: Metered| {
         let hint = "write it as in `work = \"50000 accelerator-hours\"`";
-        row.check("work", work.unit == units::MeterUnit::AcceleratorMs, "is not in accelerator-hours", hint).then_some(work.quantity)
+        row.check("work", work.unit == MeterUnit::AcceleratorMs, "is not in accelerator-hours", hint).then_some(work.quantity)
     });
     let gang = row.count("gang", 1, 10_000_000);
-    let deadline = row.date("deadline");
+    let (from, deadline) = (row.date("from"), row.date("deadline"));
+    check_after(row, row, "deadline", from.zip(deadline));
+    let promised = row.flag("promised").unwrap_or(false);
+    let recurs = row.table("recurs", RECURS).and_then(|table| recurs(&table, row, from));
+    if promised {
+        needs(row, "promised", "deadline", "`deadline = 2027-06-30`, the date that is promised");
+    }
+    needs(row, "recurs", "deadline", "`deadline = 2027-06-30`: each further one has its own as long after it arrives");
     let value = money(row, "value", fixed);
     let checkpoint = row.figure("checkpoint");
     let gang = u32::try_from(gang?).ok()?;
-    Some(WorkloadKind::Training { accelerators, work: work?, gang, deadline, value, checkpoint, from: None, recurs: None, promised: false })
+    Some(WorkloadKind::Training { accelerators, work: work?, gang, deadline, value, checkpoint, from, recurs, promised })
 }
 
-pub(super) fn finance(row: &Reader<'_>) -> Finance {
-    let cash = row.table("cash", CASH).and_then(|cash| {
-        let (at, amount) = (cash.date("at"), cash.amount("amount"));
-        at.zip(amount)
-    });
-    let floor = row.amount("floor");
-    let events = |name: &str| row.tables(name, EVENT).iter().filter_map(event).collect();
-    Finance { cash, floor, revenue: events("revenue"), raises: events("raises"), costs: events("costs"), debt: None, interest: Share::NONE }
-}
-
-fn event(row: &Reader<'_>) -> Option<CashEvent> {
-    let name = row.text("name");
-    let (from, to) = (row.date("from"), row.date("to"));
-    let amount = row.amount("amount");
-    let party = row.named("party", Kind::Party);
-    let from = from?;
-    let span = Span { from, to: to.unwrap_or(from + Duration::from_micros(1)) };
-    if span.is_empty() {
-        let problem =
-            Diagnostic::error(codes::ENDS_FIRST, &row.span("to"), "`to` is not after `from`", "`to` is the first instant after it");
-        row.add(problem.related(&row.span("from"), "starts here"));
+/// Whether a date of `table` comes after the `from` of the job.
+fn check_after(table: &Reader<'_>, job: &Reader<'_>, name: &str, dates: Option<(Instant, Instant)>) {
+    if dates.is_some_and(|(from, to)| to <= from) {
+        let message = format!("`{name}` is not after the job's `from`");
+        let problem = Diagnostic::error(codes::ENDS_FIRST, &table.span(name), message, "put it after the date from which the job can run");
+        table.add(problem.related(&job.span("from"), "it can run from here"));
     }
-    Some(CashEvent { name: name?.to_owned(), span, amount: amount?, party, terms: Terms::default() })
+}
+
+fn recurs(table: &Reader<'_>, job: &Reader<'_>, from: Option<Instant>) -> Option<Recurs> {
+    let every = table.count("every_months", 1, MONTHS_MAX);
+    let growth = if table.has("growth") { table.percent("growth", -99, 1_000) } else { Some(Share::NONE) };
+    let until = table.date("until");
+    check_after(table, job, "until", from.zip(until));
+    Some(Recurs { every_months: u32::try_from(every?).ok()?, until: until?, growth: growth? })
 }

@@ -3,12 +3,12 @@
 use core::ops::Range;
 
 use toml::de::DeValue;
-use units::{Amount, Currency, Instant, UnitError};
+use units::{Amount, Currency, Instant, Share, UnitError};
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::figure::{Count, Figure, nearest_unit};
-use crate::keys::{self, example};
+use crate::keys::{self, Kind, example};
 use crate::model::FigureNote;
 use crate::ramp::Ramp;
 use crate::reader::{Entry, Reader};
@@ -28,6 +28,7 @@ impl<'a> Reader<'a> {
         }
         let note = Self::open(self.findings, keys::NOTE, entry, &self.zone)?;
         let source = note.text("source").map(str::to_owned);
+        note.check_source();
         let assumption = note.flag("assumption").unwrap_or(false);
         let part = |key: &str| note.entry(key).map(|entry| (self.plain_figure::<T>(&entry, example), entry));
         let [value, low, high] = [part("value"), part("low"), part("high")];
@@ -161,6 +162,41 @@ impl<'a> Reader<'a> {
             self.add(Diagnostic::error(codes::RANGE, &self.span(name), format!("`{name}` {message}"), hint));
         }
         fits
+    }
+
+    /// A share of a whole.
+    pub(crate) fn share(&self, name: &str) -> Option<Share> {
+        let share: Share = self.figure(name)?;
+        let fits = share >= Share::NONE && share <= Share::ALL;
+        if !fits {
+            let hint = "write a share from \"0 %\" to \"100 %\"";
+            self.add(Diagnostic::error(codes::SHARE, &self.span(name), format!("`{name}` is {share} of a whole"), hint));
+        }
+        fits.then_some(share)
+    }
+
+    /// A share that is no part of a whole, such as a growth: in percent, from `least` to `most`.
+    pub(crate) fn percent(&self, name: &str, least: i64, most: i64) -> Option<Share> {
+        let share: Share = self.figure(name)?;
+        let hint = format!("write a share from \"{least} %\" to \"{most} %\"");
+        let fits = (least * 10_000..=most * 10_000).contains(&share.ppm());
+        self.check(name, fits, &format!("is {share}"), &hint).then_some(share)
+    }
+
+    /// Warns of a source that no table `[sources]` explains, when the file has one.
+    fn check_source(&self) {
+        let Some(names) = self.findings.names.get(&Kind::Source) else { return };
+        let Some(entry) = self.entry("source") else { return };
+        let DeValue::String(text) = entry.value else { return };
+        if names.binary_search_by(|(name, _)| (*name).cmp(text.as_ref())).is_err() && !self.findings.is_full() {
+            let near = spelling::nearest(text, names.iter().map(|(name, _)| *name));
+            let hint = near.map_or_else(
+                || "name a row of `[sources]`, or add one with its `speaker`: it may say the rest in `says`".to_owned(),
+                |near| format!("did you mean \"{near}\"?"),
+            );
+            let message = format!("no source is named `{}`", spelling::shown(text));
+            self.add(Diagnostic::warning(codes::SOURCE, &entry.span, message, hint));
+        }
     }
 
     /// A whole number within bounds.

@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
     /// The row that a key names.
     pub(crate) fn named<I: Id>(&self, name: &str, kind: Kind) -> Option<I> {
         let entry = self.entry(name)?;
-        let text = self.text_of(&entry, &format!("\"...\", the name of a {}", kind.singular()))?;
+        let text = self.text_of(&entry, &format!("\"...\", the name of {}", kind.one()))?;
         self.named_of(&entry, text, kind)
     }
 
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
             };
             let problem = Diagnostic::error(codes::UNKNOWN_NAME, &entry.span, message, hint);
             self.add(match place {
-                Some(id) => problem.related(&self.findings.place(kind, id), format!("a {} with a similar name", kind.singular())),
+                Some(id) => problem.related(&self.findings.place(kind, id), format!("{} with a similar name", kind.one())),
                 None => problem,
             });
         }

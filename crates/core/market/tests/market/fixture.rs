@@ -158,6 +158,7 @@ pub fn fleet(contracts: Vec<(&str, Contract)>) -> Fleet {
         version: FleetVersion([0; 32]),
         name: named("test"),
         currency: Currency::USD,
+        time_zone: jiff::tz::TimeZone::UTC,
         exchange: BTreeMap::new(),
         regions: Table::new(vec![(named("eu"), Region { jurisdiction: named("EU") })]),
         links: Table::default(),

@@ -61,6 +61,7 @@ pub fn fleet_of(contracts: Vec<Contract>) -> Fleet {
         version: FleetVersion([0; 32]),
         name: "random".to_owned(),
         currency: Currency::USD,
+        time_zone: jiff::tz::TimeZone::UTC,
         exchange: BTreeMap::new(),
         regions: Table::default(),
         links: Table::default(),

@@ -106,6 +106,7 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
         version: FleetVersion([u8::from(first.is_some()) + 1; 32]),
         name: "small".to_owned(),
         currency: "USD".parse().expect("a currency"),
+        time_zone: jiff::tz::TimeZone::UTC,
         exchange: Default::default(),
         regions: named([("home", Region { jurisdiction: "EU".to_owned() })]),
         links: Table::default(),

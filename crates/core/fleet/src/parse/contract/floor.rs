@@ -86,20 +86,9 @@ fn floor(row: &Reader<'_>, head: &Head<'_>) -> Option<Floor> {
 }
 
 fn carry_over(table: &Reader<'_>) -> Option<CarryOver> {
-    let share = if table.has("share") { share(table, "share") } else { Some(Share::ALL) };
+    let share = if table.has("share") { table.share("share") } else { Some(Share::ALL) };
     let windows = table.count("windows", 1, 10_000);
     Some(CarryOver { share: share?, windows: u32::try_from(windows?).ok()? })
-}
-
-/// A share of a whole.
-pub(super) fn share(row: &Reader<'_>, name: &str) -> Option<Share> {
-    let share: Share = row.figure(name)?;
-    let fits = share.ppm() >= 0 && share <= Share::ALL;
-    if !fits {
-        let hint = "write a share from \"0 %\" to \"100 %\"";
-        row.add(Diagnostic::error(codes::SHARE, &row.span(name), format!("`{name}` is {share} of a whole"), hint));
-    }
-    fits.then_some(share)
 }
 
 /// The least and its window, which an amount such as `30 GUSD/year` may name too.

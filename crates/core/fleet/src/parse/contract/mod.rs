@@ -2,6 +2,7 @@
 
 mod capacity;
 mod floor;
+mod offer;
 mod preset;
 mod rates;
 mod terms;
@@ -77,6 +78,8 @@ pub(crate) const CONTRACT: &[Key] = &[
     may("exclusivity", Shape::Tables(terms::EXCLUSIVITY), "what this contract alone may serve"),
     may("first_refusal", Shape::Tables(terms::FIRST_REFUSAL), "who must be asked first"),
     may("substitution", Shape::Tables(terms::SUBSTITUTION), "contracts that it takes the place of"),
+    may("offer", Shape::Table(offer::OFFER), "that it may be signed, while it is `discussed`"),
+    may("expansion", Shape::Tables(offer::EXPANSION), "rights to raise a capacity clause at the contract's own rates"),
     may("termination", Shape::Table(terms::TERMINATION), "how it may end early"),
     may("amendment", Shape::Tables(terms::AMENDMENT), "dated changes; what was signed stays readable"),
 ];
@@ -143,7 +146,7 @@ pub(super) fn only<T: Copy>(found: Option<Vec<T>>) -> Only<T> {
 pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> {
     let zone = zone(row);
     let row = &row.with_zone(&zone);
-    let (party, status, term) = (row.named("party", Kind::Party), status(row), term(row));
+    let (party, status, term) = (row.named("party", Kind::Party), status(row), row.span_between("start", "end"));
     let currency = if row.has("currency") { top::currency(row, "currency") } else { Some(scene.fixed.currency) };
     if let Some(currency) = currency {
         row.findings.currencies.borrow_mut().entry(currency).or_insert_with(|| row.span("currency"));
@@ -187,8 +190,8 @@ pub(super) fn contract(row: &Reader<'_>, scene: &Scene<'_>) -> Option<Contract> 
         termination: None,
         spot: None,
         capex: None,
-        offer: None,
-        expansions: Vec::new(),
+        offer: offer::offer(row, status),
+        expansions: row.tables("expansion", offer::EXPANSION).iter().filter_map(|table| offer::expansion(table, &head)).collect(),
     };
     clauses(row, &head, &mut contract);
     (party.is_some() && status.is_some() && term.is_some() && currency.is_some() && calendar.is_some()).then_some(contract)
@@ -228,23 +231,6 @@ fn status(row: &Reader<'_>) -> Option<Status> {
         Simple::Stalled => Status::Stalled,
         Simple::Ended => Status::Ended,
     })
-}
-
-fn term(row: &Reader<'_>) -> Option<Span> {
-    span(row, "start", "end")
-}
-
-/// The span between two dates, both of which must be there.
-pub(super) fn span(row: &Reader<'_>, from: &str, to: &str) -> Option<Span> {
-    let (start, end) = (row.date(from), row.date(to));
-    let span = Span { from: start?, to: end? };
-    if span.is_empty() {
-        let message = format!("`{to}` is not after `{from}`");
-        let hint = format!("`{to}` is the first instant that no longer belongs to it: put it after `{from}`");
-        row.add(Diagnostic::error(codes::ENDS_FIRST, &row.span(to), message, hint).related(&row.span(from), "it starts here"));
-        return None;
-    }
-    Some(span)
 }
 
 fn calendar(row: &Reader<'_>, zone: &TimeZone) -> Option<Calendar> {

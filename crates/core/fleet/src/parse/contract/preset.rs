@@ -8,7 +8,6 @@ use crate::diagnostic::Diagnostic;
 use crate::id::{AcceleratorId, Id, ModelId};
 use crate::keys::{Kind, words};
 use crate::model::Meter;
-use crate::parse::contract::floor::share;
 use crate::parse::contract::{Head, Only, only};
 use crate::parse::site::{counts, unit_words};
 use crate::reader::Reader;
@@ -144,7 +143,7 @@ fn owned(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) -> Option<A
 
 fn spot(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
     time_rate(row, head, contract, Charge::Metered);
-    let hazard_per_hour = if row.has("hazard") { share(row, "hazard") } else { None };
+    let hazard_per_hour = if row.has("hazard") { row.share("hazard") } else { None };
     contract.spot = Some(Spot { feed: row.text("feed").map(str::to_owned), notice: row.figure("notice"), hazard_per_hour });
     let message = "a spot contract is priced at its rate; its feed, notice and hazard are read, but nothing computes with them yet";
     let hint = "nothing to do: requests on it fail over like any other";

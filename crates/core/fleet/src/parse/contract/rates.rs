@@ -100,12 +100,7 @@ fn subject<I: Id>(row: &Reader<'_>, kind: Kind, covered: Only<I>) -> Option<I> {
         Only::Several | Only::Nothing => {}
     }
     let message = format!("nothing says which {} the price is for", kind.singular());
-    row.add(Diagnostic::error(
-        codes::NAMES_NOBODY,
-        &row.span("meter"),
-        message,
-        format!("add `of = \"...\"`, the name of a {}", kind.singular()),
-    ));
+    row.add(Diagnostic::error(codes::NAMES_NOBODY, &row.span("meter"), message, format!("add `of = \"...\"`, the name of {}", kind.one())));
     None
 }
 

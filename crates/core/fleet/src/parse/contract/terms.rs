@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use units::{Amount, Instant, Span, Watts};
+use units::{Amount, Instant, Share, Span, Watts};
 
 use crate::codes;
 use crate::contract::{CapacityOf, Contract, Exclusivity, FirstRefusal, Least, Substitution, Termination};
@@ -10,8 +10,8 @@ use crate::diagnostic::Diagnostic;
 use crate::figure::{AmountPer, Count};
 use crate::keys::{Key, Kind, Shape, may, must, or, words};
 use crate::model::Scope;
-use crate::parse::contract::floor::share;
-use crate::parse::contract::{Head, check_within, span};
+use crate::outlook::Answer;
+use crate::parse::contract::{Head, check_within};
 use crate::parse::site::{USE_WORDS, USES};
 use crate::ramp::Ramp;
 use crate::reader::Reader;
@@ -30,6 +30,11 @@ pub(super) const FIRST_REFUSAL: &[Key] = &[
     may("uses", Shape::Words(USE_WORDS), "which work"),
     or("from", "the start", Shape::Date, "from when"),
     or("to", "the end", Shape::Date, "until when"),
+    or("answer", "at once, by declining", Shape::Table(ANSWER), "how its holder answers"),
+];
+const ANSWER: &[Key] = &[
+    must("days", Shape::Figure("60"), "within which the holder answers; offers in its scope can't start before"),
+    or("takes", "\"0 %\"", Shape::Figure("\"30 %\""), "how likely it takes the offer, which then rests on the holder"),
 ];
 pub(super) const SUBSTITUTION: &[Key] = &[
     must("of", Shape::Name(Kind::Contract), "the contract that this one takes the place of"),
@@ -66,16 +71,13 @@ pub(super) fn read(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
         }
     }
     for table in row.tables("first_refusal", FIRST_REFUSAL) {
-        contract.first_refusals.extend(scope(&table, head).map(|(scope, span)| FirstRefusal {
-            scope,
-            span,
-            answer: crate::outlook::Answer { days: 0, takes: units::Share::NONE },
-        }));
-        not_computed(&table, "a first refusal");
+        let answer = if table.has("answer") { answer(&table) } else { Some(Answer { days: 0, takes: Share::NONE }) };
+        let refusal = scope(&table, head).zip(answer).map(|((scope, span), answer)| FirstRefusal { scope, span, answer });
+        contract.first_refusals.extend(refusal);
     }
     for table in row.tables("substitution", SUBSTITUTION) {
         let of = table.named("of", Kind::Contract);
-        let share = if table.has("share") { share(&table, "share") } else { Some(units::Share::ALL) };
+        let share = if table.has("share") { table.share("share") } else { Some(Share::ALL) };
         contract.substitutions.extend(of.zip(share).map(|(of, share)| Substitution { of, share }));
     }
     contract.termination = row.table("termination", TERMINATION).and_then(|table| {
@@ -87,6 +89,13 @@ pub(super) fn read(row: &Reader<'_>, head: &Head<'_>, contract: &mut Contract) {
     for table in row.tables("amendment", AMENDMENT) {
         amend(&table, head, contract);
     }
+}
+
+fn answer(row: &Reader<'_>) -> Option<Answer> {
+    let table = row.table("answer", ANSWER)?;
+    let days = table.count("days", 0, 3_650);
+    let takes = if table.has("takes") { table.share("takes") } else { Some(Share::NONE) };
+    Some(Answer { days: u32::try_from(days?).ok()?, takes: takes? })
 }
 
 /// Says that nothing computes with this clause yet.
@@ -107,7 +116,7 @@ fn scope(table: &Reader<'_>, head: &Head<'_>) -> Option<(Scope, Span)> {
         return None;
     }
     let span = match (table.has("from"), table.has("to")) {
-        (true, true) => span(table, "from", "to")?,
+        (true, true) => table.span_between("from", "to")?,
         (true, false) => Span { from: table.date("from")?, to: head.term.to },
         (false, true) => Span { from: head.term.from, to: table.date("to")? },
         (false, false) => head.term,
