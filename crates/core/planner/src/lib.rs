@@ -11,7 +11,9 @@
 mod decided;
 mod instance;
 mod plan;
+mod policy;
 mod problem;
+mod scenario;
 mod state;
 
 pub use decided::{Decided, Prices};
@@ -20,8 +22,10 @@ pub use instance::{
     Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
+pub use policy::{Policy, Run};
 pub use problem::{
     Answer, Broken, Clause, ClauseKind, Columns, DecideError, How, Layout, Optimality, Probe, Promises, Rows, Session, Sides,
     changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
 };
+pub use scenario::{Delay, Draw, Odds, Outage, Scenario, World};
 pub use state::{Month as MonthOutcome, State};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::instance::Instance;
+
 /// Everything that the past leaves to the months to come. Positions are those of the [`crate::Instance`]; a list may stop where only zeros follow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -14,6 +16,9 @@ pub struct State {
     /// Charges that accrued and fall due later, by month: of use, of installed expansions, of tiers whose period is over, shortfalls of floors
     /// whose window is over.
     pub payable: Vec<f64>,
+    /// Of what falls due later, the metered charges that a prepayment may pay: by credit and then month.
+    #[serde(default)]
+    pub chargeable: Vec<Vec<f64>>,
     /// Thousands installed, by expansion.
     pub installed: Vec<f64>,
     /// Thousands ordered so far and not yet installed, by expansion and then month of arrival.
@@ -40,7 +45,7 @@ pub struct State {
 }
 
 /// What a month came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Month {
     /// Cash at its end.
     pub cash: f64,
@@ -64,4 +69,49 @@ pub struct Month {
     pub unserved: f64,
     /// Training that was given up.
     pub late: f64,
+    /// What gaps, broken promises and dilution take off the objective.
+    pub penalty: f64,
+}
+
+impl State {
+    /// Where an instance begins.
+    #[must_use]
+    pub fn opening(instance: &Instance) -> Self {
+        let months = instance.months.len();
+        Self {
+            month: 0,
+            cash: instance.treasury.cash,
+            debt: instance.treasury.debt.as_ref().map_or(0.0, |debt| debt.owed),
+            payable: vec![0.0; months],
+            chargeable: vec![vec![0.0; months]; instance.credits.len()],
+            installed: vec![0.0; instance.expansions.len()],
+            arriving: vec![vec![0.0; months]; instance.expansions.len()],
+            counted: vec![0.0; instance.floors.len()],
+            carried: vec![0.0; instance.floors.len()],
+            tiered: vec![0.0; instance.tiered.len()],
+            credit: vec![0.0; instance.credits.len()],
+            backlog: vec![0.0; instance.works.len()],
+            done: vec![0.0; instance.works.len()],
+            raised: vec![0.0; instance.treasury.windows.len()],
+            revenue: Vec::with_capacity(12),
+            gap: 0.0,
+        }
+    }
+
+    /// Becomes as `other` is, in the room that it has.
+    pub fn copy_from(&mut self, other: &Self) {
+        (self.month, self.cash, self.debt, self.gap) = (other.month, other.cash, other.debt, other.gap);
+        self.payable.clone_from(&other.payable);
+        self.chargeable.clone_from(&other.chargeable);
+        self.installed.clone_from(&other.installed);
+        self.arriving.clone_from(&other.arriving);
+        self.counted.clone_from(&other.counted);
+        self.carried.clone_from(&other.carried);
+        self.tiered.clone_from(&other.tiered);
+        self.credit.clone_from(&other.credit);
+        self.backlog.clone_from(&other.backlog);
+        self.done.clone_from(&other.done);
+        self.raised.clone_from(&other.raised);
+        self.revenue.clone_from(&other.revenue);
+    }
 }

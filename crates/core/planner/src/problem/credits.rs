@@ -74,6 +74,8 @@ fn charges_rows(build: &mut Build<'_>, credit: &Credit, shared: &[usize]) {
         metered[build.payday(tiered.due)].extend(columns.map(|(column, (_, rate))| (*column, *rate)));
     }
     for month in build.months() {
+        // What accrued before the plan and falls due now may be paid too.
+        let accrued = shared.first().and_then(|first| build.opening.chargeable.get(*first)).map_or(0.0, |due| at(due, month));
         for credit in shared {
             if let Some(credited) = build.layout.columns.credited.at(*credit, month) {
                 build.problem.entry(credited, 1.0);
@@ -85,10 +87,10 @@ fn charges_rows(build: &mut Build<'_>, credit: &Credit, shared: &[usize]) {
         match credit.choice {
             Some(choice) => {
                 build.entry(build.layout.columns.taken[choice], -credit.committed[month]);
-                build.at_most(0.0);
+                build.at_most(accrued);
             }
             None => {
-                build.at_most(credit.committed[month]);
+                build.at_most(accrued + credit.committed[month]);
             }
         }
     }

@@ -1,0 +1,134 @@
+//! In which order work is placed, by the plan's prices.
+
+use super::compile::small;
+use super::lists::Lists;
+use super::{Planned, Policy, Rank};
+use crate::decided::Decided;
+use crate::instance::{Fit, Instance, WorkKind};
+
+/// What a unit of each fit costs and earns in the plan's own world, in money of the end.
+pub(super) struct Prices<'a> {
+    instance: &'a Instance,
+    policy: &'a Policy,
+    /// By step and supply: what a unit costs, without what is scarce.
+    cost: Vec<f64>,
+    /// By step and supply: what is scarce, at the plan's prices.
+    scarce: Vec<f64>,
+}
+
+impl<'a> Prices<'a> {
+    pub(super) fn new(instance: &'a Instance, decided: &Decided, policy: &'a Policy) -> Self {
+        let (steps, supplies) = (instance.steps.len(), instance.supplies.len());
+        let mut cost = vec![0.0; steps * supplies];
+        let mut scarce = vec![0.0; steps * supplies];
+        for (step, at) in instance.steps.iter().enumerate() {
+            for (index, supply) in instance.supplies.iter().enumerate() {
+                let credit: f64 = policy
+                    .counts
+                    .of(step * supplies + index)
+                    .iter()
+                    .map(|(floor, amount)| amount * policy.credit(instance, *floor as usize, policy.floors[*floor as usize].price))
+                    .sum();
+                let due = supply.due[at.month].min(policy.months - 1);
+                cost[step * supplies + index] =
+                    supply.rate[step] * policy.money[due] + supply.energy[at.month] * policy.money[at.month] - credit;
+                let takes = policy.limits.of(index).iter().map(|(limit, factor)| {
+                    let price = decided.prices.limits.get(*limit as usize).and_then(|prices| prices.get(step)).copied().unwrap_or(0.0);
+                    factor * price.max(0.0) * policy.money[at.month]
+                });
+                scarce[step * supplies + index] = takes.sum();
+            }
+        }
+        Self { instance, policy, cost, scarce }
+    }
+
+    fn at(&self, step: usize, fit: &Fit) -> usize {
+        step * self.instance.supplies.len() + fit.supply
+    }
+
+    /// What one unit of a work costs on a fit, at the margin.
+    fn unit_cost(&self, step: usize, fit: &Fit) -> f64 {
+        (self.cost[self.at(step, fit)] + self.scarce[self.at(step, fit)]) / fit.speed
+    }
+
+    /// What a unit of a tranche is worth.
+    fn worth(&self, step: usize, work: usize, tranche: usize) -> f64 {
+        match &self.instance.works[work].kind {
+            WorkKind::Serving { tranches, .. } => {
+                tranches[tranche].price[step] * self.policy.money[self.instance.steps[step].month] + tranches[tranche].value[step]
+            }
+            WorkKind::Training { value, .. } => *value,
+        }
+    }
+
+    fn best_worth(&self, step: usize, work: usize) -> f64 {
+        let count = tranche_count(self.instance, work);
+        (0..count).map(|tranche| self.worth(step, work, tranche)).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// What is planned in each step, what is cheapest by the unit of work first: when there is less to do, the dearest falls away.
+    pub(super) fn planned(&self, decided: &Decided) -> Lists<Planned> {
+        let steps = self.instance.steps.len();
+        let mut items = Vec::new();
+        for step in self.policy.firsts[self.policy.from]..steps {
+            let first = items.len();
+            for (index, fit) in self.instance.fits.iter().enumerate() {
+                let amount = decided.used[index * steps + step];
+                if amount > 0.0 {
+                    let margin = fit.speed * self.best_worth(step, fit.work) - self.cost[self.at(step, fit)];
+                    items.push((step, Planned { fit: small(index), amount, margin }));
+                }
+            }
+            let cost = |planned: &Planned| self.unit_cost(step, &self.instance.fits[planned.fit as usize]);
+            items[first..].sort_by(|a, b| cost(&a.1).total_cmp(&cost(&b.1)).then(a.1.fit.cmp(&b.1.fit)));
+        }
+        Lists::new(steps, items)
+    }
+
+    /// Every fit, by step and work, what is cheapest by the unit of work first.
+    pub(super) fn cheapest(&self) -> Lists<u32> {
+        let (steps, works) = (self.instance.steps.len(), self.instance.works.len());
+        let mut items = Vec::with_capacity(steps * self.instance.fits.len());
+        for step in self.policy.firsts[self.policy.from]..steps {
+            let mut fits: Vec<(f64, usize)> =
+                self.instance.fits.iter().enumerate().map(|(index, fit)| (self.unit_cost(step, fit), index)).collect();
+            fits.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            items.extend(fits.iter().map(|(_, fit)| (step * works + self.instance.fits[*fit].work, small(*fit))));
+        }
+        Lists::new(steps * works, items)
+    }
+
+    /// Every tranche, by step: first the one that gains most on a unit of the supply that gains most on it.
+    pub(super) fn ranks(&self) -> Lists<Rank> {
+        let steps = self.instance.steps.len();
+        let mut items = Vec::new();
+        for step in self.policy.firsts[self.policy.from]..steps {
+            let mut ranks = Vec::new();
+            for work in 0..self.instance.works.len() {
+                for tranche in 0..tranche_count(self.instance, work) {
+                    let worth = self.worth(step, work, tranche);
+                    let fits = self.instance.fits.iter().filter(|fit| fit.work == work);
+                    let gain = fits.map(|fit| fit.speed * (worth - self.unit_cost(step, fit))).fold(f64::NEG_INFINITY, f64::max);
+                    ranks.push((gain, Rank { work: small(work), tranche: small(tranche) }));
+                }
+            }
+            ranks.sort_by(|a, b| b.0.total_cmp(&a.0));
+            items.extend(ranks.into_iter().map(|(_, rank)| (step, rank)));
+        }
+        Lists::new(steps, items)
+    }
+}
+
+fn tranche_count(instance: &Instance, work: usize) -> usize {
+    match &instance.works[work].kind {
+        WorkKind::Serving { tranches, .. } => tranches.len(),
+        WorkKind::Training { .. } => 1,
+    }
+}
+
+impl Policy {
+    /// What a unit that counts towards a floor takes off what is to be paid, in money of the end.
+    pub(super) fn credit(&self, instance: &Instance, floor: usize, price: f64) -> f64 {
+        price * self.money[instance.floors[floor].due.min(self.months - 1)]
+    }
+}

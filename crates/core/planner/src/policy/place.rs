@@ -1,0 +1,190 @@
+//! Where work goes in one step.
+
+use super::settle::filled;
+use super::{Planned, Policy, Rank, Run};
+use crate::instance::{Fit, Instance, WorkKind};
+
+/// Below this nothing is worth placing, in the instance's units.
+const NOTHING: f64 = 1e-9;
+
+impl Policy {
+    /// What is planned, first what was promised; then what pays.
+    pub(super) fn place(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+        self.measure(world, step, run);
+        self.ask(world, step, run);
+        self.price(world, month, step, run);
+        let planned = self.planned.of(step);
+        run.placed.clear();
+        run.placed.resize(planned.len(), 0.0);
+        run.used.fill(0.0);
+        if run.promised.iter().any(|promised| *promised > 0.0) {
+            self.follow(world, month, step, planned, true, run);
+            for work in 0..world.works.len() {
+                let target = run.promised[work] - self.waived[work * world.steps.len() + step];
+                if run.done[work] < target - NOTHING * target.abs().max(1.0) {
+                    self.keep_promise(world, month, step, work, target, run);
+                }
+            }
+        }
+        self.follow(world, month, step, planned, false, run);
+        for rank in self.ranks.of(step) {
+            self.add(world, month, step, *rank, run);
+        }
+        self.account(world, month, step, run);
+    }
+
+    /// What there is of each limit.
+    fn measure(&self, world: &Instance, step: usize, run: &mut Run) {
+        for (left, limit) in run.left.iter_mut().zip(&world.limits) {
+            let ordered = limit.expansions.iter().map(|(expansion, amounts)| amounts[step] * run.state.installed[*expansion]);
+            *left = limit.most.at(step, &self.taken) + ordered.sum::<f64>();
+        }
+    }
+
+    /// What is wanted and promised of each work.
+    fn ask(&self, world: &Instance, step: usize, run: &mut Run) {
+        for (work, of) in world.works.iter().enumerate() {
+            (run.done[work], run.reach[work]) = (0.0, 0.0);
+            (run.wanted[work], run.promised[work]) = match &of.kind {
+                WorkKind::Serving { tranches, .. } => tranches.iter().fold((0.0, 0.0), |(wanted, promised), tranche| {
+                    (wanted + tranche.demand[step], promised + tranche.least * tranche.demand[step])
+                }),
+                WorkKind::Training { .. } => (run.state.backlog[work], 0.0),
+            };
+        }
+    }
+
+    /// What a unit of each supply costs now.
+    fn price(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+        let supplies = world.supplies.len();
+        for (index, supply) in world.supplies.iter().enumerate() {
+            let of = step * supplies + index;
+            let credit: f64 = self.counts.of(of).iter().map(|(floor, amount)| amount * run.credit[*floor as usize]).sum();
+            let tiers = self.tiers.of(of).iter().map(|(tiered, share)| {
+                let charge = &world.tiered[*tiered as usize];
+                let quantity = filled(world, *tiered as usize, &run.state.tiered) + run.state.tiered[*tiered as usize];
+                let reached = charge.tiers.iter().rev().find(|(from, _)| *from <= quantity);
+                reached.map_or(0.0, |(_, rate)| rate * share * self.money[charge.due.min(self.months - 1)])
+            });
+            let due = supply.due[month].min(self.months - 1);
+            run.cost[index] = supply.rate[step] * self.money[due] + supply.energy[month] * self.money[month] + tiers.sum::<f64>() - credit;
+        }
+    }
+
+    /// What a unit of a tranche is worth now, in money of the end.
+    fn worth(&self, world: &Instance, month: usize, step: usize, work: usize, tranche: usize) -> f64 {
+        match &world.works[work].kind {
+            WorkKind::Serving { tranches, .. } => tranches[tranche].price[step] * self.money[month] + tranches[tranche].value[step],
+            WorkKind::Training { value, .. } => *value,
+        }
+    }
+
+    fn best_worth(&self, world: &Instance, month: usize, step: usize, work: usize) -> f64 {
+        match &world.works[work].kind {
+            WorkKind::Serving { tranches, .. } => {
+                (0..tranches.len()).map(|tranche| self.worth(world, month, step, work, tranche)).fold(f64::NEG_INFINITY, f64::max)
+            }
+            WorkKind::Training { value, .. } => *value,
+        }
+    }
+
+    /// Places the plan's quantities as far as there is room and work, up to what is promised or whole; not what has turned into a loss.
+    fn follow(&self, world: &Instance, month: usize, step: usize, planned: &[Planned], promised: bool, run: &mut Run) {
+        for (index, entry) in planned.iter().enumerate() {
+            let fit = entry.fit as usize;
+            let (work, supply) = (self.work[fit] as usize, self.supply[fit] as usize);
+            let most = if promised { run.promised[work].min(run.wanted[work]) } else { run.wanted[work] };
+            let want = (entry.amount - run.placed[index]).min((most - run.done[work]) / self.speed[fit]);
+            if want <= 0.0 {
+                continue;
+            }
+            let due = if run.done[work] < run.promised[work] { world.miss_cost[work] } else { 0.0 };
+            let margin = self.speed[fit] * (self.best_worth(world, month, step, work) + due) - run.cost[supply];
+            if margin < entry.margin.min(0.0) - NOTHING * (1.0 + run.cost[supply].abs()) {
+                continue;
+            }
+            run.placed[index] += self.put(world, step, fit, want, run);
+        }
+    }
+
+    /// What is promised is served wherever that costs less than to break the promise.
+    fn keep_promise(&self, world: &Instance, month: usize, step: usize, work: usize, target: f64, run: &mut Run) {
+        let worth = self.best_worth(world, month, step, work) + world.miss_cost[work];
+        self.fill(world, month, step, work, target, worth, run);
+    }
+
+    /// More of a tranche, where it pays; of training, what the plan would have done by now.
+    fn add(&self, world: &Instance, month: usize, step: usize, rank: Rank, run: &mut Run) {
+        let (work, tranche) = (rank.work as usize, rank.tranche as usize);
+        let most = match &world.works[work].kind {
+            WorkKind::Serving { tranches, .. } => {
+                // A work's tranches come one after the other: the ones before are served first.
+                run.reach[work] += tranches[tranche].demand[step];
+                run.reach[work]
+            }
+            WorkKind::Training { .. } => {
+                let left = run.state.backlog[work] + run.late[work] - run.done[work];
+                let behind = left - self.left[work * world.steps.len() + step];
+                run.wanted[work].min(run.done[work] + behind.max(0.0))
+            }
+        };
+        if most - run.done[work] > NOTHING * most.max(1.0) {
+            let worth = self.worth(world, month, step, work, tranche);
+            self.fill(world, month, step, work, most, worth, run);
+        }
+    }
+
+    /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs. What floats with the market and what does
+    /// not each keep their order; which of the two is cheaper depends on the day.
+    fn fill(&self, world: &Instance, month: usize, step: usize, work: usize, most: f64, worth: f64, run: &mut Run) {
+        let fits = self.cheapest.of(step * world.works.len() + work);
+        let mut next = [0, 0];
+        let seek = |from: usize, floating: bool| {
+            (from..fits.len())
+                .find(|at| world.supplies[self.supply[fits[*at] as usize] as usize].floating == floating)
+                .unwrap_or(fits.len())
+        };
+        next[0] = seek(0, false);
+        next[1] = seek(0, true);
+        while most - run.done[work] > NOTHING * most.max(1.0) {
+            let unit = |at: usize| match fits.get(at) {
+                Some(fit) => run.cost[self.supply[*fit as usize] as usize] / self.speed[*fit as usize],
+                None => f64::INFINITY,
+            };
+            let turn = usize::from(unit(next[1]) < unit(next[0]));
+            let Some(fit) = fits.get(next[turn]).map(|fit| *fit as usize) else { return };
+            next[turn] = seek(next[turn] + 1, turn == 1);
+            let supply = self.supply[fit] as usize;
+            if self.speed[fit] * worth <= run.cost[supply] + NOTHING * (1.0 + run.cost[supply].abs()) {
+                continue;
+            }
+            let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, month, step, supply, run));
+            if want > 0.0 {
+                self.put(world, step, fit, want, run);
+            }
+        }
+    }
+
+    /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much.
+    fn put(&self, world: &Instance, step: usize, fit: usize, want: f64, run: &mut Run) -> f64 {
+        if !is_open(&world.fits[fit], step) {
+            return 0.0;
+        }
+        let supply = self.supply[fit] as usize;
+        let limits = self.limits.of(supply);
+        let amount = limits.iter().fold(want, |amount, (limit, factor)| amount.min(run.left[*limit as usize] / factor));
+        if amount <= 0.0 {
+            return 0.0;
+        }
+        for (limit, factor) in limits {
+            run.left[*limit as usize] -= amount * factor;
+        }
+        run.used[supply] += amount;
+        run.done[self.work[fit] as usize] += amount * self.speed[fit];
+        amount
+    }
+}
+
+fn is_open(fit: &Fit, step: usize) -> bool {
+    fit.open.iter().any(|(from, to)| (*from..*to).contains(&step))
+}

@@ -1,0 +1,210 @@
+//! What a step and a month come to in money.
+
+use super::{Policy, Run};
+use crate::instance::{EventKind, Instance, Tiered, WorkKind};
+
+impl Policy {
+    /// Books what a step used and did.
+    pub(super) fn account(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+        let supplies = world.supplies.len();
+        for (index, supply) in world.supplies.iter().enumerate() {
+            let used = run.used[index];
+            if used == 0.0 {
+                continue;
+            }
+            let charge = supply.rate[step] * used;
+            let due = supply.due[month].min(self.months - 1);
+            run.state.payable[due] += charge;
+            for (credit, chargeable) in world.credits.iter().zip(&mut run.state.chargeable) {
+                if (credit.contract, credit.choice) == (supply.contract, supply.choice) {
+                    chargeable[due] += charge;
+                }
+            }
+            run.now.compute += supply.energy[month] * used;
+            for (floor, amount) in self.counts.of(step * supplies + index) {
+                run.state.counted[*floor as usize] += amount * used;
+                run.counted[*floor as usize] += amount * used;
+            }
+            for (tiered, share) in self.tiers.of(step * supplies + index) {
+                run.state.tiered[*tiered as usize] += share * used;
+            }
+            self.share(world, month, step, index, used, run);
+        }
+        for (work, of) in world.works.iter().enumerate() {
+            match &of.kind {
+                WorkKind::Serving { .. } => {
+                    let missed = (run.promised[work] - run.done[work]).max(0.0);
+                    run.now.missed += missed;
+                    run.now.penalty += world.miss_cost[work] * missed;
+                    run.now.unserved += (run.wanted[work] - run.done[work]).max(0.0);
+                }
+                WorkKind::Training { value, .. } => {
+                    run.state.backlog[work] = (run.state.backlog[work] - run.done[work]).max(0.0);
+                    run.state.done[work] += run.done[work];
+                    run.now.worth += value * run.done[work];
+                }
+            }
+        }
+        for rank in self.ranks.of(step) {
+            let work = rank.work as usize;
+            if let WorkKind::Serving { tranches, .. } = &world.works[work].kind {
+                let tranche = &tranches[rank.tranche as usize];
+                let served = run.done[work].min(tranche.demand[step]);
+                run.done[work] -= served;
+                run.now.revenue += tranche.price[step] * served;
+                run.now.worth += tranche.value[step] * served;
+            }
+        }
+    }
+
+    /// What cash is at the month's end, before anything is raised, borrowed or paid back; books what falls due.
+    pub(super) fn settle(&self, world: &Instance, month: usize, run: &mut Run) -> f64 {
+        for index in self.billed.of(month) {
+            self.bill(world, *index as usize, run);
+        }
+        for index in self.ending.of(month) {
+            self.settle_floor(world, *index as usize, run);
+        }
+        let due = run.state.payable[month] - self.use_credits(world, month, run);
+        run.state.payable[month] = 0.0;
+        run.now.compute += due;
+        let mut other = 0.0;
+        for event in &world.treasury.events {
+            let amount = event.amounts.at(month, &self.taken);
+            match event.kind {
+                EventKind::Revenue => run.now.revenue += amount,
+                EventKind::Committed | EventKind::Prepayment | EventKind::Penalty | EventKind::Energy => run.now.compute -= amount,
+                EventKind::Raise | EventKind::Cost | EventKind::Stake => other += amount,
+            }
+        }
+        let interest = world.treasury.debt.as_ref().map_or(0.0, |debt| debt.rate * run.state.debt);
+        (1.0 + world.treasury.interest) * run.state.cash + run.now.revenue + other - run.now.compute - interest
+    }
+
+    fn bill(&self, world: &Instance, index: usize, run: &mut Run) {
+        let tiered = &world.tiered[index];
+        let charge = charge_of(tiered, filled(world, index, &run.state.tiered), run.state.tiered[index]);
+        let due = tiered.due.min(self.months - 1);
+        run.state.payable[due] += charge;
+        for (credit, chargeable) in world.credits.iter().zip(&mut run.state.chargeable) {
+            if credit.contract == tiered.contract {
+                chargeable[due] += charge;
+            }
+        }
+        for floor in self.charged.of(index) {
+            run.state.counted[*floor as usize] += charge;
+        }
+    }
+
+    /// A shortfall is due when its contract says; an excess is carried on.
+    fn settle_floor(&self, world: &Instance, index: usize, run: &mut Run) {
+        let floor = &world.floors[index];
+        let counted = run.state.counted[index] + floor.counted.at(0, &self.taken);
+        let mut need = floor.least.at(0, &self.taken) - counted;
+        if need <= 0.0 {
+            if let Some((share, _)) = &floor.carry {
+                run.state.carried[index] = -need * share;
+            }
+            return;
+        }
+        for earlier in self.carriers.of(index) {
+            let carried = &mut run.state.carried[*earlier as usize];
+            let taken = carried.min(need);
+            *carried -= taken;
+            need -= taken;
+        }
+        run.state.payable[floor.due.min(self.months - 1)] += floor.price * need;
+        run.now.shortfall += floor.price * need;
+        for outer in self.nesting.of(index) {
+            run.state.counted[*outer as usize] += floor.price * need;
+        }
+    }
+
+    /// What prepayments pay of what falls due: of several of one contract the first goes first.
+    fn use_credits(&self, world: &Instance, month: usize, run: &mut Run) -> f64 {
+        let mut used = 0.0;
+        for (index, credit) in world.credits.iter().enumerate() {
+            if credit.choice.is_some_and(|choice| self.taken[choice] < 0.5) {
+                continue;
+            }
+            run.state.credit[index] += credit.granted[month];
+            let open = (run.state.chargeable[index][month] + credit.committed[month]).max(0.0);
+            let paid = run.state.credit[index].min(open).max(0.0);
+            run.state.credit[index] -= paid;
+            used += paid;
+            for (other, chargeable) in world.credits.iter().zip(&mut run.state.chargeable).skip(index + 1) {
+                if (other.contract, other.choice) == (credit.contract, credit.choice) {
+                    chargeable[month] -= paid;
+                }
+            }
+        }
+        used
+    }
+
+    /// What rests on whom before any work is placed: what is committed.
+    pub(super) fn begin_shares(&self, world: &Instance, month: usize, run: &mut Run) {
+        for (cap, share) in world.caps.iter().zip(&mut run.shares) {
+            *share = (0.0, 0.0);
+            if !cap.spend {
+                continue;
+            }
+            for event in world.treasury.events.iter().filter(|event| event.kind == EventKind::Committed) {
+                let amount = -event.amounts.at(month, &self.taken);
+                share.1 += amount;
+                if event.party == Some(cap.party) {
+                    share.0 += amount;
+                }
+            }
+        }
+    }
+
+    fn share(&self, world: &Instance, month: usize, step: usize, index: usize, used: f64, run: &mut Run) {
+        let supply = &world.supplies[index];
+        for (cap, share) in world.caps.iter().zip(&mut run.shares).filter(|(cap, _)| cap.months.0 <= month && month < cap.months.1) {
+            let amount = used * if cap.spend { supply.rate[step] } else { supply.arithmetic };
+            share.1 += amount;
+            if supply.party == cap.party || supply.vendor == Some(cap.party) {
+                share.0 += amount;
+            }
+        }
+    }
+
+    /// How much more of a supply, beyond the plan, leaves every dependence within its limit.
+    pub(super) fn within_shares(&self, world: &Instance, month: usize, step: usize, index: usize, run: &Run) -> f64 {
+        let supply = &world.supplies[index];
+        let mut most = f64::INFINITY;
+        for (position, cap) in world.caps.iter().enumerate() {
+            let on = |supply: &crate::Supply| supply.party == cap.party || supply.vendor == Some(cap.party);
+            if month < cap.months.0 || cap.months.1 <= month || !on(supply) || cap.share >= 1.0 {
+                continue;
+            }
+            let weight = |supply: &crate::Supply| if cap.spend { supply.rate[step] } else { supply.arithmetic };
+            let (mut rests, mut all) = run.shares[position];
+            for (other, used) in world.supplies.iter().zip(&run.used) {
+                all += weight(other) * used;
+                rests += if on(other) { weight(other) * used } else { 0.0 };
+            }
+            if weight(supply) > 0.0 {
+                most = most.min(((cap.share * all - rests) / (weight(supply) * (1.0 - cap.share))).max(0.0));
+            }
+        }
+        most
+    }
+}
+
+/// What earlier periods of the term have put into the tiers of a charge.
+pub(super) fn filled(world: &Instance, index: usize, tiered: &[f64]) -> f64 {
+    let earlier = core::iter::successors(world.tiered[index].after, |charge| world.tiered[*charge].after);
+    earlier.map(|charge| tiered[charge]).sum()
+}
+
+/// What a quantity comes to when so much is in the tiers before: all at the tier reached, or each part at its own.
+fn charge_of(tiered: &Tiered, before: f64, quantity: f64) -> f64 {
+    if tiered.volume {
+        let reached = tiered.tiers.iter().rev().find(|(from, _)| *from <= before + quantity);
+        return reached.map_or(0.0, |(_, rate)| rate * quantity);
+    }
+    let ends = tiered.tiers.iter().skip(1).map(|(from, _)| *from).chain([f64::INFINITY]);
+    let part = |from: f64, end: f64| ((before + quantity).min(end) - from.max(before)).max(0.0);
+    tiered.tiers.iter().zip(ends).map(|((from, rate), end)| rate * part(*from, end)).sum()
+}

@@ -1,0 +1,114 @@
+//! Month after month.
+
+use super::{Policy, Run};
+use crate::instance::{Instance, WorkKind};
+use crate::state::{Month, State};
+
+impl Policy {
+    /// Lives through `months` months of `world` from where `from` stands. `world` has the shape of the instance that the policy was compiled
+    /// for; of it only the month that is lived through is looked at.
+    pub fn simulate(&self, world: &Instance, from: &State, months: usize, run: &mut Run) {
+        run.begin(world, from);
+        for (work, of) in world.works.iter().enumerate() {
+            if let WorkKind::Training { due, .. } = &of.kind {
+                run.due[work] = due[..from.month].iter().sum();
+            }
+        }
+        for month in from.month..(from.month + months).min(self.months) {
+            run.now = Month::default();
+            self.order(world, month, run);
+            self.credit_floors(world, month, run);
+            self.begin_month(world, month, run);
+            for step in self.firsts[month]..self.firsts[month + 1] {
+                self.place(world, month, step, run);
+            }
+            give_up(world, run);
+            let before = self.settle(world, month, run);
+            self.finance(world, month, before, run);
+            run.worth += run.now.worth - run.now.penalty;
+            run.state.month = month + 1;
+            run.months.push(run.now);
+        }
+    }
+
+    /// What was ordered arrives, and what is planned is ordered, as far as it can be had.
+    fn order(&self, world: &Instance, month: usize, run: &mut Run) {
+        for (index, expansion) in world.expansions.iter().enumerate() {
+            let room = expansion.supply.as_ref().map_or(f64::INFINITY, |supply| {
+                let others =
+                    world.expansions[..index].iter().zip(&run.chips).filter(|(other, _)| other.accelerator == expansion.accelerator);
+                supply[month] - others.map(|(_, ordered)| ordered).sum::<f64>()
+            });
+            run.wished[index] += self.ordered[index * self.months + month];
+            let most = expansion.per_month[month].min(expansion.most - run.ordered[index]).min(room);
+            let ordered = (run.wished[index] - run.ordered[index]).min(most).max(0.0);
+            run.chips[index] = ordered;
+            run.ordered[index] += ordered;
+            run.now.compute += expansion.capex[month] * ordered;
+            if let Some(arriving) = run.state.arriving[index].get_mut(expansion.arrival(month)) {
+                *arriving += ordered;
+            }
+            run.state.installed[index] += run.state.arriving[index][month];
+            if expansion.running[month] != 0.0 {
+                run.state.payable[expansion.due[month].min(self.months - 1)] += expansion.running[month] * run.state.installed[index];
+            }
+        }
+    }
+
+    /// What a unit that counts towards a floor is worth: the plan's price while the window goes as planned; nothing when it will be met
+    /// anyway; all that is due when it will not.
+    fn credit_floors(&self, world: &Instance, month: usize, run: &mut Run) {
+        for (index, planned) in self.windows.of(month) {
+            let floor = *index as usize;
+            let (plan, clause) = (&self.floors[floor], &world.floors[floor]);
+            let needed =
+                clause.least.at(0, &self.taken) - clause.counted.at(0, &self.taken) - (run.state.counted[floor] - run.counted[floor]);
+            let pace = if run.expected[floor] > 1e-9 { run.counted[floor] / run.expected[floor] } else { 1.0 };
+            let forecast = run.counted[floor] + (plan.counted - run.expected[floor]) * pace;
+            let astray = 1e-6 * (plan.counted.abs() + needed.abs());
+            let price = if needed <= 0.0 {
+                0.0
+            } else if forecast < plan.counted - astray && forecast < needed {
+                clause.price
+            } else if forecast > plan.counted + astray && forecast > needed {
+                0.0
+            } else {
+                plan.price
+            };
+            run.credit[floor] = self.credit(world, floor, price);
+            run.expected[floor] += planned;
+        }
+    }
+
+    fn begin_month(&self, world: &Instance, month: usize, run: &mut Run) {
+        for (floor, expansion, amount) in self.grown.of(month) {
+            let counted = amount * run.state.installed[*expansion as usize];
+            run.state.counted[*floor as usize] += counted;
+            run.counted[*floor as usize] += counted;
+        }
+        for (work, of) in world.works.iter().enumerate() {
+            if let WorkKind::Training { arrivals, due, .. } = &of.kind {
+                run.state.backlog[work] += arrivals[month];
+                run.due[work] += due[month];
+            }
+        }
+        self.begin_shares(world, month, run);
+    }
+}
+
+/// What is due and not done is given up; a deadline that was promised costs more than its value.
+fn give_up(world: &Instance, run: &mut Run) {
+    for (work, of) in world.works.iter().enumerate() {
+        let WorkKind::Training { value, promised, .. } = &of.kind else { continue };
+        let late = (run.due[work] - run.state.done[work]).clamp(0.0, run.state.backlog[work]);
+        if late > 0.0 {
+            run.state.backlog[work] -= late;
+            run.state.done[work] += late;
+            run.late[work] += late;
+            run.now.late += late;
+            if *promised {
+                run.now.penalty += world.gap_cost * value * late;
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What is owed for capacity, when less of it is delivered.
+
+use fleet::ContractId;
+
+use super::shape::Shape;
+use crate::instance::{Instance, Limit, LimitKind};
+
+/// Committed charges follow the capacity that is delivered, and floors that are abated shrink with it.
+pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
+    let limits = Limits { base: &base.limits, now: &now.limits, shape };
+    for charge in shape.charges.iter().filter(|charge| limits.changed(charge.contract)) {
+        let was = &base.treasury.events[charge.event].amounts;
+        let is = &mut now.treasury.events[charge.event].amounts;
+        let (was, is, choice) = match charge.choice {
+            None => (&was.fixed, &mut is.fixed, None),
+            Some(part) => (&was.by_choice[part].1, &mut is.by_choice[part].1, Some(was.by_choice[part].0)),
+        };
+        for months in &charge.periods {
+            is[months.1 - 1] = was[months.1 - 1] * limits.kept(charge.contract, choice, *months);
+        }
+    }
+    for (credit, was) in now.credits.iter_mut().zip(&base.credits).filter(|(credit, _)| limits.changed(credit.contract)) {
+        for charge in shape.charges.iter().filter(|charge| charge.contract == was.contract) {
+            for months in charge.periods.iter().filter(|months| was.committed[months.1 - 1] > 0.0) {
+                credit.committed[months.1 - 1] = was.committed[months.1 - 1] * limits.kept(was.contract, was.choice, *months);
+            }
+        }
+    }
+    for (index, (floor, was)) in now.floors.iter_mut().zip(&base.floors).enumerate() {
+        let months = (shape.floor_from[index], was.last + 1);
+        if limits.changed(was.contract) {
+            let kept = limits.kept(was.contract, None, months);
+            floor.counted.parts_mut().zip(was.counted.parts()).for_each(|(now, was)| now[0] = was[0] * kept);
+        }
+        if let Some(limit) = was.abated_by.filter(|limit| was.abated && shape.touched[*limit]) {
+            let kept = limits.share(limit, months);
+            floor.least.parts_mut().for_each(|amounts| amounts[0] *= kept);
+        }
+    }
+}
+
+struct Limits<'a> {
+    base: &'a [Limit],
+    now: &'a [Limit],
+    shape: &'a Shape,
+}
+
+impl Limits<'_> {
+    fn changed(&self, contract: ContractId) -> bool {
+        self.shape.contract_limits.get(&contract).is_some_and(|limits| limits.iter().any(|limit| self.shape.touched[*limit]))
+    }
+
+    /// The share of a contract's capacity that is left in months `from..to`.
+    fn kept(&self, contract: ContractId, choice: Option<usize>, months: (usize, usize)) -> f64 {
+        let steps = self.shape.firsts[months.0]..self.shape.firsts[months.1];
+        let sum = |limits: &[Limit]| {
+            let own = limits.iter().filter(|limit| limit.kind == LimitKind::Contract(contract));
+            own.filter_map(|limit| limit.most.part(choice)).map(|amounts| amounts[steps.clone()].iter().sum::<f64>()).sum::<f64>()
+        };
+        ratio(sum(self.now), sum(self.base))
+    }
+
+    /// The share of one limit that is left in months `from..to`.
+    fn share(&self, limit: usize, months: (usize, usize)) -> f64 {
+        let steps = self.shape.firsts[months.0]..self.shape.firsts[months.1];
+        let sum = |limit: &Limit| limit.most.parts().map(|amounts| amounts[steps.clone()].iter().sum::<f64>()).sum::<f64>();
+        ratio(sum(&self.now[limit]), sum(&self.base[limit]))
+    }
+}
+
+fn ratio(now: f64, base: f64) -> f64 {
+    if base > 0.0 { (now / base).clamp(0.0, 1.0) } else { 1.0 }
+}
