@@ -5,12 +5,8 @@ use lp::{ColumnId, Problem, RowId};
 use planner::{EventKind, Instance, Promises, State, promises, rows};
 use testkit::instance::{Small, random, reference};
 
-fn opening(instance: &Instance) -> State {
-    State { cash: instance.treasury.cash, ..State::default() }
-}
-
 fn written(instance: &Instance) -> Problem {
-    rows(instance, &opening(instance), Promises::Priced, None).0
+    rows(instance, &State::opening(instance), Promises::Priced, None).0
 }
 
 /// A problem as a person reads it.
@@ -55,7 +51,9 @@ fn a_contract_a_floor_and_a_promise() {
     let floor = small.floor(supply, (0, 1), 15.0);
     small.instance.floors[floor].terms.push((supply, 0, 0.5));
     small.event(EventKind::Cost, &[-1.0]);
-    check(&small, &expect![[r#"
+    check(
+        &small,
+        &expect![[r#"
         2026-01 [0]: x0 >= 0, worth 0
         2026-01 [1]: x1 >= 0, worth 5
         2026-01 [2]: x2 >= 0, worth 0
@@ -73,7 +71,8 @@ fn a_contract_a_floor_and_a_promise() {
         backlog of next: +1x1 +1x5 +1x6 = 4
         floor of oracle, 0 to 1: +2.5x2 +1x7 >= 15
         cash: +1x8 -1x9 -3x3 +2x2 +1x7 = 6
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -89,7 +88,7 @@ fn every_random_instance_is_a_problem_and_promises_are_bounds_only() {
         }
         let named: u32 = problem.row_blocks.iter().map(|block| block.count).sum();
         assert_eq!(named as usize, problem.row_count(), "seed {seed}: every row has a name");
-        let (mut kept, layout) = rows(&instance, &opening(&instance), Promises::Kept, None);
+        let (mut kept, layout) = rows(&instance, &State::opening(&instance), Promises::Kept, None);
         for slack in promises(&instance, &layout).into_iter().flat_map(|promise| promise.slacks) {
             assert_eq!(kept.high[slack.0 as usize], 0.0, "seed {seed}");
             kept.high[slack.0 as usize] = f64::INFINITY;

@@ -1,10 +1,10 @@
 //! The same answer from a basis, and whether answers are what they say.
 
 use lp::{Effort, Kept, Problem, Solver as _};
-use planner::{How, Instance, Promises, Session, changes, optimality, rows, settled};
+use planner::{How, Instance, Promises, Session, State, changes, optimality, rows, settled};
 use testkit::instance::random;
 
-use crate::solved::{agree, highs, opening, solved};
+use crate::solved::{agree, highs, solved};
 
 /// An instance's problem with its choices as its plan has them.
 fn linear(instance: &Instance) -> Problem {
@@ -55,7 +55,7 @@ fn small_changes_are_answered_from_a_basis_and_large_ones_from_the_beginning() {
 #[test]
 fn changes_turn_one_problem_into_the_other() {
     let instance = random(5);
-    let write = |instance: &Instance| rows(instance, &opening(instance), Promises::Priced, None).0;
+    let write = |instance: &Instance| rows(instance, &State::opening(instance), Promises::Priced, None).0;
     let (old, mut moved) = (write(&instance), instance.clone());
     moved.treasury.cash += 1.0;
     let some = moved.limits.iter_mut().find(|limit| limit.most.fixed[0] > 0.0).expect("some limit leaves something");

@@ -1,9 +1,9 @@
 //! Promises that hold, that can't, and rows that nothing can soften.
 
-use planner::{Bar, BarKind, DecideError, EventKind, Lifts, clause_price, clauses};
+use planner::{Bar, BarKind, DecideError, EventKind, Lifts, State, clause_price, clauses};
 use testkit::instance::Small;
 
-use crate::solved::{agree, check, highs, opening, solved, tried};
+use crate::solved::{agree, check, highs, solved, tried};
 
 /// Chat is promised and costs more than it earns; there is cash for some of it.
 fn lab(cash: f64) -> Small {
@@ -79,8 +79,16 @@ fn a_clause_costs_what_the_plan_would_gain_without_it() {
     let answer = check(&small.instance, 100.0 + 60.0 - 50.0 - 7.0);
     let mut solver = highs();
     let mut price = |clause: &planner::Clause| {
-        clause_price(&small.instance, clause, &opening(&small.instance), None, answer.decided.objective, &mut solver, lp::Effort::default())
-            .expect("it is solved")
+        clause_price(
+            &small.instance,
+            clause,
+            &State::opening(&small.instance),
+            None,
+            answer.decided.objective,
+            &mut solver,
+            lp::Effort::default(),
+        )
+        .expect("it is solved")
     };
     let prices: Vec<(String, f64)> = clauses(&small.instance).iter().map(|clause| (clause.name.clone(), price(clause))).collect();
     // Without the floor azure serves the first month only; without the exclusivity nothing changes, as the floor is to be paid.
@@ -94,7 +102,7 @@ fn a_clause_costs_what_the_plan_would_gain_without_it() {
     let found = clause_price(
         &small.instance,
         exclusivity,
-        &opening(&small.instance),
+        &State::opening(&small.instance),
         None,
         without.decided.objective,
         &mut solver,

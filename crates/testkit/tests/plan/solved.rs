@@ -13,15 +13,9 @@ pub fn highs() -> Highs {
     Highs::find(&folder).expect("the solver is here: `make solver` fetches it")
 }
 
-/// Where an instance begins.
-pub fn opening(instance: &Instance) -> State {
-    let treasury = &instance.treasury;
-    State { cash: treasury.cash, debt: treasury.debt.as_ref().map_or(0.0, |debt| debt.owed), ..State::default() }
-}
-
 /// What is decided of an instance from its beginning.
 pub fn tried(instance: &Instance) -> Result<Answer, DecideError> {
-    decide(instance, &opening(instance), None, &mut highs(), Effort::default())
+    decide(instance, &State::opening(instance), None, &mut highs(), Effort::default())
 }
 
 /// The same, where there is a plan.
