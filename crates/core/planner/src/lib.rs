@@ -10,6 +10,7 @@
 
 mod audit;
 mod decided;
+mod difference;
 mod instance;
 mod moved;
 mod plan;
@@ -21,6 +22,7 @@ mod zone;
 
 pub use audit::{Rule, Violation, audit};
 pub use decided::{Decided, Prices};
+pub use difference::{Difference, Shifted, Signed, diff};
 pub use instance::{
     Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,
     Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
