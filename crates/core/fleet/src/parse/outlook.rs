@@ -106,13 +106,13 @@ fn check_sums(row: &Reader<'_>, blocks: &[Block]) {
     let demand = i64::try_from(units::round_half_even(weighted, 1_000_000)).unwrap_or(i64::MAX);
     let whole = Share::ALL.ppm();
     let (what, sum) = if hours != whole {
-        ("the hours of all blocks", hours)
+        ("the hours of all blocks come to", hours)
     } else if (demand - whole).abs() > DEMAND_SLACK_PPM {
-        ("the demand of all blocks, weighted with their hours,", demand)
+        ("the demand of all blocks, weighted with their hours, comes to", demand)
     } else {
         return;
     };
-    let message = format!("{what} come to {}", Share::from_ppm(sum));
+    let message = format!("{what} {}", Share::from_ppm(sum));
     let hint = "the hours add up to 100 %, and so does demand x hours: the blocks say when in the month demand comes, not how much it is";
     row.add(Diagnostic::error(codes::SUM, &row.span("blocks"), message, hint));
 }

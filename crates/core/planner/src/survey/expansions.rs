@@ -3,8 +3,9 @@
 use fleet::{CapacityOf, Charge, Meter};
 
 use crate::instance::{Expansion, LimitKind};
-use crate::survey::ground::{Deal, Ground, before, money};
+use crate::survey::ground::{Deal, Ground, money};
 use crate::survey::limits::{Bound, Unit, first_pool, idle_watts, in_force};
+use crate::survey::periods::before;
 use crate::survey::scope::answered;
 use crate::survey::supplies::{Source, clause_price, watt_hour, watts};
 

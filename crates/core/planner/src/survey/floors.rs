@@ -2,16 +2,17 @@
 
 use core::ops::RangeInclusive;
 
-use fleet::{Basis, Calendar, Charge, Fleet, Least, Meter, MeterKind};
+use fleet::{Basis, Charge, Fleet, Least, Meter, MeterKind};
 use market::{Charged, WindowLeast};
 use units::{Instant, Span};
 
 use crate::instance::{Floor, Series};
 use crate::survey::charges::{Step, granted_in, laps, recommitted};
 use crate::survey::expansions::{committed_price, held_hours};
-use crate::survey::ground::{Deal, Ground, before, money, part};
+use crate::survey::ground::{Deal, Ground, money, part};
 use crate::survey::limits::Bound;
 use crate::survey::months::{micros, share};
+use crate::survey::periods::{Group, before, groups};
 use crate::survey::supplies::{HOUR_MS, Reach, Source, clause_rates, overflow_rate, per, tiered, unit};
 
 /// Windows that are looked at one by one; of more of them in a month the first stands for all.
@@ -53,9 +54,9 @@ pub(crate) fn floors(scene: &Scene<'_, '_>) -> Vec<Window> {
     for (index, deal) in scene.ground.deals.iter().enumerate() {
         for clause in 0..deal.terms.floors.len() {
             let from = windows.len();
-            for (numbers, due) in numbers(scene.ground, deal, clause) {
-                windows.extend(window(scene, (index, clause), numbers, due));
-            }
+            let calendar = deal.terms.calendar.with_period(deal.terms.floors[clause].per);
+            let groups = groups(scene.ground.horizon, &calendar, deal.terms.term).into_iter();
+            windows.extend(groups.filter_map(|group| window(scene, (index, clause), group)));
             carry(&mut windows[from..], from, deal, clause);
         }
     }
@@ -64,38 +65,13 @@ pub(crate) fn floors(scene: &Scene<'_, '_>) -> Vec<Window> {
     windows
 }
 
-fn calendar(deal: &Deal<'_>, clause: usize) -> Calendar {
-    deal.terms.calendar.with_period(deal.terms.floors[clause].per)
-}
-
-/// A floor's windows, those together that end in one month; last the one that the plan's end cuts.
-fn numbers(ground: &Ground<'_>, deal: &Deal<'_>, clause: usize) -> Vec<(RangeInclusive<i64>, usize)> {
-    let (calendar, term, plan) = (calendar(deal, clause), deal.terms.term, ground.horizon.span());
-    let months = ground.horizon.months.iter().map(|month| market::periods_ending(&calendar, term, month.span));
-    let mut numbers: Vec<_> = months.filter(|numbers| !numbers.is_empty()).collect();
-    let end = before(plan.to);
-    if term.contains(end) {
-        let last = calendar.index(end);
-        if calendar.span(last).overlap(term).to > plan.to {
-            numbers.push(last..=last);
-        }
-    }
-    let due = |numbers: RangeInclusive<i64>| {
-        let ends = calendar.span(*numbers.end()).overlap(term).to.min(plan.to);
-        let bill = deal.bill_of(deal.terms.calendar.index(before(ends)));
-        (numbers, bill.map_or(ground.horizon.last(), |bill| deal.bills[bill].due))
-    };
-    numbers.into_iter().map(due).collect()
-}
-
-/// The windows `numbers` of a floor as one; none when they ask for nothing and leave nothing to others.
-fn window(scene: &Scene<'_, '_>, (index, clause): (usize, usize), numbers: RangeInclusive<i64>, due: usize) -> Option<Window> {
+/// Windows of a floor that end in one month as one; none when they ask for nothing and leave nothing to others.
+fn window(scene: &Scene<'_, '_>, (index, clause): (usize, usize), group: Group) -> Option<Window> {
     let (ground, deal) = (scene.ground, &scene.ground.deals[index]);
-    let (floor, calendar, plan) = (&deal.terms.floors[clause], calendar(deal, clause), ground.horizon.span());
-    let whole = |number: i64| calendar.span(number).overlap(deal.terms.term);
-    let span = Span { from: whole(*numbers.start()).from, to: whole(*numbers.end()).to };
+    let (floor, plan, Group { numbers, span, .. }) = (&deal.terms.floors[clause], ground.horizon.span(), group);
     let planned = span.overlap(plan);
-    let due_at = deal.bills.iter().find(|bill| bill.due == due).map_or(before(plan.to), |bill| bill.at);
+    let bill = deal.bill_at(before(planned.to)).map(|bill| &deal.bills[bill]);
+    let (due, due_at) = bill.map_or((ground.horizon.last(), before(plan.to)), |bill| (bill.due, bill.at));
     let worth = ground.worth(deal.terms.currency, due_at);
     let (counts, factor, price) = match &floor.least {
         Least::Spend(_) => (Counts::Money, worth, 1.0),

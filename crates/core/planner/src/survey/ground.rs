@@ -9,6 +9,7 @@ use units::{Currency, Instant, Money, Span};
 use crate::instance::{Choice, Series};
 use crate::survey::months::{Horizon, calendar, micros, share};
 use crate::survey::offers::{decided, months_to, moved, takes_part};
+use crate::survey::periods::{Group, before, groups};
 use crate::survey::refused::{Refused, Why};
 use crate::survey::scope::answered;
 
@@ -186,6 +187,12 @@ impl Deal<'_> {
         self.name.strip_prefix(self.written()).unwrap_or_default()
     }
 
+    /// The bill that holds an instant.
+    pub fn bill_at(&self, at: Instant) -> Option<usize> {
+        let bill = self.bills.partition_point(|bill| bill.span.to <= at);
+        self.bills.get(bill).is_some_and(|it| it.span.contains(at)).then_some(bill)
+    }
+
     /// The bill that holds a billing period.
     pub fn bill_of(&self, period: i64) -> Option<usize> {
         let bill = self.bills.partition_point(|bill| *bill.periods.end() < period);
@@ -278,31 +285,12 @@ fn deal<'a>(horizon: &Horizon, fleet: &'a Fleet, contract: ContractId, choice: O
 
 /// The bills that fall due in the plan, and the one that its end cuts.
 fn bills(horizon: &Horizon, terms: &Contract) -> Vec<Bill> {
-    let span_of = |periods: &RangeInclusive<i64>| Span { from: terms.period(*periods.start()).from, to: terms.period(*periods.end()).to };
-    let mut bills: Vec<Bill> = Vec::new();
-    for (due, month) in horizon.months.iter().enumerate() {
-        let periods = market::periods_ending(&terms.calendar, terms.term, month.span);
-        if !periods.is_empty() {
-            let span = span_of(&periods);
-            bills.push(Bill { periods, span, due, at: before(span.to), part: 1.0 });
-        }
-    }
     let plan = horizon.span();
-    let end = before(plan.to);
-    if terms.term.contains(end) {
-        let period = terms.calendar.index(end);
-        let span = terms.period(period);
-        if span.to > plan.to {
-            let part = share(micros(span.overlap(Span { from: Instant::MIN, to: plan.to })), micros(span));
-            bills.push(Bill { periods: period..=period, span, due: horizon.last(), at: end, part });
-        }
-    }
-    bills
-}
-
-/// The last instant before `at`.
-pub(crate) fn before(at: Instant) -> Instant {
-    Instant::from_micros(at.micros() - 1)
+    let bill = |Group { numbers, span, month }: Group| {
+        let paid = Span { from: span.from, to: span.to.min(plan.to) };
+        Bill { periods: numbers, span, due: month, at: before(paid.to), part: share(micros(paid), micros(span)) }
+    };
+    groups(horizon, &terms.calendar, terms.term).into_iter().map(bill).collect()
 }
 
 /// Money as a number.

@@ -9,6 +9,7 @@ mod ground;
 mod limits;
 mod months;
 mod offers;
+mod periods;
 mod refused;
 mod scale;
 mod scope;

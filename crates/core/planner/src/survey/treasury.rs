@@ -4,8 +4,9 @@ use fleet::CashEvent;
 use units::{Amount, Span};
 
 use crate::instance::{Debt, Event, EventKind, Series, Treasury, Window};
-use crate::survey::ground::{Ground, before, money, part};
+use crate::survey::ground::{Ground, money, part};
 use crate::survey::limits::{Held, idle_watts};
+use crate::survey::periods::before;
 use crate::survey::supplies::watt_hour;
 
 /// Cash, debt, raises and all other money, those of contracts and ventures with them.
@@ -18,9 +19,9 @@ pub(crate) fn treasury(ground: &Ground<'_>, held: &[Held], more: Vec<Event>) -> 
     let mut events = Vec::new();
     let whole = finance.raises.iter().filter(|raise| raise.terms.cost.is_none());
     let revenue = finance.revenue.iter().filter(|event| event.terms.earned_by.is_none());
-    events.extend(revenue.filter_map(|it| event(ground, it, EventKind::Revenue)));
-    events.extend(whole.filter_map(|it| event(ground, it, EventKind::Raise)));
-    events.extend(finance.costs.iter().filter_map(|it| event(ground, it, EventKind::Cost)));
+    events.extend(revenue.filter_map(|it| event(ground, it, EventKind::Revenue, 1.0)));
+    events.extend(whole.filter_map(|it| event(ground, it, EventKind::Raise, 1.0)));
+    events.extend(finance.costs.iter().filter_map(|it| event(ground, it, EventKind::Cost, -1.0)));
     events.extend(more);
     events.extend(idle_energy(ground, held));
     let debt = finance.debt.as_ref().map(|debt| Debt {
@@ -50,8 +51,8 @@ pub(crate) fn amounts(ground: &Ground<'_>, span: Span, amount: Amount) -> Vec<f6
     months
 }
 
-fn event(ground: &Ground<'_>, event: &CashEvent, kind: EventKind) -> Option<Event> {
-    let fixed = amounts(ground, event.span, event.amount);
+fn event(ground: &Ground<'_>, event: &CashEvent, kind: EventKind, sign: f64) -> Option<Event> {
+    let fixed: Vec<f64> = amounts(ground, event.span, event.amount).iter().map(|amount| sign * amount).collect();
     fixed.iter().any(|amount| *amount != 0.0).then(|| Event {
         name: event.name.clone(),
         kind,

@@ -4,7 +4,8 @@ use fleet::{AcceleratorId, Fleet, Mix, ModelId, Recurs, ServingClass, WorkloadId
 use units::{Instant, Money, Quantity, Rate};
 
 use crate::instance::{Tranche, Work, WorkKind};
-use crate::survey::ground::{Ground, before, money, part};
+use crate::survey::ground::{Ground, money, part};
+use crate::survey::periods::before;
 use crate::survey::supplies::HOUR_MS;
 
 /// A work with what the rest of the survey asks of it.

@@ -4,5 +4,6 @@ mod contracts;
 mod floors;
 mod money;
 mod offers;
+mod statements;
 mod view;
 mod work;

@@ -20,7 +20,7 @@ fn money_is_even_over_its_time_and_what_is_over_does_not_count() {
 cash = { at = 2026-01-01, amount = "1 MUSD" }
 floor = "100 kUSD"
 revenue = [{ name = "licences", from = 2025-12-01, to = 2026-02-01, amount = "620 kUSD" }]
-costs = [{ name = "people", from = 2026-01-01, to = 2026-03-01, amount = "-590 kUSD" }, { name = "past", from = 2025-06-01, amount = "-1 MUSD" }]
+costs = [{ name = "people", from = 2026-01-01, to = 2026-03-01, amount = "590 kUSD" }, { name = "past", from = 2025-06-01, amount = "1 MUSD" }]
 raises = [{ name = "loan", from = 2026-02-10, amount = "100 kEUR" }]
 "#;
     let mut fleet = fleet(&format!("{NORTH}{finance}"), 2);
