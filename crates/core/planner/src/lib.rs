@@ -10,6 +10,7 @@
 
 mod audit;
 mod decided;
+mod difference;
 mod guide;
 mod instance;
 mod moved;
@@ -26,6 +27,7 @@ mod zone;
 
 pub use audit::{Rule, Violation, audit};
 pub use decided::{Decided, Prices};
+pub use difference::{Difference, Shifted, Signed, diff};
 pub use guide::guide;
 pub use instance::{
     Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,

@@ -1,6 +1,7 @@
 //! What `planner` decides with a real solver: plans solved by hand, prices from both sides, the same answers from a basis.
 
 mod again;
+mod audited;
 mod by_hand;
 mod midway;
 mod money;
