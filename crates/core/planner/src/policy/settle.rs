@@ -96,10 +96,19 @@ impl Policy {
         }
     }
 
+    fn is_billed(&self, world: &Instance, month: usize, index: usize) -> bool {
+        world.tiered[index].terms.iter().all(|(_, step, _)| *step < self.firsts[month + 1])
+    }
+
     /// A shortfall is due when its contract says; an excess is carried on.
     fn settle_floor(&self, world: &Instance, month: usize, index: usize, run: &mut Run) {
         let floor = &world.floors[index];
-        let counted = run.state.counted[index] + floor.counted.at(0, &self.taken);
+        // A charge that is known only later counts with what there is of it.
+        let open = floor.tiered.iter().filter(|tiered| !self.is_billed(world, month, **tiered));
+        let accrued: f64 = open
+            .map(|tiered| charge_of(&world.tiered[*tiered], filled(world, *tiered, &run.state.tiered), run.state.tiered[*tiered]))
+            .sum();
+        let counted = run.state.counted[index] + accrued + floor.counted.at(0, &self.taken);
         let mut need = floor.least.at(0, &self.taken) - counted;
         if need <= 0.0 {
             if let Some((share, _)) = &floor.carry {
