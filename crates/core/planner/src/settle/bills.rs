@@ -9,10 +9,11 @@ use super::asked::month_of;
 use super::speed::micros;
 use crate::plan::{Due, Flow, Plan, Short};
 
-/// Fills `due` and `shorts`.
-pub(super) fn bill(settling: &Settling<'_>, plan: &mut Plan) {
+/// Fills `due` and `shorts`. Answers what of prepayments is credited by month, in the fleet's currency.
+pub(super) fn bill(settling: &Settling<'_>, plan: &mut Plan) -> Vec<Money> {
     let fleet = &settling.decided;
     let balances = balances(settling, plan);
+    let mut credited = vec![Money::ZERO; plan.months.len()];
     let begin = plan.months.first().map_or(Instant::MAX, |month| month.span.from);
     for (contract, name, terms) in fleet.contracts.iter().filter(|(.., terms)| terms.status == Status::Signed) {
         for period in market::periods(fleet, contract) {
@@ -20,6 +21,9 @@ pub(super) fn bill(settling: &Settling<'_>, plan: &mut Plan) {
             let Some(month) = month_of(plan, last).filter(|_| last >= begin) else { continue };
             let statement = market::statement(fleet, &balances, contract, period);
             let due = statement.due;
+            let credits = statement.lines.iter().filter(|line| matches!(line.clause, Clause::Credit { .. }));
+            let credits: Money = credits.map(|line| -line.money).sum();
+            credited[month] += fleet.in_fleet_currency(credits, terms.currency, last).unwrap_or(credits);
             if due != Money::ZERO {
                 let paid = fleet.in_fleet_currency(due, terms.currency, last).unwrap_or(due);
                 plan.due.push(Due { contract: name.to_owned(), period, month, due, paid });
@@ -33,6 +37,7 @@ pub(super) fn bill(settling: &Settling<'_>, plan: &mut Plan) {
             }
         }
     }
+    credited
 }
 
 /// All of the plan's use, posted to the billing periods that it falls in.

@@ -14,8 +14,9 @@ use crate::plan::{MonthMoney, Plan, Raised};
 /// Months in a year.
 const YEAR: usize = 12;
 
-/// Fills `raised` and `money`, and says by how much the solver's cash differs at most.
-pub(super) fn count(settling: &Settling<'_>, plan: &mut Plan) -> Money {
+/// Fills `raised` and `money`, and says by how much the solver's cash differs at most: but for credits, which a statement takes as early as it can
+/// and the solver, where money earns nothing, whenever it likes.
+pub(super) fn count(settling: &Settling<'_>, credited: &[Money], plan: &mut Plan) -> Money {
     let fleet = settling.fleet;
     let finance = &fleet.finance;
     let in_fleet = |amount: units::Amount, at| fleet.in_fleet_currency(amount.money, amount.currency, at).unwrap_or(amount.money);
@@ -23,7 +24,7 @@ pub(super) fn count(settling: &Settling<'_>, plan: &mut Plan) -> Money {
     let mut cash = finance.cash.map_or(Money::ZERO, |(_, amount)| in_fleet(amount, begins));
     let mut debt = finance.debt.as_ref().map_or(Money::ZERO, |debt| debt.owed);
     let mut taken = vec![Money::ZERO; settling.instance.treasury.windows.len()];
-    let mut residual = Money::ZERO;
+    let (mut residual, mut earlier) = (Money::ZERO, Money::ZERO);
     for month in 0..plan.months.len() {
         let mut money = given(settling, plan, month, (cash, debt));
         let floor = finance.floor.map_or(Money::ZERO, |floor| in_fleet(floor, last(plan, month)));
@@ -32,7 +33,9 @@ pub(super) fn count(settling: &Settling<'_>, plan: &mut Plan) -> Money {
         let raised = needs.follow_solver((cash, debt), floor);
         plan.raised.extend(raised);
         (cash, debt) = (money.cash, money.debt);
-        let solver = settling.answer.cash.get(month).map_or(cash, |cash| settling.money(*cash));
+        let theirs: f64 = settling.answer.credited.iter().filter_map(|months| months.get(month)).sum();
+        earlier += credited[month] - settling.money(theirs);
+        let solver = settling.answer.cash.get(month).map_or(cash, |cash| settling.money(*cash) + earlier);
         residual = residual.max(cash - solver).max(solver - cash);
         plan.money.push(money);
     }

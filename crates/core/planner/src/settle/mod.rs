@@ -53,8 +53,8 @@ pub fn settle(fleet: &Fleet, instance: &Instance, answer: &Decided, beside: &Bes
     plan.added = orders::orders(fleet, instance, answer, &plan);
     let settling = Settling { fleet, decided: decided_fleet(fleet, &plan), instance, answer };
     flows::place(&settling, &mut plan);
-    bills::bill(&settling, &mut plan);
-    plan.residual = cash::count(&settling, &mut plan);
+    let credited = bills::bill(&settling, &mut plan);
+    plan.residual = cash::count(&settling, &credited, &mut plan);
     plan.gaps = gaps::gaps(&settling, &plan, &beside.conflicts);
     (plan.prices, plan.sites) = prices::prices(&settling, &plan, &beside.sides);
     plan.objective = settling.money(answer.objective);

@@ -32,10 +32,6 @@ pub fn run(args: Plan, out: &mut dyn Write) -> Result<Exit> {
     for (clause, price) in &study.clauses {
         writeln!(out, "  {:50} {}", clause.name, figures::money(*price, &study.plan.currency))?;
     }
-    for (at, money) in study.plan.money.iter().enumerate() {
-        let solver = crate::plan::study::money(&study.instance, study.answer.decided.cash[at]);
-        writeln!(out, "DBG {at} {} {} diff {}", solver, money.cash, money.cash - solver)?;
-    }
     writeln!(out, "residual {} iterations {}", study.plan.residual, study.answer.decided.iterations)?;
     Ok(if study.plan.gaps.is_empty() { Exit::Done } else { Exit::No })
 }

@@ -13,6 +13,7 @@ use planner::{
 };
 use units::Money;
 
+use super::figures::units_of;
 use super::progress::Progress;
 use crate::exit::wrong;
 
@@ -48,15 +49,14 @@ pub enum Depth {
 
 /// Plans a fleet.
 pub fn study(fleet: &Arc<Fleet>, what_if: &[String], depth: Depth, solver: &mut Highs, progress: &Progress) -> Result<Study> {
-    let instance = survey(fleet).map_err(|refused| {
+    let mut instance = survey(fleet).map_err(|refused| {
         let all: Vec<String> = refused.iter().map(ToString::to_string).collect();
         wrong(format!("this can't be planned: {}", all.join("; ")))
     })?;
     let opening = State::opening(&instance);
     let effort = effort(fleet);
     progress.say("solving");
-    let answer = decide(&instance, &opening, None, solver, effort).map_err(undecided)?;
-    let mut beside = Beside { what_if: what_if.to_vec(), conflicts: answer.conflict.iter().cloned().collect(), ..Beside::default() };
+    let (answer, mut beside) = solved(fleet, &mut instance, &opening, what_if, solver)?;
     let mut prices = Vec::new();
     if depth == Depth::Worth {
         let study = Worth { instance: &instance, opening: &opening, answer: &answer, effort };
@@ -71,6 +71,26 @@ pub fn study(fleet: &Arc<Fleet>, what_if: &[String], depth: Depth, solver: &mut 
         bail!("make a plan that passes its own audit, which is our fault: {} ({} in all)", shown.join("; "), wrongs.len());
     }
     Ok(Study { fleet: Arc::clone(fleet), instance, opening, answer, plan, clauses: prices })
+}
+
+/// How often a plan that rounding leaves short of cash is made again.
+const CUSHIONS: usize = 3;
+
+/// The best plan. Where it holds and rounding to whole units leaves cash short of its floor, the solver is asked for a little more.
+fn solved(fleet: &Fleet, instance: &mut Instance, opening: &State, what_if: &[String], solver: &mut Highs) -> Result<(Answer, Beside)> {
+    let mut round = 0;
+    loop {
+        let answer = decide(instance, opening, None, solver, effort(fleet)).map_err(undecided)?;
+        let beside = Beside { what_if: what_if.to_vec(), conflicts: answer.conflict.iter().cloned().collect(), ..Beside::default() };
+        let plan = settle(fleet, instance, &answer.decided, &beside);
+        let short = plan.money.iter().map(|month| month.gap).max().unwrap_or(Money::ZERO);
+        if !answer.broken.is_empty() || short == Money::ZERO || round == CUSHIONS {
+            return Ok((answer, beside));
+        }
+        round += 1;
+        let cushion = 2.0 * (units_of(short) + units_of(plan.residual)) / instance.scale.money;
+        instance.treasury.floor.iter_mut().for_each(|floor| *floor += cushion);
+    }
 }
 
 /// The effort that the fleet's gap asks for.
