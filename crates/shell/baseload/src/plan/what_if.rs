@@ -19,6 +19,20 @@ pub fn apply(text: &str, change: &str) -> Result<String> {
     Ok(document.to_string())
 }
 
+/// The text with the planning value of one figure put to what is written, whatever it looks like.
+pub fn put(text: &str, path: &str, to: &str) -> Result<String> {
+    let mut document: DocumentMut = text.parse().map_err(|error| wrong(format!("the fleet file is not TOML: {error}")))?;
+    let keys: Vec<&str> = path.split('.').chain(["value"]).collect();
+    let (last, above) = keys.split_last().ok_or_else(|| anyhow!("it names nothing"))?;
+    let mut at = Place::Table(document.as_table_mut());
+    for key in above {
+        at = at.into(key).ok_or_else(|| anyhow!("there is no `{path}`"))?;
+    }
+    let Place::Table(table) = at else { return Err(anyhow!("`{path}` has no value")) };
+    table.insert(last, Item::Value(value(to)));
+    Ok(document.to_string())
+}
+
 /// Tables of the file that people name in the singular.
 const SINGULAR: [(&str, &str); 14] = [
     ("accelerator", "accelerators"),

@@ -1,0 +1,99 @@
+//! What scenarios do to a plan, lived through in three ways; chunks on threads, put together in the order of their numbers.
+
+use std::num::NonZero;
+use std::thread;
+
+use anyhow::{Result, anyhow};
+use highs::Highs;
+use lp::{Effort, Kept, Solver as _, Verdict};
+use planner::{Decided, Draw, Instance, Outcome, Policy, Promises, State, Summary, extract, foresight, frozen, regret, replanned, rows};
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::study::{Study, effort};
+
+/// Scenarios that are also solved with foresight: one problem each.
+const KNOWN: u64 = 24;
+/// Scenarios that are also lived through with a new plan each quarter: a problem a quarter.
+const REPLANNED: u64 = 8;
+
+/// What scenarios say, in the instance's units of money; by way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Risk {
+    /// What the scenarios are drawn with.
+    pub seed: u64,
+    /// Contracts frozen under the plan's policy.
+    pub frozen: Summary,
+    /// A new plan each quarter, for the first scenarios.
+    pub replanned: Summary,
+    /// Everything known beforehand, for the first scenarios: the bound.
+    pub foresight: Summary,
+    /// The frozen policy in the scenarios that foresight was tried on.
+    pub frozen_sample: Summary,
+    /// What foresight would be worth more than the frozen policy, on the mean of those.
+    pub regret_frozen: Option<f64>,
+    /// What it would be worth more than planning anew.
+    pub regret_replanned: Option<f64>,
+    /// Currency in one unit of money.
+    pub money: f64,
+}
+
+/// Draws `count` scenarios and lives through them.
+pub fn risk(study: &Study, count: u64, seed: u64, solver: &Highs, progress: &Progress) -> Result<Risk> {
+    let signed = study.instance.signed(&study.answer.decided.taken);
+    let draw = Draw::new(&study.fleet, &study.instance);
+    let policy = Policy::compile(&signed, &study.opening, &study.answer.decided);
+    progress.say("scenarios");
+    let frozen = in_chunks(count, |numbers| Ok(frozen(&signed, &policy, &draw, seed, numbers)))?;
+    let effort = effort(&study.fleet);
+    let (known, again) = (KNOWN.min(count), REPLANNED.min(count));
+    progress.say("scenarios with foresight");
+    let with_foresight = in_chunks(known, |numbers| {
+        let mut solver = solver.another()?;
+        let mut best = |instance: &Instance, opening: &State| best(instance, opening, &mut solver, effort);
+        numbers.map(|number| foresight(&study.instance, &draw.scenario(seed, number), &mut best)).collect()
+    })?;
+    progress.say("scenarios planned anew each quarter");
+    let anew = in_chunks(again, |numbers| {
+        let mut solver = solver.another()?;
+        let mut best = |instance: &Instance, opening: &State| best(instance, opening, &mut solver, effort);
+        numbers.map(|number| replanned(&signed, &study.answer.decided, &draw.scenario(seed, number), &mut best)).collect()
+    })?;
+    let sample: Vec<Outcome> = frozen.iter().take(usize::try_from(known)?).cloned().collect();
+    Ok(Risk {
+        seed,
+        frozen: Summary::of(&frozen),
+        replanned: Summary::of(&anew),
+        foresight: Summary::of(&with_foresight),
+        frozen_sample: Summary::of(&sample),
+        regret_frozen: regret(&sample, &with_foresight),
+        regret_replanned: regret(&anew, &with_foresight),
+        money: study.instance.scale.money,
+    })
+}
+
+/// The best plan, without asking why promises are broken.
+fn best(instance: &Instance, opening: &State, solver: &mut Highs, effort: Effort) -> Result<Decided> {
+    let (problem, layout) = rows(instance, opening, Promises::Priced, None);
+    solver.load(&problem)?;
+    let solution = solver.solve(effort, Kept::Nothing)?;
+    match solution.verdict {
+        Verdict::Optimal => Ok(extract(instance, &layout, &solution)),
+        Verdict::Exhausted if solution.found() => Ok(extract(instance, &layout, &solution)),
+        verdict => Err(anyhow!("find a plan in a scenario: {verdict:?}")),
+    }
+}
+
+/// Computes numbers `0..count` in as many chunks as there are cores; what comes out does not depend on how many.
+fn in_chunks(count: u64, of: impl Fn(std::ops::Range<u64>) -> Result<Vec<Outcome>> + Sync) -> Result<Vec<Outcome>> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let size = count.div_ceil(u64::try_from(cores)?).max(1);
+    let parts = thread::scope(|scope| {
+        let starts = (0..count).step_by(usize::try_from(size).unwrap_or(usize::MAX));
+        let of = &of;
+        let running: Vec<_> = starts.map(|from| scope.spawn(move || of(from..(from + size).min(count)))).collect();
+        let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("live through scenarios: a thread broke"))));
+        ended.collect::<Result<Vec<_>>>()
+    })?;
+    Ok(parts.concat())
+}
