@@ -1,5 +1,6 @@
-//! Simulated upstreams and one checker per invariant.
+//! Simulated upstreams, instances to plan, and one checker per invariant.
 
+pub mod instance;
 mod script;
 mod upstream;
 

@@ -124,6 +124,18 @@ impl Problem {
         self.least.len()
     }
 
+    /// What a column is, such as `use of oracle [17]`: its block and its place there; the block alone when it has only one.
+    #[must_use]
+    pub fn column_name(&self, id: ColumnId) -> String {
+        name(&self.column_blocks, id.0).unwrap_or_else(|| format!("column {}", id.0))
+    }
+
+    /// What a row is, such as `capacity of oracle [17]`.
+    #[must_use]
+    pub fn row_name(&self, id: RowId) -> String {
+        name(&self.row_blocks, id.0).unwrap_or_else(|| format!("row {}", id.0))
+    }
+
     /// The entries of a row.
     pub fn entries(&self, row: RowId) -> impl Iterator<Item = (ColumnId, f64)> {
         let of = self.starts[row.0 as usize] as usize..self.starts[row.0 as usize + 1] as usize;
@@ -131,6 +143,48 @@ impl Problem {
     }
 }
 
+/// The first block that was named wins: it is the innermost.
+fn name(blocks: &[Block], id: u32) -> Option<String> {
+    let block = blocks.iter().find(|block| id >= block.first && id - block.first < block.count)?;
+    Some(if block.count == 1 { block.name.clone() } else { format!("{} [{}]", block.name, id - block.first) })
+}
+
 fn count(length: usize) -> u32 {
     u32::try_from(length).expect("a problem has fewer than 2^32 columns, rows and entries")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_built_in_place() {
+        let mut problem = Problem::with_room(3, 2, 4);
+        let [a, b, c] = [1.0, 2.0, 3.0].map(|cost| problem.column(cost, 0.0, f64::INFINITY));
+        problem.entry(a, 1.0);
+        problem.entry(c, -1.0);
+        let first = problem.row(f64::NEG_INFINITY, 4.0);
+        let empty = problem.row(0.0, 0.0);
+        problem.entry(b, 2.5);
+        let last = problem.row(1.0, 1.0);
+        let entries = |row| problem.entries(row).collect::<Vec<_>>();
+        assert_eq!([entries(first), entries(empty), entries(last)], [vec![(a, 1.0), (c, -1.0)], vec![], vec![(b, 2.5)]]);
+        assert_eq!((problem.column_count(), problem.row_count()), (3, 3));
+        assert_eq!(problem.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_number_in_the_middle_of_a_problem_has_a_name() {
+        let mut problem = Problem::with_room(0, 0, 0);
+        problem.column(0.0, 0.0, 1.0);
+        for month in 0..3 {
+            problem.choice(0.0);
+            problem.row(0.0, f64::from(month));
+        }
+        problem.name_columns("use of oracle", 1);
+        problem.name_rows("cash at the end", 2);
+        problem.name_rows("capacity of oracle", 0);
+        assert_eq!([0, 1, 3].map(|id| problem.column_name(ColumnId(id))), ["column 0", "use of oracle [0]", "use of oracle [2]"]);
+        assert_eq!([1, 2, 3].map(|id| problem.row_name(RowId(id))), ["capacity of oracle [1]", "cash at the end", "row 3"]);
+    }
 }

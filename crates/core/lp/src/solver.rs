@@ -9,7 +9,7 @@ pub struct Effort {
     pub iterations: u32,
     /// Branch-and-bound nodes at most.
     pub nodes: u32,
-    /// The relative gap at which an integer solution is good enough.
+    /// The relative gap at which an integer solution is good enough; with infinity any is.
     pub gap: f64,
 }
 
@@ -54,19 +54,18 @@ pub enum Verdict {
     Exhausted,
 }
 
-/// What a solver found. Duals are those of the problem as stated (maximise): what one more unit on the right is worth.
+/// What a solver found; where it has no solution to tell, the lists are empty. Duals are those of the problem as stated (maximise): what one more unit on the right is worth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Solution {
     /// How it ended.
     pub verdict: Verdict,
-    /// The worth of `columns`, with the problem's offset.
+    /// The worth of `columns`, with the problem's offset; infinite when unbounded, minus infinite when there is no solution.
     pub objective: f64,
     /// By column.
     pub columns: Vec<f64>,
     /// By row: the sum of its entries.
     pub rows: Vec<f64>,
-    /// By row: what one more unit of a binding bound is worth; zero where integers were decided by a search (then
-    /// [`Solver::solve`] solves again with integers fixed, so that there are duals).
+    /// By row: what one more unit of a binding bound is worth, with integers fixed as found; zero where the effort was used up.
     pub duals: Vec<f64>,
     /// By column: what one more unit of a binding bound is worth.
     pub reduced: Vec<f64>,
@@ -78,6 +77,22 @@ pub struct Solution {
     pub gap: f64,
     /// The most by which a row or a column's bound is missed.
     pub residual: f64,
+}
+
+impl Solution {
+    /// Whether there is a solution to tell.
+    #[must_use]
+    pub fn found(&self) -> bool {
+        self.objective.is_finite()
+    }
+
+    /// A verdict without a solution.
+    #[must_use]
+    pub fn none(verdict: Verdict) -> Self {
+        let objective = if verdict == Verdict::Unbounded { f64::INFINITY } else { f64::NEG_INFINITY };
+        let [columns, rows, duals, reduced] = [const { Vec::new() }; 4];
+        Self { verdict, objective, columns, rows, duals, reduced, iterations: 0, nodes: 0, gap: 0.0, residual: 0.0 }
+    }
 }
 
 /// Why there is no solution at all.

@@ -224,6 +224,9 @@ pub struct Expansion {
     pub per_month: Vec<f64>,
     /// Months from order to use.
     pub lead: usize,
+    /// What would arrive in these months `from..to` arrives at `to`: chips are short then.
+    #[serde(default)]
+    pub held: Option<(usize, usize)>,
     /// Money when a thousand are ordered, by month.
     pub capex: Vec<f64>,
     /// Committed charges of a thousand installed, by month of use, and idle energy with them.
@@ -232,6 +235,18 @@ pub struct Expansion {
     pub due: Vec<usize>,
     /// Chip supply: thousands of this kind that may be ordered in each month over all expansions; the same for all of one accelerator.
     pub supply: Option<Vec<f64>>,
+}
+
+impl Expansion {
+    /// The month in which what is ordered in `month` can be used.
+    #[must_use]
+    pub fn arrival(&self, month: usize) -> usize {
+        let arrival = month + self.lead;
+        match self.held {
+            Some((from, to)) if from <= arrival && arrival < to => to,
+            _ => arrival,
+        }
+    }
 }
 
 /// Metered charges of one contract's meter in one billing period, when the rate depends on the quantity.
@@ -435,6 +450,39 @@ pub struct Cap {
     pub months: (usize, usize),
 }
 
+/// What kind of clause bars something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BarKind {
+    /// Work within its scope runs on its contract only.
+    Exclusivity,
+    /// Offers of others within its scope wait for its holder's answer.
+    FirstRefusal,
+}
+
+/// What would be possible without the clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lifts {
+    /// A fit, by position, in steps `from..to`; its `open` leaves them out already.
+    Fit(usize, usize, usize),
+    /// A choice, by position: it is in the list, but can't be taken.
+    Choice(usize),
+    /// Orders under an expansion, by position, in months `from..to`: `per_month` says what they could be, but they can't.
+    Expansion(usize, usize, usize),
+}
+
+/// That a clause bars something, so that its price can be told; a clause that bars several things has several of one name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// As a person reads it: `exclusivity of azure`.
+    pub name: String,
+    /// What kind of clause.
+    pub kind: BarKind,
+    /// Whose clause.
+    pub contract: Option<ContractId>,
+    /// What it bars.
+    pub lifts: Lifts,
+}
+
 /// Everything that planning computes with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
@@ -466,6 +514,9 @@ pub struct Instance {
     pub ventures: Vec<VentureFunds>,
     /// Limits on dependence.
     pub caps: Vec<Cap>,
+    /// What exclusivities and first refusals bar.
+    #[serde(default)]
+    pub bars: Vec<Bar>,
     /// Cash.
     pub treasury: Treasury,
     /// What a unit of missing money costs in the objective: cash gaps, and promises that are broken, are last resorts.

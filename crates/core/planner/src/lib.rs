@@ -11,14 +11,19 @@
 mod decided;
 mod instance;
 mod plan;
+mod problem;
 mod state;
 mod survey;
 
 pub use decided::{Decided, Prices};
 pub use instance::{
-    Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, Month, On, Scale, Series, Step, Supply,
-    Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
+    Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,
+    Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
 pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, PlanMonth, Raised, Served, Short, SitePrice, Trained};
+pub use problem::{
+    Answer, Broken, Clause, ClauseKind, Columns, DecideError, How, Layout, Optimality, Probe, Promises, Rows, Session, Sides,
+    changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
+};
 pub use state::{Month as MonthOutcome, State};
 pub use survey::{Refused, Why, decided, moved, survey};

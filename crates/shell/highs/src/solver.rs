@@ -1,0 +1,234 @@
+//! The solver.
+
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::path::Path;
+
+use lp::{Change, ColumnId, Effort, Failure, Kept, Problem, RowId, Solution, Solver, Verdict};
+
+use crate::find;
+use crate::library::{Functions, Instance, Setting};
+
+/// What every solve has in common. Tolerances are a hundredth of HiGHS's own, so that a kept basis and a fresh start agree to nine digits.
+const SETTINGS: [(&CStr, Setting); 9] = [
+    (c"output_flag", Setting::Flag(false)),
+    (c"threads", Setting::Count(1)),
+    (c"parallel", Setting::Word(c"off")),
+    (c"random_seed", Setting::Count(0)),
+    (c"time_limit", Setting::Number(f64::INFINITY)),
+    (c"primal_feasibility_tolerance", Setting::Number(1e-9)),
+    (c"dual_feasibility_tolerance", Setting::Number(1e-9)),
+    (c"mip_feasibility_tolerance", Setting::Number(1e-9)),
+    (c"mip_abs_gap", Setting::Number(1e-9)),
+];
+/// A solution from a kept basis that misses bounds by more than this is solved again from the beginning.
+const RESIDUAL_MAX: f64 = 1e-6;
+
+/// What `primal_solution_status` is when there is a feasible solution.
+const FEASIBLE: u32 = 2;
+
+/// How the problem stands after a run, as the C interface numbers it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Ended(Verdict),
+    InfeasibleOrUnbounded,
+    Unknown(i32),
+}
+
+/// HiGHS with one problem loaded.
+pub struct Highs {
+    instance: Instance,
+    /// The problem as it stands with all changes.
+    problem: Problem,
+    /// Whether HiGHS knows the whole columns as such now.
+    whole: bool,
+}
+
+impl Highs {
+    /// Loads HiGHS from the file that `BASELOAD_SOLVER` names, or from `folder`.
+    ///
+    /// # Errors
+    /// When it isn't there, can't be loaded or has another minor version; the message says what to do.
+    pub fn find(folder: &Path) -> Result<Self, Failure> {
+        Self::of(find::find(folder)?)
+    }
+
+    /// Another HiGHS from the same library, with nothing loaded.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn another(&self) -> Result<Self, Failure> {
+        Self::of(self.instance.functions())
+    }
+
+    /// The version of the library, such as `1.15.1`.
+    #[must_use]
+    pub fn version(&self) -> String {
+        self.instance.functions().version()
+    }
+
+    fn of(functions: &'static Functions) -> Result<Self, Failure> {
+        let instance =
+            Instance::new(functions).ok_or_else(|| Failure::Missing("the solver's library is built for other integers".to_owned()))?;
+        let mut highs = Self { instance, problem: Problem::with_room(0, 0, 0), whole: false };
+        SETTINGS.iter().try_for_each(|&(option, setting)| highs.instance.set(option, setting))?;
+        Ok(highs)
+    }
+
+    /// Whether a whole column still has a choice. Once all are fixed, a solve is a linear one and keeps its basis.
+    fn chooses(&self) -> bool {
+        let fixed = |id: &ColumnId| self.problem.low[id.0 as usize] == self.problem.high[id.0 as usize];
+        self.problem.whole.iter().any(|id| !fixed(id) || self.problem.low[id.0 as usize].fract() != 0.0)
+    }
+
+    fn set_whole(&mut self, whole: bool) -> Result<(), Failure> {
+        if self.whole != whole {
+            let set: Vec<u32> = self.problem.whole.iter().map(|id| id.0).collect();
+            self.instance.set_whole(&set, whole)?;
+            self.whole = whole;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<Standing, Failure> {
+        use Standing::{Ended, InfeasibleOrUnbounded, Unknown};
+        Ok(match self.instance.run()? {
+            // Nothing to choose, or chosen best.
+            6 | 7 => Ended(Verdict::Optimal),
+            8 => Ended(Verdict::Infeasible),
+            9 => InfeasibleOrUnbounded,
+            10 => Ended(Verdict::Unbounded),
+            // Iterations, or nodes.
+            14 | 16 => Ended(Verdict::Exhausted),
+            other => Unknown(other),
+        })
+    }
+
+    /// Solves the linear problem that HiGHS has now.
+    fn linear(&mut self, kept: Kept) -> Result<Solution, Failure> {
+        if kept == Kept::Nothing {
+            self.instance.clear()?;
+        }
+        let solution = self.run().and_then(|standing| self.read(standing));
+        let doubtful = solution.as_ref().map_or(true, |solution| solution.residual > RESIDUAL_MAX);
+        if kept == Kept::Basis && doubtful { self.linear(Kept::Nothing) } else { solution }
+    }
+
+    /// Decides the whole columns by a search, then fixes them and solves again, for the duals.
+    fn search(&mut self) -> Result<Solution, Failure> {
+        self.instance.clear()?;
+        let standing = self.run()?;
+        let found = self.read(standing)?;
+        let bound = self.instance.number(c"mip_dual_bound").filter(|bound| bound.is_finite());
+        if !found.found() {
+            return Ok(found);
+        }
+        let whole: Vec<usize> = self.problem.whole.iter().map(|id| id.0 as usize).collect();
+        let rounded: Vec<f64> = whole.iter().map(|&column| found.columns[column].round()).collect();
+        let fixed = self.fixed(&rounded)?;
+        let mut solution = match fixed.verdict {
+            Verdict::Optimal => fixed,
+            // The search's own solution stands, without duals.
+            Verdict::Exhausted => Solution { verdict: Verdict::Exhausted, ..found.clone() },
+            Verdict::Infeasible | Verdict::Unbounded => {
+                return Err(Failure::Broke("its whole numbers don't satisfy the problem when rounded".to_owned()));
+            }
+        };
+        if found.verdict == Verdict::Exhausted {
+            solution.verdict = Verdict::Exhausted;
+        }
+        let left = bound.map_or(f64::INFINITY, |bound| (bound - solution.objective).max(0.0));
+        solution.gap = if left == 0.0 { 0.0 } else { left / solution.objective.abs() };
+        Ok(Solution { iterations: solution.iterations.saturating_add(found.iterations), nodes: found.nodes, ..solution })
+    }
+
+    /// The best with the whole columns fixed at `values`; afterwards they have their bounds again.
+    fn fixed(&mut self, values: &[f64]) -> Result<Solution, Failure> {
+        let set: Vec<u32> = self.problem.whole.iter().map(|id| id.0).collect();
+        self.set_whole(false)?;
+        self.instance.set_columns(&set, values, values)?;
+        let solution = self.linear(Kept::Nothing);
+        let bounds = |of: &[f64]| set.iter().map(|&column| of[column as usize]).collect::<Vec<f64>>();
+        self.instance.set_columns(&set, &bounds(&self.problem.low), &bounds(&self.problem.high))?;
+        solution
+    }
+
+    fn read(&mut self, standing: Standing) -> Result<Solution, Failure> {
+        let verdict = match standing {
+            Standing::Ended(verdict) => verdict,
+            Standing::InfeasibleOrUnbounded => self.which()?,
+            Standing::Unknown(status) => return Err(Failure::Broke(format!("it ended without an answer (model status {status})"))),
+        };
+        let (iterations, nodes) = (self.instance.count(c"simplex_iteration_count"), self.instance.long(c"mip_node_count"));
+        let tells =
+            verdict == Verdict::Optimal || (verdict == Verdict::Exhausted && self.instance.count(c"primal_solution_status") == FEASIBLE);
+        if !tells {
+            return Ok(Solution { iterations, nodes, ..Solution::none(verdict) });
+        }
+        let told = self.instance.told()?;
+        let (objective, rows) = (self.problem.worth(&told.columns), self.problem.sums(&told.columns));
+        if !objective.is_finite() {
+            return Err(Failure::Broke(format!("its solution is worth {objective}")));
+        }
+        let (duals, reduced) = match verdict {
+            Verdict::Optimal => (told.duals, told.reduced),
+            _ => (vec![0.0; rows.len()], vec![0.0; told.columns.len()]),
+        };
+        let residual = self.problem.residual(&told.columns, &rows);
+        Ok(Solution { verdict, objective, columns: told.columns, rows, duals, reduced, iterations, nodes, gap: 0.0, residual })
+    }
+
+    /// Infeasible or unbounded: without costs it can't be unbounded.
+    fn which(&mut self) -> Result<Verdict, Failure> {
+        let all: Vec<u32> = (0..).take(self.problem.column_count()).collect();
+        self.instance.set_costs(&all, &vec![0.0; all.len()])?;
+        self.instance.clear()?;
+        let standing = self.run();
+        self.instance.set_costs(&all, &self.problem.cost)?;
+        match standing? {
+            Standing::Ended(Verdict::Optimal) => Ok(Verdict::Unbounded),
+            Standing::Ended(verdict) => Ok(verdict),
+            _ => Err(Failure::Broke("it can't tell whether the problem is infeasible or unbounded".to_owned())),
+        }
+    }
+}
+
+impl Solver for Highs {
+    fn load(&mut self, problem: &Problem) -> Result<(), Failure> {
+        self.instance.pass(problem)?;
+        self.problem.clone_from(problem);
+        self.whole = false;
+        Ok(())
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        let [mut columns, mut rows, mut costs] = [const { BTreeSet::new() }; 3];
+        let made = changes.iter().try_for_each(|&change| {
+            self.problem.change(change).map_err(Failure::Broke)?;
+            match change {
+                Change::Column(ColumnId(column), ..) => _ = columns.insert(column),
+                Change::Row(RowId(row), ..) => _ = rows.insert(row),
+                Change::Cost(ColumnId(column), _) => _ = costs.insert(column),
+                Change::Factor(row, column, factor) => self.instance.set_factor(row.0, column.0, factor)?,
+            }
+            Ok(())
+        });
+        // What stood before a change that is refused is made all the same, so that HiGHS has the problem as it stands here.
+        let problem = &self.problem;
+        let of = |set: &BTreeSet<u32>, list: &[f64]| set.iter().map(|&index| list[index as usize]).collect::<Vec<f64>>();
+        let list = |set: &BTreeSet<u32>| set.iter().copied().collect::<Vec<u32>>();
+        self.instance.set_columns(&list(&columns), &of(&columns, &problem.low), &of(&columns, &problem.high))?;
+        self.instance.set_rows(&list(&rows), &of(&rows, &problem.least), &of(&rows, &problem.most))?;
+        self.instance.set_costs(&list(&costs), &of(&costs, &problem.cost))?;
+        made
+    }
+
+    fn solve(&mut self, effort: Effort, kept: Kept) -> Result<Solution, Failure> {
+        self.instance.set(c"simplex_iteration_limit", Setting::Count(effort.iterations))?;
+        self.instance.set(c"mip_max_nodes", Setting::Count(effort.nodes))?;
+        self.instance.set(c"mip_rel_gap", Setting::Number(effort.gap))?;
+        let search = self.chooses();
+        self.set_whole(search)?;
+        if search { self.search() } else { self.linear(kept) }
+    }
+}
