@@ -1,14 +1,13 @@
 //! What an offer would keep from others: rows that close when it is signed.
 
-use fleet::{Fleet, Use};
-
 use crate::instance::{Fit, Limit, LimitKind, On, Series};
+use crate::survey::fits::barred;
 use crate::survey::ground::Ground;
 use crate::survey::limits::{Bound, Unit, all_of};
 use crate::survey::refused::{Refused, Why};
-use crate::survey::scope::{Kept, kept_by};
+use crate::survey::scope::kept_by;
 use crate::survey::supplies::Source;
-use crate::survey::works::{Asked, Needs};
+use crate::survey::works::Asked;
 
 /// A limit for each supply that an offer's exclusivity would close.
 ///
@@ -28,11 +27,11 @@ pub(crate) fn exclusive(
             let months = ground.horizon.months_in(kept.span);
             for (supply, source) in sources.iter().enumerate() {
                 let own = fits.iter().filter(|fit| fit.supply == supply);
-                let barred: Vec<bool> = own.map(|fit| bars(&kept, fleet, source, &asked[fit.work])).collect();
-                if !barred.contains(&true) || months.is_empty() {
+                let closes: Vec<bool> = own.map(|fit| barred(fleet, &kept, source, &asked[fit.work].needs)).collect();
+                if !closes.contains(&true) || months.is_empty() {
                     continue;
                 }
-                if barred.contains(&false) {
+                if closes.contains(&false) {
                     let place = format!("contracts.{}.exclusivity.{clause}", fleet.contracts.name(contract));
                     refused.push(Refused::new(place, Why::OffersExclusivity));
                     continue;
@@ -55,12 +54,4 @@ pub(crate) fn exclusive(
     refused.sort_by(|a, b| a.place.cmp(&b.place));
     refused.dedup();
     if refused.is_empty() { Ok(bounds) } else { Err(refused) }
-}
-
-fn bars(kept: &Kept<'_>, fleet: &Fleet, source: &Source, asked: &Asked<'_>) -> bool {
-    let (work, model) = match asked.needs {
-        Needs::Serving { model, .. } => (Use::Serving, Some(model)),
-        Needs::Training { .. } => (Use::Training, None),
-    };
-    kept.bars(fleet, source.supply.contract, source.supply.on, work, model)
 }

@@ -6,7 +6,6 @@ use crate::instance::{Expansion, LimitKind};
 use crate::survey::ground::{Deal, Ground, money};
 use crate::survey::limits::{Bound, Unit, first_pool, idle_watts, in_force};
 use crate::survey::periods::before;
-use crate::survey::scope::answered;
 use crate::survey::supplies::{Source, clause_price, watt_hour, watts};
 
 const THOUSAND: f64 = 1000.0;
@@ -29,13 +28,9 @@ fn expansion(ground: &Ground<'_>, deal: &Deal<'_>, clause: usize) -> Expansion {
     let kind = terms.accelerator;
     let lead = usize::try_from(terms.lead_months).unwrap_or(usize::MAX);
     let months = horizon.months_in(deal.terms.term);
-    let plan = horizon.span();
     let most = terms.most as f64 / THOUSAND;
     let each = terms.per_month.map_or(most, |each| each as f64 / THOUSAND);
-    let orders = |month: usize| {
-        let useful = months.contains(&month) && months.contains(&month.saturating_add(lead));
-        useful && answered(deal.fleet, deal.contract, horizon.months[month].span.from, plan.from)
-    };
+    let orders = |month: usize| months.contains(&month) && months.contains(&month.saturating_add(lead));
     let month_ends = horizon.months.iter().map(|month| before(month.span.to));
     let capex = month_ends.map(|at| terms.capex.map_or(0.0, |capex| THOUSAND * money(capex) * ground.worth(deal.terms.currency, at)));
     let supply = ground.fleet.accelerators[kind].supply.as_ref();
@@ -48,6 +43,7 @@ fn expansion(ground: &Ground<'_>, deal: &Deal<'_>, clause: usize) -> Expansion {
         most,
         per_month: (0..horizon.months.len()).map(|month| if orders(month) { each } else { 0.0 }).collect(),
         lead,
+        held: None,
         capex: capex.collect(),
         running: running(ground, deal, clause),
         due: deal.due.clone(),

@@ -11,17 +11,22 @@ use crate::survey::works::{Asked, Needs};
 /// A cached token's work on a replica, as a share of an input token's.
 const CACHED_WORK: f64 = 0.1;
 
-/// Every fit, by supply and then work.
+/// Every fit, by supply and then work; also one that exclusivities close for good, because they have their price.
 pub(crate) fn fits(ground: &Ground<'_>, sources: &[Source], asked: &[Asked<'_>]) -> Vec<Fit> {
     let kept = kept(ground.fleet);
     let mut fits = Vec::new();
     for (supply, source) in sources.iter().enumerate() {
+        let there = there(ground, source);
+        if !there.contains(&true) {
+            continue;
+        }
         for (work, asked) in asked.iter().enumerate() {
             let Some(speed) = speed(ground, source, &asked.needs).filter(|speed| *speed > 0.0) else { continue };
-            let open = open(ground, source, &asked.needs, &kept);
-            if !open.is_empty() {
-                fits.push(Fit { supply, work, speed, open });
+            let mut open = there.clone();
+            for kept in kept.iter().filter(|kept| barred(ground.fleet, kept, source, &asked.needs)) {
+                open[ground.horizon.months_in(kept.span)].fill(false);
             }
+            fits.push(Fit { supply, work, speed, open: ranges(ground, &open) });
         }
     }
     fits
@@ -81,25 +86,32 @@ fn largest(ground: &Ground<'_>, pool: PoolId) -> i64 {
     ground.fleet.pools[pool].count.pieces(ground.horizon.span()).map(|(_, count)| count).max().unwrap_or(0)
 }
 
-/// The steps in which a supply may do a work: the contract in force, the accelerator there, nobody else's exclusivity against it.
-fn open(ground: &Ground<'_>, source: &Source, needs: &Needs<'_>, kept: &[Kept<'_>]) -> Vec<(usize, usize)> {
+/// The months in which a supply is there: its contract in force, its accelerator available.
+pub(crate) fn there(ground: &Ground<'_>, source: &Source) -> Vec<bool> {
     let (horizon, deal) = (ground.horizon, &ground.deals[source.deal]);
-    let mut open = vec![false; horizon.months.len()];
-    open[horizon.months_in(deal.terms.term)].fill(true);
+    let mut there = vec![false; horizon.months.len()];
+    there[horizon.months_in(deal.terms.term)].fill(true);
     if let Some(from) = source.supply.accelerator.and_then(|kind| ground.fleet.accelerators[kind].available) {
-        let there = horizon.months.partition_point(|month| month.span.from < from);
-        open[..there].fill(false);
+        let first = horizon.months.partition_point(|month| month.span.from < from);
+        there[..first].fill(false);
     }
+    there
+}
+
+/// Whether an exclusivity keeps a supply from a work.
+pub(crate) fn barred(fleet: &Fleet, kept: &Kept<'_>, source: &Source, needs: &Needs<'_>) -> bool {
     let (work, model) = match needs {
         Needs::Serving { model, .. } => (Use::Serving, Some(*model)),
         Needs::Training { .. } => (Use::Training, None),
     };
-    for kept in kept.iter().filter(|kept| kept.bars(ground.fleet, deal.contract, source.supply.on, work, model)) {
-        open[horizon.months_in(kept.span)].fill(false);
-    }
+    kept.bars(fleet, source.supply.contract, source.supply.on, work, model)
+}
+
+/// The steps of the months for which `open` is true, in ranges.
+pub(crate) fn ranges(ground: &Ground<'_>, open: &[bool]) -> Vec<(usize, usize)> {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     for (month, _) in open.iter().enumerate().filter(|(_, open)| **open) {
-        let steps = horizon.steps_of(month);
+        let steps = ground.horizon.steps_of(month);
         match ranges.last_mut() {
             Some(last) if last.1 == steps.start => last.1 = steps.end,
             _ => ranges.push((steps.start, steps.end)),

@@ -12,7 +12,6 @@ use crate::survey::months::{Horizon, calendar, micros, share};
 use crate::survey::offers::{decided, months_to, takes_part};
 use crate::survey::periods::{Group, before, groups};
 use crate::survey::refused::{Refused, Why};
-use crate::survey::scope::answered;
 
 /// The fleet under each choice, alone: what the survey borrows from.
 pub(crate) struct Outline {
@@ -75,14 +74,14 @@ fn starts(file: &Fleet, refused: &mut Vec<Refused>) -> Vec<(ContractId, i32)> {
     starts
 }
 
-/// The starts that can still be chosen: within the plan, the offer still standing, others asked first.
+/// The starts that can still be chosen: within the plan, the offer still standing.
 fn choices(fleet: &Fleet, horizon: &Horizon, starts: &[(ContractId, i32)]) -> Vec<Choice> {
     let (plan, mut choices, mut group, mut last) = (horizon.span(), Vec::new(), 0, None);
     for (contract, months) in starts {
         let terms = &fleet.contracts[*contract];
         let start = moved(terms, *months).term.from;
         let by = terms.offer.as_ref().and_then(|offer| offer.by);
-        let open = plan.contains(start) && by.is_none_or(|by| by >= plan.from) && answered(fleet, *contract, start, plan.from);
+        let open = plan.contains(start) && by.is_none_or(|by| by >= plan.from);
         if !open {
             continue;
         }

@@ -1,5 +1,6 @@
 //! From the fleet to an [`Instance`]: contracts, pools, work and money as plain numbers by month, as `docs/plan.md` says.
 
+mod bars;
 mod charges;
 mod exclusive;
 mod expansions;
@@ -44,10 +45,11 @@ pub fn survey(file: &Fleet) -> Result<Instance, Vec<Refused>> {
     let replacement = fits::value(&ground, &sources, &mut asked, &fits);
     let wanted = works::wanted(&asked);
     let exclusive = exclusive::exclusive(&ground, &sources, &asked, &fits, wanted)?;
-    let works: Vec<_> = asked.into_iter().map(|asked| asked.work).collect();
     let mut bounds = limits::bounds(&ground, &sources, wanted);
     bounds.extend(exclusive);
     let expansions = expansions::expansions(&ground, &sources, &mut bounds);
+    let bars = bars::bars(&ground, &sources, &asked, &fits, &expansions);
+    let works: Vec<_> = asked.into_iter().map(|asked| asked.work).collect();
     let ventures = ventures::ventures(&ground, &mut bounds);
     let steps = charges::tiers(&ground, &sources);
     let clauses: Vec<_> = expansions.iter().map(|(deal, expansion)| (*deal, expansion.clause)).collect();
@@ -78,7 +80,7 @@ pub fn survey(file: &Fleet) -> Result<Instance, Vec<Refused>> {
         credits,
         ventures,
         caps,
-        bars: Vec::new(),
+        bars,
         treasury,
         gap_cost: GAP_COST,
         miss_cost,

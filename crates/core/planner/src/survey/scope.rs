@@ -7,16 +7,17 @@ use units::{Instant, Span};
 
 use crate::instance::On;
 
-/// Whether a contract may begin at `start`: whoever has a first refusal on what it covers has answered by then.
-pub(crate) fn answered(fleet: &Fleet, contract: ContractId, start: Instant, begins: Instant) -> bool {
+/// Who has a first refusal on what a contract covers and need not have answered by `start`, by contract.
+pub(crate) fn unanswered(fleet: &Fleet, contract: ContractId, start: Instant, begins: Instant) -> Vec<ContractId> {
     let terms = &fleet.contracts[contract];
-    let signed =
-        fleet.contracts.iter().map(|(.., other)| other).filter(|other| other.status == Status::Signed && other.party != terms.party);
-    let asked = signed.flat_map(|other| &other.first_refusals);
-    asked.filter(|refusal| refusal.span.contains(start) && touches(fleet, terms, &refusal.scope)).all(|refusal| {
-        let days = Duration::from_secs(u64::from(refusal.answer.days) * 86_400);
-        begins + days <= start
-    })
+    let others = fleet.contracts.iter().filter(|(.., other)| other.status == Status::Signed && other.party != terms.party);
+    let open = others.filter(|(.., other)| {
+        other.first_refusals.iter().any(|refusal| {
+            let days = Duration::from_secs(u64::from(refusal.answer.days) * 86_400);
+            start < begins + days && refusal.span.contains(start) && touches(fleet, terms, &refusal.scope)
+        })
+    });
+    open.map(|(id, ..)| id).collect()
 }
 
 /// Whether any of what a contract covers lies in a scope.
@@ -44,7 +45,7 @@ fn touches(fleet: &Fleet, terms: &Contract, scope: &Scope) -> bool {
 
 /// An exclusivity that is in force whatever is signed.
 pub(crate) struct Kept<'a> {
-    holder: ContractId,
+    pub holder: ContractId,
     except: &'a [ContractId],
     scope: &'a Scope,
     pub span: Span,

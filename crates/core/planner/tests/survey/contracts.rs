@@ -1,6 +1,7 @@
 //! Supplies, their prices and what bounds them.
 
 use fleet::{Delivery, Exclusivity, Expansion, Mix, Scope, Tranche, Use, WorkloadKind};
+use planner::Lifts;
 use units::{Money, Share};
 
 use crate::view::{NORTH, ask, at, check, contract, edit, fleet, span, surveyed, workload};
@@ -269,6 +270,8 @@ fn work_keeps_off_what_does_not_run_it_is_not_there_yet_or_is_kept_by_others() {
         terms.exclusivities = vec![Exclusivity { scope, span: span("2026-02-10", "2026-03-01"), except: Vec::new() }];
     });
     assert_eq!(open(&fleet), [(north.clone(), vec![(0, 1), (2, 3)]), (south.clone(), vec![(0, 3)])]);
+    let bars: Vec<_> = surveyed(&fleet).bars.into_iter().map(|bar| (bar.name, bar.lifts)).collect();
+    assert_eq!(bars, [("exclusivity of south".to_owned(), Lifts::Fit(0, 1, 2))]);
     edit(&mut fleet.accelerators, "h100", |kind| kind.available = Some(at("2026-01-20")));
     assert_eq!(open(&fleet), [(north, vec![(2, 3)]), (south, vec![(1, 3)])]);
     edit(&mut fleet.accelerators, "h100", |kind| kind.runs = vec![Use::Training]);
