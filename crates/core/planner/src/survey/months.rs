@@ -13,8 +13,8 @@ use crate::instance::{Month, Step};
 const MONTHS_MAX: i64 = 120;
 
 /// The zone in which months begin.
-pub(crate) fn zone(_fleet: &Fleet) -> TimeZone {
-    TimeZone::UTC
+pub(crate) fn zone(fleet: &Fleet) -> TimeZone {
+    fleet.time_zone.clone()
 }
 
 /// The months that are planned.
