@@ -102,7 +102,13 @@ fn money() {
             }
             text
         },
-        &expect![[""]],
+        &expect![[r#"
+            interest 5000.00, revenue 5645572.02664407, raised 0.00, other -378508.287292818, drawn 0.00, repaid 0.00, debt interest 1333.333333333, contracts 1572303.78, energy 20708.473389375, capex 30000.00, gap 0.00, cash 5647718.152628544, debt 200000.00
+            interest 14119.295381571, revenue 6752312.074225287, raised 0.00, other -341878.453038674, drawn 0.00, repaid 0.00, debt interest 1333.333333333, contracts 1046204.67, energy 20477.5414725, capex 0.00, gap 0.00, cash 11004255.524390895, debt 200000.00
+            interest 27510.638810977, revenue 7335187.026343556, raised 250000.00, other -378508.287292818, drawn 0.00, repaid 0.00, debt interest 1333.333333333, contracts 1282600.00, energy 27229.69375, capex 0.00, gap 0.00, cash 16927281.875169277, debt 200000.00
+            interest 42318.204687923, revenue 7516290.283643735, raised 0.00, other -366298.342541436, drawn 0.00, repaid 0.00, debt interest 1333.333333333, contracts 1297600.00, energy 24933.937499986, capex 0.00, gap 0.00, cash 22795724.75012618, debt 200000.00
+            interest 56989.311875315, revenue 7739362.451613154, raised 0.00, other -310000.00, drawn 0.00, repaid 0.00, debt interest 1333.333333333, contracts 1516000.00, energy 25765.06875, capex 0.00, gap 0.00, cash 28738978.111531316, debt 200000.00
+        "#]],
     );
 }
 
