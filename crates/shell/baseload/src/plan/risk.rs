@@ -92,7 +92,8 @@ fn in_chunks(count: u64, of: impl Fn(std::ops::Range<u64>) -> Result<Vec<Outcome
         let starts = (0..count).step_by(usize::try_from(size).unwrap_or(usize::MAX));
         let of = &of;
         let running: Vec<_> = starts.map(|from| scope.spawn(move || of(from..(from + size).min(count)))).collect();
-        let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("live through scenarios: a thread broke"))));
+        let ended =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("live through scenarios: a thread broke"))));
         ended.collect::<Result<Vec<_>>>()
     })?;
     Ok(parts.concat())
