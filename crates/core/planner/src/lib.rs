@@ -13,6 +13,7 @@ mod instance;
 mod plan;
 mod policy;
 mod problem;
+mod risk;
 mod scenario;
 mod state;
 
@@ -27,5 +28,6 @@ pub use problem::{
     Answer, Broken, Clause, ClauseKind, Columns, DecideError, How, Layout, Optimality, Probe, Promises, Rows, Session, Sides,
     changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
 };
+pub use risk::{Decide, FAN, Outcome, QUARTER, Summary, foresight, frozen, regret, replanned};
 pub use scenario::{Delay, Draw, Odds, Outage, Scenario, World};
 pub use state::{Month as MonthOutcome, State};

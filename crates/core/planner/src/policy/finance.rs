@@ -26,7 +26,8 @@ impl Policy {
         let mut cash = before + drawn - repaid + raised;
         let floor = if world.treasury.bound { world.treasury.floor[month] } else { f64::NEG_INFINITY };
         let mut surplus = cash - plan.cash[month].max(floor);
-        for window in plan.windows.iter().rev() {
+        // A raise that costs less than it brings is taken anyway: the objective counts what it brings.
+        for window in plan.windows.iter().rev().filter(|window| world.treasury.windows[**window as usize].cost >= 1.0) {
             let raise = &mut run.raises[*window as usize];
             let less = raise.min(surplus.max(0.0));
             *raise -= less;

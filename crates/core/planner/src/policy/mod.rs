@@ -38,7 +38,7 @@ pub struct Policy {
     /// By step: works' tranches, the one to be served first at the front.
     ranks: Lists<Rank>,
     /// By step and work: fits from the cheapest.
-    cheapest: Lists<u32>,
+    cheapest: Lists<Cheap>,
     /// By step and supply: (floor, what a unit counts).
     counts: Lists<(u32, f64)>,
     /// By step and supply: (tiered charge, share that lies in it).
@@ -76,6 +76,14 @@ struct Planned {
     amount: f64,
     /// What a unit is worth by the plan's prices, without what is scarce.
     margin: f64,
+}
+
+/// A fit, in the order of what a unit of work costs on it.
+#[derive(Clone, Copy, Debug)]
+struct Cheap {
+    fit: u32,
+    /// What a unit costs beside what is seen.
+    hidden: f64,
 }
 
 /// A tranche of a work, or all of a training work.

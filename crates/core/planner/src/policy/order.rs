@@ -2,7 +2,7 @@
 
 use super::compile::small;
 use super::lists::Lists;
-use super::{Planned, Policy, Rank};
+use super::{Cheap, Planned, Policy, Rank};
 use crate::decided::Decided;
 use crate::instance::{Fit, Instance, WorkKind};
 
@@ -14,6 +14,8 @@ pub(super) struct Prices<'a> {
     cost: Vec<f64>,
     /// By step and supply: what is scarce, at the plan's prices.
     scarce: Vec<f64>,
+    /// By step and work: what one more unit done is worth, if the plan says.
+    worths: Vec<Option<f64>>,
 }
 
 impl<'a> Prices<'a> {
@@ -39,7 +41,12 @@ impl<'a> Prices<'a> {
                 scarce[step * supplies + index] = takes.sum();
             }
         }
-        Self { instance, policy, cost, scarce }
+        let worth = |step: usize, work: usize| {
+            let worth = decided.prices.works.get(work).and_then(|worths| worths.get(step));
+            worth.map(|worth| worth * policy.money[instance.steps[step].month])
+        };
+        let worths = (0..steps).flat_map(|step| (0..instance.works.len()).map(move |work| worth(step, work))).collect();
+        Self { instance, policy, cost, scarce, worths }
     }
 
     fn at(&self, step: usize, fit: &Fit) -> usize {
@@ -48,7 +55,14 @@ impl<'a> Prices<'a> {
 
     /// What one unit of a work costs on a fit, at the margin.
     fn unit_cost(&self, step: usize, fit: &Fit) -> f64 {
-        (self.cost[self.at(step, fit)] + self.scarce[self.at(step, fit)]) / fit.speed
+        (self.cost[self.at(step, fit)] + self.scarce[self.at(step, fit)] + self.hidden(step, fit)) / fit.speed
+    }
+
+    /// What a unit must cost beside, as the plan does not use more although it would pay by the prices that are seen: the next tier, or
+    /// what may rest on a party.
+    fn hidden(&self, step: usize, fit: &Fit) -> f64 {
+        let worth = self.worths[step * self.instance.works.len() + fit.work];
+        worth.map_or(0.0, |worth| (fit.speed * worth - self.cost[self.at(step, fit)] - self.scarce[self.at(step, fit)]).max(0.0))
     }
 
     /// What a unit of a tranche is worth.
@@ -86,14 +100,18 @@ impl<'a> Prices<'a> {
     }
 
     /// Every fit, by step and work, what is cheapest by the unit of work first.
-    pub(super) fn cheapest(&self) -> Lists<u32> {
+    pub(super) fn cheapest(&self) -> Lists<Cheap> {
         let (steps, works) = (self.instance.steps.len(), self.instance.works.len());
         let mut items = Vec::with_capacity(steps * self.instance.fits.len());
         for step in self.policy.firsts[self.policy.from]..steps {
-            let mut fits: Vec<(f64, usize)> =
-                self.instance.fits.iter().enumerate().map(|(index, fit)| (self.unit_cost(step, fit), index)).collect();
+            let signed = |fit: &Fit| self.instance.supplies[fit.supply].choice.is_none_or(|choice| self.policy.taken[choice] > 0.5);
+            let fits = self.instance.fits.iter().enumerate().filter(|(_, fit)| signed(fit));
+            let mut fits: Vec<(f64, usize)> = fits.map(|(index, fit)| (self.unit_cost(step, fit), index)).collect();
             fits.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            items.extend(fits.iter().map(|(_, fit)| (step * works + self.instance.fits[*fit].work, small(*fit))));
+            items.extend(fits.iter().map(|(_, index)| {
+                let fit = &self.instance.fits[*index];
+                (step * works + fit.work, Cheap { fit: small(*index), hidden: self.hidden(step, fit) })
+            }));
         }
         Lists::new(steps * works, items)
     }

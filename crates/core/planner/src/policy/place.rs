@@ -1,11 +1,12 @@
 //! Where work goes in one step.
 
-use super::settle::filled;
-use super::{Planned, Policy, Rank, Run};
+use super::{Cheap, Planned, Policy, Rank, Run};
 use crate::instance::{Fit, Instance, WorkKind};
 
 /// Below this nothing is worth placing, in the instance's units.
 const NOTHING: f64 = 1e-9;
+/// A gain below this share of what it costs is the solver's tolerance.
+const NEAR: f64 = 1e-6;
 
 impl Policy {
     /// What is planned, first what was promised; then what pays.
@@ -54,20 +55,14 @@ impl Policy {
         }
     }
 
-    /// What a unit of each supply costs now.
+    /// What a unit of each supply costs now; what a tier adds is in what the plan's prices hide.
     fn price(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
         let supplies = world.supplies.len();
         for (index, supply) in world.supplies.iter().enumerate() {
             let of = step * supplies + index;
             let credit: f64 = self.counts.of(of).iter().map(|(floor, amount)| amount * run.credit[*floor as usize]).sum();
-            let tiers = self.tiers.of(of).iter().map(|(tiered, share)| {
-                let charge = &world.tiered[*tiered as usize];
-                let quantity = filled(world, *tiered as usize, &run.state.tiered) + run.state.tiered[*tiered as usize];
-                let reached = charge.tiers.iter().rev().find(|(from, _)| *from <= quantity);
-                reached.map_or(0.0, |(_, rate)| rate * share * self.money[charge.due.min(self.months - 1)])
-            });
             let due = supply.due[month].min(self.months - 1);
-            run.cost[index] = supply.rate[step] * self.money[due] + supply.energy[month] * self.money[month] + tiers.sum::<f64>() - credit;
+            run.cost[index] = supply.rate[step] * self.money[due] + supply.energy[month] * self.money[month] - credit;
         }
     }
 
@@ -100,7 +95,7 @@ impl Policy {
             }
             let due = if run.done[work] < run.promised[work] { world.miss_cost[work] } else { 0.0 };
             let margin = self.speed[fit] * (self.best_worth(world, month, step, work) + due) - run.cost[supply];
-            if margin < entry.margin.min(0.0) - NOTHING * (1.0 + run.cost[supply].abs()) {
+            if margin < entry.margin.min(0.0) - NEAR * (1.0 + run.cost[supply].abs()) {
                 continue;
             }
             run.placed[index] += self.put(world, step, fit, want, run);
@@ -140,24 +135,22 @@ impl Policy {
         let fits = self.cheapest.of(step * world.works.len() + work);
         let mut next = [0, 0];
         let seek = |from: usize, floating: bool| {
-            (from..fits.len())
-                .find(|at| world.supplies[self.supply[fits[*at] as usize] as usize].floating == floating)
-                .unwrap_or(fits.len())
+            let of = |at: &usize| world.supplies[self.supply[fits[*at].fit as usize] as usize].floating == floating;
+            (from..fits.len()).find(of).unwrap_or(fits.len())
         };
         next[0] = seek(0, false);
         next[1] = seek(0, true);
         while most - run.done[work] > NOTHING * most.max(1.0) {
-            let unit = |at: usize| match fits.get(at) {
-                Some(fit) => run.cost[self.supply[*fit as usize] as usize] / self.speed[*fit as usize],
-                None => f64::INFINITY,
-            };
+            let cost = |cheap: &Cheap| run.cost[self.supply[cheap.fit as usize] as usize] + cheap.hidden;
+            let unit = |at: usize| fits.get(at).map_or(f64::INFINITY, |cheap| cost(cheap) / self.speed[cheap.fit as usize]);
             let turn = usize::from(unit(next[1]) < unit(next[0]));
-            let Some(fit) = fits.get(next[turn]).map(|fit| *fit as usize) else { return };
+            let Some(cheap) = fits.get(next[turn]) else { return };
             next[turn] = seek(next[turn] + 1, turn == 1);
-            let supply = self.supply[fit] as usize;
-            if self.speed[fit] * worth <= run.cost[supply] + NOTHING * (1.0 + run.cost[supply].abs()) {
+            let (fit, cost) = (cheap.fit as usize, cost(cheap));
+            if self.speed[fit] * worth <= cost + NEAR * (1.0 + cost.abs()) {
                 continue;
             }
+            let supply = self.supply[fit] as usize;
             let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, month, step, supply, run));
             if want > 0.0 {
                 self.put(world, step, fit, want, run);

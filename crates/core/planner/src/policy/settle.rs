@@ -13,7 +13,7 @@ impl Policy {
                 continue;
             }
             let charge = supply.rate[step] * used;
-            let due = supply.due[month].min(self.months - 1);
+            let due = supply.due[month].clamp(month, self.months - 1);
             run.state.payable[due] += charge;
             for (credit, chargeable) in world.credits.iter().zip(&mut run.state.chargeable) {
                 if (credit.contract, credit.choice) == (supply.contract, supply.choice) {
@@ -60,10 +60,10 @@ impl Policy {
     /// What cash is at the month's end, before anything is raised, borrowed or paid back; books what falls due.
     pub(super) fn settle(&self, world: &Instance, month: usize, run: &mut Run) -> f64 {
         for index in self.billed.of(month) {
-            self.bill(world, *index as usize, run);
+            self.bill(world, month, *index as usize, run);
         }
         for index in self.ending.of(month) {
-            self.settle_floor(world, *index as usize, run);
+            self.settle_floor(world, month, *index as usize, run);
         }
         let due = run.state.payable[month] - self.use_credits(world, month, run);
         run.state.payable[month] = 0.0;
@@ -81,10 +81,10 @@ impl Policy {
         (1.0 + world.treasury.interest) * run.state.cash + run.now.revenue + other - run.now.compute - interest
     }
 
-    fn bill(&self, world: &Instance, index: usize, run: &mut Run) {
+    fn bill(&self, world: &Instance, month: usize, index: usize, run: &mut Run) {
         let tiered = &world.tiered[index];
         let charge = charge_of(tiered, filled(world, index, &run.state.tiered), run.state.tiered[index]);
-        let due = tiered.due.min(self.months - 1);
+        let due = tiered.due.clamp(month, self.months - 1);
         run.state.payable[due] += charge;
         for (credit, chargeable) in world.credits.iter().zip(&mut run.state.chargeable) {
             if credit.contract == tiered.contract {
@@ -96,10 +96,19 @@ impl Policy {
         }
     }
 
+    fn is_billed(&self, world: &Instance, month: usize, index: usize) -> bool {
+        world.tiered[index].terms.iter().all(|(_, step, _)| *step < self.firsts[month + 1])
+    }
+
     /// A shortfall is due when its contract says; an excess is carried on.
-    fn settle_floor(&self, world: &Instance, index: usize, run: &mut Run) {
+    fn settle_floor(&self, world: &Instance, month: usize, index: usize, run: &mut Run) {
         let floor = &world.floors[index];
-        let counted = run.state.counted[index] + floor.counted.at(0, &self.taken);
+        // A charge that is known only later counts with what there is of it.
+        let open = floor.tiered.iter().filter(|tiered| !self.is_billed(world, month, **tiered));
+        let accrued: f64 = open
+            .map(|tiered| charge_of(&world.tiered[*tiered], filled(world, *tiered, &run.state.tiered), run.state.tiered[*tiered]))
+            .sum();
+        let counted = run.state.counted[index] + accrued + floor.counted.at(0, &self.taken);
         let mut need = floor.least.at(0, &self.taken) - counted;
         if need <= 0.0 {
             if let Some((share, _)) = &floor.carry {
@@ -113,7 +122,7 @@ impl Policy {
             *carried -= taken;
             need -= taken;
         }
-        run.state.payable[floor.due.min(self.months - 1)] += floor.price * need;
+        run.state.payable[floor.due.clamp(month, self.months - 1)] += floor.price * need;
         run.now.shortfall += floor.price * need;
         for outer in self.nesting.of(index) {
             run.state.counted[*outer as usize] += floor.price * need;
@@ -193,7 +202,7 @@ impl Policy {
 }
 
 /// What earlier periods of the term have put into the tiers of a charge.
-pub(super) fn filled(world: &Instance, index: usize, tiered: &[f64]) -> f64 {
+fn filled(world: &Instance, index: usize, tiered: &[f64]) -> f64 {
     let earlier = core::iter::successors(world.tiered[index].after, |charge| world.tiered[*charge].after);
     earlier.map(|charge| tiered[charge]).sum()
 }

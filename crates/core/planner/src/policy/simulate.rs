@@ -50,7 +50,8 @@ impl Policy {
             }
             run.state.installed[index] += run.state.arriving[index][month];
             if expansion.running[month] != 0.0 {
-                run.state.payable[expansion.due[month].min(self.months - 1)] += expansion.running[month] * run.state.installed[index];
+                run.state.payable[expansion.due[month].clamp(month, self.months - 1)] +=
+                    expansion.running[month] * run.state.installed[index];
             }
         }
     }

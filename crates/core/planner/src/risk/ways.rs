@@ -1,0 +1,86 @@
+//! Three ways to live through a scenario: with the plan as it is, with a new plan each quarter, and knowing all of it.
+
+use super::Outcome;
+use crate::decided::Decided;
+use crate::instance::Instance;
+use crate::policy::{Policy, Run};
+use crate::scenario::{Draw, Scenario, World};
+use crate::state::{Month, State};
+
+/// How often a plan is made anew, in months.
+pub const QUARTER: usize = 3;
+
+/// Makes plans: from an instance, whose choices are made, and where things stand, to what is best from there.
+pub trait Decide {
+    /// Why there may be none.
+    type Failure;
+
+    /// The best plan from `opening` on.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn decide(&mut self, instance: &Instance, opening: &State) -> Result<Decided, Self::Failure>;
+}
+
+impl<F, E> Decide for F
+where
+    F: FnMut(&Instance, &State) -> Result<Decided, E>,
+{
+    type Failure = E;
+
+    fn decide(&mut self, instance: &Instance, opening: &State) -> Result<Decided, E> {
+        self(instance, opening)
+    }
+}
+
+/// Scenarios `numbers` of a seed with the contracts as they are signed and the plan's own policy. Chunks of numbers may be computed
+/// apart and put together: each outcome is a function of the seed and its number.
+#[must_use]
+pub fn frozen(signed: &Instance, policy: &Policy, draw: &Draw, seed: u64, numbers: core::ops::Range<u64>) -> Vec<Outcome> {
+    let (mut world, mut scenario, mut run) = (World::new(signed), Scenario::default(), Run::default());
+    let opening = State::opening(signed);
+    let one = |number| {
+        draw.scenario_into(seed, number, &mut scenario);
+        policy.simulate(world.enter(&scenario), &opening, signed.months.len(), &mut run);
+        Outcome::of(number, &run)
+    };
+    numbers.map(one).collect()
+}
+
+/// A scenario with a new plan each quarter, from where it stands and with what is known of it by then. The first plan is given.
+///
+/// # Errors
+/// When a quarter has no plan.
+pub fn replanned<D: Decide>(signed: &Instance, first: &Decided, scenario: &Scenario, decide: &mut D) -> Result<Outcome, D::Failure> {
+    let (mut world, mut belief, mut run) = (World::new(signed), World::new(signed), Run::default());
+    let world = world.enter(scenario);
+    let mut known = Scenario::default();
+    let (mut state, mut months, mut worth) = (State::opening(signed), Vec::<Month>::new(), 0.0);
+    while state.month < signed.months.len() {
+        let policy = if state.month == 0 {
+            Policy::compile(signed, &state, first)
+        } else {
+            scenario.known_at(state.month, signed, &mut known);
+            let believed = belief.enter(&known);
+            Policy::compile(believed, &state, &decide.decide(believed, &state)?)
+        };
+        policy.simulate(world, &state, QUARTER, &mut run);
+        months.extend(&run.months);
+        worth += run.worth;
+        state.copy_from(&run.state);
+    }
+    Ok(Outcome { worth: state.cash - state.debt + worth, ..Outcome::of_months(scenario.index, &months) })
+}
+
+/// The bound: one plan that knows the whole scenario, signing with it. It is priced as decided, not lived through.
+///
+/// # Errors
+/// When there is no plan.
+pub fn foresight<D: Decide>(instance: &Instance, scenario: &Scenario, decide: &mut D) -> Result<Outcome, D::Failure> {
+    let world = instance.under(scenario);
+    let decided = decide.decide(&world, &State::opening(&world))?;
+    let month = |(cash, gap): (&f64, &f64)| Month { cash: *cash, gap: *gap, ..Month::default() };
+    let months: Vec<Month> = decided.cash.iter().zip(&decided.gap).map(month).collect();
+    let missed = decided.missed.iter().flatten().sum();
+    Ok(Outcome { worth: decided.objective, missed, ..Outcome::of_months(scenario.index, &months) })
+}
