@@ -1,11 +1,10 @@
 //! Instances and what Rust makes of them, as JSON Lines, for the second formulation in `tests/plan`:
-//! `reference dump RANDOM` writes instances, `reference solve SOLVER` reads such lines and writes what is chosen; SOLVER is the
-//! folder of HiGHS.
+//! `reference dump RANDOM` writes instances, `reference solve` reads such lines and writes what is chosen.
 
 use std::env;
 use std::error::Error;
 use std::io::{self, BufRead, BufWriter, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use highs::Highs;
@@ -15,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::instance;
 
-const USAGE: &str = "usage: reference dump RANDOM | solve SOLVER";
+const USAGE: &str = "usage: reference dump RANDOM | solve";
 /// The relative gap to which choices are searched.
 const GAP: f64 = 1e-6;
 
@@ -35,8 +34,8 @@ fn run(arguments: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> 
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["dump", count] => dump(out, count.parse()?),
-        ["solve", folder] => {
-            let mut solver = Highs::find(Path::new(folder))?;
+        ["solve"] => {
+            let mut solver = Highs::find(&folder())?;
             for line in io::stdin().lock().lines() {
                 let Stated { name, instance } = serde_json::from_str(&line?)?;
                 write(out, &name, solve(&instance, &mut solver))?;
@@ -45,6 +44,13 @@ fn run(arguments: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> 
         }
         _ => Err(USAGE.into()),
     }
+}
+
+/// Where `baseload solver pull` keeps the solver.
+fn folder() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache"));
+    cache.join("baseload/solver").join(highs::VERSION)
 }
 
 /// A line of what `dump` writes.
