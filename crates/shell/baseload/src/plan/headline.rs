@@ -96,7 +96,9 @@ fn unused(fleet: &Fleet, plan: &Plan) -> Vec<String> {
     for row in &plan.shorts {
         *short.entry(&row.contract).or_insert(Money::ZERO) += row.money;
     }
-    let line =
-        |(contract, sum): (&str, Money)| format!("{} is paid to {contract} for nothing, to meet its minimum.", money(sum, &plan.currency));
+    let line = |(contract, sum): (&str, Money)| {
+        let currency = fleet.contracts.id(contract).map_or(fleet.currency, |id| fleet.contracts[id].currency);
+        format!("{} is paid to {contract} for nothing, to meet its minimum.", money(sum, currency.code()))
+    };
     short.into_iter().filter(|(_, sum)| *sum > Money::ZERO).map(line).collect()
 }

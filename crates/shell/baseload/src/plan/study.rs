@@ -182,6 +182,8 @@ impl Worth<'_> {
             progress.step("clauses", index, count);
             let (taken, worth) = (&self.answer.decided.taken, self.answer.decided.objective);
             let price = clause_price(self.instance, &clause, self.opening, Some(taken), worth, solver, self.effort).map_err(undecided)?;
+            // Below a millionth of the worth two optima are the same.
+            let price = if price.abs() <= 1e-6 * worth.abs().max(1.0) { 0.0 } else { price };
             priced.push((clause, money(self.instance, price)));
         }
         priced.sort_by_key(|(_, price)| core::cmp::Reverse(*price));

@@ -30,15 +30,13 @@ pub struct Row {
     pub values: Vec<f64>,
 }
 
-/// A span on a bar: from what to what.
+/// A row of bars, each from one amount to another.
 #[derive(Clone, Debug)]
 pub struct Bar {
     /// What it is.
     pub name: String,
-    /// From.
-    pub from: f64,
-    /// To.
-    pub to: f64,
+    /// From what to what.
+    pub spans: Vec<(f64, f64)>,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -78,7 +76,7 @@ pub fn stacked(months: &[String], unit: &str, layers: &[Row], lines: &[Row]) -> 
             let shape: Vec<(f64, f64)> = outline.map(|(at, value)| (position(at), value)).collect();
             let series = std::iter::once(Polygon::new(shape, colour(index).mix(0.75).filled()));
             let drawn = chart.draw_series(series).map_err(broke)?;
-            drawn.label(&layers[index].name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour(index).filled()));
+            drawn.label(&layers[index].name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 16, y + 5)], colour(index).filled()));
         }
         draw_lines(chart, lines, |_| INK)
     })
@@ -88,6 +86,22 @@ pub fn stacked(months: &[String], unit: &str, layers: &[Row], lines: &[Row]) -> 
 pub fn lines(months: &[String], unit: &str, rows: &[Row]) -> Result<String> {
     let all = rows.iter().flat_map(|row| &row.values).copied();
     over_months(months, unit, bounds(all), |chart| draw_lines(chart, rows, colour))
+}
+
+/// Lines by month in pairs: what is used, and in the same colour but thin its limit.
+pub fn pairs(months: &[String], unit: &str, rows: &[(Row, Row)]) -> Result<String> {
+    let all = rows.iter().flat_map(|(used, limit)| used.values.iter().chain(&limit.values)).copied();
+    over_months(months, unit, bounds(all), |chart| {
+        for (index, (used, limit)) in rows.iter().enumerate() {
+            for (row, width) in [(used, 3), (limit, 1)] {
+                let style = colour(index).stroke_width(width);
+                let points = row.values.iter().enumerate().map(|(at, value)| (position(at), *value));
+                let drawn = chart.draw_series(LineSeries::new(points, style)).map_err(broke)?;
+                drawn.label(&row.name).legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], style));
+            }
+        }
+        Ok(())
+    })
 }
 
 /// A fan: the outermost quantiles first, the middle one last, and lines over it.
@@ -100,7 +114,7 @@ pub fn fan(months: &[String], unit: &str, quantiles: &[Row; 5], rows: &[Row]) ->
             let shape: Vec<(f64, f64)> = outline.map(|(at, value)| (position(at), *value)).collect();
             let shade = COLOURS[0].mix(depth);
             let drawn = chart.draw_series(std::iter::once(Polygon::new(shape, shade.filled()))).map_err(broke)?;
-            drawn.label(name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], shade.filled()));
+            drawn.label(name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 16, y + 5)], shade.filled()));
         }
         draw_lines(chart, std::slice::from_ref(&quantiles[2]), |_| COLOURS[0])?;
         draw_lines(chart, rows, |index| colour(index + 5))
@@ -111,38 +125,42 @@ pub fn fan(months: &[String], unit: &str, quantiles: &[Row; 5], rows: &[Row]) ->
 pub fn bars(unit: &str, rows: &[Bar]) -> Result<String> {
     let count = rows.len().max(1);
     let height = u32::try_from(60 + 26 * count)?;
-    let (low, high) = bounds(rows.iter().flat_map(|bar| [bar.from, bar.to]));
+    let (low, high) = bounds(rows.iter().flat_map(|bar| &bar.spans).flat_map(|(from, to)| [*from, *to]));
     svg(height, |area| {
         area.fill(&WHITE).map_err(broke)?;
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_right(24)
             .x_label_area_size(34)
-            .y_label_area_size(330)
+            .y_label_area_size(400)
             .build_cartesian_2d(low..high, 0.0..position(count))
             .map_err(broke)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
             .y_labels(1)
+            .x_labels(7)
+            .bold_line_style(GRID)
             .y_label_formatter(&|_| String::new())
             .x_desc(unit)
             .x_label_formatter(&|value| amount(*value))
             .axis_style(GRID)
-            .light_line_style(GRID)
+            .light_line_style(WHITE)
             .draw()
             .map_err(broke)?;
         let plotting = chart.plotting_area();
         for (index, bar) in rows.iter().enumerate() {
             let at = position(count - 1 - index);
-            let better = if bar.to >= bar.from { COLOURS[2] } else { COLOURS[5] };
-            let mut shape = Rectangle::new([(bar.from, at), (bar.to, at + 1.0)], better.mix(0.8).filled());
-            shape.set_margin(4, 4, 0, 0);
-            plotting.draw(&shape).map_err(broke)?;
+            for (from, to) in &bar.spans {
+                let better = if to >= from { COLOURS[2] } else { COLOURS[5] };
+                let mut shape = Rectangle::new([(*from, at), (*to, at + 1.0)], better.mix(0.8).filled());
+                shape.set_margin(4, 4, 0, 0);
+                plotting.draw(&shape).map_err(broke)?;
+            }
             let (_, y) = plotting.map_coordinate(&(low, at));
             let (_, above) = plotting.map_coordinate(&(low, at + 1.0));
             let style = ("sans-serif", 13).into_font().color(&INK);
-            area.draw(&Text::new(shortened(&bar.name, 48), (12, y.midpoint(above) - 6), style)).map_err(broke)?;
+            area.draw(&Text::new(shortened(&bar.name, 62), (12, y.midpoint(above) - 6), style)).map_err(broke)?;
         }
         Ok(())
     })
@@ -222,6 +240,7 @@ fn over_months(
             .configure_series_labels()
             .position(SeriesLabelPosition::Coordinate(i32::try_from(SIZE.0)? - 312, 0))
             .margin(2)
+            .legend_area_size(22)
             .label_font(("sans-serif", 12).into_font().color(&INK))
             .draw()
             .map_err(broke)
@@ -233,7 +252,7 @@ fn draw_lines(chart: &mut MonthChart<'_, '_>, rows: &[Row], of: impl Fn(usize) -
         let style = of(index).stroke_width(2);
         let points = row.values.iter().enumerate().map(|(at, value)| (position(at), *value));
         let drawn = chart.draw_series(LineSeries::new(points, style)).map_err(broke)?;
-        drawn.label(&row.name).legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 12, y)], style));
+        drawn.label(&row.name).legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], style));
     }
     Ok(())
 }
