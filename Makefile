@@ -7,10 +7,10 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BASELOAD := $(TARGET)/debug/baseload
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup build model demo test check bench clean
+.PHONY: help setup build model solver demo test check bench clean
 
 help:
-	@echo 'make demo    set up, build, fetch the model, run the demo; Ctrl-C ends it'
+	@echo 'make demo    set up, build, fetch the model and the solver, run the demo; Ctrl-C ends it'
 	@echo 'make test    every test, with the OpenAI SDKs against the real model'
 	@echo 'make check   format, lints, tidy, docs, licences'
 	@echo 'make bench   instructions a decision takes'
@@ -39,10 +39,14 @@ model: build
 	@echo '== model: fetch it unless it is here'
 	@$(BASELOAD) model pull
 
-demo: model
+solver: build
+	@echo '== solver: fetch it unless it is here'
+	@$(BASELOAD) solver pull
+
+demo: model solver
 	@$(BASELOAD) demo || [ $$? -eq 130 ] # Ctrl-C is how it ends
 
-test: model tests/sdk/node/node_modules
+test: model solver tests/sdk/node/node_modules
 	@tools/setup --cargo cargo-nextest
 	@echo '== test: crates'
 	@cargo nextest run --workspace --no-fail-fast

@@ -7,6 +7,7 @@ mod dice;
 mod finance;
 mod random;
 mod reference;
+mod small;
 mod supply;
 
 use planner::{Month, Step};
@@ -14,6 +15,7 @@ use units::{Instant, Span};
 
 pub use random::random;
 pub use reference::reference;
+pub use small::Small;
 
 /// Days from 1970-01-01 to 2026-01-01, with which every instance begins.
 const FIRST_DAY: i64 = 20_454;
@@ -89,6 +91,7 @@ mod tests {
         some("blocks", &|one| one.steps.len() > one.months.len());
         some("expansions", &|one| one.expansions.len() > 1);
         some("chip supply", &|one| one.expansions.iter().any(|expansion| expansion.supply.is_some()));
+        some("chips held back", &|one| one.expansions.iter().any(|expansion| expansion.held.is_some()));
         some("volume tiers", &|one| one.tiered.iter().any(|tiered| tiered.volume));
         some("graduated tiers", &|one| one.tiered.iter().any(|tiered| !tiered.volume));
         some("carry-over", &|one| one.floors.iter().any(|floor| floor.carry.is_some()));
@@ -99,6 +102,10 @@ mod tests {
         some("caps of work", &|one| one.caps.iter().any(|cap| !cap.spend));
         some("covenants", &|one| one.treasury.debt.as_ref().is_some_and(|debt| debt.covenant.is_some()));
         some("windows", &|one| !one.treasury.windows.is_empty());
+        some("tiers over the term", &|one| one.tiered.iter().any(|tiered| tiered.after.is_some()));
+        some("nested floors", &|one| one.floors.iter().any(|floor| !floor.nested.is_empty()));
+        some("bars of choices", &|one| one.bars.iter().any(|bar| matches!(bar.lifts, planner::Lifts::Choice(_))));
+        some("bars of orders", &|one| one.bars.iter().any(|bar| matches!(bar.lifts, planner::Lifts::Expansion(..))));
         some("unknown cash", &|one| !one.treasury.bound);
     }
 }

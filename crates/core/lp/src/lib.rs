@@ -6,7 +6,8 @@
 //! - [`Block`]s name runs of columns and of rows, so that a person can be told what column 4711 is.
 //! - [`Solver`] is what a solver does for us. Effort is limited by iterations and nodes, never by seconds, so that the
 //!   same problem gets the same answer everywhere.
-//! - [`Problem::worth`], [`Problem::sums`] and [`Problem::residual`] say what a choice comes to, whoever made it.
+//! - [`Problem::worth`], [`Problem::sums`] and [`Problem::residual`] say what a choice comes to, whoever made it;
+//!   [`Problem::bound`] how much better another could be.
 //! - [`conflict`] finds an irreducible set of promises that can't hold together.
 
 mod change;

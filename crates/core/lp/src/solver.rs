@@ -73,7 +73,7 @@ pub struct Solution {
     pub iterations: u32,
     /// Branch-and-bound nodes.
     pub nodes: u32,
-    /// The relative gap that is left, with integers.
+    /// How much better, relatively, anything could still be: with integers by the search, else as the duals prove it.
     pub gap: f64,
     /// The most by which a row or a column's bound is missed.
     pub residual: f64,

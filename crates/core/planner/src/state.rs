@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::instance::Instance;
 
-/// Everything that the past leaves to the months to come. Positions are those of the [`crate::Instance`].
+/// Everything that the past leaves to the months to come. Positions are those of the [`crate::Instance`]; a list may stop where only zeros follow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The month that begins.
@@ -13,20 +13,22 @@ pub struct State {
     pub cash: f64,
     /// Owed.
     pub debt: f64,
-    /// Charges that accrued and fall due later, by month.
+    /// Charges that accrued and fall due later, by month: of use, of installed expansions, of tiers whose period is over, shortfalls of floors
+    /// whose window is over.
     pub payable: Vec<f64>,
     /// Of what falls due later, the metered charges that a prepayment may pay: by credit and then month.
     #[serde(default)]
     pub chargeable: Vec<Vec<f64>>,
     /// Thousands installed, by expansion.
     pub installed: Vec<f64>,
-    /// Thousands ordered so far, by expansion and then month of arrival.
+    /// Thousands ordered so far and not yet installed, by expansion and then month of arrival.
     pub arriving: Vec<Vec<f64>>,
-    /// What has counted so far, by floor window.
+    /// What has counted so far, by floor window that is not over: of use, of tiers whose period is over, of nested shortfalls and expansions;
+    /// what counts beside (`Floor::counted`) is no part of it.
     pub counted: Vec<f64>,
-    /// Excess that may still count, by floor window that it came from.
+    /// Excess that may still count, by floor window that it came from and that is over.
     pub carried: Vec<f64>,
-    /// Tiered quantity so far, by tiered charge.
+    /// Tiered quantity so far, by tiered charge; of one whose period is over, all of it.
     pub tiered: Vec<f64>,
     /// Granted and not yet used, by credit.
     pub credit: Vec<f64>,

@@ -60,6 +60,9 @@ pub enum Command {
     /// Models for the embedded engine
     #[command(subcommand)]
     Model(Model),
+    /// The solver that plans are made with
+    #[command(subcommand)]
+    Solver(Solver),
     /// Runs the embedded engine alone; all arguments are its own
     #[command(disable_help_flag = true)]
     Engine {
@@ -211,6 +214,12 @@ pub enum Model {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Solver {
+    /// Fetches HiGHS with pip, checks its hash and keeps it
+    Pull,
 }
 
 /// A policy by its name on the command line.

@@ -9,6 +9,7 @@ mod init;
 pub mod key;
 mod ledger;
 mod model;
+mod solver;
 mod status;
 pub mod up;
 
@@ -32,6 +33,7 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Exit> {
         Command::Ledger(command) => ledger::run(command, out),
         Command::Decision(command) => decision::run(command, out),
         Command::Model(command) => model::run(command, out),
+        Command::Solver(command) => solver::run(command, out),
         Command::Engine { args } => engine::run(&args),
         Command::Schema => {
             writeln!(out, "{}", fleet::schema().trim_end())?;

@@ -47,7 +47,7 @@ pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
     let begun = Instant::now();
     ensure_loopback(args.listen)?;
     for model in models::KNOWN {
-        models::pull(model, &place::models()?, &mut io::stderr())?;
+        model.member.pull(&place::models()?, &mut io::stderr())?;
     }
     let state = place::state(args.state.dir.clone(), "demo")?;
     let setup = Setup {

@@ -14,7 +14,9 @@ mod place;
 mod secrets;
 mod service;
 mod signals;
+mod solver;
 mod supervise;
+mod wheel;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

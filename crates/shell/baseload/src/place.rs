@@ -28,6 +28,11 @@ pub fn models() -> Result<PathBuf> {
     }
 }
 
+/// Where the solver of this version of `highs` is kept.
+pub fn solver() -> Result<PathBuf> {
+    Ok(base("XDG_CACHE_HOME", ".cache")?.join("baseload").join("solver").join(highs::VERSION))
+}
+
 /// The embedded engine's program, which is installed beside this one.
 pub fn engine() -> Result<PathBuf> {
     let own = std::env::current_exe().context("find this program's own file")?;

@@ -31,7 +31,7 @@ fn check(name: &str, args: &[&str]) {
 #[test]
 fn help_names_every_command_that_works() {
     check("help", &["--help"]);
-    for command in ["demo", "up", "key", "ledger", "decision", "model"] {
+    for command in ["demo", "up", "key", "ledger", "decision", "model", "solver"] {
         check(&format!("help_{command}"), &[command, "--help"]);
     }
 }

@@ -63,6 +63,7 @@ functions! {
 impl Functions {
     /// Loads a library. It is never unloaded: HiGHS has thread-locals, whose destructors run when their thread ends.
     pub fn load(path: &Path) -> Result<&'static Self, libloading::Error> {
+        give_memory_back();
         // SAFETY: what runs on loading are the library's own initialisers; that the file is a HiGHS library is the word of whoever put it there.
         let library = Box::leak(Box::new(unsafe { Library::new(path)? }));
         Ok(Box::leak(Box::new(Self::of(library)?)))
@@ -75,6 +76,22 @@ impl Functions {
         version.to_string_lossy().into_owned()
     }
 }
+
+/// Has glibc map large blocks singly, at the size at which it begins to anyhow, and not raise that size with use: so what HiGHS frees goes back to
+/// the system at once. A plan of ten years then takes 74 MB and not 105.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn give_memory_back() {
+    const M_MMAP_THRESHOLD: c_int = -3;
+    const BYTES: c_int = 128 * 1024;
+    unsafe extern "C" {
+        fn mallopt(parameter: c_int, value: c_int) -> c_int;
+    }
+    // SAFETY: mallopt locks the heap; it can be called at any time, and a refusal changes nothing.
+    unsafe { mallopt(M_MMAP_THRESHOLD, BYTES) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_memory_back() {}
 
 /// The value of an option.
 #[derive(Clone, Copy)]

@@ -24,6 +24,8 @@ const SETTINGS: [(&CStr, Setting); 9] = [
 /// A solution from a kept basis that misses bounds by more than this is solved again from the beginning.
 const RESIDUAL_MAX: f64 = 1e-6;
 
+/// So is one whose duals leave room for something better by more than this, relatively.
+const GAP_MAX: f64 = 1e-9;
 /// What `primal_solution_status` is when there is a feasible solution.
 const FEASIBLE: u32 = 2;
 
@@ -42,6 +44,8 @@ pub struct Highs {
     problem: Problem,
     /// Whether HiGHS knows the whole columns as such now.
     whole: bool,
+    /// Whether HiGHS has solved anything since the problem was passed.
+    ran: bool,
 }
 
 impl Highs {
@@ -68,11 +72,17 @@ impl Highs {
     }
 
     fn of(functions: &'static Functions) -> Result<Self, Failure> {
-        let instance =
-            Instance::new(functions).ok_or_else(|| Failure::Missing("the solver's library is built for other integers".to_owned()))?;
-        let mut highs = Self { instance, problem: Problem::with_room(0, 0, 0), whole: false };
-        SETTINGS.iter().try_for_each(|&(option, setting)| highs.instance.set(option, setting))?;
-        Ok(highs)
+        Ok(Self { instance: instance(functions)?, problem: Problem::with_room(0, 0, 0), whole: false, ran: false })
+    }
+
+    /// Begins anew with the problem as it stands. HiGHS keeps memory of what it solved until it is destroyed.
+    fn anew(&mut self) -> Result<(), Failure> {
+        if self.ran {
+            self.instance = instance(self.instance.functions())?;
+            self.instance.pass(&self.problem)?;
+            (self.whole, self.ran) = (false, false);
+        }
+        Ok(())
     }
 
     /// Whether a whole column still has a choice. Once all are fixed, a solve is a linear one and keeps its basis.
@@ -90,8 +100,15 @@ impl Highs {
         Ok(())
     }
 
+    fn limit(&mut self, effort: Effort) -> Result<(), Failure> {
+        self.instance.set(c"simplex_iteration_limit", Setting::Count(effort.iterations))?;
+        self.instance.set(c"mip_max_nodes", Setting::Count(effort.nodes))?;
+        self.instance.set(c"mip_rel_gap", Setting::Number(effort.gap))
+    }
+
     fn run(&mut self) -> Result<Standing, Failure> {
         use Standing::{Ended, InfeasibleOrUnbounded, Unknown};
+        self.ran = true;
         Ok(match self.instance.run()? {
             // Nothing to choose, or chosen best.
             6 | 7 => Ended(Verdict::Optimal),
@@ -104,21 +121,37 @@ impl Highs {
         })
     }
 
-    /// Solves the linear problem that HiGHS has now.
-    fn linear(&mut self, kept: Kept) -> Result<Solution, Failure> {
-        if kept == Kept::Nothing {
-            self.instance.clear()?;
+    /// Runs and reads the answer.
+    fn answer(&mut self) -> Result<Solution, Failure> {
+        let standing = self.run()?;
+        self.read(standing)
+    }
+
+    /// Solves without a search. What a kept basis leads to is solved anew when there is reason for doubt.
+    fn linear(&mut self, effort: Effort, kept: Kept) -> Result<Solution, Failure> {
+        let solution = self.proven();
+        let sure = |solution: &Solution| solution.residual <= RESIDUAL_MAX && solution.gap <= GAP_MAX;
+        if kept == Kept::Nothing || solution.as_ref().is_ok_and(sure) {
+            return solution;
         }
-        let solution = self.run().and_then(|standing| self.read(standing));
-        let doubtful = solution.as_ref().map_or(true, |solution| solution.residual > RESIDUAL_MAX);
-        if kept == Kept::Basis && doubtful { self.linear(Kept::Nothing) } else { solution }
+        self.anew()?;
+        self.limit(effort)?;
+        self.proven()
+    }
+
+    /// An answer with the gap that its duals leave.
+    fn proven(&mut self) -> Result<Solution, Failure> {
+        let mut solution = self.answer()?;
+        if solution.verdict == Verdict::Optimal {
+            let left = self.problem.bound(&solution.duals) - solution.objective;
+            solution.gap = left.max(0.0) / solution.objective.abs().max(1.0);
+        }
+        Ok(solution)
     }
 
     /// Decides the whole columns by a search, then fixes them and solves again, for the duals.
     fn search(&mut self) -> Result<Solution, Failure> {
-        self.instance.clear()?;
-        let standing = self.run()?;
-        let found = self.read(standing)?;
+        let found = self.answer()?;
         let bound = self.instance.number(c"mip_dual_bound").filter(|bound| bound.is_finite());
         if !found.found() {
             return Ok(found);
@@ -147,7 +180,8 @@ impl Highs {
         let set: Vec<u32> = self.problem.whole.iter().map(|id| id.0).collect();
         self.set_whole(false)?;
         self.instance.set_columns(&set, values, values)?;
-        let solution = self.linear(Kept::Nothing);
+        self.instance.clear()?;
+        let solution = self.answer();
         let bounds = |of: &[f64]| set.iter().map(|&column| of[column as usize]).collect::<Vec<f64>>();
         self.instance.set_columns(&set, &bounds(&self.problem.low), &bounds(&self.problem.high))?;
         solution
@@ -166,6 +200,9 @@ impl Highs {
             return Ok(Solution { iterations, nodes, ..Solution::none(verdict) });
         }
         let told = self.instance.told()?;
+        if told.columns.len() != self.problem.column_count() || told.duals.len() != self.problem.row_count() {
+            return Err(Failure::Broke("it solved another problem".to_owned()));
+        }
         let (objective, rows) = (self.problem.worth(&told.columns), self.problem.sums(&told.columns));
         if !objective.is_finite() {
             return Err(Failure::Broke(format!("its solution is worth {objective}")));
@@ -195,9 +232,12 @@ impl Highs {
 
 impl Solver for Highs {
     fn load(&mut self, problem: &Problem) -> Result<(), Failure> {
+        if self.ran {
+            self.instance = instance(self.instance.functions())?;
+        }
         self.instance.pass(problem)?;
         self.problem.clone_from(problem);
-        self.whole = false;
+        (self.whole, self.ran) = (false, false);
         Ok(())
     }
 
@@ -224,11 +264,20 @@ impl Solver for Highs {
     }
 
     fn solve(&mut self, effort: Effort, kept: Kept) -> Result<Solution, Failure> {
-        self.instance.set(c"simplex_iteration_limit", Setting::Count(effort.iterations))?;
-        self.instance.set(c"mip_max_nodes", Setting::Count(effort.nodes))?;
-        self.instance.set(c"mip_rel_gap", Setting::Number(effort.gap))?;
         let search = self.chooses();
+        if search || kept == Kept::Nothing {
+            self.anew()?;
+        }
         self.set_whole(search)?;
-        if search { self.search() } else { self.linear(kept) }
+        self.limit(effort)?;
+        if search { self.search() } else { self.linear(effort, kept) }
     }
+}
+
+/// HiGHS without a problem.
+fn instance(functions: &'static Functions) -> Result<Instance, Failure> {
+    let mut instance =
+        Instance::new(functions).ok_or_else(|| Failure::Missing("the solver's library is built for other integers".to_owned()))?;
+    SETTINGS.iter().try_for_each(|&(option, setting)| instance.set(option, setting))?;
+    Ok(instance)
 }

@@ -10,54 +10,55 @@ use super::number_of;
 /// Windows of floors and billing periods, in months.
 const LENGTHS: [usize; 3] = [3, 6, 12];
 
-/// In about one contract in four a rate depends on the quantity of a billing period, which may end within a month.
+/// How the rates of one supply depend on what it uses.
+struct Tiers {
+    supply: usize,
+    /// Whether a billing period ends within a step.
+    splits: bool,
+    volume: bool,
+    over_term: bool,
+    tiers: Vec<(f64, f64)>,
+}
+
+/// In about one contract in four a rate depends on the quantity of a billing period or of the term.
 pub(super) fn draw_tiers(instance: &mut Instance, dice: &mut Dice) {
     for supply in 0..instance.supplies.len() {
         if dice.chance(0.25) {
             let steps = instance.steps.len();
-            let (length, splits, volume) = (dice.count(2, 6).min(steps), dice.chance(0.5), dice.chance(0.4));
-            let (first, falls) = (dice.between(1.0, 3.0), dice.chance(0.6));
+            let length = dice.count(2, 6).min(steps);
+            let (first, begins, factor) = (dice.between(1.0, 3.0), dice.between(20.0, 120.0), if dice.chance(0.6) { 0.8 } else { 1.25 });
+            let mut tiers = vec![(0.0, first), (begins, first * factor)];
+            if dice.chance(0.4) {
+                tiers.push((begins * 2.0, first * factor * factor));
+            }
+            let tiers = Tiers { supply, splits: dice.chance(0.5), volume: dice.chance(0.4), over_term: dice.chance(0.3), tiers };
             instance.supplies[supply].rate = vec![0.0; steps];
             for from in (0..steps).step_by(length) {
-                let to = (from + length).min(steps);
-                tiered(instance, dice, supply, (from, to), (splits, volume), (first, falls));
+                let period = tiered(instance, &tiers, from, (from + length).min(steps));
+                instance.tiered.push(period);
             }
         }
     }
 }
 
-fn tiered(
-    instance: &mut Instance,
-    dice: &mut Dice,
-    supply: usize,
-    (from, to): (usize, usize),
-    (splits, volume): (bool, bool),
-    (first, falls): (f64, bool),
-) {
-    let mut terms: Vec<_> = (from..to).map(|step| (supply, step, 1.0)).collect();
-    if splits && from > 0 {
+fn tiered(instance: &Instance, tiers: &Tiers, from: usize, to: usize) -> Tiered {
+    let mut terms: Vec<_> = (from..to).map(|step| (tiers.supply, step, 1.0)).collect();
+    if tiers.splits && from > 0 {
         terms[0].2 = 0.7;
     }
-    if splits && to < instance.steps.len() {
-        terms.push((supply, to, 0.3));
+    if tiers.splits && to < instance.steps.len() {
+        terms.push((tiers.supply, to, 0.3));
     }
-    let month = instance.steps[to - 1].month;
-    let begins = dice.between(20.0, 120.0);
-    let factor = if falls { 0.8 } else { 1.25 };
-    let mut tiers = vec![(0.0, first), (begins, first * factor)];
-    if dice.chance(0.4) {
-        tiers.push((begins * 2.0, first * factor * factor));
-    }
-    instance.tiered.push(Tiered {
-        name: format!("tiers of supply {supply}, steps {from} to {to}"),
-        contract: instance.supplies[supply].contract,
+    Tiered {
+        name: format!("tiers of supply {}, steps {from} to {to}", tiers.supply),
+        contract: instance.supplies[tiers.supply].contract,
         clause: 0,
         terms,
-        volume,
-        tiers,
-        due: month,
-        after: None,
-    });
+        volume: tiers.volume,
+        tiers: tiers.tiers.clone(),
+        due: instance.steps[to - 1].month,
+        after: instance.tiered.len().checked_sub(1).filter(|_| tiers.over_term && from > 0),
+    }
 }
 
 /// Half of the contracts have a floor, in money or in quantity, over windows that follow each other.
@@ -78,6 +79,24 @@ pub(super) fn draw_floors(instance: &mut Instance, dice: &mut Dice) {
                 instance.floors[at].carry = carry.map(|(share, next)| (share, (at + 1..(at + 1 + next).min(all)).collect()));
             }
         }
+    }
+    if dice.chance(0.5) {
+        nest(instance);
+    }
+}
+
+/// The contracts of even number are umbrellas over those that follow them.
+fn nest(instance: &mut Instance) {
+    for at in 0..instance.floors.len() {
+        let umbrella = &instance.floors[at];
+        let first = at.checked_sub(1).map(|before| &instance.floors[before]).filter(|before| before.contract == umbrella.contract);
+        let since = first.map_or(0, |before| before.last + 1);
+        let counts = |nested: &Floor| {
+            let under = umbrella.contract.index() % 2 == 0 && nested.contract.index() == umbrella.contract.index() + 1;
+            under && umbrella.price == 1.0 && (since..=umbrella.last).contains(&nested.last)
+        };
+        let nested = (0..instance.floors.len()).filter(|nested| counts(&instance.floors[*nested])).collect();
+        instance.floors[at].nested = nested;
     }
 }
 

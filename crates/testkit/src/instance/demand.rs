@@ -43,13 +43,13 @@ fn open(steps: usize, dice: &mut Dice) -> Vec<(usize, usize)> {
 }
 
 fn serving(instance: &Instance, dice: &mut Dice, number: usize) -> (WorkKind, f64) {
-    let (count, growth, base) = (instance.steps.len(), dice.between(-0.02, 0.06), dice.between(40.0, 200.0));
+    let (count, growth, base) = (instance.steps.len(), dice.between(-0.02, 0.06), dice.between(20.0, 120.0));
     let of_tier = |dice: &mut Dice, tier: ServiceTier| {
         let (price, value) = (dice.between(0.0, 5.0), if dice.chance(0.5) { dice.between(0.0, 3.0) } else { 0.0 });
         let share = dice.between(0.1, 0.6);
         let size = |step: &planner::Step| share * base * (1.0 + growth * number_of(step.month)) * step.hours / 730.0;
         let demand = instance.steps.iter().map(|step| size(step) * dice.between(0.8, 1.2)).collect();
-        let least = if dice.chance(0.5) { dice.between(0.2, 1.0) } else { 0.0 };
+        let least = if dice.chance(0.5) { dice.between(0.05, 0.5) } else { 0.0 };
         let mut around = |middle: f64| (0..count).map(|_| middle * dice.between(0.95, 1.05)).collect();
         Tranche { tier, demand, price: around(price), value: around(value), least }
     };
@@ -63,7 +63,7 @@ fn serving(instance: &Instance, dice: &mut Dice, number: usize) -> (WorkKind, f6
 /// Work that arrives in about half of the months and, in most cases, is due some months later.
 fn training(instance: &Instance, dice: &mut Dice) -> WorkKind {
     let count = instance.months.len();
-    let arrivals: Vec<f64> = (0..count).map(|_| if dice.chance(0.5) { dice.between(10.0, 120.0) } else { 0.0 }).collect();
+    let arrivals: Vec<f64> = (0..count).map(|_| if dice.chance(0.5) { dice.between(5.0, 60.0) } else { 0.0 }).collect();
     let (late, has_deadline) = (dice.count(0, 4), dice.chance(0.8));
     let due_in = |month: usize| month.checked_sub(late).filter(|_| has_deadline).map_or(0.0, |arrived| arrivals[arrived]);
     let due = (0..count).map(due_in).collect();

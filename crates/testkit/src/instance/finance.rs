@@ -1,7 +1,7 @@
 //! Random money: events, debt, raises, and limits on dependence.
 
 use fleet::{Id, PartyId};
-use planner::{Cap, Debt, Event, EventKind, Instance, Series, Window};
+use planner::{Bar, BarKind, Cap, Debt, Event, EventKind, Instance, Lifts, Series, Window};
 
 use super::dice::Dice;
 use super::supply::VENDORS;
@@ -44,9 +44,9 @@ fn draw_events(instance: &mut Instance, dice: &mut Dice) {
     let kinds = [
         (EventKind::Revenue, 0.0, 120.0),
         (EventKind::Raise, 0.0, 80.0),
-        (EventKind::Cost, -120.0, -20.0),
-        (EventKind::Committed, -60.0, 0.0),
-        (EventKind::Prepayment, -40.0, 0.0),
+        (EventKind::Cost, -60.0, -5.0),
+        (EventKind::Committed, -30.0, 0.0),
+        (EventKind::Prepayment, -20.0, 0.0),
         (EventKind::Penalty, 0.0, 10.0),
         (EventKind::Energy, -10.0, 0.0),
         (EventKind::Stake, -20.0, 0.0),
@@ -89,4 +89,25 @@ pub(super) fn draw_caps(instance: &mut Instance, dice: &mut Dice) {
 /// Whether anything is committed to a party whatever is signed.
 fn is_committed(instance: &Instance, party: PartyId) -> bool {
     instance.treasury.events.iter().any(|event| event.kind == EventKind::Committed && event.party == Some(party))
+}
+
+/// Choices, orders and fits that a clause bars.
+pub(super) fn draw_bars(instance: &mut Instance, dice: &mut Dice) {
+    let mut bar = |dice: &mut Dice, chance: f64, lifts: Lifts| {
+        let kind = if matches!(lifts, Lifts::Fit(..)) { BarKind::Exclusivity } else { BarKind::FirstRefusal };
+        if dice.chance(chance) {
+            instance.bars.push(Bar { name: format!("{kind:?} of {lifts:?}"), kind, contract: None, lifts });
+        }
+    };
+    let months = instance.months.len();
+    for choice in 0..instance.choices.len() {
+        bar(dice, 0.15, Lifts::Choice(choice));
+    }
+    for expansion in 0..instance.expansions.len() {
+        let to = dice.count(0, months);
+        bar(dice, 0.3, Lifts::Expansion(expansion, 0, to));
+    }
+    for (fit, one) in instance.fits.iter().enumerate().filter(|(_, one)| one.open[0].0 > 0) {
+        bar(dice, 0.5, Lifts::Fit(fit, 0, one.open[0].0));
+    }
 }

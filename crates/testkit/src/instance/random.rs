@@ -24,6 +24,7 @@ pub fn random(seed: u64) -> Instance {
     clauses::draw_credits(&mut instance, &mut dice);
     finance::draw(&mut instance, &mut dice);
     finance::draw_caps(&mut instance, &mut dice);
+    finance::draw_bars(&mut instance, &mut dice);
     instance
 }
 

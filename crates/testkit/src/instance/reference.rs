@@ -31,7 +31,7 @@ const ACCELERATORS: [(f64, f64, f64, f64); 6] = [
     (0.81, 1.1, 1.2, 11.0),
 ];
 /// By serving workload: how many tokens against the above, and what a unit of them sells for.
-const MODELS: [(f64, f64); SERVING] = [(2.0, 0.25), (1.0, 0.5), (0.8, 0.65), (0.5, 1.0), (0.25, 2.1), (0.12, 4.3)];
+const MODELS: [(f64, f64); SERVING] = [(2.0, 0.16), (1.0, 0.33), (0.8, 0.42), (0.5, 0.66), (0.25, 1.35), (0.12, 2.8)];
 /// By service tier: share of demand, price against the list, share that is promised.
 const TIERS: [(ServiceTier, f64, f64, f64); 3] =
     [(ServiceTier::Priority, 0.2, 1.5, 0.5), (ServiceTier::Default, 0.5, 1.0, 0.2), (ServiceTier::Flex, 0.3, 0.6, 0.0)];
@@ -112,7 +112,7 @@ fn add_expansions(instance: &mut Instance, dice: &mut Dice) {
         let accelerator = accelerator(contract);
         let (_, kilowatts, list, _) = ACCELERATORS[accelerator];
         let hours: Vec<f64> = instance.months.iter().map(|month| month.hours / 1e3).collect();
-        let running = hours.iter().map(|hours| hours * (0.45 * list + kilowatts * 1e3 * IDLE * ENERGY)).collect();
+        let running = hours.iter().map(|hours| hours * (0.05 * list + kilowatts * 1e3 * IDLE * ENERGY)).collect();
         let opens = if accelerator == INHOUSE.0 { INHOUSE.1 } else { 0 };
         instance.limits[contract].expansions.push((instance.expansions.len(), hours));
         instance.expansions.push(Expansion {
@@ -125,7 +125,7 @@ fn add_expansions(instance: &mut Instance, dice: &mut Dice) {
             per_month: (0..MONTHS).map(|month| if (opens..MONTHS - 12).contains(&month) { 4.0 } else { 0.0 }).collect(),
             lead: 3 + contract % 4,
             held: None,
-            capex: vec![3.0 * list; MONTHS],
+            capex: vec![0.6 * list; MONTHS],
             running,
             due: (0..MONTHS).collect(),
             supply: Some(chips[accelerator].clone()),
@@ -144,7 +144,7 @@ fn add_sites(instance: &mut Instance) {
             first.map(|(_, supply)| capacity(supply.contract.index(), month) * kilowatts(supply)).sum()
         };
         let most = |month: usize| {
-            let grows = 1.02 - 0.025 * number_of(month / 12);
+            let grows = 0.9 + 0.04 * number_of(month / 12 % 5);
             (held(month) * (grows - IDLE) * instance.months[month].hours).max(0.0)
         };
         let idle = |contract: usize| {
@@ -279,19 +279,19 @@ fn treasury() -> Treasury {
         name: format!("raise-{number}"),
         party: Some(PartyId::from_index(number)),
         open: (from, from + 6),
-        most: 10_000.0 + 4_000.0 * number_of(number),
-        cost: 0.08,
+        most: 4_000.0 + 3_000.0 * number_of(number),
+        cost: 1.12,
         likelihood: 0.75,
     };
     Treasury {
-        cash: 8_000.0,
+        cash: 4_000.0,
         floor: vec![1_000.0; MONTHS],
-        interest: 0.003,
+        interest: 0.000_5,
         bound: true,
         debt: Some(Debt { lender: None, owed: 0.0, limit: vec![30_000.0; MONTHS], rate: 0.007, covenant: Some(0.5) }),
         windows: [6, 24, 42, 66].into_iter().enumerate().map(|(number, from)| window(number, from)).collect(),
         events: vec![
-            event("research and staff", EventKind::Cost, &|month| -(700.0 + 10.0 * number_of(month))),
+            event("research and staff", EventKind::Cost, &|month| -(950.0 + 6.0 * number_of(month))),
             event("licences", EventKind::Revenue, &|month| 60.0 + number_of(month)),
         ],
     }

@@ -128,6 +128,14 @@ impl<'a> Build<'a> {
         }
     }
 
+    /// Adds entries to the open row; those of one column are one.
+    pub fn sum(&mut self, mut terms: Vec<(ColumnId, f64)>) {
+        terms.sort_by_key(|(column, _)| *column);
+        for run in terms.chunk_by(|one, next| one.0 == next.0) {
+            self.entry(run[0].0, run.iter().map(|(_, factor)| factor).sum());
+        }
+    }
+
     /// Adds `factor` times what each choice adds to a series to the open row.
     pub fn by_choice<'s>(&mut self, series: impl IntoIterator<Item = (&'s Series, f64)>, index: usize) {
         let mut sums: Vec<(usize, f64)> = Vec::new();

@@ -1,9 +1,9 @@
 //! How much may rest on one party or maker of chips.
 
-use fleet::{ContractId, PartyId};
+use fleet::PartyId;
 
 use super::build::Build;
-use crate::{Cap, Event, EventKind, Instance};
+use crate::{Cap, Event, EventKind, Supply};
 
 pub(super) fn rows(build: &mut Build<'_>) {
     let instance = build.instance;
@@ -30,27 +30,26 @@ fn work_row(build: &mut Build<'_>, cap: &Cap, month: usize) {
     for step in build.steps_of[month].clone() {
         for (index, supply) in build.instance.supplies.iter().enumerate() {
             if let Some(used) = build.layout.columns.used.at(index, step) {
-                let on = supply.party == cap.party || supply.vendor == Some(cap.party);
-                build.entry(used, weight(cap, on) * supply.arithmetic);
+                build.entry(used, weight(cap, rests(supply, cap.party)) * supply.arithmetic);
             }
         }
     }
     build.at_most(0.0);
 }
 
-/// Metered use as it is used, committed and tiered charges as they fall due.
+/// Metered use as it is used, committed and tiered charges as they fall due. What is committed is its supplier's: whose chips it will be
+/// is not known of power.
 fn spend_row(build: &mut Build<'_>, cap: &Cap, month: usize) {
     let instance = build.instance;
     for step in build.steps_of[month].clone() {
         for (index, supply) in instance.supplies.iter().enumerate() {
             if let Some(used) = build.layout.columns.used.at(index, step) {
-                let on = supply.party == cap.party || supply.vendor == Some(cap.party);
-                build.entry(used, weight(cap, on) * supply.rate[step]);
+                build.entry(used, weight(cap, rests(supply, cap.party)) * supply.rate[step]);
             }
         }
     }
     for (index, tiered) in instance.tiered.iter().enumerate().filter(|(_, tiered)| tiered.due == month) {
-        let on = weight(cap, rests(instance, tiered.contract, cap.party));
+        let on = weight(cap, tiered.terms.first().is_some_and(|(supply, _, _)| rests(&instance.supplies[*supply], cap.party)));
         for (tier, (_, rate)) in tiered.tiers.iter().enumerate() {
             if let Some(column) = build.layout.columns.tiers[index].get(tier).copied() {
                 build.entry(column, on * rate);
@@ -59,7 +58,10 @@ fn spend_row(build: &mut Build<'_>, cap: &Cap, month: usize) {
     }
     for (index, expansion) in instance.expansions.iter().enumerate() {
         if let Some(installed) = build.layout.columns.installed.at(index, month) {
-            build.entry(installed, weight(cap, rests(instance, expansion.contract, cap.party)) * expansion.running[month]);
+            let mut of = instance.supplies.iter().filter(|supply| supply.contract == expansion.contract);
+            let made = |supply: &Supply| supply.vendor == Some(cap.party) && supply.accelerator == Some(expansion.accelerator);
+            let on = of.any(|supply| supply.party == cap.party || made(supply));
+            build.entry(installed, weight(cap, on) * expansion.running[month]);
         }
     }
     // Events are below zero when money goes out.
@@ -68,17 +70,13 @@ fn spend_row(build: &mut Build<'_>, cap: &Cap, month: usize) {
         .events
         .iter()
         .filter(|event| event.kind == EventKind::Committed)
-        .map(|event| {
-            let on = event.party == Some(cap.party) || event.contract.is_some_and(|contract| rests(instance, contract, cap.party));
-            (event, -weight(cap, on))
-        })
+        .map(|event| (event, -weight(cap, event.party == Some(cap.party))))
         .collect();
     build.by_choice(committed.iter().map(|(event, factor)| (&event.amounts, *factor)), month);
     build.at_most(-committed.iter().map(|(event, factor)| factor * event.amounts.fixed[month]).sum::<f64>());
 }
 
-/// Whether a contract rests on a party: as its supplier, or as the maker of all its accelerators.
-fn rests(instance: &Instance, contract: ContractId, party: PartyId) -> bool {
-    let mut of = instance.supplies.iter().filter(|supply| supply.contract == contract).peekable();
-    of.peek().is_some() && of.all(|supply| supply.party == party || supply.vendor == Some(party))
+/// Whether a supply rests on a party: as its supplier, or as the maker of its accelerator.
+fn rests(supply: &Supply, party: PartyId) -> bool {
+    supply.party == party || supply.vendor == Some(party)
 }

@@ -73,12 +73,10 @@ pub(super) fn rows(build: &mut Build<'_>) {
 /// `use + charges + nested shortfalls + expansions + counted + carried in + short - excess >= least - what counted before`.
 fn floor_row(build: &mut Build<'_>, index: usize, floor: &Floor, short: ColumnId, carried: &[(usize, usize, ColumnId)]) {
     let instance = build.instance;
-    let (from, from_step) = (build.layout.from, build.layout.from_step);
-    for (supply, step, amount) in floor.terms.iter().filter(|(_, step, _)| *step >= from_step) {
-        if let Some(used) = build.layout.columns.used.at(*supply, *step) {
-            build.entry(used, *amount);
-        }
-    }
+    let from = build.layout.from;
+    let future = floor.terms.iter().filter(|(_, step, _)| *step >= build.layout.from_step);
+    let used = future.filter_map(|(supply, step, amount)| Some((build.layout.columns.used.at(*supply, *step)?, *amount)));
+    build.sum(used.collect());
     for tiered in &floor.tiered {
         for (tier, (_, rate)) in instance.tiered[*tiered].tiers.iter().enumerate() {
             if let Some(column) = build.layout.columns.tiers[*tiered].get(tier).copied() {

@@ -24,9 +24,7 @@ fn limit_row(build: &mut Build<'_>, index: usize, limit: &Limit, step: usize) {
     if terms.is_empty() && !lowered {
         return;
     }
-    for (column, factor) in terms {
-        build.entry(column, factor);
-    }
+    build.sum(terms);
     build.by_choice([(&limit.most, -1.0)], step);
     let month = build.instance.steps[step].month;
     for (expansion, amounts) in &limit.expansions {

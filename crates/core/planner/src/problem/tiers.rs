@@ -56,12 +56,9 @@ fn quantity_row(build: &mut Build<'_>, index: usize, tiered: &Tiered) {
     for tier in 0..tiered.tiers.len() {
         build.entry(build.layout.columns.tiers[index][tier], 1.0);
     }
-    let from = build.layout.from_step;
-    for (supply, step, share) in tiered.terms.iter().filter(|(_, step, _)| *step >= from) {
-        if let Some(used) = build.layout.columns.used.at(*supply, *step) {
-            build.entry(used, -share);
-        }
-    }
+    let future = tiered.terms.iter().filter(|(_, step, _)| *step >= build.layout.from_step);
+    let used = future.filter_map(|(supply, step, share)| Some((build.layout.columns.used.at(*supply, *step)?, -share)));
+    build.sum(used.collect());
     build.equals(at(&build.opening.tiered, index));
 }
 

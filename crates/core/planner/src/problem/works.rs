@@ -25,7 +25,7 @@ pub(super) fn columns(build: &mut Build<'_>, month: usize) {
                 let backlog = build.problem.column(0.0, 0.0, backlog_most(instance, build.opening, index, month));
                 build.layout.columns.backlog.set(index, month, backlog);
                 let (cost, most) = if *promised { (late_cost(instance, index), build.slack()) } else { (0.0, f64::INFINITY) };
-                let late = build.problem.column(-cost, 0.0, most);
+                let late = build.problem.column(0.0 - cost, 0.0, most);
                 build.layout.columns.late.set(index, month, late);
             }
         }

@@ -21,8 +21,8 @@ pub fn run(command: Model, out: &mut dyn Write) -> Result<Exit> {
 fn pull(name: &str, out: &mut dyn Write) -> Result<Exit> {
     let model = models::known(name)?;
     let folder = place::models()?;
-    let fetched = models::pull(model, &folder, &mut io::stderr().lock())?;
-    let path = folder.join(model.file);
+    let fetched = model.member.pull(&folder, &mut io::stderr().lock())?;
+    let path = folder.join(model.member.file);
     match fetched {
         true => writeln!(out, "{name} is in {}, its SHA-256 is right", path.display())?,
         false => writeln!(out, "{name} is already in {}, its SHA-256 is right", path.display())?,
@@ -34,21 +34,21 @@ fn list(json: bool, out: &mut dyn Write) -> Result<Exit> {
     let folder = place::models()?;
     let mut rows = Vec::new();
     for model in KNOWN {
-        rows.push((model, folder.join(model.file), model.kept(&folder)?));
+        rows.push((model.name, model.member, folder.join(model.member.file), model.member.kept(&folder)?));
     }
     if json {
         let rows: Vec<_> = rows
             .iter()
-            .map(|(model, path, kept)| {
-                json!({ "name": model.name, "file": path, "bytes": model.bytes, "sha256": model.sha256, "licence": model.licence,
+            .map(|(name, member, path, kept)| {
+                json!({ "name": name, "file": path, "bytes": member.bytes, "sha256": member.sha256, "licence": member.licence,
                     "state": kept.name() })
             })
             .collect();
         writeln!(out, "{}", json!({ "models": rows }))?;
         return Ok(Exit::Done);
     }
-    for (model, path, kept) in rows {
-        writeln!(out, "{}  {} MB  {}  {}  {}", model.name, model.bytes / 1_000_000, model.licence, kept.name(), path.display())?;
+    for (name, member, path, kept) in rows {
+        writeln!(out, "{name}  {} MB  {}  {}  {}", member.bytes / 1_000_000, member.licence, kept.name(), path.display())?;
     }
     Ok(Exit::Done)
 }

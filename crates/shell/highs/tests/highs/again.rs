@@ -6,7 +6,8 @@ use lp::{Change, ColumnId, Effort, Kept, Problem, RowId, Solution, Solver as _, 
 use proptest::prelude::*;
 
 use crate::random::problems;
-use crate::stated::{agree, highs, solve};
+use crate::solver::{agree, highs};
+use crate::stated::solve;
 
 /// Moves of one bound or factor, as (kind, which, by how much).
 fn moves() -> impl Strategy<Value = Vec<(u8, u32, i8)>> {

@@ -2,7 +2,7 @@
 
 use lp::{Conflict, Effort, Problem, Promise, Solver as _, conflict};
 
-use crate::stated::{FREE, highs};
+use crate::solver::{FREE, highs};
 
 /// Two months, each with 10 units of a contract that costs 60 in January, and 6 of a second that costs 40 when it is signed. At most 9 units a month
 /// serve chat and earn 4 each; the rest trains. Promised: at least 5 of cash in January, a least service in each month, training done in both.

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::random::problems;
-use crate::stated::{highs, solve};
+use crate::solver::highs;
+use crate::stated::solve;
 
 const STEP: f64 = 1.0 / 64.0;
 

@@ -5,4 +5,6 @@ mod answers;
 mod conflict;
 mod duals;
 mod random;
+#[path = "../solver/mod.rs"]
+mod solver;
 mod stated;

@@ -1,18 +1,8 @@
-//! Problems as tests state them, and the solver that `make solver` fetched.
+//! Problems as tests state them.
 
-use std::path::PathBuf;
-
-use highs::{Highs, VERSION};
 use lp::{Effort, Kept, Problem, Solution, Solver as _};
 
-pub const FREE: f64 = f64::INFINITY;
-
-/// HiGHS from where `make solver` puts it.
-pub fn highs() -> Highs {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-    let folder = cache.expect("a user has a home").join("baseload/solver").join(VERSION);
-    Highs::find(&folder).expect("the solver is here: `make solver` fetches it")
-}
+use crate::solver::highs;
 
 /// A column as (cost, low, high).
 pub type Column = (f64, f64, f64);
@@ -41,9 +31,4 @@ pub fn solve_with(problem: &Problem, effort: Effort) -> Solution {
     let mut highs = highs();
     highs.load(problem).expect("the problem is one");
     highs.solve(effort, Kept::Nothing).expect("it is solved")
-}
-
-/// Whether two numbers agree to nine digits.
-pub fn agree(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
 }

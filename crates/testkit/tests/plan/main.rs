@@ -1,0 +1,10 @@
+//! What `planner` decides with a real solver: plans solved by hand, prices from both sides, the same answers from a basis.
+
+mod again;
+mod by_hand;
+mod midway;
+mod money;
+mod policy;
+mod prices;
+mod promised;
+mod solved;
