@@ -186,7 +186,7 @@ fn nobody_does_better_than_who_knows_the_scenario() {
         let draw = draw(&signed);
         for outcome in frozen(&signed, &policy, &draw, 2, 0..6) {
             let scenario = draw.scenario(2, outcome.index);
-            let known = foresight(&instance, &scenario, &mut again).expect("there is a plan");
+            let known = foresight(&signed, &scenario, &mut again).expect("there is a plan");
             let anew = replanned(&signed, &decided, &scenario, &mut again).expect("there is a plan each quarter");
             let most = known.worth + NEAR * known.worth.abs().max(1.0);
             assert!(outcome.worth <= most && anew.worth <= most, "seed {seed}: {} {} {}", outcome.worth, anew.worth, known.worth);

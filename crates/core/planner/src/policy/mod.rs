@@ -73,6 +73,13 @@ pub struct Policy {
     finance: FinancePlan,
 }
 
+/// A step, and the month that it is in.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    month: usize,
+    step: usize,
+}
+
 /// A planned quantity of a fit.
 #[derive(Clone, Copy, Debug)]
 struct Planned {
