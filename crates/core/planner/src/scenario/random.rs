@@ -50,7 +50,7 @@ impl Stream {
 
     /// One of `0..count`, each as likely; `count` is at least one.
     pub(super) fn below(&mut self, count: u32) -> usize {
-        let wide = u64::from(self.bits() as u32) * u64::from(count.max(1));
+        let wide = (self.bits() >> 32) * u64::from(count.max(1));
         (wide >> 32) as usize
     }
 
