@@ -5,5 +5,6 @@ pub mod headline;
 pub mod progress;
 pub mod report;
 pub mod saved;
+pub mod screen;
 pub mod study;
 mod what_if;

@@ -47,7 +47,6 @@ fn expansion(ground: &Ground<'_>, deal: &Deal<'_>, clause: usize) -> Expansion {
         capex: capex.collect(),
         running: running(ground, deal, clause),
         due: deal.due.clone(),
-        held: None,
         supply: supply.map(|ramp| horizon.means(ramp, |count| count as f64 / THOUSAND)),
     }
 }
