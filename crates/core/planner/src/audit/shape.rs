@@ -146,8 +146,8 @@ fn rows(auditor: &mut Auditor<'_>) {
             WorkloadKind::Training { .. } => jobs.extend((0..plan.months.len()).map(|month| (month, name))),
         }
     }
-    same_rows(auditor, "served", served, tiers, |row, plan| super::demand::asks(row, plan));
-    same_rows(auditor, "trained", trained, jobs, |row, plan| super::demand::comes(row, plan));
+    same_rows(auditor, "served", served, tiers, super::demand::asks);
+    same_rows(auditor, "trained", trained, jobs, super::demand::comes);
 }
 
 /// Each row at most once, all of them known, and none missing in which something is asked for.

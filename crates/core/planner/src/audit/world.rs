@@ -106,7 +106,7 @@ fn open(terms: &mut Contract, begins: Instant) {
         let (many, gone) = (i64::from(prepayment.credit_periods), present - first);
         let gone = gone.max(0).min(many);
         let credited = Money::from_nanos(round_half_even(prepayment.amount.nanos() * i128::from(gone), i128::from(many.max(1))));
-        prepayment.amount = prepayment.amount - credited;
+        prepayment.amount -= credited;
         prepayment.credit_periods = u32::try_from((many - gone).max(1)).unwrap_or(u32::MAX);
         prepayment.credited_from = prepayment.credited_from.max(from);
         prepayment.due = Instant::MIN;

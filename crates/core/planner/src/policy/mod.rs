@@ -37,7 +37,7 @@ pub struct Policy {
     planned: Lists<Planned>,
     /// By step: works' tranches, the one to be served first at the front.
     ranks: Lists<Rank>,
-    /// By step and work: fits from the cheapest.
+    /// By step and work: the fits that are open, from the cheapest.
     cheapest: Lists<Cheap>,
     /// By step and supply: (floor, what a unit counts).
     counts: Lists<(u32, f64)>,
@@ -82,8 +82,12 @@ struct Planned {
 #[derive(Clone, Copy, Debug)]
 struct Cheap {
     fit: u32,
+    supply: u32,
+    speed: f64,
     /// What a unit costs beside what is seen.
     hidden: f64,
+    /// What is scarce that it takes, at the plan's prices.
+    scarce: f64,
 }
 
 /// A tranche of a work, or all of a training work.

@@ -2,6 +2,7 @@
 
 use super::compile::small;
 use super::lists::Lists;
+use super::place::is_open;
 use super::{Cheap, Planned, Policy, Rank};
 use crate::decided::Decided;
 use crate::instance::{Fit, Instance, WorkKind};
@@ -99,18 +100,19 @@ impl<'a> Prices<'a> {
         Lists::new(steps, items)
     }
 
-    /// Every fit, by step and work, what is cheapest by the unit of work first.
+    /// Every fit that is open, by step and work, what is cheapest by the unit of work first.
     pub(super) fn cheapest(&self) -> Lists<Cheap> {
         let (steps, works) = (self.instance.steps.len(), self.instance.works.len());
+        let signed = |fit: &Fit| self.instance.supplies[fit.supply].choice.is_none_or(|choice| self.policy.taken[choice] > 0.5);
         let mut items = Vec::with_capacity(steps * self.instance.fits.len());
         for step in self.policy.firsts[self.policy.from]..steps {
-            let signed = |fit: &Fit| self.instance.supplies[fit.supply].choice.is_none_or(|choice| self.policy.taken[choice] > 0.5);
-            let fits = self.instance.fits.iter().enumerate().filter(|(_, fit)| signed(fit));
+            let fits = self.instance.fits.iter().enumerate().filter(|(_, fit)| signed(fit) && is_open(fit, step));
             let mut fits: Vec<(f64, usize)> = fits.map(|(index, fit)| (self.unit_cost(step, fit), index)).collect();
             fits.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             items.extend(fits.iter().map(|(_, index)| {
                 let fit = &self.instance.fits[*index];
-                (step * works + fit.work, Cheap { fit: small(*index), hidden: self.hidden(step, fit) })
+                let (supply, hidden, scarce) = (small(fit.supply), self.hidden(step, fit), self.scarce[self.at(step, fit)]);
+                (step * works + fit.work, Cheap { fit: small(*index), supply, speed: fit.speed, hidden, scarce })
             }));
         }
         Lists::new(steps * works, items)

@@ -1,6 +1,6 @@
 //! Where work goes in one step.
 
-use super::{Cheap, Planned, Policy, Rank, Run};
+use super::{Planned, Policy, Rank, Run};
 use crate::instance::{Fit, Instance, WorkKind};
 
 /// Below this nothing is worth placing, in the instance's units.
@@ -14,20 +14,26 @@ impl Policy {
         self.measure(world, step, run);
         self.ask(world, step, run);
         self.price(world, month, step, run);
+        for work in 0..world.works.len() {
+            run.best[work] = self.best_worth(world, month, step, work);
+        }
         let planned = self.planned.of(step);
         run.placed.clear();
         run.placed.resize(planned.len(), 0.0);
         run.used.fill(0.0);
         if run.promised.iter().any(|promised| *promised > 0.0) {
-            self.follow(world, month, step, planned, true, run);
+            self.follow(world, step, planned, true, run);
             for work in 0..world.works.len() {
                 let target = run.promised[work] - self.waived[work * world.steps.len() + step];
                 if run.done[work] < target - NOTHING * target.abs().max(1.0) {
+                    self.mark_full(run);
                     self.keep_promise(world, month, step, work, target, run);
                 }
             }
         }
-        self.follow(world, month, step, planned, false, run);
+        self.follow(world, step, planned, false, run);
+        run.exhausted.fill(false);
+        self.mark_full(run);
         for rank in self.ranks.of(step) {
             self.add(world, month, step, *rank, run);
         }
@@ -84,7 +90,7 @@ impl Policy {
     }
 
     /// Places the plan's quantities as far as there is room and work, up to what is promised or whole; not what has turned into a loss.
-    fn follow(&self, world: &Instance, month: usize, step: usize, planned: &[Planned], promised: bool, run: &mut Run) {
+    fn follow(&self, world: &Instance, step: usize, planned: &[Planned], promised: bool, run: &mut Run) {
         for (index, entry) in planned.iter().enumerate() {
             let fit = entry.fit as usize;
             let (work, supply) = (self.work[fit] as usize, self.supply[fit] as usize);
@@ -94,7 +100,7 @@ impl Policy {
                 continue;
             }
             let due = if run.done[work] < run.promised[work] { world.miss_cost[work] } else { 0.0 };
-            let margin = self.speed[fit] * (self.best_worth(world, month, step, work) + due) - run.cost[supply];
+            let margin = self.speed[fit] * (run.best[work] + due) - run.cost[supply];
             if margin < entry.margin.min(0.0) - NEAR * (1.0 + run.cost[supply].abs()) {
                 continue;
             }
@@ -104,7 +110,7 @@ impl Policy {
 
     /// What is promised is served wherever that costs less than to break the promise.
     fn keep_promise(&self, world: &Instance, month: usize, step: usize, work: usize, target: f64, run: &mut Run) {
-        let worth = self.best_worth(world, month, step, work) + world.miss_cost[work];
+        let worth = run.best[work] + world.miss_cost[work];
         self.fill(world, month, step, work, target, worth, run);
     }
 
@@ -123,38 +129,42 @@ impl Policy {
                 run.wanted[work].min(run.done[work] + behind.max(0.0))
             }
         };
-        if most - run.done[work] > NOTHING * most.max(1.0) {
+        if !run.exhausted[work] && most - run.done[work] > NOTHING * most.max(1.0) {
             let worth = self.worth(world, month, step, work, tranche);
             self.fill(world, month, step, work, most, worth, run);
         }
     }
 
-    /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs. What floats with the market and what does
-    /// not each keep their order; which of the two is cheaper depends on the day.
+    /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
     fn fill(&self, world: &Instance, month: usize, step: usize, work: usize, most: f64, worth: f64, run: &mut Run) {
-        let fits = self.cheapest.of(step * world.works.len() + work);
-        let mut next = [0, 0];
-        let seek = |from: usize, floating: bool| {
-            let of = |at: &usize| world.supplies[self.supply[fits[*at].fit as usize] as usize].floating == floating;
-            (from..fits.len()).find(of).unwrap_or(fits.len())
-        };
-        next[0] = seek(0, false);
-        next[1] = seek(0, true);
-        while most - run.done[work] > NOTHING * most.max(1.0) {
-            let cost = |cheap: &Cheap| run.cost[self.supply[cheap.fit as usize] as usize] + cheap.hidden;
-            let unit = |at: usize| fits.get(at).map_or(f64::INFINITY, |cheap| cost(cheap) / self.speed[cheap.fit as usize]);
-            let turn = usize::from(unit(next[1]) < unit(next[0]));
-            let Some(cheap) = fits.get(next[turn]) else { return };
-            next[turn] = seek(next[turn] + 1, turn == 1);
-            let (fit, cost) = (cheap.fit as usize, cost(cheap));
-            if self.speed[fit] * worth <= cost + NEAR * (1.0 + cost.abs()) {
-                continue;
+        let mut open = core::mem::take(&mut run.open);
+        open.clear();
+        for cheap in self.cheapest.of(step * world.works.len() + work) {
+            let cost = run.cost[cheap.supply as usize] + cheap.hidden;
+            if cheap.speed * worth > cost + NEAR * (1.0 + cost.abs()) && !run.full[cheap.supply as usize] {
+                open.push(((cost + cheap.scarce) / cheap.speed, *cheap));
             }
-            let supply = self.supply[fit] as usize;
-            let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, month, step, supply, run));
+        }
+        // They come in the plan's order: only what moved since is out of place.
+        open.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.fit.cmp(&b.1.fit)));
+        for (_, cheap) in &open {
+            if most - run.done[work] <= NOTHING * most.max(1.0) {
+                break;
+            }
+            let supply = cheap.supply as usize;
+            let want = ((most - run.done[work]) / cheap.speed).min(self.within_shares(world, month, step, supply, run));
             if want > 0.0 {
-                self.put(world, step, fit, want, run);
+                self.put(world, step, cheap.fit as usize, want, run);
             }
+        }
+        run.exhausted[work] = most - run.done[work] > NOTHING * most.max(1.0);
+        run.open = open;
+    }
+
+    /// Marks the supplies of which nothing more can be had.
+    fn mark_full(&self, run: &mut Run) {
+        for (supply, full) in run.full.iter_mut().enumerate() {
+            *full = self.limits.of(supply).iter().any(|(limit, _)| run.left[*limit as usize] <= NOTHING);
         }
     }
 
@@ -178,6 +188,7 @@ impl Policy {
     }
 }
 
-fn is_open(fit: &Fit, step: usize) -> bool {
+/// Whether a fit may be used in a step.
+pub(super) fn is_open(fit: &Fit, step: usize) -> bool {
     fit.open.iter().any(|(from, to)| (*from..*to).contains(&step))
 }

@@ -1,5 +1,6 @@
 //! Room for one simulation after another.
 
+use super::Cheap;
 use crate::instance::Instance;
 use crate::state::{Month, State};
 
@@ -18,6 +19,14 @@ pub struct Run {
     pub(super) left: Vec<f64>,
     /// What a unit of each supply costs in the step, in money of the end.
     pub(super) cost: Vec<f64>,
+    /// Whether nothing more of each supply can be had in the step.
+    pub(super) full: Vec<bool>,
+    /// Whether no supply that pays is left for each work in the step.
+    pub(super) exhausted: Vec<bool>,
+    /// Fits that may do more of a work, and what a unit of it costs on each.
+    pub(super) open: Vec<(f64, Cheap)>,
+    /// What the dearest tranche of each work is worth in the step, in money of the end.
+    pub(super) best: Vec<f64>,
     /// What is used of each supply in the step.
     pub(super) used: Vec<f64>,
     /// What is done of each work in the step.
@@ -83,7 +92,7 @@ impl Run {
         refill(&mut self.left, world.limits.len());
         refill(&mut self.cost, world.supplies.len());
         refill(&mut self.used, world.supplies.len());
-        for list in [&mut self.done, &mut self.wanted, &mut self.reach, &mut self.promised, &mut self.late, &mut self.due] {
+        for list in [&mut self.done, &mut self.wanted, &mut self.reach, &mut self.best, &mut self.promised, &mut self.late, &mut self.due] {
             refill(list, world.works.len());
         }
         for list in [&mut self.credit, &mut self.counted, &mut self.expected] {
@@ -93,6 +102,8 @@ impl Run {
             refill(list, world.expansions.len());
         }
         refill(&mut self.raises, world.treasury.windows.len());
+        self.full.resize(world.supplies.len(), false);
+        self.exhausted.resize(world.works.len(), false);
         self.shares.clear();
         self.shares.resize(world.caps.len(), (0.0, 0.0));
         for (index, arriving) in self.state.arriving.iter().enumerate() {

@@ -3,6 +3,9 @@
 use super::{Policy, Run};
 use crate::instance::{EventKind, Instance, Tiered, WorkKind};
 
+/// Closer to a tier's threshold than this share, a quantity is at it.
+const NEAR: f64 = 1e-7;
+
 impl Policy {
     /// Books what a step used and did.
     pub(super) fn account(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
@@ -210,8 +213,11 @@ fn filled(world: &Instance, index: usize, tiered: &[f64]) -> f64 {
 /// What a quantity comes to when so much is in the tiers before: all at the tier reached, or each part at its own.
 fn charge_of(tiered: &Tiered, before: f64, quantity: f64) -> f64 {
     if tiered.volume {
-        let reached = tiered.tiers.iter().rev().find(|(from, _)| *from <= before + quantity);
-        return reached.map_or(0.0, |(_, rate)| rate * quantity);
+        // At a threshold, to rounding, a plan stands on its cheaper side.
+        let near = NEAR * (before + quantity).max(1.0);
+        let reached = |quantity: f64| tiered.tiers.iter().rev().find(|(from, _)| *from <= quantity).map_or(0.0, |(_, rate)| *rate);
+        let rate = reached(before + quantity + near).min(reached((before + quantity - near).max(0.0)));
+        return rate * quantity;
     }
     let ends = tiered.tiers.iter().skip(1).map(|(from, _)| *from).chain([f64::INFINITY]);
     let part = |from: f64, end: f64| ((before + quantity).min(end) - from.max(before)).max(0.0);

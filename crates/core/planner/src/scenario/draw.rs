@@ -112,8 +112,12 @@ impl Draw {
                 return None;
             }
             let rank = market.rank(&mut from(Kind::Default, party), Leaning::Weak);
-            let failed_by = |month: usize| 1.0 - libm::pow(1.0 - yearly, (month + 1) as f64 / 12.0);
-            (0..self.months).find(|month| rank < failed_by(*month))
+            let monthly = libm::pow(1.0 - yearly, 1.0 / 12.0);
+            let mut sound = 1.0;
+            (0..self.months).find(|_| {
+                sound *= monthly;
+                rank < 1.0 - sound
+            })
         });
         fill(&mut scenario.delays, self.delays.len(), |party| {
             let (odds, mut stream) = (self.delays[party], from(Kind::Delay, party));

@@ -104,7 +104,7 @@ fn rest(prepayment: &mut Prepayment, calendar: &Calendar, term: Span, (period, f
     let first = calendar.index(prepayment.credited_from.max(term.from));
     let parts = i64::from(prepayment.credit_periods);
     let past = (period - first).clamp(0, parts);
-    prepayment.amount = prepayment.amount - prepayment.amount.times_ratio(i128::from(past), i128::from(parts.max(1)));
+    prepayment.amount -= prepayment.amount.times_ratio(i128::from(past), i128::from(parts.max(1)));
     prepayment.credit_periods = u32::try_from(parts - past).unwrap_or(0).max(1);
     (prepayment.due, prepayment.credited_from) = (Instant::MIN, prepayment.credited_from.max(from));
 }

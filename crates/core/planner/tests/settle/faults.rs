@@ -114,10 +114,10 @@ const DEMAND: &[Fault] = &[
 ];
 
 const MONEY: &[Fault] = &[
-    ("a nano-unit less due", Rule::Due, |plan| plan.due[3].due = plan.due[3].due - nano()),
+    ("a nano-unit less due", Rule::Due, |plan| plan.due[3].due -= nano()),
     ("paid at another rate", Rule::Due, |plan| {
         let row = plan.due.iter_mut().find(|row| row.contract == "units" && row.month == 2).expect("a bill in euros");
-        row.paid = row.paid - nano();
+        row.paid -= nano();
     }),
     ("due a month later", Rule::Due, |plan| plan.due[0].month = 1),
     ("a bill left out", Rule::Due, |plan| drop(plan.due.remove(2))),
@@ -127,7 +127,7 @@ const MONEY: &[Fault] = &[
         plan.due.push(row);
     }),
     ("a millisecond that is not billed", Rule::Due, |plan| flow(plan, "metered", "north", "chat", 0).quantity += 3_600_000),
-    ("a smaller shortfall", Rule::Short, |plan| plan.shorts[0].money = plan.shorts[0].money - nano()),
+    ("a smaller shortfall", Rule::Short, |plan| plan.shorts[0].money -= nano()),
     ("a shortfall left out", Rule::Short, |plan| drop(plan.shorts.remove(0))),
     ("interest", Rule::Money, |plan| plan.money[1].interest += nano()),
     ("revenue", Rule::Money, |plan| plan.money[1].revenue += nano()),

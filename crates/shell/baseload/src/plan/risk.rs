@@ -1,6 +1,7 @@
 //! What scenarios do to a plan, lived through in three ways; chunks on threads, put together in the order of their numbers.
 
 use std::num::NonZero;
+use std::path::Path;
 use std::thread;
 
 use anyhow::{Result, anyhow};
@@ -38,8 +39,8 @@ pub struct Risk {
     pub money: f64,
 }
 
-/// Draws `count` scenarios and lives through them.
-pub fn risk(study: &Study, count: u64, seed: u64, solver: &Highs, progress: &Progress) -> Result<Risk> {
+/// Draws `count` scenarios and lives through them; each thread has a solver of its own from `folder`.
+pub fn risk(study: &Study, count: u64, seed: u64, folder: &Path, progress: &Progress) -> Result<Risk> {
     let signed = study.instance.signed(&study.answer.decided.taken);
     let draw = Draw::new(&study.fleet, &study.instance);
     let policy = Policy::compile(&signed, &study.opening, &study.answer.decided);
@@ -49,13 +50,13 @@ pub fn risk(study: &Study, count: u64, seed: u64, solver: &Highs, progress: &Pro
     let (known, again) = (KNOWN.min(count), REPLANNED.min(count));
     progress.say("scenarios with foresight");
     let with_foresight = in_chunks(known, |numbers| {
-        let mut solver = solver.another()?;
+        let mut solver = Highs::find(folder)?;
         let mut best = |instance: &Instance, opening: &State| best(instance, opening, &mut solver, effort);
         numbers.map(|number| foresight(&study.instance, &draw.scenario(seed, number), &mut best)).collect()
     })?;
     progress.say("scenarios planned anew each quarter");
     let anew = in_chunks(again, |numbers| {
-        let mut solver = solver.another()?;
+        let mut solver = Highs::find(folder)?;
         let mut best = |instance: &Instance, opening: &State| best(instance, opening, &mut solver, effort);
         numbers.map(|number| replanned(&signed, &study.answer.decided, &draw.scenario(seed, number), &mut best)).collect()
     })?;
@@ -92,7 +93,8 @@ fn in_chunks(count: u64, of: impl Fn(std::ops::Range<u64>) -> Result<Vec<Outcome
         let starts = (0..count).step_by(usize::try_from(size).unwrap_or(usize::MAX));
         let of = &of;
         let running: Vec<_> = starts.map(|from| scope.spawn(move || of(from..(from + size).min(count)))).collect();
-        let ended = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("live through scenarios: a thread broke"))));
+        let ended =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("live through scenarios: a thread broke"))));
         ended.collect::<Result<Vec<_>>>()
     })?;
     Ok(parts.concat())

@@ -11,6 +11,8 @@ use crate::exit::{Wrong, wrong};
 
 /// What the file is called.
 pub const FILE: &str = "plan.json";
+/// The report beside it.
+pub const REPORT: &str = "report.html";
 /// The format that this version reads and writes.
 const FORMAT: u32 = 1;
 

@@ -119,12 +119,13 @@ pub fn bars(unit: &str, rows: &[Bar]) -> Result<String> {
             .margin_right(24)
             .x_label_area_size(34)
             .y_label_area_size(330)
-            .build_cartesian_2d(low..high, 0..count)
+            .build_cartesian_2d(low..high, 0.0..position(count))
             .map_err(broke)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
-            .y_labels(0)
+            .y_labels(1)
+            .y_label_formatter(&|_| String::new())
             .x_desc(unit)
             .x_label_formatter(&|value| amount(*value))
             .axis_style(GRID)
@@ -133,13 +134,13 @@ pub fn bars(unit: &str, rows: &[Bar]) -> Result<String> {
             .map_err(broke)?;
         let plotting = chart.plotting_area();
         for (index, bar) in rows.iter().enumerate() {
-            let at = count - 1 - index;
+            let at = position(count - 1 - index);
             let better = if bar.to >= bar.from { COLOURS[2] } else { COLOURS[5] };
-            let mut shape = Rectangle::new([(bar.from, at), (bar.to, at + 1)], better.mix(0.8).filled());
+            let mut shape = Rectangle::new([(bar.from, at), (bar.to, at + 1.0)], better.mix(0.8).filled());
             shape.set_margin(4, 4, 0, 0);
             plotting.draw(&shape).map_err(broke)?;
             let (_, y) = plotting.map_coordinate(&(low, at));
-            let (_, above) = plotting.map_coordinate(&(low, at + 1));
+            let (_, above) = plotting.map_coordinate(&(low, at + 1.0));
             let style = ("sans-serif", 13).into_font().color(&INK);
             area.draw(&Text::new(shortened(&bar.name, 48), (12, y.midpoint(above) - 6), style)).map_err(broke)?;
         }

@@ -1,0 +1,91 @@
+//! A plan on the terminal, or as one JSON document.
+
+use std::io::Write;
+
+use anyhow::Result;
+use planner::Outline;
+use serde_json::json;
+use units::Money;
+
+use super::difference;
+use super::figures::money;
+use super::findings::Findings;
+use super::screen::screen;
+
+/// Clauses and assumptions that are shown.
+const SHOWN: usize = 8;
+
+/// The first screens.
+pub fn outline(outline: &Outline, as_json: bool, out: &mut dyn Write) -> Result<()> {
+    if as_json {
+        writeln!(out, "{}", serde_json::to_string_pretty(outline)?)?;
+        return Ok(());
+    }
+    screen(outline, out)
+}
+
+/// The plan: sentences, clauses, assumptions.
+pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<()> {
+    if as_json {
+        return document(findings, out);
+    }
+    let (study, months) = (&findings.study, findings.months());
+    let (plan, currency) = (&study.plan, &study.plan.currency);
+    let (first, last) = (months.first().map_or("", String::as_str), months.last().map_or("", String::as_str));
+    writeln!(out, "{}   plan {first} to {last}   fleet {}", plan.name, study.fleet.version)?;
+    if !plan.what_if.is_empty() {
+        writeln!(out, "what if {}", plan.what_if.join(" and "))?;
+    }
+    writeln!(out)?;
+    for line in findings.headline() {
+        writeln!(out, "- {line}")?;
+    }
+    if let Some(before) = &findings.before {
+        writeln!(out, "\nAgainst the plan of the file as it is:")?;
+        difference::say(&planner::diff(before, plan), currency, &months, out)?;
+    }
+    let dear = study.clauses.iter().filter(|(_, price)| *price > Money::ZERO);
+    let mut dear = dear.take(SHOWN).peekable();
+    if dear.peek().is_some() {
+        writeln!(out, "\nWhat each clause costs (the plan would be worth that more without it):")?;
+        for (clause, price) in dear {
+            writeln!(out, "  {:<56} {:>14}", clause.name, money(*price, currency))?;
+        }
+    }
+    if !findings.swings.is_empty() {
+        writeln!(out, "\nWhich assumption moves it most (worth at the low and the high end):")?;
+        for swing in findings.swings.iter().take(SHOWN) {
+            let [low, high] = swing.worth.map(|worth| difference::signed(worth, currency));
+            writeln!(out, "  {:<56} {:>14} {:>14}", format!("{} ({} to {})", swing.path, swing.ends[0], swing.ends[1]), low, high)?;
+        }
+    }
+    let answer = &study.answer.decided;
+    writeln!(
+        out,
+        "\nHiGHS {}: {} columns, {} rows, {} iterations, gap {:.4} %; its cash differs from this plan's by at most {}.",
+        findings.solver,
+        study.answer.problem.column_count(),
+        study.answer.problem.row_count(),
+        answer.iterations,
+        100.0 * answer.gap_left,
+        money(plan.residual, currency)
+    )?;
+    Ok(())
+}
+
+fn document(findings: &Findings, out: &mut dyn Write) -> Result<()> {
+    let clauses: Vec<_> = findings.study.clauses.iter().map(|(clause, price)| json!({ "clause": clause.name, "costs": price })).collect();
+    let difference = findings.before.as_ref().map(|before| planner::diff(before, &findings.study.plan));
+    let document = json!({
+        "headline": findings.headline(),
+        "outline": findings.outline,
+        "plan": findings.study.plan,
+        "clauses": clauses,
+        "risk": findings.risk,
+        "assumptions": findings.swings,
+        "difference": difference,
+        "solver": findings.solver,
+    });
+    writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
+    Ok(())
+}
