@@ -68,7 +68,10 @@ fn money_is_in_the_fleets_currency_and_one_unit() {
     );
     check(
         "midsize.toml",
-        &["reservation (committed, prepaid) 172 101 - 273 no source given", "- Nothing is due until it is used: hourly, openhost, standard."],
+        &[
+            "reservation (committed, prepaid) 172 101 - 273 no source given",
+            "- Nothing is due until it is used: hourly, openhost, standard.",
+        ],
     );
 }
 
