@@ -8,10 +8,10 @@ use planner::Outline;
 use super::report::outline::plain;
 use super::report::{Cell, Line, Section, Table};
 
-/// Columns that a screen has.
+/// Columns that a screen has; a table of nearly ten years, or more, goes past them.
 const WIDTH: usize = 110;
-/// A column of text that is cut down keeps so many.
-const TEXT_MIN: usize = 12;
+/// A column of text that is cut down keeps its longest word, as long as that has no more than this.
+const TEXT_MIN: usize = 18;
 /// Between two columns.
 const GAP: usize = 2;
 /// How to read it.
@@ -74,7 +74,8 @@ fn table(table: &Table, out: &mut dyn Write) -> Result<()> {
 /// How wide each column is: as its longest cell, until texts have to give way for the whole to fit.
 fn columns(table: &Table) -> Vec<usize> {
     let cells = |index: usize| table.rows.iter().filter_map(move |row| row.cells.get(index));
-    let longest_word = |name: &String| name.split(' ').map(width).max().unwrap_or(0);
+    let longest_word = |text: &String| text.split(' ').map(width).max().unwrap_or(0);
+    let least = |index: usize| cells(index).map(|cell| longest_word(&cell.shown)).max().unwrap_or(0).min(TEXT_MIN);
     let widest = |(index, name): (usize, &String)| {
         let least = if cells(index).any(|cell| cell.text) { width(name) } else { longest_word(name) };
         cells(index).map(|cell| width(&cell.shown)).max().unwrap_or(0).max(least)
@@ -82,7 +83,7 @@ fn columns(table: &Table) -> Vec<usize> {
     let mut columns: Vec<usize> = table.head.iter().enumerate().map(widest).collect();
     let gaps = GAP * columns.len().saturating_sub(1);
     while columns.iter().sum::<usize>() + gaps > WIDTH {
-        let texts = (0..columns.len()).filter(|index| cells(*index).any(|cell| cell.text) && columns[*index] > TEXT_MIN);
+        let texts = (0..columns.len()).filter(|index| cells(*index).any(|cell| cell.text) && columns[*index] > least(*index));
         let Some(widest) = texts.max_by_key(|index| columns[*index]) else { break };
         columns[widest] -= 1;
     }

@@ -15,29 +15,31 @@ use crate::plan::figures::{Unit, units_of};
 
 /// The outline in the report: its sections, with what is due drawn beside revenue.
 pub fn sections(outline: &Outline) -> Result<Vec<Section>> {
-    let mut sections = plain(outline);
-    let drawn = drawn(outline)?;
-    if let Some(due) = sections.get_mut(1) {
-        due.charts.extend(drawn);
-    }
-    Ok(sections)
+    Ok(with(outline, drawn(outline)?.into_iter().collect()))
 }
 
-/// The same without charts: the brief, what is due, then what there is to pay it with and on whom it rests.
+/// The same without charts, for a terminal.
 pub fn plain(outline: &Outline) -> Vec<Section> {
+    with(outline, Vec::new())
+}
+
+/// In short, then what is due, what there is to pay it with, and on whom it rests; `charts` show what is due.
+fn with(outline: &Outline, charts: Vec<String>) -> Vec<Section> {
     let amounts = Amounts::of(outline);
-    let mut sections = vec![
-        brief::section(outline, &amounts),
-        money::due(outline, &amounts),
-        money::left(outline, &amounts),
-        money::cash(outline, &amounts),
-    ];
+    let mut sections = vec![brief::section(outline, &amounts), Section { charts, ..money::due(outline, &amounts) }];
+    sections.extend(money::left(outline, &amounts));
+    sections.extend(money::cash(outline, &amounts));
     sections.extend(money::if_signed(outline, &amounts));
     sections.extend(outline.ventures.iter().map(|venture| money::venture(venture, &amounts)));
     sections.extend(dependence::parties(outline, &amounts));
     sections.extend(dependence::chips(outline));
     sections.extend(facts::section(outline));
     sections
+}
+
+/// Whether the file says anything of money beside contracts, so that a balance says something.
+fn has_balance(outline: &Outline) -> bool {
+    !outline.revenue.is_empty() || !outline.costs.is_empty() || outline.balance.cash.is_some()
 }
 
 /// How money is shown: all in one unit, by year.
@@ -96,13 +98,13 @@ fn running(by_year: &[Money]) -> Vec<Money> {
 
 /// What is due by contract on top of each other, and revenue as a line over it; nothing when there is no line to draw.
 fn drawn(outline: &Outline) -> Result<Option<String>> {
-    if outline.years.len() < 2 {
-        return Ok(None);
-    }
     let row = |name: &str, sums: &[Money]| chart::Row { name: name.to_owned(), values: sums.iter().map(|sum| units_of(*sum)).collect() };
     let due = outline.obligations.iter().map(|obligation| &obligation.row).filter(|row| row.total() > Money::ZERO);
     let layers: Vec<chart::Row> = due.map(|due| row(&due.label, &due.amounts)).collect();
     let years: Vec<String> = outline.years.iter().map(ToString::to_string).collect();
+    if years.len() < 2 || layers.is_empty() {
+        return Ok(None);
+    }
     let lines = [row("revenue if all is served", &outline.balance.revenue)];
     chart::stacked(&years, &format!("{} a year", outline.currency), &layers, &lines).map(Some)
 }

@@ -3,12 +3,13 @@
 use planner::{Depends, Outline, Row};
 use units::Money;
 
-use super::{Amounts, Section, Table, dependence, facts, running};
+use super::{Amounts, Section, Table, dependence, facts, has_balance, running};
 
 /// Sentences, and the lines that a CFO looks for first.
 pub(super) fn section(outline: &Outline, amounts: &Amounts<'_>) -> Section {
     let items = sentences(outline, amounts);
-    let tables = if outline.years.is_empty() { Vec::new() } else { vec![table(outline, amounts)] };
+    let says_something = amounts.largest.is_some() || has_balance(outline) || !outline.raises.is_empty();
+    let tables = if says_something { vec![table(outline, amounts)] } else { Vec::new() };
     Section { title: format!("What is promised in short, in {}", amounts.unit.name), items, tables, ..Section::default() }
 }
 
@@ -16,7 +17,7 @@ fn sentences(outline: &Outline, amounts: &Amounts<'_>) -> Vec<String> {
     let Some(last) = outline.years.last() else { return vec!["Nothing is promised.".to_owned()] };
     let mut lines = vec![due(outline, amounts, *last)];
     lines.extend(facts::beside(outline, amounts));
-    lines.push(left(outline, amounts));
+    lines.extend(has_balance(outline).then(|| left(outline, amounts)));
     lines.extend(cash(outline, amounts));
     lines.extend(raises(outline, amounts));
     lines.extend(dependence::sentence(outline));
@@ -32,14 +33,17 @@ fn table(outline: &Outline, amounts: &Amounts<'_>) -> Table {
         rows.push(amounts.line(label, by_year, total(by_year)));
         rows.push(amounts.line("  cumulative", &running(by_year), None));
     };
-    if let Some(largest) = amounts.largest {
+    let all: Money = balance.obligations.iter().copied().sum();
+    if let Some(largest) = amounts.largest.filter(|largest| largest.total() != all) {
         with_running(&format!("due under {}", largest.label), &largest.amounts);
     }
     with_running("due under all signed contracts", &balance.obligations);
-    rows.push(amounts.line("revenue if all is served", &balance.revenue, total(&balance.revenue)));
-    rows.push(amounts.line("other costs", &balance.costs, total(&balance.costs)));
-    rows.push(amounts.sum("left of revenue", &balance.left, total(&balance.left)));
-    rows.push(amounts.sum("cash at the end without raises", &balance.cash_without, None));
+    if has_balance(outline) {
+        rows.push(amounts.line("revenue if all is served", &balance.revenue, total(&balance.revenue)));
+        rows.push(amounts.line("other costs", &balance.costs, total(&balance.costs)));
+        rows.push(amounts.sum("left of revenue", &balance.left, total(&balance.left)));
+        rows.push(amounts.sum("cash at the end without raises", &balance.cash_without, None));
+    }
     if !outline.raises.is_empty() {
         rows.push(amounts.sum("cash at the end with all raises", &balance.cash_with_all, None));
     }
@@ -48,9 +52,18 @@ fn table(outline: &Outline, amounts: &Amounts<'_>) -> Table {
 
 fn due(outline: &Outline, amounts: &Amounts<'_>, last: i16) -> String {
     let all: Money = outline.balance.obligations.iter().copied().sum();
-    let Some(largest) = amounts.largest else { return format!("Nothing is due by the end of {last} unless it is used.") };
-    let largest = format!("{} is {} of it", largest.label, amounts.unit.whole(largest.total()));
-    format!("{} is due under signed contracts by the end of {last}, used or not; {largest}.", amounts.unit.whole(all))
+    let left_out = match outline.not_outlined.len() {
+        0 => String::new(),
+        count => format!(", beside {count} that are billed too often to be counted here"),
+    };
+    let Some(largest) = amounts.largest else {
+        return format!("Nothing is due by the end of {last} under signed contracts unless it is used{left_out}.");
+    };
+    let largest = match largest.total() {
+        total if total == all => format!("all of it under {}", largest.label),
+        total => format!("{} is {} of it", largest.label, amounts.unit.whole(total)),
+    };
+    format!("{} is due under signed contracts by the end of {last}, used or not{left_out}; {largest}.", amounts.unit.whole(all))
 }
 
 fn left(outline: &Outline, amounts: &Amounts<'_>) -> String {
@@ -62,17 +75,15 @@ fn left(outline: &Outline, amounts: &Amounts<'_>) -> String {
         all if all.len() == outline.years.len() => "every year is short".to_owned(),
         some => format!("it is short in {}", some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     };
-    let revenue = amounts.unit.whole(revenue);
+    let revenue = if outline.revenue.is_empty() {
+        "The file states no revenue".to_owned()
+    } else {
+        format!("Revenue is {} if all demand is served", amounts.unit.whole(revenue))
+    };
     if left >= Money::ZERO {
-        return format!(
-            "Revenue is {revenue} if all demand is served; what is due and other costs leave {} of it: {short}.",
-            amounts.unit.whole(left)
-        );
+        return format!("{revenue}; what is due and other costs leave {} of it: {short}.", amounts.unit.whole(left));
     }
-    format!(
-        "Revenue is {revenue} if all demand is served: {} too little for what is due and other costs; {short}.",
-        amounts.unit.whole(-left)
-    )
+    format!("{revenue}: {} too little for what is due and other costs; {short}.", amounts.unit.whole(-left))
 }
 
 fn cash(outline: &Outline, amounts: &Amounts<'_>) -> Option<String> {

@@ -61,20 +61,20 @@ pub(super) fn sentence(outline: &Outline) -> Option<String> {
     let all: Money = outline.balance.obligations.iter().copied().sum();
     let on = ranked(outline).into_iter().next()?;
     let due: Money = on.obligations.iter().copied().sum();
+    let owed = (due > Money::ZERO).then(|| format!("{} of what is due", percent(share(due, all))));
     let supplied =
-        peak(&on.supplies, work).map(|year| format!(", and {} of the compute ({})", up_to(work(&on.supplies[year])), outline.years[year]));
+        peak(&on.supplies, work).map(|year| format!("{} of the compute ({})", up_to(work(&on.supplies[year])), outline.years[year]));
+    let parts: Vec<String> = owed.into_iter().chain(supplied).collect();
+    if parts.is_empty() {
+        return None;
+    }
     let makers = outline.dependence.iter().filter_map(|on| peak(&on.makes, work).map(|year| (work(&on.makes[year]), year, &on.party)));
     let maker = makers.max_by_key(|(share, ..)| *share);
     let chips = maker.map(|(share, year, party)| format!(" Chips made by {party} do {} of it ({}).", up_to(share), outline.years[year]));
-    Some(format!(
-        "It rests most on {}: {} of what is due{}.{}",
-        on.party,
-        percent(share(due, all)),
-        supplied.unwrap_or_default(),
-        chips.unwrap_or_default()
-    ))
+    Some(format!("It rests most on {}: {}.{}", on.party, parts.join(", and "), chips.unwrap_or_default()))
 }
 
+/// The share when it is largest, in words.
 fn up_to(share: Share) -> String {
     if share == Share::ALL { "all".to_owned() } else { format!("up to {}", percent(share)) }
 }

@@ -4,7 +4,7 @@ use planner::{Depends, Obligation, Outline, PartKind, Row, VentureMeans};
 use units::Money;
 
 use super::facts::{rests, said};
-use super::{Amounts, Line, Section, Table, running};
+use super::{Amounts, Line, Section, Table, has_balance, running};
 use crate::plan::figures::{percent, rough, scaled};
 
 /// Due under signed contracts by year.
@@ -26,13 +26,13 @@ pub(super) fn due(outline: &Outline, amounts: &Amounts<'_>) -> Section {
         title: format!("What is due under signed contracts, in {}", amounts.unit.name),
         about: "What falls due if nothing is used: committed capacity, prepayments, and minimums in full.".into(),
         items,
-        tables: with_facts(table, due.iter().map(|it| &it.row)),
+        tables: if due.is_empty() { Vec::new() } else { with_facts(table, due.iter().map(|it| &it.row)) },
         ..Section::default()
     }
 }
 
 /// What is left of revenue by year.
-pub(super) fn left(outline: &Outline, amounts: &Amounts<'_>) -> Section {
+pub(super) fn left(outline: &Outline, amounts: &Amounts<'_>) -> Option<Section> {
     let balance = &outline.balance;
     let total = |by_year: &[Money]| Some(by_year.iter().copied().sum());
     let minus: Vec<Money> = balance.obligations.iter().map(|due| -*due).collect();
@@ -45,16 +45,16 @@ pub(super) fn left(outline: &Outline, amounts: &Amounts<'_>) -> Section {
     rows.push(amounts.sum("left", &balance.left, total(&balance.left)));
     rows.push(amounts.sum("  cumulative", &running(&balance.left), None));
     let table = Table { head: amounts.head("", &["all", "low to high", "rests on"]), rows, ..Table::default() };
-    Section {
+    has_balance(outline).then(|| Section {
         title: format!("What revenue leaves, in {}", amounts.unit.name),
         about: "Revenue if all demand is served, less what is due under signed contracts and other costs.".into(),
         tables: with_facts(table, outline.revenue.iter().chain(&outline.costs)),
         ..Section::default()
-    }
+    })
 }
 
 /// What may be raised, and the cash at each year's end without it and with it.
-pub(super) fn cash(outline: &Outline, amounts: &Amounts<'_>) -> Section {
+pub(super) fn cash(outline: &Outline, amounts: &Amounts<'_>) -> Option<Section> {
     let balance = &outline.balance;
     let mut rows: Vec<Line> = outline.raises.iter().map(|row| amounts.row(&label(row), row, true)).collect();
     let raises = !rows.is_empty();
@@ -75,12 +75,12 @@ pub(super) fn cash(outline: &Outline, amounts: &Amounts<'_>) -> Section {
     let after: &[&str] = if raises { &["all", "low to high", "rests on"] } else { &[] };
     let table = Table { head: amounts.head("", after), rows, ..Table::default() };
     let certain = if raises { "A raise is an upper bound unless it is certain." } else { "No raise is planned for." };
-    Section {
+    (has_balance(outline) || raises).then(|| Section {
         title: format!("Cash at each year's end, in {}", amounts.unit.name),
         about: format!("{begin} {certain}"),
         tables: with_facts(table, outline.raises.iter()),
         ..Section::default()
-    }
+    })
 }
 
 /// What would be due under contracts that are not signed, each by itself.
