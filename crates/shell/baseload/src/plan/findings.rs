@@ -7,7 +7,7 @@ use units::Money;
 use super::figures::{money, months, units_of};
 use super::headline::headline;
 use super::report::chart::{self, Bar, Row};
-use super::report::{Cell, Drawn, Line, Section, Table, page};
+use super::report::{Cell, Drawn, Line, Section, Table, outline, page};
 use super::risk::Risk;
 use super::study::Study;
 use super::tornado::Swing;
@@ -89,6 +89,7 @@ impl Findings {
         sections.push(drawn.merit(months.len() / 2)?);
         sections.extend(self.clauses());
         sections.extend(self.tornado()?);
+        sections.extend(outline::sections(&self.outline)?);
         sections.push(drawn.provenance());
         sections.retain(|section| !section.title.is_empty());
         page(plan, &months, &self.headline(), &sections)

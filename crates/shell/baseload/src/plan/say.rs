@@ -10,15 +10,18 @@ use units::Money;
 use super::difference;
 use super::figures::money;
 use super::findings::Findings;
+use super::screen::screen;
 
 /// Clauses and assumptions that are shown.
 const SHOWN: usize = 8;
 
 /// The first screens.
 pub fn outline(outline: &Outline, as_json: bool, out: &mut dyn Write) -> Result<()> {
-    writeln!(out, "{}", serde_json::to_string_pretty(outline)?)?;
-    let _ = as_json;
-    Ok(())
+    if as_json {
+        writeln!(out, "{}", serde_json::to_string_pretty(outline)?)?;
+        return Ok(());
+    }
+    screen(outline, out)
 }
 
 /// The plan: sentences, clauses, assumptions.

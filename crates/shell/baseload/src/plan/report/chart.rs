@@ -269,8 +269,12 @@ fn position(at: usize) -> f64 {
     at as f64
 }
 
+/// The name at a place on the axis; between two there is none.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a label's place lies between the first month and the last")]
 fn month_at(months: &[String], at: f64) -> String {
+    if (at - at.round()).abs() > 1e-6 {
+        return String::new();
+    }
     months.get(at.round().max(0.0) as usize).cloned().unwrap_or_default()
 }
 
@@ -295,7 +299,7 @@ fn amount(value: f64) -> String {
 
 fn digits(value: f64) -> String {
     let size = value.abs();
-    let text = if size >= 100.0 || size < 1e-9 {
+    let text = if !(1e-9..100.0).contains(&size) {
         format!("{value:.0}")
     } else if size >= 10.0 {
         format!("{value:.1}")

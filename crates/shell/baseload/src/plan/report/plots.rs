@@ -186,7 +186,7 @@ impl Drawn<'_> {
             }
         }
         let head = ["supply", "month", "list", "energy", "floor credit", "power", "capacity", "total", "one less", "one more"];
-        let side = |side: Option<Money>| side.map_or_else(|| "-".to_owned(), |money| price(money));
+        let side = |side: Option<Money>| side.map_or_else(|| "-".to_owned(), price);
         let line = |row: &MonthPrice| {
             let parts = [row.list, row.energy, row.floor_credit, row.power, row.capacity, row.total].map(|part| Cell::number(price(part)));
             let sides = [row.capacity_less, row.capacity_more].map(|it| Cell::number(side(it)));
