@@ -280,7 +280,7 @@ fn treasury() -> Treasury {
         party: Some(PartyId::from_index(number)),
         open: (from, from + 6),
         most: 4_000.0 + 3_000.0 * number_of(number),
-        cost: 1.12,
+        cost: 0.12,
         likelihood: 0.75,
     };
     Treasury {

@@ -1,6 +1,6 @@
 //! Where work goes in one step.
 
-use super::{Planned, Policy, Rank, Run};
+use super::{At, Planned, Policy, Rank, Run};
 use crate::instance::{Fit, Instance, WorkKind};
 
 /// Below this nothing is worth placing, in the instance's units.
@@ -10,12 +10,13 @@ const NEAR: f64 = 1e-6;
 
 impl Policy {
     /// What is planned, first what was promised; then what pays.
-    pub(super) fn place(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+    pub(super) fn place(&self, world: &Instance, at: At, run: &mut Run) {
+        let step = at.step;
         self.measure(world, step, run);
         self.ask(world, step, run);
-        self.price(world, month, step, run);
+        self.price(world, at, run);
         for work in 0..world.works.len() {
-            run.best[work] = self.best_worth(world, month, step, work);
+            run.best[work] = self.best_worth(world, at, work);
         }
         let planned = self.planned.of(step);
         run.placed.clear();
@@ -26,18 +27,18 @@ impl Policy {
             for work in 0..world.works.len() {
                 let target = run.promised[work] - self.waived[work * world.steps.len() + step];
                 if run.done[work] < target - NOTHING * target.abs().max(1.0) {
-                    self.mark_full(run);
-                    self.keep_promise(world, month, step, work, target, run);
+                    self.offer(run);
+                    self.keep_promise(world, at, work, target, run);
                 }
             }
         }
         self.follow(world, step, planned, false, run);
         run.exhausted.fill(false);
-        self.mark_full(run);
+        self.offer(run);
         for rank in self.ranks.of(step) {
-            self.add(world, month, step, *rank, run);
+            self.add(world, at, *rank, run);
         }
-        self.account(world, month, step, run);
+        self.account(world, at, run);
     }
 
     /// What there is of each limit.
@@ -62,7 +63,8 @@ impl Policy {
     }
 
     /// What a unit of each supply costs now; what a tier adds is in what the plan's prices hide.
-    fn price(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+    fn price(&self, world: &Instance, at: At, run: &mut Run) {
+        let At { month, step } = at;
         let supplies = world.supplies.len();
         for (index, supply) in world.supplies.iter().enumerate() {
             let of = step * supplies + index;
@@ -73,17 +75,18 @@ impl Policy {
     }
 
     /// What a unit of a tranche is worth now, in money of the end.
-    fn worth(&self, world: &Instance, month: usize, step: usize, work: usize, tranche: usize) -> f64 {
+    fn worth(&self, world: &Instance, at: At, work: usize, tranche: usize) -> f64 {
+        let At { month, step } = at;
         match &world.works[work].kind {
             WorkKind::Serving { tranches, .. } => tranches[tranche].price[step] * self.money[month] + tranches[tranche].value[step],
             WorkKind::Training { value, .. } => *value,
         }
     }
 
-    fn best_worth(&self, world: &Instance, month: usize, step: usize, work: usize) -> f64 {
+    fn best_worth(&self, world: &Instance, at: At, work: usize) -> f64 {
         match &world.works[work].kind {
             WorkKind::Serving { tranches, .. } => {
-                (0..tranches.len()).map(|tranche| self.worth(world, month, step, work, tranche)).fold(f64::NEG_INFINITY, f64::max)
+                (0..tranches.len()).map(|tranche| self.worth(world, at, work, tranche)).fold(f64::NEG_INFINITY, f64::max)
             }
             WorkKind::Training { value, .. } => *value,
         }
@@ -109,13 +112,14 @@ impl Policy {
     }
 
     /// What is promised is served wherever that costs less than to break the promise.
-    fn keep_promise(&self, world: &Instance, month: usize, step: usize, work: usize, target: f64, run: &mut Run) {
+    fn keep_promise(&self, world: &Instance, at: At, work: usize, target: f64, run: &mut Run) {
         let worth = run.best[work] + world.miss_cost[work];
-        self.fill(world, month, step, work, target, worth, run);
+        self.fill(world, at, work, target, worth, run);
     }
 
     /// More of a tranche, where it pays; of training, what the plan would have done by now.
-    fn add(&self, world: &Instance, month: usize, step: usize, rank: Rank, run: &mut Run) {
+    fn add(&self, world: &Instance, at: At, rank: Rank, run: &mut Run) {
+        let step = at.step;
         let (work, tranche) = (rank.work as usize, rank.tranche as usize);
         let most = match &world.works[work].kind {
             WorkKind::Serving { tranches, .. } => {
@@ -130,41 +134,42 @@ impl Policy {
             }
         };
         if !run.exhausted[work] && most - run.done[work] > NOTHING * most.max(1.0) {
-            let worth = self.worth(world, month, step, work, tranche);
-            self.fill(world, month, step, work, most, worth, run);
+            let worth = self.worth(world, at, work, tranche);
+            self.fill(world, at, work, most, worth, run);
         }
     }
 
     /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
-    fn fill(&self, world: &Instance, month: usize, step: usize, work: usize, most: f64, worth: f64, run: &mut Run) {
+    fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        for cheap in self.cheapest.of(step * world.works.len() + work) {
-            let cost = run.cost[cheap.supply as usize] + cheap.hidden;
-            if cheap.speed * worth > cost + NEAR * (1.0 + cost.abs()) && !run.full[cheap.supply as usize] {
-                open.push(((cost + cheap.scarce) / cheap.speed, *cheap));
+        for cheap in self.cheapest.of(at.step * world.works.len() + work) {
+            let fit = cheap.fit as usize;
+            let cost = run.offered[self.supply[fit] as usize] + f64::from(cheap.hidden);
+            if self.speed[fit] * worth > cost + NEAR * (1.0 + cost.abs()) {
+                open.push(((cost + f64::from(cheap.scarce)) / self.speed[fit], cheap.fit));
             }
         }
-        // They come in the plan's order: only what moved since is out of place.
-        open.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.fit.cmp(&b.1.fit)));
-        for (_, cheap) in &open {
-            if most - run.done[work] <= NOTHING * most.max(1.0) {
+        while most - run.done[work] > NOTHING * most.max(1.0) {
+            let Some(next) = (0..open.len()).min_by(|a, b| open[*a].0.total_cmp(&open[*b].0).then(open[*a].1.cmp(&open[*b].1))) else {
                 break;
-            }
-            let supply = cheap.supply as usize;
-            let want = ((most - run.done[work]) / cheap.speed).min(self.within_shares(world, month, step, supply, run));
+            };
+            let fit = open.swap_remove(next).1 as usize;
+            let supply = self.supply[fit] as usize;
+            let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, at, supply, run));
             if want > 0.0 {
-                self.put(world, step, cheap.fit as usize, want, run);
+                self.put(world, at.step, fit, want, run);
             }
         }
         run.exhausted[work] = most - run.done[work] > NOTHING * most.max(1.0);
         run.open = open;
     }
 
-    /// Marks the supplies of which nothing more can be had.
-    fn mark_full(&self, run: &mut Run) {
-        for (supply, full) in run.full.iter_mut().enumerate() {
-            *full = self.limits.of(supply).iter().any(|(limit, _)| run.left[*limit as usize] <= NOTHING);
+    /// What a unit of each supply costs of which more can be had; the others cost too much for anything.
+    fn offer(&self, run: &mut Run) {
+        for (supply, (offered, cost)) in run.offered.iter_mut().zip(&run.cost).enumerate() {
+            let full = self.limits.of(supply).iter().any(|(limit, _)| run.left[*limit as usize] <= NOTHING);
+            *offered = if full { f64::INFINITY } else { *cost };
         }
     }
 

@@ -3,6 +3,7 @@
 use core::f64::consts::{FRAC_1_SQRT_2, TAU};
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+const SPREAD: u64 = 0xD605_BBB5_8C8A_BBC5;
 
 /// What a stream of numbers is for: one kind's numbers don't move when another kind takes more of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +31,9 @@ impl Stream {
     /// The stream of one thing (`kind`, `position`) in scenario `index` of `seed`.
     pub(super) fn new(seed: u64, index: u64, kind: Kind, position: usize) -> Self {
         let thing = ((kind as u64 + 1) << 32) ^ position as u64;
-        let state =
-            [index, thing].into_iter().fold(mix(seed.wrapping_add(GOLDEN)), |state, key| mix(state ^ mix(key.wrapping_add(GOLDEN))));
+        // The multiplication keeps seed and index apart: without it seed 1's scenario 2 would be seed 2's scenario 1.
+        let next = |state: u64, key: u64| mix(state.wrapping_mul(SPREAD) ^ mix(key.wrapping_add(GOLDEN)));
+        let state = [index, thing].into_iter().fold(mix(seed.wrapping_add(GOLDEN)), next);
         Self { state, spare: None }
     }
 
@@ -48,7 +50,7 @@ impl Stream {
 
     /// One of `0..count`, each as likely; `count` is at least one.
     pub(super) fn below(&mut self, count: u32) -> usize {
-        let wide = u64::from(self.bits() as u32) * u64::from(count.max(1));
+        let wide = (self.bits() >> 32) * u64::from(count.max(1));
         (wide >> 32) as usize
     }
 

@@ -223,15 +223,15 @@ impl Drawn<'_> {
         if self.plan.sites.is_empty() {
             return Ok(Section::default());
         }
-        let mut rows = row(false);
-        rows.extend(row(true));
-        let mut charts = vec![chart::lines(self.months, "MW of the facility", &rows)?];
+        let used = row(false).into_iter().zip(row(true)).filter(|(used, _)| used.values.iter().any(|value| *value > 0.0));
+        let mut charts = vec![chart::pairs(self.months, "MW of the facility", &used.collect::<Vec<_>>())?];
         if worth.iter().any(|row| row.values.iter().any(|value| *value > 0.0)) {
             charts.push(chart::lines(self.months, &format!("{} for one MWh less", self.plan.currency), &worth)?);
         }
         Ok(Section {
             title: "Power at the sites".into(),
-            about: "What accelerators take beside each site's limit; where the limit binds, what a megawatt-hour is worth.".into(),
+            about: "What accelerators take (thick) beside each site's limit (thin); where the limit binds, what a megawatt-hour is worth."
+                .into(),
             charts,
             ..Section::default()
         })
