@@ -30,8 +30,9 @@ impl Stream {
     /// The stream of one thing (`kind`, `position`) in scenario `index` of `seed`.
     pub(super) fn new(seed: u64, index: u64, kind: Kind, position: usize) -> Self {
         let thing = ((kind as u64 + 1) << 32) ^ position as u64;
-        let state =
-            [index, thing].into_iter().fold(mix(seed.wrapping_add(GOLDEN)), |state, key| mix(state ^ mix(key.wrapping_add(GOLDEN))));
+        // The seed is mixed once more than the number, so that number 3 of seed 4 is not number 4 of seed 3.
+        let begin = mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(GOLDEN));
+        let state = [index, thing].into_iter().fold(begin, |state, key| mix(state ^ mix(key.wrapping_add(GOLDEN))));
         Self { state, spare: None }
     }
 
