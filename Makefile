@@ -13,17 +13,17 @@ help:
 	@echo 'make demo    set up, build, fetch the model and the solver, run the demo; Ctrl-C ends it'
 	@echo 'make test    every test, with the OpenAI SDKs against the real model'
 	@echo 'make check   format, lints, tidy, docs, licences'
-	@echo 'make bench   instructions a decision takes'
+	@echo 'make bench   instructions a decision takes; a plan beside linopy'
 	@echo 'make clean   remove what was built and installed here'
 
 setup: .venv/ready
 	@tools/setup cmake g++ libclang-dev
 
-.venv/ready: tests/sdk/python/requirements.txt
+.venv/ready: tests/sdk/python/requirements.txt tests/plan/requirements.txt
 	@echo '== setup: Python packages of the tests, into .venv'
 	@tools/setup python3-venv
 	@python3 -m venv --clear .venv
-	@.venv/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@.venv/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes $(addprefix -r ,$^)
 	@touch $@
 
 tests/sdk/node/node_modules: tests/sdk/node/package-lock.json
@@ -50,6 +50,9 @@ test: model solver tests/sdk/node/node_modules
 	@tools/setup --cargo cargo-nextest
 	@echo '== test: crates'
 	@cargo nextest run --workspace --no-fail-fast
+	@echo '== test: plans against a second formulation'
+	@cargo build --quiet -p testkit --example reference
+	@python3 tests/plan/run.py $(TARGET)/debug/examples/reference
 	@echo '== test: the OpenAI SDKs against the demo'
 	@python3 tests/sdk/run.py $(BASELOAD)
 	@echo '== test: engines and baseload killed under load'
@@ -69,9 +72,11 @@ check: build
 	@echo '== check: licences'
 	@cargo xtask licences
 
-bench: setup
+bench: solver
 	@tools/setup valgrind
 	@cargo xtask bench
+	@cargo build --quiet --release -p testkit --example reference --example bench_plan --example bench_scenarios
+	@python3 tests/plan/bench.py $(TARGET)/release/examples
 
 clean:
 	cargo clean

@@ -108,17 +108,19 @@ class Formulation:
         per_month = DataArray(per_month, dims=["expansion", "month"])
         self.ordered = model.add_variables(lower=0, upper=per_month, coords=coords, name="ordered") * 1
         self.installed = model.add_variables(lower=0, coords=coords, name="installed") * 1
-        arrival = np.array([[self._arrival(one, month) for month in range(tables.months)] for one in self.instance["expansions"]])
-        arrives = onto(self.ordered.rename(month="ordered"), DataArray(arrival, dims=["expansion", "ordered"]), "month", tables.months)
         rises = self.installed - self.installed.shift(month=1).fillna(0)
-        model.add_constraints(rises - arrives == 0, name="installed")
+        expansions = self.instance["expansions"]
+        for lead, held in sorted({(one["lead"], tuple(one["held"] or (0, 0))) for one in expansions}):
+            of = [place for place, one in enumerate(expansions) if (one["lead"], tuple(one["held"] or (0, 0))) == (lead, held)]
+            arrival = DataArray([self._arrival(month + lead, *held) for month in range(tables.months)], dims="ordered")
+            arrives = onto(self.ordered.isel(expansion=of).rename(month="ordered"), arrival, "month", tables.months)
+            model.add_constraints(rises.isel(expansion=of) - arrives == 0, name=f"installed after {lead}, held {held}")
         self._bound_orders()
 
-    def _arrival(self, expansion, month):
-        """When an order can be used; what would come while chips are held back comes when that ends, what comes after the plan never."""
-        arrival = month + expansion["lead"]
-        first, end = expansion["held"] or (0, 0)
-        return end if first <= arrival < end else arrival
+    @staticmethod
+    def _arrival(month, first, end):
+        """When what should come in a month comes: not while chips are held back, and after the plan never."""
+        return end if first <= month < end else month
 
     def _bound_orders(self):
         expansions = self.instance["expansions"]
@@ -449,10 +451,11 @@ class Formulation:
             all_of = all_of + onto(self.tier_cost, due, "month", tables.months)
         if self.installed is not None:
             expansions = self.instance["expansions"]
-            running = self.installed * DataArray(tables.running, dims=["expansion", "month"])
-            on = [float(party in tables.sides_of(one["contract"], one["accelerator"])) for one in expansions]
-            ours = ours + (running * DataArray(on, dims="expansion")).sum("expansion")
-            all_of = all_of + running.sum("expansion")
+            running = (self.installed * DataArray(tables.running, dims=["expansion", "month"])).rename(month="use")
+            due = DataArray(tables.expansion_due, dims=["expansion", "use"])
+            on = DataArray([float(party in tables.suppliers(one["contract"])) for one in expansions], dims="expansion")
+            ours = ours + onto(running * on, due, "month", tables.months)
+            all_of = all_of + onto(running, due, "month", tables.months)
         for event in self.instance["treasury"]["events"]:
             if event["kind"] == "Committed":
                 amounts = -DataArray(event["amounts"]["fixed"], dims="month")

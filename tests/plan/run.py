@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares plans with a second formulation: run.py REFERENCE SOLVER, the example of `testkit` and the folder of HiGHS.
+"""Compares plans with a second formulation: run.py REFERENCE, the example of `testkit`.
 
 First the formulation itself, on instances small enough to solve by hand; then the reference instance and random ones.
 A problem without yes or no must agree to 1e-9 of its optimum; one with it within both gaps, and to 1e-9 once the choices
@@ -59,23 +59,21 @@ def counted(name, check, *arguments):
     return True
 
 
-def lines(*command):
+def lines(*command, stdin=None):
     """What a command writes, line by line."""
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return subprocess.run(command, input=stdin, text=True, stdout=subprocess.PIPE, check=True).stdout.splitlines()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reference", help="the example `reference` of testkit, built")
-    parser.add_argument("solver", help="the folder that has HiGHS")
     parser.add_argument("--random", type=int, default=RANDOM, help="how many random instances")
     asked = parser.parse_args()
     results = [counted(f"by hand: {name}", case, optimum) for name, case in by_hand.CASES]
     instances = lines(asked.reference, "dump", str(asked.random))
-    answers = lines(asked.reference, "solve", asked.solver, str(asked.random))
-    for line, answer in zip(instances, answers, strict=True):
-        assert line["name"] == answer["name"], "both tasks go through the same instances"
+    answers = lines(asked.reference, "solve", stdin="\n".join(instances))
+    for line, answer in zip(map(json.loads, instances), map(json.loads, answers), strict=True):
+        assert line["name"] == answer["name"], "an answer for each instance, in order"
         results.append(counted(line["name"], compare, line["name"], line["instance"], answer))
     passed = sum(results)
     print(f"plan: {passed} passed, {len(results) - passed} failed", flush=True)

@@ -69,10 +69,9 @@ class Tables:
             for choice, amounts in event["amounts"]["by_choice"]:
                 by_choice[choice] += amounts
 
-    def sides_of(self, contract, accelerator):
-        """With whom a contract is, and who makes its accelerator, by its supplies."""
-        of = [one for one in self.instance["supplies"] if one["contract"] == contract]
-        return {one["party"] for one in of} | {one["vendor"] for one in of if one["accelerator"] == accelerator}
+    def suppliers(self, contract):
+        """With whom a contract is, by its supplies."""
+        return {one["party"] for one in self.instance["supplies"] if one["contract"] == contract}
 
     def most_used(self):
         """More than any plan could use, by supply and step: what limits leave, and what the work could take."""

@@ -1,19 +1,20 @@
 //! Instances and what Rust makes of them, as JSON Lines, for the second formulation in `tests/plan`:
-//! `reference dump RANDOM` writes the instances, `reference solve SOLVER RANDOM` what is chosen; SOLVER is the folder of HiGHS.
+//! `reference dump RANDOM` writes instances, `reference solve` reads such lines and writes what is chosen.
 
 use std::env;
 use std::error::Error;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufRead, BufWriter, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use highs::Highs;
 use lp::Effort;
 use planner::{Instance, State, decide};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::instance;
 
-const USAGE: &str = "usage: reference dump RANDOM | solve SOLVER RANDOM";
+const USAGE: &str = "usage: reference dump RANDOM | solve";
 /// The relative gap to which choices are searched.
 const GAP: f64 = 1e-6;
 
@@ -32,26 +33,45 @@ fn main() -> ExitCode {
 fn run(arguments: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["dump", count] => write(out, count, &mut |instance| json!({ "instance": instance })),
-        ["solve", folder, count] => {
-            let mut solver = Highs::find(Path::new(folder))?;
-            write(out, count, &mut |instance| solve(instance, &mut solver))
+        ["dump", count] => dump(out, count.parse()?),
+        ["solve"] => {
+            let mut solver = Highs::find(&folder())?;
+            for line in io::stdin().lock().lines() {
+                let Stated { name, instance } = serde_json::from_str(&line?)?;
+                write(out, &name, solve(&instance, &mut solver))?;
+            }
+            Ok(out.flush()?)
         }
         _ => Err(USAGE.into()),
     }
 }
 
-/// A line for the reference and for each random instance.
-fn write(out: &mut dyn Write, count: &str, line: &mut dyn FnMut(&Instance) -> Value) -> Result<(), Box<dyn Error>> {
-    let random = (0..count.parse()?).map(|seed| (format!("random {seed}"), instance::random(seed)));
+/// Where `baseload solver pull` keeps the solver.
+fn folder() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache"));
+    cache.join("baseload/solver").join(highs::VERSION)
+}
+
+/// A line of what `dump` writes.
+#[derive(Deserialize)]
+struct Stated {
+    name: String,
+    instance: Instance,
+}
+
+fn dump(out: &mut dyn Write, count: u64) -> Result<(), Box<dyn Error>> {
+    let random = (0..count).map(|seed| (format!("random {seed}"), instance::random(seed)));
     for (name, instance) in std::iter::once(("reference".to_owned(), instance::reference())).chain(random) {
-        let mut line = line(&instance);
-        line["name"] = Value::String(name);
-        serde_json::to_writer(&mut *out, &line)?;
-        out.write_all(b"\n")?;
+        write(out, &name, json!({ "instance": instance }))?;
     }
-    out.flush()?;
-    Ok(())
+    Ok(out.flush()?)
+}
+
+fn write(out: &mut dyn Write, name: &str, mut line: Value) -> Result<(), Box<dyn Error>> {
+    line["name"] = Value::String(name.to_owned());
+    serde_json::to_writer(&mut *out, &line)?;
+    Ok(out.write_all(b"\n")?)
 }
 
 fn solve(instance: &Instance, solver: &mut Highs) -> Value {

@@ -37,8 +37,8 @@ fn work_row(build: &mut Build<'_>, cap: &Cap, month: usize) {
     build.at_most(0.0);
 }
 
-/// Metered use as it is used, committed and tiered charges as they fall due. What is committed is its supplier's: whose chips it will be
-/// is not known of power.
+/// Metered use as it is used, committed and tiered charges as they fall due. What is committed, and what expansions commit, is its
+/// supplier's: whose chips it will be is not known of power.
 fn spend_row(build: &mut Build<'_>, cap: &Cap, month: usize) {
     let instance = build.instance;
     for step in build.steps_of[month].clone() {
@@ -57,11 +57,12 @@ fn spend_row(build: &mut Build<'_>, cap: &Cap, month: usize) {
         }
     }
     for (index, expansion) in instance.expansions.iter().enumerate() {
-        if let Some(installed) = build.layout.columns.installed.at(index, month) {
-            let mut of = instance.supplies.iter().filter(|supply| supply.contract == expansion.contract);
-            let made = |supply: &Supply| supply.vendor == Some(cap.party) && supply.accelerator == Some(expansion.accelerator);
-            let on = of.any(|supply| supply.party == cap.party || made(supply));
-            build.entry(installed, weight(cap, on) * expansion.running[month]);
+        let of_contract = instance.supplies.iter().find(|supply| supply.contract == expansion.contract);
+        let on = weight(cap, of_contract.is_some_and(|supply| supply.party == cap.party));
+        for used in (0..expansion.due.len()).filter(|used| expansion.due[*used] == month) {
+            if let Some(installed) = build.layout.columns.installed.at(index, used) {
+                build.entry(installed, on * expansion.running[used]);
+            }
         }
     }
     // Events are below zero when money goes out.

@@ -4,16 +4,21 @@ use lp::ColumnId;
 
 use super::bounds;
 use super::build::{Build, at};
-use crate::Tiered;
+use crate::{Instance, Tiered};
 
 /// Whether some of its period is still to come; a charge whose period is over is among what the state has to pay.
 pub(super) fn live(build: &Build<'_>, tiered: &Tiered) -> bool {
     tiered.terms.iter().any(|(_, step, _)| *step >= build.layout.from_step)
 }
 
-/// Whether the tiers fill in their order by themselves: the cheapest is first, and each part stays at its own rate.
-fn rises(tiered: &Tiered) -> bool {
-    !tiered.volume && tiered.tiers.windows(2).all(|pair| pair[0].1 <= pair[1].1)
+/// Whether the tiers fill in their order by themselves: the cheapest is first, each part stays at its own rate, and nobody gains by
+/// paying more now: no floor counts the charge, no limit is a share of spend, and no later charge finds the cheap tiers left.
+fn fills_itself(instance: &Instance, index: usize) -> bool {
+    let tiered = &instance.tiered[index];
+    let rises = !tiered.volume && tiered.tiers.windows(2).all(|pair| pair[0].1 <= pair[1].1);
+    let chained = tiered.after.is_some() || instance.tiered.iter().any(|later| later.after == Some(index));
+    let counts = instance.floors.iter().any(|floor| floor.tiered.contains(&index)) || instance.caps.iter().any(|cap| cap.spend);
+    rises && !chained && !counts
 }
 
 pub(super) fn columns(build: &mut Build<'_>, month: usize) {
@@ -27,7 +32,7 @@ pub(super) fn columns(build: &mut Build<'_>, month: usize) {
             build.layout.columns.tiers[index].push(column);
             build.pay(tiered.due, column, *rate);
         }
-        if !rises(tiered) {
+        if !fills_itself(instance, index) {
             for _ in &tiered.tiers {
                 let reached = build.problem.choice(0.0);
                 build.layout.columns.reached[index].push(reached);

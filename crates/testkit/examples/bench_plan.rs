@@ -1,0 +1,101 @@
+//! `bench_plan REPEATS`: what planning the reference takes of processor time, as one line of JSON: building the problem, building and
+//! solving it from the beginning, and a local what-if from the last basis and from the beginning.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use highs::Highs;
+use lp::{Effort, Kept, Problem, Solver};
+use planner::{Instance, LimitKind, Promises, Session, State, WorkKind, rows};
+use serde_json::json;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let repeats: u32 = env::args().nth(1).map_or(Ok(5), |text| text.parse())?;
+    let mut solver = Highs::find(&folder())?;
+    let instance = testkit::instance::reference();
+    let mut build = f64::INFINITY;
+    for _ in 0..repeats {
+        let (seconds, _) = timed(|| problem(&instance))?;
+        build = build.min(seconds);
+    }
+    let stated = problem(&instance);
+    let after_build = peak_kilobytes()?;
+    let (cold, solution) = timed(|| {
+        solver.load(&problem(&instance))?;
+        solver.solve(Effort::default(), Kept::Nothing)
+    })?;
+    let objective = solution?.objective;
+    let what_if = what_if(instance.clone());
+    let mut session = Session::new(&mut solver, Effort::default());
+    session.solve(&stated)?;
+    let (warm, answer) = timed(|| session.solve(&problem(&what_if)))?;
+    let (warm_solution, how) = answer?;
+    let (again, cold_solution) = timed(|| {
+        solver.load(&problem(&what_if))?;
+        solver.solve(Effort::default(), Kept::Nothing)
+    })?;
+    let line = json!({
+        "columns": stated.column_count(),
+        "rows": stated.row_count(),
+        "entries": stated.factors.len(),
+        "build_s": build,
+        "build_and_solve_s": cold,
+        "what_if_iterations": warm_solution.iterations,
+        "objective": objective,
+        "what_if_warm_s": warm,
+        "what_if_how": format!("{how:?}"),
+        "what_if_cold_s": again,
+        "what_if_apart": (warm_solution.objective - cold_solution?.objective).abs() / objective.abs(),
+        "peak_kb_built": after_build,
+        "peak_kb": peak_kilobytes()?,
+    });
+    Ok(writeln!(io::stdout().lock(), "{line}")?)
+}
+
+fn problem(instance: &Instance) -> Problem {
+    rows(instance, &State::opening(instance), Promises::Priced, None).0
+}
+
+/// One site has a tenth less for half a year, and one workload's demand is a twentieth more in it.
+fn what_if(mut instance: Instance) -> Instance {
+    let half_year = 30..36;
+    if let Some(site) = instance.limits.iter_mut().find(|limit| matches!(limit.kind, LimitKind::Site(_))) {
+        site.most.fixed[half_year.clone()].iter_mut().for_each(|most| *most *= 0.9);
+    }
+    if let WorkKind::Serving { tranches, .. } = &mut instance.works[0].kind {
+        for tranche in tranches {
+            tranche.demand[half_year.clone()].iter_mut().for_each(|demand| *demand *= 1.05);
+        }
+    }
+    instance
+}
+
+/// Where `baseload solver pull` keeps the solver.
+fn folder() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache"));
+    cache.join("baseload/solver").join(highs::VERSION)
+}
+
+/// Processor time that something takes on this thread, and what it gives.
+fn timed<T>(does: impl FnOnce() -> T) -> Result<(f64, T), Box<dyn Error>> {
+    let begun = cpu_seconds()?;
+    let gives = does();
+    Ok((cpu_seconds()? - begun, gives))
+}
+
+fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos: u64 = text.split(' ').next().ok_or("no number in schedstat")?.parse()?;
+    Ok(nanos as f64 / 1e9)
+}
+
+/// The most memory that this process has had.
+fn peak_kilobytes() -> Result<u64, Box<dyn Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in status")?;
+    Ok(peak.trim().trim_end_matches(" kB").parse()?)
+}
