@@ -48,6 +48,7 @@ pub struct Series {
 
 impl Series {
     /// The amounts when `taken[choice]` (0 to 1) of each choice is taken.
+    #[inline]
     #[must_use]
     pub fn at(&self, index: usize, taken: &[f64]) -> f64 {
         self.by_choice.iter().fold(self.fixed[index], |sum, (choice, amounts)| sum + taken[*choice] * amounts[index])

@@ -5,6 +5,7 @@ mod audited;
 mod by_hand;
 mod midway;
 mod money;
+mod policy;
 mod prices;
 mod promised;
 mod solved;

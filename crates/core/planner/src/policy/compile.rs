@@ -49,6 +49,7 @@ impl Policy {
             waived: waived(instance, decided),
             left: left(instance, opening, decided),
             ordered: decided.ordered.iter().flatten().copied().collect(),
+            kinds: kinds(instance),
             closes: instance.treasury.windows.iter().map(|window| window.open.1).collect(),
             finance: finance(instance, decided),
         };
@@ -137,6 +138,11 @@ fn carriers(instance: &Instance) -> Vec<(usize, u32)> {
 fn charged(instance: &Instance) -> Vec<(usize, u32)> {
     let of = |(index, floor): (usize, &crate::Floor)| floor.tiered.iter().map(|tiered| (*tiered, small(index))).collect::<Vec<_>>();
     instance.floors.iter().enumerate().flat_map(of).collect()
+}
+
+fn kinds(instance: &Instance) -> Vec<u32> {
+    let first = |expansion: &crate::Expansion| instance.expansions.iter().position(|other| other.accelerator == expansion.accelerator);
+    instance.expansions.iter().map(|expansion| small(first(expansion).unwrap_or(0))).collect()
 }
 
 fn waived(instance: &Instance, decided: &Decided) -> Vec<f64> {

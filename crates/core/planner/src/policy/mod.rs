@@ -13,6 +13,8 @@ mod run;
 mod settle;
 mod signed;
 mod simulate;
+#[cfg(test)]
+mod tests;
 
 pub use run::Run;
 
@@ -64,6 +66,8 @@ pub struct Policy {
     left: Vec<f64>,
     /// By expansion and month.
     ordered: Vec<f64>,
+    /// By expansion: the first of the same kind of chip.
+    kinds: Vec<u32>,
     /// The first month in which each window of the treasury is no longer open, as it was expected.
     closes: Vec<usize>,
     finance: FinancePlan,
@@ -78,16 +82,14 @@ struct Planned {
     margin: f64,
 }
 
-/// A fit, in the order of what a unit of work costs on it.
+/// A fit, in the order of what a unit of work costs on it. There is one for each step, so it is kept small.
 #[derive(Clone, Copy, Debug)]
 struct Cheap {
     fit: u32,
-    supply: u32,
-    speed: f64,
     /// What a unit costs beside what is seen.
-    hidden: f64,
+    hidden: f32,
     /// What is scarce that it takes, at the plan's prices.
-    scarce: f64,
+    scarce: f32,
 }
 
 /// A tranche of a work, or all of a training work.

@@ -111,8 +111,8 @@ impl<'a> Prices<'a> {
             fits.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             items.extend(fits.iter().map(|(_, index)| {
                 let fit = &self.instance.fits[*index];
-                let (supply, hidden, scarce) = (small(fit.supply), self.hidden(step, fit), self.scarce[self.at(step, fit)]);
-                (step * works + fit.work, Cheap { fit: small(*index), supply, speed: fit.speed, hidden, scarce })
+                let (hidden, scarce) = (rough(self.hidden(step, fit)), rough(self.scarce[self.at(step, fit)]));
+                (step * works + fit.work, Cheap { fit: small(*index), hidden, scarce })
             }));
         }
         Lists::new(steps * works, items)
@@ -137,6 +137,12 @@ impl<'a> Prices<'a> {
         }
         Lists::new(steps, items)
     }
+}
+
+/// A price to seven digits.
+#[expect(clippy::cast_possible_truncation, reason = "to seven digits is what it is for")]
+fn rough(price: f64) -> f32 {
+    price as f32
 }
 
 fn tranche_count(instance: &Instance, work: usize) -> usize {

@@ -26,14 +26,14 @@ impl Policy {
             for work in 0..world.works.len() {
                 let target = run.promised[work] - self.waived[work * world.steps.len() + step];
                 if run.done[work] < target - NOTHING * target.abs().max(1.0) {
-                    self.mark_full(run);
+                    self.offer(run);
                     self.keep_promise(world, month, step, work, target, run);
                 }
             }
         }
         self.follow(world, step, planned, false, run);
         run.exhausted.fill(false);
-        self.mark_full(run);
+        self.offer(run);
         for rank in self.ranks.of(step) {
             self.add(world, month, step, *rank, run);
         }
@@ -140,31 +140,32 @@ impl Policy {
         let mut open = core::mem::take(&mut run.open);
         open.clear();
         for cheap in self.cheapest.of(step * world.works.len() + work) {
-            let cost = run.cost[cheap.supply as usize] + cheap.hidden;
-            if cheap.speed * worth > cost + NEAR * (1.0 + cost.abs()) && !run.full[cheap.supply as usize] {
-                open.push(((cost + cheap.scarce) / cheap.speed, *cheap));
+            let fit = cheap.fit as usize;
+            let cost = run.offered[self.supply[fit] as usize] + f64::from(cheap.hidden);
+            if self.speed[fit] * worth > cost + NEAR * (1.0 + cost.abs()) {
+                open.push(((cost + f64::from(cheap.scarce)) / self.speed[fit], cheap.fit));
             }
         }
-        // They come in the plan's order: only what moved since is out of place.
-        open.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.fit.cmp(&b.1.fit)));
-        for (_, cheap) in &open {
-            if most - run.done[work] <= NOTHING * most.max(1.0) {
+        while most - run.done[work] > NOTHING * most.max(1.0) {
+            let Some(next) = (0..open.len()).min_by(|a, b| open[*a].0.total_cmp(&open[*b].0).then(open[*a].1.cmp(&open[*b].1))) else {
                 break;
-            }
-            let supply = cheap.supply as usize;
-            let want = ((most - run.done[work]) / cheap.speed).min(self.within_shares(world, month, step, supply, run));
+            };
+            let fit = open.swap_remove(next).1 as usize;
+            let supply = self.supply[fit] as usize;
+            let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, month, step, supply, run));
             if want > 0.0 {
-                self.put(world, step, cheap.fit as usize, want, run);
+                self.put(world, step, fit, want, run);
             }
         }
         run.exhausted[work] = most - run.done[work] > NOTHING * most.max(1.0);
         run.open = open;
     }
 
-    /// Marks the supplies of which nothing more can be had.
-    fn mark_full(&self, run: &mut Run) {
-        for (supply, full) in run.full.iter_mut().enumerate() {
-            *full = self.limits.of(supply).iter().any(|(limit, _)| run.left[*limit as usize] <= NOTHING);
+    /// What a unit of each supply costs of which more can be had; the others cost too much for anything.
+    fn offer(&self, run: &mut Run) {
+        for (supply, (offered, cost)) in run.offered.iter_mut().zip(&run.cost).enumerate() {
+            let full = self.limits.of(supply).iter().any(|(limit, _)| run.left[*limit as usize] <= NOTHING);
+            *offered = if full { f64::INFINITY } else { *cost };
         }
     }
 

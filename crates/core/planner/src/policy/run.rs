@@ -1,6 +1,5 @@
 //! Room for one simulation after another.
 
-use super::Cheap;
 use crate::instance::Instance;
 use crate::state::{Month, State};
 
@@ -19,12 +18,12 @@ pub struct Run {
     pub(super) left: Vec<f64>,
     /// What a unit of each supply costs in the step, in money of the end.
     pub(super) cost: Vec<f64>,
-    /// Whether nothing more of each supply can be had in the step.
-    pub(super) full: Vec<bool>,
+    /// The same for supplies of which more can be had; infinite for the others.
+    pub(super) offered: Vec<f64>,
     /// Whether no supply that pays is left for each work in the step.
     pub(super) exhausted: Vec<bool>,
-    /// Fits that may do more of a work, and what a unit of it costs on each.
-    pub(super) open: Vec<(f64, Cheap)>,
+    /// What a unit of a work costs on each fit that may do more of it.
+    pub(super) open: Vec<(f64, u32)>,
     /// What the dearest tranche of each work is worth in the step, in money of the end.
     pub(super) best: Vec<f64>,
     /// What is used of each supply in the step.
@@ -47,7 +46,7 @@ pub struct Run {
     pub(super) expected: Vec<f64>,
     /// Ordered in all, by expansion.
     pub(super) ordered: Vec<f64>,
-    /// Ordered in the month, by expansion.
+    /// Ordered in the month of each kind of chip, by the first expansion of that kind.
     pub(super) chips: Vec<f64>,
     /// What the plan ordered in all, by expansion, on top of what was ordered when it began.
     pub(super) wished: Vec<f64>,
@@ -91,6 +90,7 @@ impl Run {
         self.worth = 0.0;
         refill(&mut self.left, world.limits.len());
         refill(&mut self.cost, world.supplies.len());
+        refill(&mut self.offered, world.supplies.len());
         refill(&mut self.used, world.supplies.len());
         for list in [&mut self.done, &mut self.wanted, &mut self.reach, &mut self.best, &mut self.promised, &mut self.late, &mut self.due] {
             refill(list, world.works.len());
@@ -102,7 +102,6 @@ impl Run {
             refill(list, world.expansions.len());
         }
         refill(&mut self.raises, world.treasury.windows.len());
-        self.full.resize(world.supplies.len(), false);
         self.exhausted.resize(world.works.len(), false);
         self.shares.clear();
         self.shares.resize(world.caps.len(), (0.0, 0.0));

@@ -33,16 +33,14 @@ impl Policy {
 
     /// What was ordered arrives, and what is planned is ordered, as far as it can be had.
     fn order(&self, world: &Instance, month: usize, run: &mut Run) {
+        run.chips.fill(0.0);
         for (index, expansion) in world.expansions.iter().enumerate() {
-            let room = expansion.supply.as_ref().map_or(f64::INFINITY, |supply| {
-                let others =
-                    world.expansions[..index].iter().zip(&run.chips).filter(|(other, _)| other.accelerator == expansion.accelerator);
-                supply[month] - others.map(|(_, ordered)| ordered).sum::<f64>()
-            });
+            let kind = self.kinds[index] as usize;
+            let room = expansion.supply.as_ref().map_or(f64::INFINITY, |supply| supply[month] - run.chips[kind]);
             run.wished[index] += self.ordered[index * self.months + month];
             let most = expansion.per_month[month].min(expansion.most - run.ordered[index]).min(room);
             let ordered = (run.wished[index] - run.ordered[index]).min(most).max(0.0);
-            run.chips[index] = ordered;
+            run.chips[kind] += ordered;
             run.ordered[index] += ordered;
             run.now.compute += expansion.capex[month] * ordered;
             if let Some(arriving) = run.state.arriving[index].get_mut(expansion.arrival(month)) {
