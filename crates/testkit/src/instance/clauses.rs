@@ -4,8 +4,8 @@ use fleet::Id;
 use planner::{Credit, Floor, Instance, Series, Tiered};
 use units::Span;
 
-use super::dice::Dice;
 use super::number_of;
+use crate::dice::Dice;
 
 /// Windows of floors and billing periods, in months.
 const LENGTHS: [usize; 3] = [3, 6, 12];

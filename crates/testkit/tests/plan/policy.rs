@@ -93,7 +93,10 @@ fn balances(world: &Instance, run: &Run) {
         let interest = treasury.debt.as_ref().map_or(0.0, |lender| lender.rate * debt);
         let came = ended.revenue + other + ended.raised + ended.debt - debt + ended.gap;
         let expected = (1.0 + treasury.interest) * cash + came - ended.compute - interest;
-        assert!((ended.cash - expected).abs() < 1e-9 * (1.0 + expected.abs() + ended.compute.abs()), "month {month}: {ended:?}, not {expected}");
+        assert!(
+            (ended.cash - expected).abs() < 1e-9 * (1.0 + expected.abs() + ended.compute.abs()),
+            "month {month}: {ended:?}, not {expected}"
+        );
         if treasury.bound {
             assert!(ended.cash >= treasury.floor[month] - 1e-9, "month {month}: {ended:?}");
         } else {

@@ -262,7 +262,7 @@ fn overflow_counts(source: &Source, deal: &Deal<'_>, meters: &[MeterKind]) -> bo
     metered.into_iter().any(|meter| source.counts(deal.fleet, meter) > 0.0 && listed(meters, meter))
 }
 
-/// Adds up the terms of one supply and step.
+/// Adds up what is of one supply and step, or of one expansion and month.
 fn merge(terms: &mut Vec<(usize, usize, f64)>) {
     terms.sort_by_key(|(supply, step, _)| (*supply, *step));
     terms.dedup_by(|later, earlier| {
@@ -296,6 +296,7 @@ fn raised(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(us
             }
         }
     }
+    merge(&mut window.floor.expansions);
 }
 
 /// Says in which later windows of the same floor an excess counts.
