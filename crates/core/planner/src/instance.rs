@@ -336,6 +336,9 @@ pub struct Credit {
     pub granted: Vec<f64>,
     /// Committed charges of the contract due in each month, which it may pay beside metered ones.
     pub committed: Vec<f64>,
+    /// What less of it is committed when a choice takes the contract's place in part, by month and below zero: by choice.
+    #[serde(default)]
+    pub replaced: Vec<(usize, Vec<f64>)>,
     /// What is not yet credited comes back when the supplier defaults.
     pub refundable: bool,
 }

@@ -68,11 +68,7 @@ fn fits(auditor: &Auditor<'_>, found: &Found<'_>) -> Result<(), &'static str> {
             if reaches { Ok(()) } else { Err("the pool never has the gang") }
         }
         (Where::Tokens(endpoint) | Where::Units(endpoint), WorkloadKind::Serving { model, .. }) => {
-            if fleet.endpoints[endpoint].model == *model {
-                Ok(())
-            } else {
-                Err("another model")
-            }
+            if fleet.endpoints[endpoint].model == *model { Ok(()) } else { Err("another model") }
         }
         (Where::Tokens(_) | Where::Units(_), WorkloadKind::Training { .. }) => Err("no training on an endpoint"),
     }

@@ -217,7 +217,7 @@ fn prepaid(deal: &Deal<'_>, bills: &[(usize, f64)]) -> f64 {
         let due = deal.bill_of(market::prepaid_in(deal.terms, prepayment));
         for (bill, part) in bills {
             let paid = if due == Some(*bill) { money(prepayment.amount) } else { 0.0 };
-            sum += part * (paid - granted_in(deal, clause, &deal.bills[*bill]) * deal.bills[*bill].part);
+            sum += part * (paid - granted_in(deal, clause, &deal.bills[*bill]));
         }
     }
     sum
