@@ -540,3 +540,13 @@ pub struct Instance {
     /// What a unit of tokens that was promised and not served costs beside its price and value, by work (zero for training).
     pub miss_cost: Vec<f64>,
 }
+
+impl Instance {
+    /// What a unit of money that is missing in a month costs in the objective: with the interest that it would earn until the end, so
+    /// that nothing is gained by missing it early.
+    #[must_use]
+    pub fn gap_cost_in(&self, month: usize) -> f64 {
+        let left = self.months.len().saturating_sub(month + 1);
+        self.gap_cost * (0..left).fold(1.0, |worth, _| worth * (1.0 + self.treasury.interest))
+    }
+}
