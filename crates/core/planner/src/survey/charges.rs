@@ -77,17 +77,29 @@ fn tier(ground: &Ground<'_>, sources: &[Source], (index, clause, bill): (usize, 
     let worth = ground.bill_worth(deal, at);
     let tiers = market::tiers(deal.fleet, deal.contract, clause, *at.periods.start());
     let tiers = tiers.into_iter().map(|tier| (tier.from.count() as f64 / unit * many, per(tier.rate, unit) * worth));
+    let mut tiers: Vec<(f64, f64)> = tiers.collect();
+    if rates.kind == TierKind::Volume {
+        surely(&mut tiers, unit);
+    }
     let tiered = Tiered {
         name: format!("{} of {}", ground.fleet.meter_name(rates.meter), deal.name),
         contract: deal.contract,
         clause,
         terms,
         volume: rates.kind == TierKind::Volume,
-        tiers: tiers.collect(),
+        tiers,
         due: at.due,
         after: None,
     };
     Some(Step { deal: index, bill, meter: Some(rates.meter), tiered })
+}
+
+/// At the quantity where all is charged at another rate whole units decide: the solver stays a little on the cheaper side of it.
+fn surely(tiers: &mut [(f64, f64)], unit: f64) {
+    for tier in 1..tiers.len() {
+        let little = (tiers[tier].0 * 1e-7).max(16.0 / unit);
+        tiers[tier].0 += if tiers[tier].1 < tiers[tier - 1].1 { little } else { -little };
+    }
 }
 
 /// The laps of a bill.

@@ -12,7 +12,7 @@ use crate::survey::expansions::{committed_price, held_hours};
 use crate::survey::ground::{Bill, Deal, Ground, money, part};
 use crate::survey::limits::Bound;
 use crate::survey::months::{micros, share};
-use crate::survey::periods::{self, Group, before};
+use crate::survey::periods::{Group, before, groups};
 use crate::survey::supplies::{HOUR_MS, Reach, Source, clause_rates, overflow_rate, per, unit};
 
 /// Windows that are looked at one by one; of more of them in a month the first stands for all.
@@ -55,7 +55,7 @@ pub(crate) fn floors(scene: &Scene<'_, '_>) -> Vec<Window> {
         for clause in 0..deal.terms.floors.len() {
             let from = windows.len();
             let calendar = deal.terms.calendar.with_period(deal.terms.floors[clause].per);
-            let groups = periods::windows(scene.ground.horizon, &calendar, deal.terms.term).into_iter();
+            let groups = groups(scene.ground.horizon, &calendar, deal.terms.term).into_iter();
             windows.extend(groups.filter_map(|group| window(scene, (index, clause), group)));
             carry(&mut windows[from..], from, deal, clause);
         }
