@@ -67,7 +67,7 @@ fn raised(ramp: &Ramp<i64>, at: Instant, by: i64) -> Ramp<i64> {
 }
 
 /// Counts the contract as if its term ended with the plan; what is prepaid later is no matter of it.
-fn end(contract: &mut Contract, at: Instant) {
+pub(crate) fn end(contract: &mut Contract, at: Instant) {
     if contract.term.to <= at || at <= contract.term.from {
         return;
     }
@@ -125,7 +125,7 @@ fn cut(least: &Least, window: Span, at: Instant) -> Least {
 }
 
 /// A minimum over the whole term, taken in proportion.
-fn scaled(least: &Least, part: i128, whole: i128) -> Least {
+pub(crate) fn scaled(least: &Least, part: i128, whole: i128) -> Least {
     match least {
         Least::Spend(ramp) => Least::Spend(ramp.map(|money| money.times_ratio(part, whole))),
         Least::Quantity(ramp, rate) => Least::Quantity(ramp.map(|quantity| Quantity::new(share(quantity.count(), part, whole))), *rate),

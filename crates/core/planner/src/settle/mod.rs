@@ -24,6 +24,7 @@ use crate::plan::{Chosen, Plan, PlanMonth};
 use crate::problem::Sides;
 
 pub use decided_fleet::decided_fleet;
+pub(crate) use decided_fleet::{end, scaled};
 
 /// What a plan says beside the solver's answer.
 #[derive(Clone, Debug, Default, PartialEq)]

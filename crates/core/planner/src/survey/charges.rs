@@ -4,13 +4,14 @@ use fleet::{Fleet, Meter, TierKind};
 
 use crate::instance::{Credit, Event, EventKind, Series, Tiered};
 use crate::survey::ground::{Bill, Deal, Ground, money};
-use crate::survey::supplies::{Source, per, tiered, unit};
+use crate::survey::supplies::{Reach, Source, overflow_rate, per, tiered, unit};
 
 /// Tiered charges, each with the deal, the clause and the bill that it is of.
 pub(crate) struct Step {
     pub deal: usize,
     pub bill: usize,
-    pub meter: Meter,
+    /// None of what exceeds a capacity: a floor counts it by what is used.
+    pub meter: Option<Meter>,
     pub tiered: Tiered,
 }
 
@@ -27,8 +28,33 @@ pub(crate) fn tiers(ground: &Ground<'_>, sources: &[Source]) -> Vec<Step> {
                 steps.push(step);
             }
         }
+        let beyond = |source: &Source| source.deal == index && source.reach == Reach::Beyond && deal.split;
+        for supply in (0..sources.len()).filter(|supply| beyond(&sources[*supply])) {
+            steps.extend((0..deal.bills.len()).filter_map(|bill| overflow(ground, sources, supply, bill)));
+        }
     }
     steps
+}
+
+/// What a bill has of a month's use beyond the capacity, where that falls due in parts: a charge of one tier.
+fn overflow(ground: &Ground<'_>, sources: &[Source], supply: usize, bill: usize) -> Option<Step> {
+    let source = &sources[supply];
+    let deal = &ground.deals[source.deal];
+    let counts = |clause: &usize| source.counts(deal.fleet, deal.terms.rates[*clause].meter) > 0.0;
+    let clause = (0..deal.terms.rates.len()).find(counts)?;
+    let at = &deal.bills[bill];
+    let terms = laps(deal, bill).flat_map(|lap| ground.horizon.steps_of(lap.month).map(move |step| (supply, step, lap.share)));
+    let tiered = Tiered {
+        name: format!("{} beyond the capacity of {}", ground.fleet.meter_name(deal.terms.rates[clause].meter), deal.name),
+        contract: deal.contract,
+        clause,
+        terms: terms.collect(),
+        volume: false,
+        tiers: vec![(0.0, overflow_rate(deal) * ground.bill_worth(deal, at))],
+        due: at.due,
+        after: None,
+    };
+    Some(Step { deal: source.deal, bill, meter: None, tiered }).filter(|step| !step.tiered.terms.is_empty())
 }
 
 fn tier(ground: &Ground<'_>, sources: &[Source], (index, clause, bill): (usize, usize, usize)) -> Option<Step> {
@@ -51,17 +77,29 @@ fn tier(ground: &Ground<'_>, sources: &[Source], (index, clause, bill): (usize, 
     let worth = ground.bill_worth(deal, at);
     let tiers = market::tiers(deal.fleet, deal.contract, clause, *at.periods.start());
     let tiers = tiers.into_iter().map(|tier| (tier.from.count() as f64 / unit * many, per(tier.rate, unit) * worth));
+    let mut tiers: Vec<(f64, f64)> = tiers.collect();
+    if rates.kind == TierKind::Volume {
+        surely(&mut tiers, unit);
+    }
     let tiered = Tiered {
         name: format!("{} of {}", ground.fleet.meter_name(rates.meter), deal.name),
         contract: deal.contract,
         clause,
         terms,
         volume: rates.kind == TierKind::Volume,
-        tiers: tiers.collect(),
+        tiers,
         due: at.due,
         after: None,
     };
-    Some(Step { deal: index, bill, meter: rates.meter, tiered })
+    Some(Step { deal: index, bill, meter: Some(rates.meter), tiered })
+}
+
+/// At the quantity where all is charged at another rate whole units decide: the solver stays a little on the cheaper side of it.
+fn surely(tiers: &mut [(f64, f64)], unit: f64) {
+    for tier in 1..tiers.len() {
+        let little = (tiers[tier].0 * 1e-7).max(16.0 / unit);
+        tiers[tier].0 += if tiers[tier].1 < tiers[tier - 1].1 { little } else { -little };
+    }
 }
 
 /// The laps of a bill.

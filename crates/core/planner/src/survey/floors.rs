@@ -7,13 +7,13 @@ use market::{Charged, WindowLeast};
 use units::{Instant, Span};
 
 use crate::instance::{Floor, Series};
-use crate::survey::charges::{Step, granted_in, laps, recommitted};
+use crate::survey::charges::{Step, laps};
 use crate::survey::expansions::{committed_price, held_hours};
-use crate::survey::ground::{Deal, Ground, money, part};
+use crate::survey::ground::{Bill, Deal, Ground, money, part};
 use crate::survey::limits::Bound;
 use crate::survey::months::{micros, share};
-use crate::survey::periods::{self, Group, before};
-use crate::survey::supplies::{HOUR_MS, Reach, Source, clause_rates, overflow_rate, per, tiered, unit};
+use crate::survey::periods::{Group, before, groups};
+use crate::survey::supplies::{HOUR_MS, Reach, Source, clause_rates, overflow_rate, per, unit};
 
 /// Windows that are looked at one by one; of more of them in a month the first stands for all.
 const WINDOWS_MAX: i64 = 64;
@@ -55,7 +55,7 @@ pub(crate) fn floors(scene: &Scene<'_, '_>) -> Vec<Window> {
         for clause in 0..deal.terms.floors.len() {
             let from = windows.len();
             let calendar = deal.terms.calendar.with_period(deal.terms.floors[clause].per);
-            let groups = periods::windows(scene.ground.horizon, &calendar, deal.terms.term).into_iter();
+            let groups = groups(scene.ground.horizon, &calendar, deal.terms.term).into_iter();
             windows.extend(groups.filter_map(|group| window(scene, (index, clause), group)));
             carry(&mut windows[from..], from, deal, clause);
         }
@@ -141,15 +141,23 @@ fn least(deal: &Deal<'_>, fleet: &Fleet, clause: usize, numbers: &RangeInclusive
     if count > WINDOWS_MAX { one(*numbers.start()) * count as f64 } else { numbers.clone().map(one).sum() }
 }
 
-/// The share of a bill that counts in a window: all or nothing of each billing period, by its last instant.
-fn counts_in(deal: &Deal<'_>, bill: usize, within: Span) -> f64 {
-    let bill = &deal.bills[bill];
-    if bill.periods.start() == bill.periods.end() {
-        return f64::from(u8::from(within.contains(bill.at)));
+/// Billing periods of one bill that count in a window.
+struct Counted {
+    bill: usize,
+    periods: RangeInclusive<i64>,
+    span: Span,
+}
+
+/// What of a bill counts in a window: each billing period all or nothing, by its last instant.
+fn counted(deal: &Deal<'_>, bill: usize, within: Span) -> Option<Counted> {
+    let Bill { periods, span, at, .. } = &deal.bills[bill];
+    if periods.start() == periods.end() {
+        return within.contains(*at).then(|| Counted { bill, periods: periods.clone(), span: *span });
     }
-    let ending = market::periods_ending(&deal.terms.calendar, deal.terms.term, bill.span.overlap(within));
-    let (first, last) = (*ending.start().max(bill.periods.start()), *ending.end().min(bill.periods.end()));
-    (last - first + 1).max(0) as f64 / bill.count()
+    let ending = market::periods_ending(&deal.terms.calendar, deal.terms.term, span.overlap(within));
+    let (first, last) = (*ending.start().max(periods.start()), *ending.end().min(periods.end()));
+    let to = |period: i64| deal.terms.period(period);
+    (first <= last).then(|| Counted { bill, periods: first..=last, span: Span { from: to(first).from, to: to(last).to } })
 }
 
 /// Adds what another deal counts in a window; `factor` makes its money the window's.
@@ -157,7 +165,7 @@ fn count(scene: &Scene<'_, '_>, window: &mut Window, other: usize, factor: f64) 
     let deal = &scene.ground.deals[other];
     let first = deal.bills.partition_point(|bill| bill.span.to <= window.within.from);
     let bills = (first..deal.bills.len()).take_while(|bill| deal.bills[*bill].span.from < window.within.to);
-    let bills: Vec<(usize, f64)> = bills.map(|bill| (bill, counts_in(deal, bill, window.within))).filter(|(_, part)| *part > 0.0).collect();
+    let bills: Vec<Counted> = bills.filter_map(|bill| counted(deal, bill, window.within)).collect();
     if bills.is_empty() {
         return;
     }
@@ -174,7 +182,7 @@ fn listed(meters: &[MeterKind], meter: Meter) -> bool {
 }
 
 /// Committed charges, and what is prepaid, when the floor counts what is bought.
-fn fixed(ground: &Ground<'_>, window: &mut Window, deal: &Deal<'_>, bills: &[(usize, f64)], factor: f64) {
+fn fixed(ground: &Ground<'_>, window: &mut Window, deal: &Deal<'_>, bills: &[Counted], factor: f64) {
     let floor = &ground.deals[window.deal].terms.floors[window.floor.clause];
     let of =
         |charged: &[Charged]| -> f64 {
@@ -189,7 +197,7 @@ fn fixed(ground: &Ground<'_>, window: &mut Window, deal: &Deal<'_>, bills: &[(us
                 })
                 .sum()
         };
-    let committed = bills.iter().map(|(bill, part)| of(&deal.committed[*bill]) * part * deal.bills[*bill].part).sum::<f64>();
+    let committed = bills.iter().map(|it| of(&market::committed(deal.fleet, deal.contract, it.periods.clone()))).sum::<f64>();
     let bought = floor.basis == Basis::Purchase && window.counts == Counts::Money && floor.meters.is_empty();
     let prepaid = if bought { prepaid(deal, bills) } else { 0.0 };
     let sum = factor * (committed + prepaid);
@@ -198,7 +206,7 @@ fn fixed(ground: &Ground<'_>, window: &mut Window, deal: &Deal<'_>, bills: &[(us
         Some(choice) => by_choice(&mut window.floor.counted, choice, sum),
     }
     for (choice, fleet) in ground.substitutes(deal) {
-        let with = bills.iter().map(|(bill, part)| of(&recommitted(deal, fleet, *bill)) * part * deal.bills[*bill].part).sum::<f64>();
+        let with = bills.iter().map(|it| of(&market::committed(fleet, deal.contract, it.periods.clone()))).sum::<f64>();
         by_choice(&mut window.floor.counted, choice, factor * (with - committed));
     }
 }
@@ -211,20 +219,21 @@ fn by_choice(series: &mut Series, choice: usize, amount: f64) {
 }
 
 /// Prepayments due less what of them is granted: it is planned as used when it is.
-fn prepaid(deal: &Deal<'_>, bills: &[(usize, f64)]) -> f64 {
+fn prepaid(deal: &Deal<'_>, bills: &[Counted]) -> f64 {
     let mut sum = 0.0;
-    for (clause, prepayment) in deal.terms.prepayments.iter().enumerate() {
-        let due = deal.bill_of(market::prepaid_in(deal.terms, prepayment));
-        for (bill, part) in bills {
-            let paid = if due == Some(*bill) { money(prepayment.amount) } else { 0.0 };
-            sum += part * (paid - granted_in(deal, clause, &deal.bills[*bill]));
+    for prepayment in &deal.terms.prepayments {
+        let due = market::prepaid_in(deal.terms, prepayment);
+        let by = |last: i64| money(market::granted(deal.terms, prepayment, last));
+        for Counted { periods, .. } in bills {
+            let paid = if periods.contains(&due) { money(prepayment.amount) } else { 0.0 };
+            sum += paid - (by(*periods.end()) - by(*periods.start() - 1));
         }
     }
     sum
 }
 
 /// What use counts: money at its rate, or the quantity itself.
-fn used(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(usize, f64)], factor: f64) {
+fn used(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[Counted], factor: f64) {
     let (ground, deal) = (scene.ground, &scene.ground.deals[other]);
     let floor = &ground.deals[window.deal].terms.floors[window.floor.clause];
     let in_money = window.counts == Counts::Money;
@@ -233,11 +242,11 @@ fn used(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(usiz
         for (index, clause) in deal.terms.rates.iter().enumerate().filter(|(_, clause)| listed(&floor.meters, clause.meter)) {
             let counts = source.counts(deal.fleet, clause.meter);
             let charged = match clause.charge {
-                Charge::Metered => !(in_money && tiered(deal, index)),
+                Charge::Metered => !in_money || clause.tiers.len() == 1,
                 Charge::Committed => floor.basis == Basis::Use && source.reach == Reach::Within,
             };
             if counts > 0.0 && charged {
-                let rates = in_money.then(|| clause_rates(deal, index, bills.iter().map(|(bill, _)| *bill)));
+                let rates = in_money.then(|| clause_rates(deal, index, bills.iter().map(|it| it.bill)));
                 each.iter_mut().enumerate().for_each(|(at, each)| *each += counts * rates.as_ref().map_or(1.0, |rates| rates[at]));
             }
         }
@@ -247,16 +256,28 @@ fn used(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(usiz
         if each.iter().all(|each| *each == 0.0) {
             continue;
         }
-        for ((bill, part), each) in bills.iter().zip(each) {
-            for lap in laps(deal, *bill) {
-                let coefficient = factor * part * lap.share * each;
+        for (it, each) in bills.iter().zip(each) {
+            for lap in laps(deal, it.bill) {
+                let coefficient = factor * lapped(ground, deal, it, lap.month) * each;
                 window.floor.terms.extend(ground.horizon.steps_of(lap.month).map(|step| (supply, step, coefficient)));
             }
         }
     }
     merge(&mut window.floor.terms);
-    let tiers = scene.steps.iter().enumerate().filter(|(_, step)| in_money && step.deal == other && listed(&floor.meters, step.meter));
-    window.floor.tiered.extend(tiers.filter(|(_, step)| bills.iter().any(|(bill, _)| *bill == step.bill)).map(|(position, _)| position));
+    // A rate without tiers counts by what is used, whatever of its bill lies in the window.
+    let by_tier = |step: &Step| step.deal == other && step.tiered.tiers.len() > 1;
+    let tiers = scene
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| in_money && by_tier(step) && step.meter.is_some_and(|meter| listed(&floor.meters, meter)));
+    window.floor.tiered.extend(tiers.filter(|(_, step)| bills.iter().any(|it| it.bill == step.bill)).map(|(position, _)| position));
+}
+
+/// The share of a month's use that lies in what counts: use is even over the part of the month in which the contract is in force.
+fn lapped(ground: &Ground<'_>, deal: &Deal<'_>, counted: &Counted, month: usize) -> f64 {
+    let in_force = ground.horizon.months[month].span.overlap(deal.terms.term);
+    share(micros(counted.span.overlap(in_force)), micros(in_force))
 }
 
 fn overflow_counts(source: &Source, deal: &Deal<'_>, meters: &[MeterKind]) -> bool {
@@ -277,7 +298,7 @@ fn merge(terms: &mut Vec<(usize, usize, f64)>) {
 }
 
 /// What a thousand installed under the deal's expansions count.
-fn raised(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(usize, f64)], factor: f64) {
+fn raised(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[Counted], factor: f64) {
     let (ground, deal) = (scene.ground, &scene.ground.deals[other]);
     let floor = &ground.deals[window.deal].terms.floors[window.floor.clause];
     for (position, (_, clause)) in scene.expansions.iter().enumerate().filter(|(_, (of, _))| *of == other) {
@@ -286,12 +307,12 @@ fn raised(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(us
             continue;
         }
         let (hours, prices) = (held_hours(ground, deal), committed_price(ground, deal, *clause));
-        for (bill, part) in bills {
+        for it in bills {
             // Prices are in the fleet's currency, which the factor of money is too.
-            let worth = ground.bill_worth(deal, &deal.bills[*bill]);
-            for lap in laps(deal, *bill) {
+            let worth = ground.bill_worth(deal, &deal.bills[it.bill]);
+            for lap in laps(deal, it.bill) {
                 let each = if window.counts == Counts::Money { prices[lap.month] / worth } else { 1.0 };
-                let amount = factor * part * lap.share * hours[lap.month] * each;
+                let amount = factor * lapped(ground, deal, it, lap.month) * hours[lap.month] * each;
                 if amount != 0.0 {
                     window.floor.expansions.push((position, lap.month, amount));
                 }

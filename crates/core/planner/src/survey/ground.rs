@@ -9,7 +9,7 @@ use units::{Currency, Instant, Money, Span};
 use crate::instance::{Choice, Series};
 use crate::moved::moved;
 use crate::survey::months::{Horizon, calendar, micros, share};
-use crate::survey::offers::{decided, months_to, takes_part};
+use crate::survey::offers::{decided, ended, months_to, takes_part};
 use crate::survey::periods::{Group, before, groups};
 use crate::survey::refused::{Refused, Why};
 
@@ -39,15 +39,15 @@ impl Outline {
             refused.push(Refused::new("plan", Why::NoMonths));
             return Err(refused);
         }
-        let begins = horizon.span().from;
-        let fleet = decided(file, begins, &[]);
+        let (begins, ends) = (horizon.span().from, horizon.span().to);
+        let fleet = ended(&decided(file, begins, &[]), ends);
         let choices = choices(&fleet, &horizon, &starts);
         refused.extend(replaced_offers(&fleet, &choices));
         refused.extend(missing_rates(&fleet, begins));
         if !refused.is_empty() {
             return Err(refused);
         }
-        let fleets = choices.iter().map(|choice| decided(file, begins, &[(choice.contract, choice.moved)])).collect();
+        let fleets = choices.iter().map(|choice| ended(&decided(file, begins, &[(choice.contract, choice.moved)]), ends)).collect();
         Ok(Self { horizon, fleet, choices, fleets })
     }
 }

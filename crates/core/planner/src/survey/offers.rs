@@ -1,10 +1,12 @@
 //! What may be signed: the contract moved in time, and the fleet as it is when the plan signs.
 
-use fleet::{Contract, ContractId, Fleet, Status, Table};
+use fleet::{Contract, ContractId, Fleet, Period, Status, Table};
 use jiff::tz::TimeZone;
 use units::Instant;
 
 use crate::moved::moved;
+use crate::settle::{end, scaled};
+use crate::survey::months::micros;
 
 /// The fleet as a plan that begins at `begins` decides it: these contracts signed, each moved by so many months, and tranches that are
 /// due from then on delivered when they are due.
@@ -18,6 +20,21 @@ pub fn decided(fleet: &Fleet, begins: Instant, signed: &[(ContractId, i32)]) -> 
         }
         for tranche in terms.delivery.iter_mut().flat_map(|delivery| &mut delivery.tranches) {
             tranche.delivered = tranche.delivered.or((tranche.due >= begins).then_some(tranche.due));
+        }
+        (name.to_owned(), terms)
+    });
+    Fleet { contracts: Table::new(rows.collect()), ..fleet.clone() }
+}
+
+/// The fleet with each contract counted as if it ended with the plan, if not before: what is due of a period that the end cuts is what
+/// falls in the plan.
+pub(crate) fn ended(fleet: &Fleet, at: Instant) -> Fleet {
+    let rows = fleet.contracts.iter().map(|(_, name, contract)| {
+        let mut terms = contract.clone();
+        end(&mut terms, at);
+        let (planned, whole) = (i128::from(micros(terms.term)), i128::from(micros(contract.term)));
+        for floor in terms.floors.iter_mut().filter(|floor| floor.per == Period::Term) {
+            floor.least = scaled(&floor.least, planned, whole);
         }
         (name.to_owned(), terms)
     });

@@ -18,24 +18,14 @@ pub(crate) struct Group {
     pub month: usize,
 }
 
-/// Every group of the spans of a calendar, clipped to `term`, that ends in the plan or is cut by its end, in order of time.
+/// Every group of the spans of a calendar, clipped to `term`, that ends in the plan or is cut by its end, in order of time. Spans of months
+/// and longer are each by itself: what one floor's window has too much is not there for another, nor is one bill's tier another's.
 pub(crate) fn groups(horizon: &Horizon, calendar: &Calendar, term: Span) -> Vec<Group> {
     let shared = horizon.span().overlap(term);
-    if shared.is_empty() {
-        return Vec::new();
-    }
     match calendar.period() {
-        Period::Minutes(_) => by_month(horizon, calendar, term),
-        _ => one_by_one(horizon, calendar, term, shared, true),
-    }
-}
-
-/// The windows of a floor as [`groups`], but those of months and longer each by itself: what one has too much is not there for another.
-pub(crate) fn windows(horizon: &Horizon, calendar: &Calendar, term: Span) -> Vec<Group> {
-    let shared = horizon.span().overlap(term);
-    match calendar.period() {
-        Period::Minutes(_) | Period::Days(_) => groups(horizon, calendar, term),
         _ if shared.is_empty() => Vec::new(),
+        Period::Minutes(_) => by_month(horizon, calendar, term),
+        Period::Days(_) => one_by_one(horizon, calendar, term, shared, true),
         _ => one_by_one(horizon, calendar, term, shared, false),
     }
 }

@@ -228,7 +228,9 @@ fn price(ground: &Ground<'_>, source: &mut Source) {
     if source.reach == Reach::Beyond {
         let each = overflow_rate(deal);
         let prices = by_month(ground, deal, |bill| each * ground.bill_worth(deal, &deal.bills[bill]));
-        add(&mut source.supply.rate, &ground.horizon.by_step(|month, _| prices[month]));
+        if !deal.split {
+            add(&mut source.supply.rate, &ground.horizon.by_step(|month, _| prices[month]));
+        }
         list = Some(prices);
     }
     source.list = list.or(committed).or(metered);

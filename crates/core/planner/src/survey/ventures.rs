@@ -72,7 +72,8 @@ fn funded(ground: &Ground<'_>, venture: &Venture) -> Vec<f64> {
         let index = i64::try_from(month).unwrap_or(i64::MAX);
         let by = calendar.as_ref().map_or(Instant::MIN, |calendar| calendar.boundary(index - lead + 1));
         let paid: f64 = venture.stakes.iter().map(|stake| paid_by(ground, stake, by)).sum();
-        if cost > 0.0 { (1.0 + part(venture.leverage)) * paid / cost } else { f64::INFINITY }
+        // Whole watts, as the plan counts them.
+        if cost > 0.0 { libm::floor((1.0 + part(venture.leverage)) * paid / cost * 1e6) / 1e6 } else { f64::INFINITY }
     };
     let months: Vec<f64> = (0..ground.horizon.months.len()).map(megawatts).collect();
     ground.horizon.by_step(|month, step| months[month] * step.hours)
