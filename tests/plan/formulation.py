@@ -362,6 +362,8 @@ class Formulation:
         for (contract, choice), of in groups.items():
             committed = DataArray(credits[of[0]]["committed"], dims="month")
             rows = self.credited.isel(credit=of).sum("credit") - self._charged(contract) - self._when(choice, committed)
+            for other, less in credits[of[0]].get("replaced", []):
+                rows = rows - self._when(other, DataArray(less, dims="month"))
             model.add_constraints(rows <= 0, name=f"credit of {contract} {choice}")
 
     def _when(self, choice, amounts):

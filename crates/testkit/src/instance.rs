@@ -3,7 +3,6 @@
 
 mod clauses;
 mod demand;
-mod dice;
 mod finance;
 mod random;
 mod reference;

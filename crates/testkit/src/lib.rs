@@ -1,5 +1,7 @@
-//! Simulated upstreams, instances to plan, and one checker per invariant.
+//! Simulated upstreams, fleets and instances to plan, and one checker per invariant.
 
+mod dice;
+pub mod fleets;
 pub mod instance;
 mod script;
 mod upstream;

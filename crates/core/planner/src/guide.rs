@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{CapacityOf, ContractId, EndpointId, Fleet, Meter, Mix, WorkloadId, WorkloadKind};
+use fleet::{ContractId, Fleet, Meter, Mix, WorkloadId, WorkloadKind};
 use market::{Flow, Forecast};
-use units::{Instant, Money, Quantity, Rate, Share, Span, round_half_even};
+use units::{Instant, MeterUnit, Money, Quantity, Rate, Share, Span, round_half_even};
 
 use crate::plan::{Flow as Planned, Plan};
 
@@ -61,22 +61,19 @@ fn meters(fleet: &Fleet, contract: ContractId, flow: &Planned) -> Vec<(Meter, i1
     }
     let Some(endpoint) = flow.endpoint.as_ref().and_then(|name| fleet.endpoints.id(name)) else { return Vec::new() };
     let model = fleet.endpoints[endpoint].model;
-    if in_units(fleet, contract, endpoint) {
+    if flow.unit == MeterUnit::UnitMs {
         return vec![(Meter::UnitTime(model), quantity)];
     }
     let mix = fleet.workloads.id(&flow.workload).map_or_else(Mix::default, |id| mix(fleet, id));
     let part = |share: Share| round_half_even(quantity * i128::from(share.ppm()), i128::from(Share::ALL.ppm()));
+    // A contract without a price for cached tokens sells them as input.
+    let priced = fleet.contracts[contract].rates.iter().any(|clause| clause.meter == Meter::CachedTokens(model));
     let parts = [
-        (Meter::InputTokens(model), part(mix.input)),
-        (Meter::CachedTokens(model), part(mix.cached)),
+        (Meter::InputTokens(model), part(mix.input) + if priced { 0 } else { part(mix.cached) }),
+        (Meter::CachedTokens(model), if priced { part(mix.cached) } else { 0 }),
         (Meter::OutputTokens(model), part(mix.output)),
     ];
     parts.into_iter().filter(|(_, quantity)| *quantity > 0).collect()
-}
-
-fn in_units(fleet: &Fleet, contract: ContractId, endpoint: EndpointId) -> bool {
-    let units = CapacityOf::Units(fleet.endpoints[endpoint].model);
-    fleet.contracts[contract].capacity.iter().any(|clause| clause.of == units)
 }
 
 fn mix(fleet: &Fleet, workload: WorkloadId) -> Mix {

@@ -2,7 +2,7 @@
 
 use fleet::{AcceleratorId, ContractId, EndpointId, ModelId, PartyId, PoolId, SiteId, WorkloadId};
 use serde::{Deserialize, Serialize};
-use units::Span;
+use units::{MeterUnit, Span};
 
 /// What one unit of the instance's numbers is, so that they lie near one: powers of ten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +79,18 @@ pub enum On {
     Tokens(EndpointId),
     /// Provisioned-unit time of an endpoint.
     Units(EndpointId),
+}
+
+impl On {
+    /// What a base unit of it is.
+    #[must_use]
+    pub const fn unit(self) -> MeterUnit {
+        match self {
+            Self::Pool(_) => MeterUnit::AcceleratorMs,
+            Self::Tokens(_) => MeterUnit::Token,
+            Self::Units(_) => MeterUnit::UnitMs,
+        }
+    }
 }
 
 /// One way to get compute: one contract on one pool or endpoint. Its quantity `u[supply, step]` is in units of time (pools and
@@ -324,6 +336,9 @@ pub struct Credit {
     pub granted: Vec<f64>,
     /// Committed charges of the contract due in each month, which it may pay beside metered ones.
     pub committed: Vec<f64>,
+    /// What less of it is committed when a choice takes the contract's place in part, by month and below zero: by choice.
+    #[serde(default)]
+    pub replaced: Vec<(usize, Vec<f64>)>,
     /// What is not yet credited comes back when the supplier defaults.
     pub refundable: bool,
 }

@@ -1,7 +1,7 @@
 //! A plan as it is written to a file: whole base units, exact money, names of the fleet file; nothing else is needed to check it.
 
 use serde::{Deserialize, Serialize};
-use units::{Money, Span};
+use units::{MeterUnit, Money, Span};
 
 /// A plan. Months and steps are positions in `months` and in `steps`; names are the fleet file's. Money is in the fleet's currency unless said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,9 +98,11 @@ pub struct Flow {
     pub pool: Option<String>,
     /// on which endpoint.
     pub endpoint: Option<String>,
+    /// What is counted: of a pool accelerator-milliseconds, of an endpoint tokens or, where it sells provisioned units, unit-milliseconds.
+    pub unit: MeterUnit,
     /// Which workload.
     pub workload: String,
-    /// Accelerator-milliseconds, unit-milliseconds or tokens of the supply.
+    /// So many of the supply.
     pub quantity: i64,
     /// Tokens served, or accelerator-milliseconds of the workload's first accelerator trained.
     pub done: i64,
@@ -223,7 +225,7 @@ pub struct Gap {
 
 /// What one more accelerator-hour (unit-hour, million tokens) of a supply costs in a month, in nano-units of the fleet's currency of that month:
 /// `total = list + energy - floor_credit + power + capacity`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MonthPrice {
     /// Who pays.
     pub contract: String,
@@ -231,6 +233,8 @@ pub struct MonthPrice {
     pub pool: Option<String>,
     /// on which endpoint.
     pub endpoint: Option<String>,
+    /// What a base unit of it is.
+    pub unit: MeterUnit,
     /// When.
     pub month: usize,
     /// What it is metered at.

@@ -2,7 +2,7 @@
 
 use fleet::{Fleet, Meter};
 use planner::{Flow, Plan, PlanMonth, SitePrice, guide};
-use units::{Instant, Money, Rate, Span};
+use units::{Instant, MeterUnit, Money, Rate, Span};
 
 const FLEET: &str = r#"
 format = 1
@@ -82,7 +82,9 @@ fn day(text: &str) -> Instant {
 
 fn flow(step: usize, contract: &str, pool: Option<&str>, quantity: i64) -> Flow {
     let endpoint = if pool.is_none() { Some("hosted".to_owned()) } else { None };
-    Flow { step, contract: contract.into(), pool: pool.map(str::to_owned), endpoint, workload: "chat".into(), quantity, done: quantity }
+    let unit = if pool.is_some() { MeterUnit::AcceleratorMs } else { MeterUnit::Token };
+    let (contract, pool, workload) = (contract.into(), pool.map(str::to_owned), "chat".into());
+    Flow { step, contract, pool, endpoint, unit, workload, quantity, done: quantity }
 }
 
 /// January, February and March of 2026: tokens on the hosted API in each, the pool in the first two.

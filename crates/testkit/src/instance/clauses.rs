@@ -4,8 +4,8 @@ use fleet::Id;
 use planner::{Credit, Floor, Instance, Series, Tiered};
 use units::Span;
 
-use super::dice::Dice;
 use super::number_of;
+use crate::dice::Dice;
 
 /// Windows of floors and billing periods, in months.
 const LENGTHS: [usize; 3] = [3, 6, 12];
@@ -152,7 +152,16 @@ pub(super) fn draw_credits(instance: &mut Instance, dice: &mut Dice) {
             for clause in 0..dice.count(1, 2) {
                 let granted = (0..count).map(|month| if month % 4 == clause { dice.between(10.0, 120.0) } else { 0.0 }).collect();
                 let name = format!("prepayment {} of contract {}", number_of(clause), contract.index());
-                instance.credits.push(Credit { name, contract, clause, choice, granted, committed: committed.clone(), refundable: false });
+                instance.credits.push(Credit {
+                    name,
+                    contract,
+                    clause,
+                    choice,
+                    granted,
+                    committed: committed.clone(),
+                    replaced: vec![],
+                    refundable: false,
+                });
             }
         }
         seen = Some((contract, choice));

@@ -3,8 +3,8 @@
 use fleet::{Id, ModelId, ServiceTier, WorkloadId};
 use planner::{Fit, Instance, On, Tranche, Work, WorkKind};
 
-use super::dice::Dice;
 use super::number_of;
+use crate::dice::Dice;
 
 const TIERS: [ServiceTier; 3] = [ServiceTier::Priority, ServiceTier::Default, ServiceTier::Flex];
 /// What a promise that is broken costs, against the dearest price.

@@ -3,8 +3,8 @@
 use fleet::{Id, PartyId};
 use planner::{Bar, BarKind, Cap, Debt, Event, EventKind, Instance, Lifts, Series, Window};
 
-use super::dice::Dice;
 use super::supply::VENDORS;
+use crate::dice::Dice;
 
 /// Cash that is sometimes short and sometimes not, with everything that moves it.
 pub(super) fn draw(instance: &mut Instance, dice: &mut Dice) {

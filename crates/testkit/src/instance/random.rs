@@ -2,8 +2,8 @@
 
 use planner::{Instance, Scale, Treasury};
 
-use super::dice::Dice;
 use super::{clauses, demand, finance, months, steps, supply};
+use crate::dice::Dice;
 
 /// What the parts of a month are shares of.
 const SHARES: [&[f64]; 3] = [&[1.0], &[0.4, 0.6], &[0.25, 0.35, 0.4]];

@@ -7,9 +7,9 @@ use planner::{
 };
 use units::Span;
 
-use super::dice::Dice;
 use super::random::empty;
 use super::{months, number_of, steps};
+use crate::dice::Dice;
 
 const MONTHS: usize = 120;
 const CONTRACTS: usize = 40;

@@ -3,8 +3,8 @@
 use fleet::{AcceleratorId, ContractId, EndpointId, Id, PartyId, PoolId, SiteId};
 use planner::{Choice, Expansion, Instance, Limit, LimitKind, On, Series, Supply};
 
-use super::dice::Dice;
 use super::number_of;
+use crate::dice::Dice;
 
 const SITES: usize = 2;
 const POOLS: usize = 3;

@@ -77,6 +77,7 @@ fn a_prepayment_is_credited_against_charges_and_what_is_left_is_lost() {
         choice: None,
         granted: vec![4.0, 16.0],
         committed: vec![0.0; 2],
+        replaced: vec![],
         refundable: false,
     });
     // 4 of 6 in the first month, 6 of 6 in the second; 10 are lost.

@@ -7,7 +7,6 @@ use market::{Balances, Clause, Usage};
 use units::{Instant, Money, Quantity};
 
 use super::dates::{last_instant, length};
-use super::places::units_of;
 use super::{Auditor, Found, Rule, Where};
 
 pub(super) fn check(auditor: &mut Auditor<'_>) {
@@ -66,11 +65,9 @@ fn metered(auditor: &Auditor<'_>, found: &Found<'_>) -> Vec<(Meter, i64)> {
     let world = &auditor.world;
     match found.on {
         Where::Pool(pool) => vec![(Meter::AcceleratorTime(world.pools[pool].accelerator), found.row.quantity)],
-        Where::Endpoint(endpoint) => {
+        Where::Units(endpoint) => vec![(Meter::UnitTime(world.endpoints[endpoint].model), found.row.quantity)],
+        Where::Tokens(endpoint) => {
             let model = world.endpoints[endpoint].model;
-            if units_of(world, found.contract, model).is_some() {
-                return vec![(Meter::UnitTime(model), found.row.quantity)];
-            }
             let WorkloadKind::Serving { mix, .. } = &world.workloads[found.workload].kind else { return Vec::new() };
             let mut shares = [mix.input, mix.cached, mix.output].map(|share| i128::from(share.ppm()));
             let rates = &world.contracts[found.contract].rates;

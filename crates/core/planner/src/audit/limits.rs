@@ -65,11 +65,9 @@ fn capacities(auditor: &mut Auditor<'_>, step: usize) {
         }
     }
     for found in auditor.flows.iter().filter(|found| found.row.step == step) {
-        let Where::Endpoint(endpoint) = found.on else { continue };
+        let Where::Units(endpoint) = found.on else { continue };
         let of = CapacityOf::Units(auditor.world.endpoints[endpoint].model);
-        if auditor.world.contracts[found.contract].capacity.iter().any(|clause| clause.of == of) {
-            *taken.entry((found.contract, of)).or_default() += i128::from(found.row.quantity) * 1_000 * PPM;
-        }
+        *taken.entry((found.contract, of)).or_default() += i128::from(found.row.quantity) * 1_000 * PPM;
     }
     let paid_for = paid_for(auditor, span);
     for ((contract, of), taken) in taken {

@@ -141,7 +141,8 @@ pub fn audit(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Where {
     Pool(PoolId),
-    Endpoint(EndpointId),
+    Tokens(EndpointId),
+    Units(EndpointId),
 }
 
 /// A flow with its names looked up.

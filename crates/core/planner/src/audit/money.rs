@@ -193,8 +193,8 @@ fn prices(auditor: &mut Auditor<'_>) {
         let place = format!("{}, month {}", price.contract, price.month);
         let total = price.list + price.energy - price.floor_credit + price.power + price.capacity;
         auditor.same(Rule::Price, place.as_str(), &price.total, &total);
-        let on = (&price.contract, &price.pool, &price.endpoint);
-        let mine = auditor.plan.flows.iter().filter(|flow| (&flow.contract, &flow.pool, &flow.endpoint) == on);
+        let on = (&price.contract, &price.pool, &price.endpoint, price.unit);
+        let mine = auditor.plan.flows.iter().filter(|flow| (&flow.contract, &flow.pool, &flow.endpoint, flow.unit) == on);
         let planned: i128 = mine.filter(|flow| auditor.plan.steps[flow.step].0 == price.month).map(|flow| i128::from(flow.quantity)).sum();
         auditor.same(Rule::Price, format!("{place}: planned"), &i128::from(price.planned), &planned);
     }

@@ -34,7 +34,7 @@ fn in_force(auditor: &Auditor<'_>, found: &Found<'_>) -> Result<(), &'static str
             let of_endpoints = || terms.endpoints.iter().any(|endpoint| auditor.world.endpoints[*endpoint].pool == Some(pool));
             terms.pools.contains(&pool) || of_endpoints()
         }
-        Where::Endpoint(endpoint) => terms.endpoints.contains(&endpoint),
+        Where::Tokens(endpoint) | Where::Units(endpoint) => terms.endpoints.contains(&endpoint),
     };
     if covers { Ok(()) } else { Err("is not covered by the contract") }
 }
@@ -67,14 +67,10 @@ fn fits(auditor: &Auditor<'_>, found: &Found<'_>) -> Result<(), &'static str> {
             let reaches = counts.any(|(_, count)| count >= i64::from(*gang));
             if reaches { Ok(()) } else { Err("the pool never has the gang") }
         }
-        (Where::Endpoint(endpoint), WorkloadKind::Serving { model, .. }) => {
-            if fleet.endpoints[endpoint].model == *model {
-                Ok(())
-            } else {
-                Err("another model")
-            }
+        (Where::Tokens(endpoint) | Where::Units(endpoint), WorkloadKind::Serving { model, .. }) => {
+            if fleet.endpoints[endpoint].model == *model { Ok(()) } else { Err("another model") }
         }
-        (Where::Endpoint(_), WorkloadKind::Training { .. }) => Err("no training on an endpoint"),
+        (Where::Tokens(_) | Where::Units(_), WorkloadKind::Training { .. }) => Err("no training on an endpoint"),
     }
 }
 
@@ -94,8 +90,9 @@ fn does(auditor: &Auditor<'_>, found: &Found<'_>) -> bool {
                 .map(|profile| replica(profile, mix))
                 .collect()
         }
-        (Where::Endpoint(_), WorkloadKind::Serving { model, mix, .. }) => match units_of(fleet, found.contract, *model) {
-            None => vec![(1, 1)],
+        (Where::Tokens(_), WorkloadKind::Serving { .. }) => vec![(1, 1)],
+        (Where::Units(_), WorkloadKind::Serving { model, mix, .. }) => match units_of(fleet, found.contract, *model) {
+            None => Vec::new(),
             Some(a_minute) => {
                 let weights = fleet.models[*model].weights;
                 let kinds = [(mix.input, weights.input_ppm), (mix.cached, weights.cached_ppm), (mix.output, weights.output_ppm)];
@@ -104,7 +101,7 @@ fn does(auditor: &Auditor<'_>, found: &Found<'_>) -> bool {
                 vec![(i128::from(a_minute) * 1_000_000_000_000, 60_000 * weight)]
             }
         },
-        (Where::Endpoint(_), WorkloadKind::Training { .. }) => Vec::new(),
+        (Where::Tokens(_) | Where::Units(_), WorkloadKind::Training { .. }) => Vec::new(),
     };
     // With several profiles, the fastest.
     let fastest = ratios.into_iter().filter(|(_, per)| *per > 0).map(lowest).reduce(|best, next| {
@@ -135,8 +132,8 @@ fn lowest((speed, per): (i128, i128)) -> (i128, i128) {
     (speed / a.max(1), per / a.max(1))
 }
 
-/// Tokens that a provisioned unit of the contract handles in a minute; none when it sells tokens.
-pub(super) fn units_of(fleet: &Fleet, contract: ContractId, model: fleet::ModelId) -> Option<i64> {
+/// Tokens that a provisioned unit of the contract handles in a minute; none when it has no units.
+fn units_of(fleet: &Fleet, contract: ContractId, model: fleet::ModelId) -> Option<i64> {
     let clauses = &fleet.contracts[contract].capacity;
     clauses.iter().find(|clause| clause.of == CapacityOf::Units(model)).map(|clause| clause.tokens_per_unit_minute)
 }
@@ -160,7 +157,7 @@ fn covers(fleet: &Fleet, scope: &Scope, found: &Found<'_>) -> bool {
     };
     let region = match found.on {
         Where::Pool(pool) => Some(fleet.sites[fleet.pools[pool].site].region),
-        Where::Endpoint(endpoint) => fleet.endpoints[endpoint].region,
+        Where::Tokens(endpoint) | Where::Units(endpoint) => fleet.endpoints[endpoint].region,
     };
     let model = scope.models.is_empty() || model.is_some_and(|model| scope.models.contains(&model));
     let region = scope.regions.is_empty() || region.is_some_and(|region| scope.regions.contains(&region));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fleet::{Status, WorkloadKind};
 use jiff::Timestamp;
-use units::{Instant, Money};
+use units::{Instant, MeterUnit, Money};
 
 use super::{Auditor, Found, Rule, Where};
 
@@ -112,9 +112,10 @@ fn flows(auditor: &mut Auditor<'_>) {
     let (fleet, plan) = (auditor.fleet, auditor.plan);
     let mut seen = BTreeSet::new();
     for row in &plan.flows {
-        let on = match (&row.pool, &row.endpoint) {
-            (Some(pool), None) => fleet.pools.id(pool).map(Where::Pool),
-            (None, Some(endpoint)) => fleet.endpoints.id(endpoint).map(Where::Endpoint),
+        let on = match (&row.pool, &row.endpoint, row.unit) {
+            (Some(pool), None, MeterUnit::AcceleratorMs) => fleet.pools.id(pool).map(Where::Pool),
+            (None, Some(endpoint), MeterUnit::Token) => fleet.endpoints.id(endpoint).map(Where::Tokens),
+            (None, Some(endpoint), MeterUnit::UnitMs) => fleet.endpoints.id(endpoint).map(Where::Units),
             _ => None,
         };
         let place = format!("{} for {}, step {}", row.contract, row.workload, row.step);

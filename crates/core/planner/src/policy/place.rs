@@ -1,5 +1,6 @@
 //! Where work goes in one step.
 
+use super::compile::small;
 use super::{At, Planned, Policy, Rank, Run};
 use crate::instance::{Fit, Instance, WorkKind};
 
@@ -143,11 +144,13 @@ impl Policy {
     fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        for cheap in self.cheapest.of(at.step * world.works.len() + work) {
-            let fit = cheap.fit as usize;
-            let cost = run.offered[self.supply[fit] as usize] + f64::from(cheap.hidden);
-            if self.speed[fit] * worth > cost + NEAR * (1.0 + cost.abs()) {
-                open.push(((cost + f64::from(cheap.scarce)) / self.speed[fit], cheap.fit));
+        let fits = &self.fit_of[work * world.supplies.len()..][..world.supplies.len()];
+        for (supply, cost) in &run.offered {
+            let Some(fit) = fits[*supply as usize] else { continue };
+            let beyond = &self.beyond[at.step * self.speed.len() + fit as usize];
+            let (cost, speed) = (cost + f64::from(beyond.hidden), self.speed[fit as usize]);
+            if speed * worth > cost + NEAR * (1.0 + cost.abs()) {
+                open.push(((cost + f64::from(beyond.scarce)) / speed, fit));
             }
         }
         while most - run.done[work] > NOTHING * most.max(1.0) {
@@ -165,11 +168,13 @@ impl Policy {
         run.open = open;
     }
 
-    /// What a unit of each supply costs of which more can be had; the others cost too much for anything.
+    /// Finds the supplies of which more can be had.
     fn offer(&self, run: &mut Run) {
-        for (supply, (offered, cost)) in run.offered.iter_mut().zip(&run.cost).enumerate() {
-            let full = self.limits.of(supply).iter().any(|(limit, _)| run.left[*limit as usize] <= NOTHING);
-            *offered = if full { f64::INFINITY } else { *cost };
+        run.offered.clear();
+        for (supply, cost) in run.cost.iter().enumerate() {
+            if self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING) {
+                run.offered.push((small(supply), *cost));
+            }
         }
     }
 

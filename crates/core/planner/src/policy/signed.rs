@@ -38,6 +38,9 @@ impl Instance {
                 credit.granted.fill(0.0);
                 credit.committed.fill(0.0);
             }
+            for (choice, less) in core::mem::take(&mut credit.replaced) {
+                credit.committed.iter_mut().zip(&less).for_each(|(committed, less)| *committed += taken[choice].round() * less);
+            }
         }
         signed.ventures.iter_mut().flat_map(|venture| &mut venture.unfunded).for_each(|series| settle(series, taken));
         signed.treasury.events.iter_mut().for_each(|event| settle(&mut event.amounts, taken));

@@ -211,6 +211,7 @@ fn a_party_fails_in_all_its_roles() {
         choice: None,
         granted: vec![3.0; MONTHS],
         committed: vec![1.0; MONTHS],
+        replaced: vec![],
         refundable,
     };
     instance.credits.push(credit(false));

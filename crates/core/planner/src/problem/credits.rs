@@ -84,6 +84,9 @@ fn charges_rows(build: &mut Build<'_>, credit: &Credit, shared: &[usize]) {
         for (column, rate) in &metered[month] {
             build.entry(*column, -rate);
         }
+        for (choice, less) in &credit.replaced {
+            build.entry(build.layout.columns.taken[*choice], -less[month]);
+        }
         match credit.choice {
             Some(choice) => {
                 build.entry(build.layout.columns.taken[choice], -credit.committed[month]);

@@ -3,7 +3,6 @@
 use core::f64::consts::{FRAC_1_SQRT_2, TAU};
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-const SPREAD: u64 = 0xD605_BBB5_8C8A_BBC5;
 
 /// What a stream of numbers is for: one kind's numbers don't move when another kind takes more of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +30,9 @@ impl Stream {
     /// The stream of one thing (`kind`, `position`) in scenario `index` of `seed`.
     pub(super) fn new(seed: u64, index: u64, kind: Kind, position: usize) -> Self {
         let thing = ((kind as u64 + 1) << 32) ^ position as u64;
-        // The multiplication keeps seed and index apart: without it seed 1's scenario 2 would be seed 2's scenario 1.
-        let next = |state: u64, key: u64| mix(state.wrapping_mul(SPREAD) ^ mix(key.wrapping_add(GOLDEN)));
-        let state = [index, thing].into_iter().fold(mix(seed.wrapping_add(GOLDEN)), next);
+        // The seed is mixed once more than the number, so that number 3 of seed 4 is not number 4 of seed 3.
+        let begin = mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(GOLDEN));
+        let state = [index, thing].into_iter().fold(begin, |state, key| mix(state ^ mix(key.wrapping_add(GOLDEN))));
         Self { state, spare: None }
     }
 

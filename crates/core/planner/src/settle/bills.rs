@@ -2,7 +2,7 @@
 
 use fleet::{ContractId, Fleet, Meter, Status, WorkloadKind};
 use market::{Balances, Clause, Usage};
-use units::{Instant, Money, Quantity, Span, round_half_even};
+use units::{Instant, MeterUnit, Money, Quantity, Span, round_half_even};
 
 use super::Settling;
 use super::asked::month_of;
@@ -64,7 +64,7 @@ fn meters(fleet: &Fleet, contract: ContractId, flow: &Flow) -> Vec<(Meter, i64)>
     }
     let Some(endpoint) = flow.endpoint.as_ref().and_then(|name| fleet.endpoints.id(name)) else { return Vec::new() };
     let model = fleet.endpoints[endpoint].model;
-    if fleet.contracts[contract].capacity.iter().any(|clause| clause.of == fleet::CapacityOf::Units(model)) {
+    if flow.unit == MeterUnit::UnitMs {
         return vec![(Meter::UnitTime(model), flow.quantity)];
     }
     let workload = fleet.workloads.id(&flow.workload).map(|id| &fleet.workloads[id].kind);

@@ -97,7 +97,8 @@ fn place_step(settling: &Settling<'_>, plan: &mut Plan, step: usize, backlogs: &
             On::Tokens(endpoint) | On::Units(endpoint) => (None, Some(fleet.endpoints.name(endpoint).to_owned())),
         };
         let contract = fleet.contracts.name(supply.contract).to_owned();
-        plan.flows.push(Flow { step, contract, pool, endpoint, workload: work.name.clone(), quantity, done });
+        let (unit, workload) = (supply.on.unit(), work.name.clone());
+        plan.flows.push(Flow { step, contract, pool, endpoint, unit, workload, quantity, done });
     }
     for (work, tiers) in tiers.iter_mut().enumerate() {
         let done = tiers.iter().map(|tier| tier.wanted).sum::<i64>() - open[work];

@@ -55,7 +55,8 @@ impl Pricing<'_> {
         };
         let contract = fleet.contracts.name(supply.contract).to_owned();
         let of_month = self.plan.flows.iter().filter(|flow| self.plan.steps[flow.step].0 == month);
-        let mine = of_month.filter(|flow| flow.contract == contract && flow.pool == pool && flow.endpoint == endpoint);
+        let unit = supply.on.unit();
+        let mine = of_month.filter(|flow| (&flow.contract, &flow.pool, &flow.endpoint, flow.unit) == (&contract, &pool, &endpoint, unit));
         let planned = mine.map(|flow| flow.quantity).sum();
         let there = there(fleet, supply, self.plan.months[month].span);
         let total = list + energy - floor_credit + power + capacity;
@@ -63,6 +64,7 @@ impl Pricing<'_> {
             contract,
             pool,
             endpoint,
+            unit,
             month,
             list,
             energy,

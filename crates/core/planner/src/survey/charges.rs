@@ -158,11 +158,11 @@ pub(crate) fn credits(ground: &Ground<'_>) -> Vec<Credit> {
         for (clause, prepayment) in deal.terms.prepayments.iter().enumerate() {
             let mut granted = vec![0.0; ground.horizon.months.len()];
             for bill in &deal.bills {
-                granted[bill.due] += granted_in(deal, clause, bill) * ground.bill_worth(deal, bill) * bill.part;
+                granted[bill.due] += granted_in(deal, clause, bill) * ground.bill_worth(deal, bill);
             }
             if granted.iter().any(|money| *money > 0.0) {
-                let mut committed = committed_due(ground, deal, 1.0);
-                let committed = if deal.choice.is_some() { committed.by_choice.swap_remove(0).1 } else { committed.fixed };
+                let mut due = committed_due(ground, deal, 1.0);
+                let committed = if deal.choice.is_some() { due.by_choice.swap_remove(0).1 } else { due.fixed };
                 credits.push(Credit {
                     name: format!("prepaid to {}", deal.name),
                     contract: deal.contract,
@@ -170,6 +170,7 @@ pub(crate) fn credits(ground: &Ground<'_>) -> Vec<Credit> {
                     choice: deal.choice,
                     granted,
                     committed,
+                    replaced: due.by_choice,
                     refundable: prepayment.refundable,
                 });
             }

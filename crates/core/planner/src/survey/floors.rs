@@ -12,7 +12,7 @@ use crate::survey::expansions::{committed_price, held_hours};
 use crate::survey::ground::{Deal, Ground, money, part};
 use crate::survey::limits::Bound;
 use crate::survey::months::{micros, share};
-use crate::survey::periods::{Group, before, groups};
+use crate::survey::periods::{self, Group, before};
 use crate::survey::supplies::{HOUR_MS, Reach, Source, clause_rates, overflow_rate, per, tiered, unit};
 
 /// Windows that are looked at one by one; of more of them in a month the first stands for all.
@@ -55,7 +55,7 @@ pub(crate) fn floors(scene: &Scene<'_, '_>) -> Vec<Window> {
         for clause in 0..deal.terms.floors.len() {
             let from = windows.len();
             let calendar = deal.terms.calendar.with_period(deal.terms.floors[clause].per);
-            let groups = groups(scene.ground.horizon, &calendar, deal.terms.term).into_iter();
+            let groups = periods::windows(scene.ground.horizon, &calendar, deal.terms.term).into_iter();
             windows.extend(groups.filter_map(|group| window(scene, (index, clause), group)));
             carry(&mut windows[from..], from, deal, clause);
         }
@@ -141,13 +141,15 @@ fn least(deal: &Deal<'_>, fleet: &Fleet, clause: usize, numbers: &RangeInclusive
     if count > WINDOWS_MAX { one(*numbers.start()) * count as f64 } else { numbers.clone().map(one).sum() }
 }
 
-/// The share of a bill that counts in a window: all or nothing for one billing period, by its last instant.
+/// The share of a bill that counts in a window: all or nothing of each billing period, by its last instant.
 fn counts_in(deal: &Deal<'_>, bill: usize, within: Span) -> f64 {
     let bill = &deal.bills[bill];
     if bill.periods.start() == bill.periods.end() {
         return f64::from(u8::from(within.contains(bill.at)));
     }
-    share(micros(bill.span.overlap(within)), micros(bill.span))
+    let ending = market::periods_ending(&deal.terms.calendar, deal.terms.term, bill.span.overlap(within));
+    let (first, last) = (*ending.start().max(bill.periods.start()), *ending.end().min(bill.periods.end()));
+    (last - first + 1).max(0) as f64 / bill.count()
 }
 
 /// Adds what another deal counts in a window; `factor` makes its money the window's.
@@ -215,7 +217,7 @@ fn prepaid(deal: &Deal<'_>, bills: &[(usize, f64)]) -> f64 {
         let due = deal.bill_of(market::prepaid_in(deal.terms, prepayment));
         for (bill, part) in bills {
             let paid = if due == Some(*bill) { money(prepayment.amount) } else { 0.0 };
-            sum += part * (paid - granted_in(deal, clause, &deal.bills[*bill]) * deal.bills[*bill].part);
+            sum += part * (paid - granted_in(deal, clause, &deal.bills[*bill]));
         }
     }
     sum
@@ -262,7 +264,7 @@ fn overflow_counts(source: &Source, deal: &Deal<'_>, meters: &[MeterKind]) -> bo
     metered.into_iter().any(|meter| source.counts(deal.fleet, meter) > 0.0 && listed(meters, meter))
 }
 
-/// Adds up the terms of one supply and step.
+/// Adds up what is of one supply and step, or of one expansion and month.
 fn merge(terms: &mut Vec<(usize, usize, f64)>) {
     terms.sort_by_key(|(supply, step, _)| (*supply, *step));
     terms.dedup_by(|later, earlier| {
@@ -296,6 +298,7 @@ fn raised(scene: &Scene<'_, '_>, window: &mut Window, other: usize, bills: &[(us
             }
         }
     }
+    merge(&mut window.floor.expansions);
 }
 
 /// Says in which later windows of the same floor an excess counts.

@@ -26,12 +26,22 @@ pub(crate) fn groups(horizon: &Horizon, calendar: &Calendar, term: Span) -> Vec<
     }
     match calendar.period() {
         Period::Minutes(_) => by_month(horizon, calendar, term),
-        _ => one_by_one(horizon, calendar, term, shared),
+        _ => one_by_one(horizon, calendar, term, shared, true),
     }
 }
 
-/// Asks the calendar once for each span.
-fn one_by_one(horizon: &Horizon, calendar: &Calendar, term: Span, shared: Span) -> Vec<Group> {
+/// The windows of a floor as [`groups`], but those of months and longer each by itself: what one has too much is not there for another.
+pub(crate) fn windows(horizon: &Horizon, calendar: &Calendar, term: Span) -> Vec<Group> {
+    let shared = horizon.span().overlap(term);
+    match calendar.period() {
+        Period::Minutes(_) | Period::Days(_) => groups(horizon, calendar, term),
+        _ if shared.is_empty() => Vec::new(),
+        _ => one_by_one(horizon, calendar, term, shared, false),
+    }
+}
+
+/// Asks the calendar once for each span, and puts those together that end in one month where that is asked for.
+fn one_by_one(horizon: &Horizon, calendar: &Calendar, term: Span, shared: Span, together: bool) -> Vec<Group> {
     let plan = horizon.span();
     let mut groups: Vec<Group> = Vec::new();
     let mut number = calendar.index(shared.from);
@@ -39,7 +49,7 @@ fn one_by_one(horizon: &Horizon, calendar: &Calendar, term: Span, shared: Span) 
     while from < shared.to {
         let to = if calendar.period() == Period::Term { term.to } else { calendar.boundary(number + 1).min(term.to) };
         let month = horizon.month(before(to));
-        match groups.last_mut().filter(|last| last.month == month && to <= plan.to) {
+        match groups.last_mut().filter(|last| together && last.month == month && to <= plan.to) {
             Some(last) => (last.numbers, last.span.to) = (*last.numbers.start()..=number, to),
             None => groups.push(Group { numbers: number..=number, span: Span { from, to }, month }),
         }
@@ -93,7 +103,7 @@ mod tests {
                 let calendar = Calendar::new(zone.clone(), date(2025, 12, 31).at(0, 0, 0, 0), period);
                 let term = Span { from: at(from), to: at(to) };
                 let shared = horizon.span().overlap(term);
-                assert_eq!(one_by_one(&horizon, &calendar, term, shared), by_month(&horizon, &calendar, term), "{period:?} {from}");
+                assert_eq!(one_by_one(&horizon, &calendar, term, shared, true), by_month(&horizon, &calendar, term), "{period:?} {from}");
             }
         }
     }

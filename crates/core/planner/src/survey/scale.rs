@@ -59,6 +59,7 @@ pub(crate) fn scale(instance: &mut Instance, units: &Units) {
     for credit in &mut instance.credits {
         times(&mut credit.granted, 1.0 / scale.money);
         times(&mut credit.committed, 1.0 / scale.money);
+        credit.replaced.iter_mut().for_each(|(_, less)| times(less, 1.0 / scale.money));
     }
     for venture in &mut instance.ventures {
         venture.cost /= scale.money;

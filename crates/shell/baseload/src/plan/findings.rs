@@ -79,6 +79,7 @@ impl Findings {
         let fan = self.fan();
         let mut sections = Vec::new();
         sections.extend(self.waterfall()?);
+        sections.extend(outline::sections(&self.outline)?);
         sections.push(drawn.cash(fan.as_ref())?);
         sections.extend(self.risks(&months)?);
         sections.push(drawn.capacity()?);
@@ -89,7 +90,6 @@ impl Findings {
         sections.push(drawn.merit(months.len() / 2)?);
         sections.extend(self.clauses());
         sections.extend(self.tornado()?);
-        sections.extend(outline::sections(&self.outline)?);
         sections.push(drawn.provenance());
         sections.retain(|section| !section.title.is_empty());
         page(plan, &months, &self.headline(), &sections)

@@ -10,18 +10,18 @@ use units::Money;
 use super::difference;
 use super::figures::money;
 use super::findings::Findings;
-use super::screen::screen;
+use super::screen::{screen, short};
 
 /// Clauses and assumptions that are shown.
 const SHOWN: usize = 8;
 
 /// The first screens.
 pub fn outline(outline: &Outline, as_json: bool, out: &mut dyn Write) -> Result<()> {
-    if as_json {
-        writeln!(out, "{}", serde_json::to_string_pretty(outline)?)?;
-        return Ok(());
+    if !as_json {
+        return screen(outline, out);
     }
-    screen(outline, out)
+    writeln!(out, "{}", serde_json::to_string_pretty(outline)?)?;
+    Ok(())
 }
 
 /// The plan: sentences, clauses, assumptions.
@@ -36,7 +36,8 @@ pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<(
     if !plan.what_if.is_empty() {
         writeln!(out, "what if {}", plan.what_if.join(" and "))?;
     }
-    writeln!(out)?;
+    short(&findings.outline, out)?;
+    writeln!(out, "\nWhat the plan says\n==================")?;
     for line in findings.headline() {
         writeln!(out, "- {line}")?;
     }

@@ -28,6 +28,11 @@ pub fn screen(outline: &Outline, out: &mut dyn Write) -> Result<()> {
     plain(outline).iter().try_for_each(|section| print(section, out))
 }
 
+/// The first section alone: what is promised, in short.
+pub fn short(outline: &Outline, out: &mut dyn Write) -> Result<()> {
+    plain(outline).first().map_or(Ok(()), |section| print(section, out))
+}
+
 /// A section: its title, what it is about, sentences, tables.
 fn print(section: &Section, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "\n{}\n{}", section.title, "=".repeat(width(&section.title)))?;

@@ -1,6 +1,6 @@
 //! A fleet planned: the best plan, exact and checked, with what its prices, signatures and clauses are worth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
@@ -189,9 +189,4 @@ impl Worth<'_> {
         priced.sort_by_key(|(_, price)| core::cmp::Reverse(*price));
         Ok(priced)
     }
-}
-
-/// The promises that a study's plan does not keep, each once.
-pub fn broken(plan: &Plan) -> BTreeSet<&str> {
-    plan.gaps.iter().map(|gap| gap.promise.as_str()).collect()
 }

@@ -79,9 +79,10 @@ pub fn stacked(months: &[String], unit: &str, layers: &[Row], lines: &[Row]) -> 
             let series = std::iter::once(Polygon::new(shape, colour(index).mix(0.75).filled()));
             chart.draw_series(series).map_err(broke)?;
         }
-        draw_lines(chart, lines, |_| INK)?;
+        let over = |index: usize| if index == 0 { INK } else { colour(index + 6) };
+        draw_lines(chart, lines, over)?;
         let layers = layers.iter().enumerate().map(|(index, layer)| (layer.name.clone(), colour(index).mix(0.75)));
-        Ok(layers.chain(lines.iter().map(|row| (row.name.clone(), INK.mix(1.0)))).collect())
+        Ok(layers.chain(lines.iter().enumerate().map(|(index, row)| (row.name.clone(), over(index).mix(1.0)))).collect())
     })
 }
 

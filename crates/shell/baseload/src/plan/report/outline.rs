@@ -96,7 +96,7 @@ fn running(by_year: &[Money]) -> Vec<Money> {
     by_year.iter().scan(Money::ZERO, add).collect()
 }
 
-/// What is due by contract on top of each other, and revenue as a line over it; nothing when there is no line to draw.
+/// What is due by contract on top of each other, and revenue as lines over it; nothing when there is no line to draw.
 fn drawn(outline: &Outline) -> Result<Option<String>> {
     let row = |name: &str, sums: &[Money]| chart::Row { name: name.to_owned(), values: sums.iter().map(|sum| units_of(*sum)).collect() };
     let due = outline.obligations.iter().map(|obligation| &obligation.row).filter(|row| row.total() > Money::ZERO);
@@ -105,6 +105,8 @@ fn drawn(outline: &Outline) -> Result<Option<String>> {
     if years.len() < 2 || layers.is_empty() {
         return Ok(None);
     }
-    let lines = [row("revenue if all is served", &outline.balance.revenue)];
+    let balance = &outline.balance;
+    let after_costs: Vec<Money> = balance.revenue.iter().zip(&balance.costs).map(|(revenue, costs)| *revenue - *costs).collect();
+    let lines = [row("revenue if all is served", &balance.revenue), row("revenue less other costs", &after_costs)];
     chart::stacked(&years, &format!("{} a year", outline.currency), &layers, &lines).map(Some)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use fleet::Fleet;
 use planner::{MonthPrice, Plan};
-use units::Money;
+use units::{MeterUnit, Money};
 
 use super::chart::{self, Row};
 use super::sections::{Cell, Line, Section, Table};
@@ -243,11 +243,12 @@ impl Drawn<'_> {
         for flow in self.plan.flows.iter().filter(|flow| self.month_of(flow.step) == month) {
             let is_serving = self.plan.served.iter().any(|row| row.workload == flow.workload);
             let found = self.plan.prices.iter().find(|price| {
-                price.month == month && price.contract == flow.contract && price.pool == flow.pool && price.endpoint == flow.endpoint
+                let sold = (&price.contract, &price.pool, &price.endpoint, price.unit);
+                price.month == month && sold == (&flow.contract, &flow.pool, &flow.endpoint, flow.unit)
             });
             if let Some(found) = found.filter(|_| is_serving && flow.done > 0) {
                 // Accelerator-hours and unit-hours have 3.6 million base units, tokens a million in what the price is per.
-                let per = if found.pool.is_some() || flow.done != flow.quantity { 3.6e6 } else { 1e6 };
+                let per = if flow.unit == MeterUnit::Token { 1e6 } else { 3.6e6 };
                 let cost = units_of(found.list + found.energy) * rough(flow.quantity) / per;
                 let place = flow.pool.clone().or_else(|| flow.endpoint.clone()).unwrap_or_default();
                 let entry = served.entry((flow.workload.clone(), format!("{} on {place}", flow.contract))).or_default();
