@@ -172,6 +172,10 @@ pub struct Tranche {
     pub demand: Vec<f64>,
     /// Cash for a unit of tokens served, by step: the price that customers pay, and the revenue that the workload earns spread over its demand.
     pub price: Vec<f64>,
+    /// The part of the price that is a price per token, and so moves as such prices do; the rest is revenue that the file states by date. Empty is all
+    /// of it.
+    #[serde(default)]
+    pub listed: Vec<f64>,
     /// What a unit of tokens served is worth beside its cash, by step.
     pub value: Vec<f64>,
     /// The share of demand that is promised in each step.

@@ -223,6 +223,7 @@ fn add_serving(instance: &mut Instance, dice: &mut Dice) {
             tier,
             demand: (0..MONTHS).map(|month| share * of(month)).collect(),
             price: (0..MONTHS).map(|month| premium * price(month)).collect(),
+            listed: Vec::new(),
             value: vec![0.0; MONTHS],
             least,
         };

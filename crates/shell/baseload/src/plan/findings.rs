@@ -111,12 +111,13 @@ impl Findings {
         let ways = [
             ("contracts as planned", &risk.frozen, None),
             ("contracts as planned, the scenarios of foresight", &risk.frozen_sample, risk.regret_frozen),
+            ("contracts as planned, the scenarios planned anew", &risk.frozen_few, None),
             ("planned anew each quarter", &risk.replanned, risk.regret_replanned),
             ("foresight (a bound)", &risk.foresight, None),
         ];
         let share = |parts: &[f64]| parts.iter().map(|part| 100.0 * part).collect::<Vec<_>>();
         let rows: Vec<Row> =
-            [0, 2, 3].map(|way| Row { name: ways[way].0.to_owned(), values: share(&ways[way].1.out_of_cash) }).into_iter().collect();
+            [0, 3, 4].map(|way| Row { name: ways[way].0.to_owned(), values: share(&ways[way].1.out_of_cash) }).into_iter().collect();
         let sum = |value: f64| format!("{}{currency}", super::figures::scaled(value * risk.money));
         let line = |(name, summary, regret): (&str, &planner::Summary, Option<f64>)| {
             let numbers = [
