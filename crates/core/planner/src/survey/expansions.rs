@@ -47,7 +47,8 @@ fn expansion(ground: &Ground<'_>, deal: &Deal<'_>, clause: usize) -> Expansion {
         capex: capex.collect(),
         running: running(ground, deal, clause),
         due: deal.due.clone(),
-        supply: supply.map(|ramp| horizon.means(ramp, |count| count as f64).into_iter().map(|mean| libm::floor(mean + 1e-9) / THOUSAND).collect()),
+        supply: supply
+            .map(|ramp| horizon.means(ramp, |count| count as f64).into_iter().map(|mean| libm::floor(mean + 1e-9) / THOUSAND).collect()),
     }
 }
 
