@@ -3,6 +3,7 @@
 mod again;
 mod audited;
 mod by_hand;
+mod fleets;
 mod midway;
 mod money;
 mod policy;
