@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+import warnings
 
 REPEATS = 3
 SCENARIOS = "2000"
@@ -24,6 +25,7 @@ def timed(does):
 
 def linopy_figures(sparse):
     """Best of some builds, and one solve from the beginning; in a process of its own, for its memory."""
+    warnings.filterwarnings("ignore", message="Sparse .* backing densified")
     from formulation import Formulation
     from tables import Tables
 

@@ -95,10 +95,10 @@ STATED = [
     ("a covenant looks twelve months back", 8.0 - 0.576 - 5.76 - 62.4, instance(
         treasury__cash=0.0, treasury__events=[event("Cost", [-20.0, 0.0])],
         treasury__debt={"lender": None, "owed": 0.0, "limit": [50.0, 50.0], "rate": 0.1, "covenant": 0.02})),
-    # A raise that costs 1.5 a unit is taken for the 12 that are missing only: 12 - 20 + 16 - 18.
+    # A raise that costs half as much again is taken for the 12 that are missing only: 12 - 20 + 16 - 18.
     ("a raise as far as it is needed", 8.0 - 18.0, instance(
         treasury__cash=0.0, treasury__events=[event("Cost", [-20.0, 0.0])],
-        treasury__windows=[{"name": "raise", "party": None, "open": [0, 1], "most": 50.0, "cost": 1.5, "likelihood": 0.5}])),
+        treasury__windows=[{"name": "raise", "party": None, "open": [0, 1], "most": 50.0, "cost": 0.5, "likelihood": 0.5}])),
     # A floor of 36 in money over both months, of which 32 are used: 4 short. One more unit would save 2 and cost 2: no gain.
     ("a floor", 112.0, instance(floors=[floor(36.0, 1, [[0, 0, 2.0], [0, 1, 2.0]])])),
     # Rate 4, price 3: below the floor of 40 a unit costs nothing more, so 8 + 2 are used up to it: 48 earned, 64 paid > 40.

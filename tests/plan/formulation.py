@@ -521,7 +521,10 @@ class Formulation:
         """What is best: section 5."""
         tables, treasury, gap_cost = self.tables, self.instance["treasury"], self.instance["gap_cost"]
         array = lambda values, *dims: DataArray(values, dims=dims)
-        goal = self.cash.isel(month=-1, drop=True) - gap_cost * self.gap.sum()
+        # Money missing early would earn interest until the end.
+        left = np.arange(tables.months)[::-1]
+        gap = DataArray((1.0 + treasury["interest"]) ** left, dims="month")
+        goal = self.cash.isel(month=-1, drop=True) - gap_cost * (self.gap * gap).sum()
         if self.debt is not None:
             goal = goal - self.debt.isel(month=-1, drop=True)
         if self.raised is not None:

@@ -29,23 +29,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(out, "as planned {worth:.3}, optimum {:.3}: apart {:.2e}", decided.objective, (worth / decided.objective - 1.0).abs())?;
 
     let draw = draw(&instance);
-    let mut scenario = planner::Scenario::default();
-    let begun = cpu_seconds()?;
-    for number in 0..count {
-        draw.scenario_into(1, number, &mut scenario);
-    }
-    writeln!(out, "drawing {:.1} us each", (cpu_seconds()? - begun) * 1e6 / count as f64)?;
-    let mut world = planner::World::new(&instance);
-    let begun = cpu_seconds()?;
-    for _ in 0..count {
-        std::hint::black_box(world.enter(&scenario));
-    }
-    writeln!(out, "entering {:.1} us each", (cpu_seconds()? - begun) * 1e6 / count as f64)?;
-    let begun = cpu_seconds()?;
-    for _ in 0..count {
-        policy.simulate(&instance, &opening, instance.months.len(), &mut run);
-    }
-    writeln!(out, "living {:.1} us each as planned", (cpu_seconds()? - begun) * 1e6 / count as f64)?;
     let begun = cpu_seconds()?;
     let outcomes = frozen(&instance, &policy, &draw, 1, 0..count);
     let seconds = cpu_seconds()? - begun;

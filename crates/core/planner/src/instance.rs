@@ -172,6 +172,10 @@ pub struct Tranche {
     pub demand: Vec<f64>,
     /// Cash for a unit of tokens served, by step: the price that customers pay, and the revenue that the workload earns spread over its demand.
     pub price: Vec<f64>,
+    /// The part of the price that is a price per token, and so moves as such prices do; the rest is revenue that the file states by date. Empty is all
+    /// of it.
+    #[serde(default)]
+    pub listed: Vec<f64>,
     /// What a unit of tokens served is worth beside its cash, by step.
     pub value: Vec<f64>,
     /// The share of demand that is promised in each step.
@@ -539,4 +543,14 @@ pub struct Instance {
     pub gap_cost: f64,
     /// What a unit of tokens that was promised and not served costs beside its price and value, by work (zero for training).
     pub miss_cost: Vec<f64>,
+}
+
+impl Instance {
+    /// What a unit of money that is missing in a month costs in the objective: with the interest that it would earn until the end, so
+    /// that nothing is gained by missing it early.
+    #[must_use]
+    pub fn gap_cost_in(&self, month: usize) -> f64 {
+        let left = self.months.len().saturating_sub(month + 1);
+        self.gap_cost * (0..left).fold(1.0, |worth, _| worth * (1.0 + self.treasury.interest))
+    }
 }

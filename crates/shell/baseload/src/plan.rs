@@ -9,6 +9,7 @@ pub mod report;
 pub mod risk;
 pub mod saved;
 pub mod say;
+pub mod screen;
 pub mod study;
 pub mod tornado;
 pub mod what_if;

@@ -92,7 +92,7 @@ fn nest(instance: &mut Instance) {
         let first = at.checked_sub(1).map(|before| &instance.floors[before]).filter(|before| before.contract == umbrella.contract);
         let since = first.map_or(0, |before| before.last + 1);
         let counts = |nested: &Floor| {
-            let under = umbrella.contract.index() % 2 == 0 && nested.contract.index() == umbrella.contract.index() + 1;
+            let under = umbrella.contract.index().is_multiple_of(2) && nested.contract.index() == umbrella.contract.index() + 1;
             under && umbrella.price == 1.0 && (since..=umbrella.last).contains(&nested.last)
         };
         let nested = (0..instance.floors.len()).filter(|nested| counts(&instance.floors[*nested])).collect();

@@ -51,7 +51,7 @@ fn serving(instance: &Instance, dice: &mut Dice, number: usize) -> (WorkKind, f6
         let demand = instance.steps.iter().map(|step| size(step) * dice.between(0.8, 1.2)).collect();
         let least = if dice.chance(0.5) { dice.between(0.05, 0.5) } else { 0.0 };
         let mut around = |middle: f64| (0..count).map(|_| middle * dice.between(0.95, 1.05)).collect();
-        Tranche { tier, demand, price: around(price), value: around(value), least }
+        Tranche { tier, demand, price: around(price), listed: Vec::new(), value: around(value), least }
     };
     let tiers = dice.count(1, 3);
     let tranches: Vec<Tranche> = TIERS.into_iter().take(tiers).map(|tier| of_tier(dice, tier)).collect();

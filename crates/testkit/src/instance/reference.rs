@@ -223,6 +223,7 @@ fn add_serving(instance: &mut Instance, dice: &mut Dice) {
             tier,
             demand: (0..MONTHS).map(|month| share * of(month)).collect(),
             price: (0..MONTHS).map(|month| premium * price(month)).collect(),
+            listed: Vec::new(),
             value: vec![0.0; MONTHS],
             least,
         };
@@ -280,7 +281,7 @@ fn treasury() -> Treasury {
         party: Some(PartyId::from_index(number)),
         open: (from, from + 6),
         most: 4_000.0 + 3_000.0 * number_of(number),
-        cost: 1.12,
+        cost: 0.12,
         likelihood: 0.75,
     };
     Treasury {

@@ -70,6 +70,7 @@ impl Small {
             tier: ServiceTier::Default,
             demand: demand.to_vec(),
             price: vec![price; demand.len()],
+            listed: Vec::new(),
             value: vec![0.0; demand.len()],
             least: 0.0,
         };

@@ -143,7 +143,7 @@ pub(super) fn draw_expansions(instance: &mut Instance, dice: &mut Dice) {
                 most: dice.between(20.0, 150.0),
                 per_month: dice.series(count, 0.0, 40.0),
                 lead: dice.count(0, 3),
-                held: dice.chance(0.3).then(|| (count / 3, count / 2)),
+                held: dice.chance(0.3).then_some((count / 3, count / 2)),
                 capex: dice.series(count, 0.0, 2.0),
                 running: dice.series(count, 0.1, 0.8),
                 due: due(count, dice),

@@ -56,7 +56,7 @@ fn a_raise_is_taken_as_far_as_it_is_needed() {
     let mut small = Small::new(2, 0.0);
     small.event(EventKind::Cost, &[-50.0, 0.0]);
     let (name, open) = ("series f".to_owned(), (0, 2));
-    small.instance.treasury.windows.push(Window { name, party: None, open, most: 100.0, cost: 1.1, likelihood: 1.0 });
+    small.instance.treasury.windows.push(Window { name, party: None, open, most: 100.0, cost: 0.1, likelihood: 1.0 });
     let answer = check(&small.instance, -55.0);
     assert!(agree(answer.decided.raised[0][0], 50.0));
     small.instance.treasury.windows[0].most = 40.0;

@@ -11,7 +11,9 @@ use crate::solved::{highs, solved, tried};
 /// Below this the first formulation and the policy agree.
 const NEAR: f64 = 1e-6;
 
-/// A random instance in which what a period charges is due when the period is over, as it is in any fleet.
+/// A random instance in which what a period charges is due when the period is over, as it is in any fleet. The problem may choose what no
+/// contract lets one choose, and that is left out: to pay a dearer tier than is reached (to spend more elsewhere than on a party), and to
+/// fall short of one window so as to carry more to a dearer one.
 fn instance(seed: u64) -> Instance {
     let mut instance = random(seed);
     let steps = &instance.steps;
@@ -22,8 +24,19 @@ fn instance(seed: u64) -> Instance {
     let tiered = &instance.tiered;
     for floor in &mut instance.floors {
         floor.tiered.retain(|index| tiered[*index].due <= floor.last);
+        floor.price = 1.0;
+    }
+    if !tiered.is_empty() {
+        instance.caps.retain(|cap| !cap.spend);
     }
     instance
+}
+
+/// The best plan, where there is one in which no money is missing: for the policy it is missing when it is, for the plan as early as interest
+/// makes that pay.
+fn held(instance: &Instance) -> Option<Decided> {
+    let decided = tried(instance).ok()?.decided;
+    (decided.gap.iter().sum::<f64>() <= NEAR).then_some(decided)
 }
 
 fn lived(instance: &Instance, decided: &Decided, world: &Instance) -> Run {
@@ -57,17 +70,12 @@ fn as_planned_it_comes_to_the_optimum() {
     let mut compared = 0;
     for seed in 0..60 {
         let instance = instance(seed);
-        let Ok(answer) = tried(&instance) else { continue };
-        // What is missing is a gap as soon as it is missing for the policy, and as early as interest makes it pay for the plan.
-        if answer.decided.gap.iter().sum::<f64>() > NEAR {
-            continue;
+        let Some(decided) = held(&instance) else { continue };
+        for world in [&instance, &instance.signed(&decided.taken)] {
+            let worth = Outcome::of(0, &lived(world, &decided, world)).worth;
+            let apart = (worth - decided.objective).abs() / decided.objective.abs().max(1.0);
+            assert!(apart < NEAR, "seed {seed}: {worth}, not {}", decided.objective);
         }
-        let worth = Outcome::of(0, &lived(&instance, &answer.decided, &instance)).worth;
-        let apart = (worth - answer.decided.objective).abs() / answer.decided.objective.abs().max(1.0);
-        assert!(apart < NEAR, "seed {seed}: {worth}, not {}", answer.decided.objective);
-        let signed = instance.signed(&answer.decided.taken);
-        let worth = Outcome::of(0, &lived(&signed, &answer.decided, &signed)).worth;
-        assert!((worth - answer.decided.objective).abs() / answer.decided.objective.abs().max(1.0) < NEAR, "seed {seed}, signed: {worth}");
         compared += 1;
     }
     assert!(compared >= 25, "{compared}");
@@ -144,9 +152,9 @@ fn chunks_put_together_are_the_whole() {
 
 #[test]
 fn a_new_plan_where_all_goes_as_planned_is_the_old_one() {
-    for seed in [1, 2, 3, 6] {
+    for seed in 0..12 {
         let instance = instance(seed);
-        let decided = solved(&instance).decided;
+        let Some(decided) = held(&instance) else { continue };
         let signed = instance.signed(&decided.taken);
         let mut solver = highs();
         let mut again = |instance: &Instance, opening: &State| {
@@ -178,7 +186,7 @@ fn nobody_does_better_than_who_knows_the_scenario() {
         let draw = draw(&signed);
         for outcome in frozen(&signed, &policy, &draw, 2, 0..6) {
             let scenario = draw.scenario(2, outcome.index);
-            let known = foresight(&instance, &scenario, &mut again).expect("there is a plan");
+            let known = foresight(&signed, &scenario, &mut again).expect("there is a plan");
             let anew = replanned(&signed, &decided, &scenario, &mut again).expect("there is a plan each quarter");
             let most = known.worth + NEAR * known.worth.abs().max(1.0);
             assert!(outcome.worth <= most && anew.worth <= most, "seed {seed}: {} {} {}", outcome.worth, anew.worth, known.worth);

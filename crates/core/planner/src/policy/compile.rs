@@ -35,7 +35,8 @@ impl Policy {
             limits: Lists::new(supplies, limits.filter(|(_, (_, factor))| *factor > 0.0).collect()),
             planned: Lists::new(steps, Vec::new()),
             ranks: Lists::new(steps, Vec::new()),
-            cheapest: Lists::new(steps * instance.works.len(), Vec::new()),
+            beyond: Vec::new(),
+            fit_of: fit_of(instance),
             counts: Lists::new(steps * supplies, counts),
             tiers: Lists::new(steps * supplies, tiers),
             windows: Lists::new(months, Vec::new()),
@@ -56,8 +57,8 @@ impl Policy {
         policy.ordered.resize(instance.expansions.len() * months, 0.0);
         policy.count_floors(instance, opening, decided);
         let prices = Prices::new(instance, decided, &policy);
-        let (planned, cheapest, ranks) = (prices.planned(decided), prices.cheapest(), prices.ranks());
-        Self { planned, cheapest, ranks, ..policy }
+        let (planned, beyond, ranks) = (prices.planned(decided), prices.beyond(), prices.ranks());
+        Self { planned, beyond, ranks, ..policy }
     }
 
     /// What the plan counts towards each floor, and what a unit that counts is worth.
@@ -138,6 +139,15 @@ fn carriers(instance: &Instance) -> Vec<(usize, u32)> {
 fn charged(instance: &Instance) -> Vec<(usize, u32)> {
     let of = |(index, floor): (usize, &crate::Floor)| floor.tiered.iter().map(|tiered| (*tiered, small(index))).collect::<Vec<_>>();
     instance.floors.iter().enumerate().flat_map(of).collect()
+}
+
+fn fit_of(instance: &Instance) -> Vec<Option<u32>> {
+    let supplies = instance.supplies.len();
+    let mut fit_of = vec![None; instance.works.len() * supplies];
+    for (index, fit) in instance.fits.iter().enumerate() {
+        fit_of[fit.work * supplies + fit.supply] = Some(small(index));
+    }
+    fit_of
 }
 
 fn kinds(instance: &Instance) -> Vec<u32> {

@@ -26,8 +26,8 @@ impl Policy {
         let mut cash = before + drawn - repaid + raised;
         let floor = if world.treasury.bound { world.treasury.floor[month] } else { f64::NEG_INFINITY };
         let mut surplus = cash - plan.cash[month].max(floor);
-        // A raise that costs less than it brings is taken anyway: the objective counts what it brings.
-        for window in plan.windows.iter().rev().filter(|window| world.treasury.windows[**window as usize].cost >= 1.0) {
+        // What is not needed is not raised: the dearest first.
+        for window in plan.windows.iter().rev() {
             let raise = &mut run.raises[*window as usize];
             let less = raise.min(surplus.max(0.0));
             *raise -= less;
@@ -49,7 +49,7 @@ impl Policy {
             run.now.penalty += (1.0 + world.treasury.windows[window].cost) * raise;
         }
         run.now.gap = gap;
-        run.now.penalty += world.gap_cost * gap;
+        run.now.penalty += world.gap_cost_in(month) * gap;
         run.state.gap += gap;
         run.state.cash = cash + gap;
         run.state.debt = (debt + drawn - repaid).max(0.0);

@@ -39,8 +39,10 @@ pub struct Policy {
     planned: Lists<Planned>,
     /// By step: works' tranches, the one to be served first at the front.
     ranks: Lists<Rank>,
-    /// By step and work: the fits that are open, from the cheapest.
-    cheapest: Lists<Cheap>,
+    /// By step and fit.
+    beyond: Vec<Beyond>,
+    /// By work and supply: the fit, if there is one.
+    fit_of: Vec<Option<u32>>,
     /// By step and supply: (floor, what a unit counts).
     counts: Lists<(u32, f64)>,
     /// By step and supply: (tiered charge, share that lies in it).
@@ -73,6 +75,13 @@ pub struct Policy {
     finance: FinancePlan,
 }
 
+/// A step, and the month that it is in.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    month: usize,
+    step: usize,
+}
+
 /// A planned quantity of a fit.
 #[derive(Clone, Copy, Debug)]
 struct Planned {
@@ -82,11 +91,10 @@ struct Planned {
     margin: f64,
 }
 
-/// A fit, in the order of what a unit of work costs on it. There is one for each step, so it is kept small.
+/// What a unit of a fit costs beyond the plan, beside what is seen. There is one for each step, so it is kept small.
 #[derive(Clone, Copy, Debug)]
-struct Cheap {
-    fit: u32,
-    /// What a unit costs beside what is seen.
+struct Beyond {
+    /// What must be paid; infinite when the fit is not open.
     hidden: f32,
     /// What is scarce that it takes, at the plan's prices.
     scarce: f32,

@@ -3,7 +3,7 @@
 use super::compile::small;
 use super::lists::Lists;
 use super::place::is_open;
-use super::{Cheap, Planned, Policy, Rank};
+use super::{Beyond, Planned, Policy, Rank};
 use crate::decided::Decided;
 use crate::instance::{Fit, Instance, WorkKind};
 
@@ -100,22 +100,15 @@ impl<'a> Prices<'a> {
         Lists::new(steps, items)
     }
 
-    /// Every fit that is open, by step and work, what is cheapest by the unit of work first.
-    pub(super) fn cheapest(&self) -> Lists<Cheap> {
-        let (steps, works) = (self.instance.steps.len(), self.instance.works.len());
+    /// What a unit costs beyond the plan, by step and fit.
+    pub(super) fn beyond(&self) -> Vec<Beyond> {
         let signed = |fit: &Fit| self.instance.supplies[fit.supply].choice.is_none_or(|choice| self.policy.taken[choice] > 0.5);
-        let mut items = Vec::with_capacity(steps * self.instance.fits.len());
-        for step in self.policy.firsts[self.policy.from]..steps {
-            let fits = self.instance.fits.iter().enumerate().filter(|(_, fit)| signed(fit) && is_open(fit, step));
-            let mut fits: Vec<(f64, usize)> = fits.map(|(index, fit)| (self.unit_cost(step, fit), index)).collect();
-            fits.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            items.extend(fits.iter().map(|(_, index)| {
-                let fit = &self.instance.fits[*index];
-                let (hidden, scarce) = (rough(self.hidden(step, fit)), rough(self.scarce[self.at(step, fit)]));
-                (step * works + fit.work, Cheap { fit: small(*index), hidden, scarce })
-            }));
-        }
-        Lists::new(steps * works, items)
+        let of = |step: usize, fit: &Fit| {
+            let open = signed(fit) && is_open(fit, step);
+            let hidden = if open { rough(self.hidden(step, fit)) } else { f32::INFINITY };
+            Beyond { hidden, scarce: rough(self.scarce[self.at(step, fit)]) }
+        };
+        (0..self.instance.steps.len()).flat_map(|step| self.instance.fits.iter().map(move |fit| of(step, fit))).collect()
     }
 
     /// Every tranche, by step: first the one that gains most on a unit of the supply that gains most on it.

@@ -1,6 +1,7 @@
 //! Where work goes in one step.
 
-use super::{Planned, Policy, Rank, Run};
+use super::compile::small;
+use super::{At, Planned, Policy, Rank, Run};
 use crate::instance::{Fit, Instance, WorkKind};
 
 /// Below this nothing is worth placing, in the instance's units.
@@ -10,12 +11,13 @@ const NEAR: f64 = 1e-6;
 
 impl Policy {
     /// What is planned, first what was promised; then what pays.
-    pub(super) fn place(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+    pub(super) fn place(&self, world: &Instance, at: At, run: &mut Run) {
+        let step = at.step;
         self.measure(world, step, run);
         self.ask(world, step, run);
-        self.price(world, month, step, run);
+        self.price(world, at, run);
         for work in 0..world.works.len() {
-            run.best[work] = self.best_worth(world, month, step, work);
+            run.best[work] = self.best_worth(world, at, work);
         }
         let planned = self.planned.of(step);
         run.placed.clear();
@@ -27,7 +29,7 @@ impl Policy {
                 let target = run.promised[work] - self.waived[work * world.steps.len() + step];
                 if run.done[work] < target - NOTHING * target.abs().max(1.0) {
                     self.offer(run);
-                    self.keep_promise(world, month, step, work, target, run);
+                    self.keep_promise(world, at, work, target, run);
                 }
             }
         }
@@ -35,9 +37,9 @@ impl Policy {
         run.exhausted.fill(false);
         self.offer(run);
         for rank in self.ranks.of(step) {
-            self.add(world, month, step, *rank, run);
+            self.add(world, at, *rank, run);
         }
-        self.account(world, month, step, run);
+        self.account(world, at, run);
     }
 
     /// What there is of each limit.
@@ -62,7 +64,8 @@ impl Policy {
     }
 
     /// What a unit of each supply costs now; what a tier adds is in what the plan's prices hide.
-    fn price(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+    fn price(&self, world: &Instance, at: At, run: &mut Run) {
+        let At { month, step } = at;
         let supplies = world.supplies.len();
         for (index, supply) in world.supplies.iter().enumerate() {
             let of = step * supplies + index;
@@ -73,17 +76,18 @@ impl Policy {
     }
 
     /// What a unit of a tranche is worth now, in money of the end.
-    fn worth(&self, world: &Instance, month: usize, step: usize, work: usize, tranche: usize) -> f64 {
+    fn worth(&self, world: &Instance, at: At, work: usize, tranche: usize) -> f64 {
+        let At { month, step } = at;
         match &world.works[work].kind {
             WorkKind::Serving { tranches, .. } => tranches[tranche].price[step] * self.money[month] + tranches[tranche].value[step],
             WorkKind::Training { value, .. } => *value,
         }
     }
 
-    fn best_worth(&self, world: &Instance, month: usize, step: usize, work: usize) -> f64 {
+    fn best_worth(&self, world: &Instance, at: At, work: usize) -> f64 {
         match &world.works[work].kind {
             WorkKind::Serving { tranches, .. } => {
-                (0..tranches.len()).map(|tranche| self.worth(world, month, step, work, tranche)).fold(f64::NEG_INFINITY, f64::max)
+                (0..tranches.len()).map(|tranche| self.worth(world, at, work, tranche)).fold(f64::NEG_INFINITY, f64::max)
             }
             WorkKind::Training { value, .. } => *value,
         }
@@ -109,13 +113,14 @@ impl Policy {
     }
 
     /// What is promised is served wherever that costs less than to break the promise.
-    fn keep_promise(&self, world: &Instance, month: usize, step: usize, work: usize, target: f64, run: &mut Run) {
+    fn keep_promise(&self, world: &Instance, at: At, work: usize, target: f64, run: &mut Run) {
         let worth = run.best[work] + world.miss_cost[work];
-        self.fill(world, month, step, work, target, worth, run);
+        self.fill(world, at, work, target, worth, run);
     }
 
     /// More of a tranche, where it pays; of training, what the plan would have done by now.
-    fn add(&self, world: &Instance, month: usize, step: usize, rank: Rank, run: &mut Run) {
+    fn add(&self, world: &Instance, at: At, rank: Rank, run: &mut Run) {
+        let step = at.step;
         let (work, tranche) = (rank.work as usize, rank.tranche as usize);
         let most = match &world.works[work].kind {
             WorkKind::Serving { tranches, .. } => {
@@ -130,20 +135,22 @@ impl Policy {
             }
         };
         if !run.exhausted[work] && most - run.done[work] > NOTHING * most.max(1.0) {
-            let worth = self.worth(world, month, step, work, tranche);
-            self.fill(world, month, step, work, most, worth, run);
+            let worth = self.worth(world, at, work, tranche);
+            self.fill(world, at, work, most, worth, run);
         }
     }
 
     /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
-    fn fill(&self, world: &Instance, month: usize, step: usize, work: usize, most: f64, worth: f64, run: &mut Run) {
+    fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        for cheap in self.cheapest.of(step * world.works.len() + work) {
-            let fit = cheap.fit as usize;
-            let cost = run.offered[self.supply[fit] as usize] + f64::from(cheap.hidden);
-            if self.speed[fit] * worth > cost + NEAR * (1.0 + cost.abs()) {
-                open.push(((cost + f64::from(cheap.scarce)) / self.speed[fit], cheap.fit));
+        let fits = &self.fit_of[work * world.supplies.len()..][..world.supplies.len()];
+        for (supply, cost) in &run.offered {
+            let Some(fit) = fits[*supply as usize] else { continue };
+            let beyond = &self.beyond[at.step * self.speed.len() + fit as usize];
+            let (cost, speed) = (cost + f64::from(beyond.hidden), self.speed[fit as usize]);
+            if speed * worth > cost + NEAR * (1.0 + cost.abs()) {
+                open.push(((cost + f64::from(beyond.scarce)) / speed, fit));
             }
         }
         while most - run.done[work] > NOTHING * most.max(1.0) {
@@ -152,20 +159,22 @@ impl Policy {
             };
             let fit = open.swap_remove(next).1 as usize;
             let supply = self.supply[fit] as usize;
-            let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, month, step, supply, run));
+            let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, at, supply, run));
             if want > 0.0 {
-                self.put(world, step, fit, want, run);
+                self.put(world, at.step, fit, want, run);
             }
         }
         run.exhausted[work] = most - run.done[work] > NOTHING * most.max(1.0);
         run.open = open;
     }
 
-    /// What a unit of each supply costs of which more can be had; the others cost too much for anything.
+    /// Finds the supplies of which more can be had.
     fn offer(&self, run: &mut Run) {
-        for (supply, (offered, cost)) in run.offered.iter_mut().zip(&run.cost).enumerate() {
-            let full = self.limits.of(supply).iter().any(|(limit, _)| run.left[*limit as usize] <= NOTHING);
-            *offered = if full { f64::INFINITY } else { *cost };
+        run.offered.clear();
+        for (supply, cost) in run.cost.iter().enumerate() {
+            if self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING) {
+                run.offered.push((small(supply), *cost));
+            }
         }
     }
 

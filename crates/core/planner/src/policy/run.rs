@@ -18,8 +18,8 @@ pub struct Run {
     pub(super) left: Vec<f64>,
     /// What a unit of each supply costs in the step, in money of the end.
     pub(super) cost: Vec<f64>,
-    /// The same for supplies of which more can be had; infinite for the others.
-    pub(super) offered: Vec<f64>,
+    /// Supplies of which more can be had in the step, and what a unit of them costs.
+    pub(super) offered: Vec<(u32, f64)>,
     /// Whether no supply that pays is left for each work in the step.
     pub(super) exhausted: Vec<bool>,
     /// What a unit of a work costs on each fit that may do more of it.
@@ -90,7 +90,6 @@ impl Run {
         self.worth = 0.0;
         refill(&mut self.left, world.limits.len());
         refill(&mut self.cost, world.supplies.len());
-        refill(&mut self.offered, world.supplies.len());
         refill(&mut self.used, world.supplies.len());
         for list in [&mut self.done, &mut self.wanted, &mut self.reach, &mut self.best, &mut self.promised, &mut self.late, &mut self.due] {
             refill(list, world.works.len());

@@ -1,6 +1,6 @@
 //! What a step and a month come to in money.
 
-use super::{Policy, Run};
+use super::{At, Policy, Run};
 use crate::instance::{EventKind, Instance, Tiered, WorkKind};
 
 /// Closer to a tier's threshold than this share, a quantity is at it.
@@ -8,7 +8,8 @@ const NEAR: f64 = 1e-7;
 
 impl Policy {
     /// Books what a step used and did.
-    pub(super) fn account(&self, world: &Instance, month: usize, step: usize, run: &mut Run) {
+    pub(super) fn account(&self, world: &Instance, at: At, run: &mut Run) {
+        let At { month, step } = at;
         let supplies = world.supplies.len();
         for (index, supply) in world.supplies.iter().enumerate() {
             let used = run.used[index];
@@ -31,7 +32,7 @@ impl Policy {
             for (tiered, share) in self.tiers.of(step * supplies + index) {
                 run.state.tiered[*tiered as usize] += share * used;
             }
-            self.share(world, month, step, index, used, run);
+            self.share(world, at, index, used, run);
         }
         for (work, of) in world.works.iter().enumerate() {
             match &of.kind {
@@ -170,7 +171,8 @@ impl Policy {
         }
     }
 
-    fn share(&self, world: &Instance, month: usize, step: usize, index: usize, used: f64, run: &mut Run) {
+    fn share(&self, world: &Instance, at: At, index: usize, used: f64, run: &mut Run) {
+        let At { month, step } = at;
         let supply = &world.supplies[index];
         for (cap, share) in world.caps.iter().zip(&mut run.shares).filter(|(cap, _)| cap.months.0 <= month && month < cap.months.1) {
             let amount = used * if cap.spend { supply.rate[step] } else { supply.arithmetic };
@@ -182,7 +184,8 @@ impl Policy {
     }
 
     /// How much more of a supply, beyond the plan, leaves every dependence within its limit.
-    pub(super) fn within_shares(&self, world: &Instance, month: usize, step: usize, index: usize, run: &Run) -> f64 {
+    pub(super) fn within_shares(&self, world: &Instance, at: At, index: usize, run: &Run) -> f64 {
+        let At { month, step } = at;
         let supply = &world.supplies[index];
         let mut most = f64::INFINITY;
         for (position, cap) in world.caps.iter().enumerate() {

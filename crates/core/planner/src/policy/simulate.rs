@@ -1,6 +1,6 @@
 //! Month after month.
 
-use super::{Policy, Run};
+use super::{At, Policy, Run};
 use crate::instance::{Instance, WorkKind};
 use crate::state::{Month, State};
 
@@ -20,7 +20,7 @@ impl Policy {
             self.credit_floors(world, month, run);
             self.begin_month(world, month, run);
             for step in self.firsts[month]..self.firsts[month + 1] {
-                self.place(world, month, step, run);
+                self.place(world, At { month, step }, run);
             }
             give_up(world, run);
             let before = self.settle(world, month, run);

@@ -51,6 +51,7 @@ fn small() -> Instance {
                     tier: ServiceTier::Default,
                     demand: vec![10.0; MONTHS],
                     price: vec![5.0; MONTHS],
+                    listed: Vec::new(),
                     value: vec![0.0; MONTHS],
                     least: 0.5,
                 }],
@@ -268,12 +269,12 @@ fn what_is_missing_is_borrowed_then_raised_then_a_gap() {
     check(&instance, |_| {}, [20.0, 48.0, 76.0], 76.0 - 20.0 - 150.0);
     let window = |most, cost| Window { name: String::new(), party: None, open: (0, MONTHS), most, cost, likelihood: 1.0 };
     instance.treasury.windows = vec![window(12.0, 0.5), window(10.0, 0.2)];
-    // The cheaper raise first: 10 at 0.2, then 5 at 0.5.
-    check(&instance, |_| {}, [20.0, 48.0, 76.0], 76.0 - 20.0 - 2.0 - 2.5);
-    check(&instance, |s| s.windows[1] = false, [20.0, 48.0, 76.0], 76.0 - 20.0 - 6.0 - 30.0);
+    // The cheaper raise first: 10 that cost 0.2 each beside themselves, then 5 that cost 0.5.
+    check(&instance, |_| {}, [20.0, 48.0, 76.0], 76.0 - 20.0 - 12.0 - 7.5);
+    check(&instance, |s| s.windows[1] = false, [20.0, 48.0, 76.0], 76.0 - 20.0 - 18.0 - 30.0);
     // A covenant of a hundredth of twelve months' revenue of 50 each: 6 borrowed, 22 raised, 7 missing.
     instance.treasury.debt = Some(Debt { lender: None, owed: 0.0, limit: vec![20.0; MONTHS], rate: 0.0, covenant: Some(0.01) });
-    check(&instance, |_| {}, [20.0, 50.0, 80.0], 80.0 - 6.0 - 2.0 - 6.0 - 70.0);
+    check(&instance, |_| {}, [20.0, 50.0, 80.0], 80.0 - 6.0 - 12.0 - 18.0 - 70.0);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) fn columns(build: &mut Build<'_>, month: usize) {
     let floor = if treasury.bound { treasury.floor[month] } else { f64::NEG_INFINITY };
     build.layout.columns.cash[month] = Some(build.problem.column(at_end, floor, f64::INFINITY));
     if treasury.bound {
-        build.layout.columns.gap[month] = Some(build.problem.column(-instance.gap_cost, 0.0, build.slack()));
+        build.layout.columns.gap[month] = Some(build.problem.column(-instance.gap_cost_in(month), 0.0, build.slack()));
     }
 }
 

@@ -30,8 +30,9 @@ impl Stream {
     /// The stream of one thing (`kind`, `position`) in scenario `index` of `seed`.
     pub(super) fn new(seed: u64, index: u64, kind: Kind, position: usize) -> Self {
         let thing = ((kind as u64 + 1) << 32) ^ position as u64;
-        let state =
-            [index, thing].into_iter().fold(mix(seed.wrapping_add(GOLDEN)), |state, key| mix(state ^ mix(key.wrapping_add(GOLDEN))));
+        // The seed is mixed once more than the number, so that number 3 of seed 4 is not number 4 of seed 3.
+        let begin = mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(GOLDEN));
+        let state = [index, thing].into_iter().fold(begin, |state, key| mix(state ^ mix(key.wrapping_add(GOLDEN))));
         Self { state, spare: None }
     }
 
@@ -48,7 +49,7 @@ impl Stream {
 
     /// One of `0..count`, each as likely; `count` is at least one.
     pub(super) fn below(&mut self, count: u32) -> usize {
-        let wide = u64::from(self.bits() as u32) * u64::from(count.max(1));
+        let wide = (self.bits() >> 32) * u64::from(count.max(1));
         (wide >> 32) as usize
     }
 

@@ -29,12 +29,10 @@ pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
     for (index, (floor, was)) in now.floors.iter_mut().zip(&base.floors).enumerate() {
         let months = (shape.floor_from[index], was.last + 1);
         if limits.changed(was.contract) {
-            let kept = limits.kept(was.contract, None, months);
-            floor.counted.parts_mut().zip(was.counted.parts()).for_each(|(now, was)| now[0] = was[0] * kept);
+            floor.counted.lower(|choice| limits.kept(was.contract, choice, months));
         }
         if let Some(limit) = was.abated_by.filter(|limit| was.abated && shape.touched[*limit]) {
-            let kept = limits.share(limit, months);
-            floor.least.parts_mut().for_each(|amounts| amounts[0] *= kept);
+            floor.least.lower(|choice| limits.share(limit, choice, months));
         }
     }
 }
@@ -61,9 +59,9 @@ impl Limits<'_> {
     }
 
     /// The share of one limit that is left in months `from..to`.
-    fn share(&self, limit: usize, months: (usize, usize)) -> f64 {
+    fn share(&self, limit: usize, choice: Option<usize>, months: (usize, usize)) -> f64 {
         let steps = self.shape.firsts[months.0]..self.shape.firsts[months.1];
-        let sum = |limit: &Limit| limit.most.parts().map(|amounts| amounts[steps.clone()].iter().sum::<f64>()).sum::<f64>();
+        let sum = |limit: &Limit| limit.most.part(choice).map_or(0.0, |amounts| amounts[steps.clone()].iter().sum::<f64>());
         ratio(sum(&self.now[limit]), sum(&self.base[limit]))
     }
 }

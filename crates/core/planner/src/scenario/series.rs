@@ -31,6 +31,12 @@ impl Series {
         }
     }
 
+    /// Each part times a share of its own.
+    pub(super) fn lower(&mut self, share: impl Fn(Option<usize>) -> f64) {
+        let parts = core::iter::once((None, &mut self.fixed)).chain(self.by_choice.iter_mut().map(|(choice, of)| (Some(*choice), of)));
+        parts.for_each(|(choice, amounts)| amounts.iter_mut().for_each(|amount| *amount *= share(choice)));
+    }
+
     /// Nothing from `from` on.
     pub(super) fn stop(&mut self, from: usize) {
         self.parts_mut().for_each(|amounts| amounts[from..].fill(0.0));

@@ -90,7 +90,8 @@ impl<'a> World<'a> {
                     for (now, base) in now.iter_mut().zip(base) {
                         for (step, at) in steps.iter().enumerate() {
                             now.demand[step] = base.demand[step] * demand[at.month];
-                            now.price[step] = base.price[step] * scenario.price[at.month];
+                            let listed = base.listed.get(step).copied().unwrap_or(base.price[step]);
+                            now.price[step] = base.price[step] + listed * (scenario.price[at.month] - 1.0);
                         }
                     }
                 }

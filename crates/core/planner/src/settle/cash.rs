@@ -25,7 +25,7 @@ pub(super) fn count(settling: &Settling<'_>, credited: &[Money], plan: &mut Plan
     let mut debt = finance.debt.as_ref().map_or(Money::ZERO, |debt| debt.owed);
     let mut taken = vec![Money::ZERO; settling.instance.treasury.windows.len()];
     let (mut residual, mut earlier) = (Money::ZERO, Money::ZERO);
-    for month in 0..plan.months.len() {
+    for (month, credits) in credited.iter().enumerate() {
         let mut money = given(settling, plan, month, (cash, debt));
         let floor = finance.floor.map_or(Money::ZERO, |floor| in_fleet(floor, last(plan, month)));
         let floor = finance.cash.map(|_| floor);
@@ -34,7 +34,7 @@ pub(super) fn count(settling: &Settling<'_>, credited: &[Money], plan: &mut Plan
         plan.raised.extend(raised);
         (cash, debt) = (money.cash, money.debt);
         let theirs: f64 = settling.answer.credited.iter().filter_map(|months| months.get(month)).sum();
-        earlier += credited[month] - settling.money(theirs);
+        earlier += *credits - settling.money(theirs);
         let solver = settling.answer.cash.get(month).map_or(cash, |cash| settling.money(*cash) + earlier);
         residual = residual.max(cash - solver).max(solver - cash);
         plan.money.push(money);

@@ -81,6 +81,7 @@ fn scale_works(instance: &mut Instance, supplies: &[f64], scale: Scale) {
                 for tranche in tranches {
                     times(&mut tranche.demand, 1.0 / scale.tokens);
                     times(&mut tranche.price, scale.tokens / scale.money);
+                    times(&mut tranche.listed, scale.tokens / scale.money);
                     times(&mut tranche.value, scale.tokens / scale.money);
                 }
             }

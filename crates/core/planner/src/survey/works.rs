@@ -51,9 +51,17 @@ fn serving<'a>(
         let constant = |rate: Option<Rate>| vec![rate.map_or(0.0, per_unit); horizon.steps.len()];
         unvalued.push(class.price.is_none() && class.value.is_none() && earned.is_none());
         let least = class.least.map_or(0.0, part);
-        tranches.push(Tranche { tier: class.tier, demand, price: constant(class.price), value: constant(class.value), least });
+        tranches.push(Tranche {
+            tier: class.tier,
+            demand,
+            price: constant(class.price),
+            listed: Vec::new(),
+            value: constant(class.value),
+            least,
+        });
     }
     if let Some(earned) = earned {
+        tranches.iter_mut().for_each(|tranche| tranche.listed.clone_from(&tranche.price));
         for (month, revenue) in earned.into_iter().enumerate() {
             let steps = horizon.steps_of(month);
             let wanted: f64 = tranches.iter().map(|tranche| tranche.demand[steps.clone()].iter().sum::<f64>()).sum();

@@ -81,7 +81,8 @@ fn supply(fleet: &Fleet, of: &Use) -> Supply {
 
 fn work(fleet: &Fleet, name: &str) -> Work {
     let workload: WorkloadId = fleet.workloads.id(name).expect("a workload of the test");
-    let tranche = |tier| Tranche { tier, demand: vec![0.0; 10], price: vec![0.0; 10], value: vec![0.0; 10], least: 0.0 };
+    let tranche =
+        |tier| Tranche { tier, demand: vec![0.0; 10], price: vec![0.0; 10], listed: Vec::new(), value: vec![0.0; 10], least: 0.0 };
     let kind = match &fleet.workloads[workload].kind {
         fleet::WorkloadKind::Serving { model, classes, .. } => {
             WorkKind::Serving { model: *model, tranches: classes.iter().map(|class| tranche(class.tier)).collect() }

@@ -14,8 +14,15 @@ pub fn say(found: &Difference, currency: &str, months: &[String], out: &mut dyn 
         writeln!(out, "the plans are the same")?;
         return Ok(());
     }
-    writeln!(out, "worth {}, cash at the end {}", signed(found.objective, currency), signed(found.cash, currency))?;
-    for (name, part) in found.parts.iter().filter(|(_, part)| *part != Money::ZERO) {
+    writeln!(
+        out,
+        "worth {}{}, cash at the end {}",
+        signed(found.objective, currency),
+        if found.gaps.is_empty() { "" } else { " (with ten times what broken promises lack)" },
+        signed(found.cash, currency)
+    )?;
+    // What shows as nothing is the solver's tolerance.
+    for (name, part) in found.parts.iter().filter(|(_, part)| money(*part, "") != money(Money::ZERO, "")) {
         writeln!(out, "  {name:<24} {:>14}", signed(*part, currency))?;
     }
     let start = |moved: Option<i32>| match moved {

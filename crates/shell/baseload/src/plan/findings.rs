@@ -7,7 +7,7 @@ use units::Money;
 use super::figures::{money, months, units_of};
 use super::headline::headline;
 use super::report::chart::{self, Bar, Row};
-use super::report::{Cell, Drawn, Line, Section, Table, page};
+use super::report::{Cell, Drawn, Line, Section, Table, outline, page};
 use super::risk::Risk;
 use super::study::Study;
 use super::tornado::Swing;
@@ -56,15 +56,19 @@ impl Findings {
 
     fn risk_line(&self) -> Option<String> {
         let risk = self.risk.as_ref()?;
-        let last = |parts: &[f64]| 100.0 * parts.last().copied().unwrap_or(0.0);
+        let last = |summary: &planner::Summary| 100.0 * summary.out_of_cash.last().copied().unwrap_or(0.0);
+        let sample = match risk.foresight.count {
+            0 => String::new(),
+            count => format!(
+                " In the first {count} of them it is {:.0} %, where even a plan that knew everything beforehand runs out in {:.0} %.",
+                last(&risk.frozen_sample),
+                last(&risk.foresight)
+            ),
+        };
         Some(format!(
-            "Out of cash by the end in {:.0} % of {} scenarios with contracts as planned; in {:.0} % of {} planned anew each quarter, in {:.0} % of {} with foresight.",
-            last(&risk.frozen.out_of_cash),
-            risk.frozen.count,
-            last(&risk.replanned.out_of_cash),
-            risk.replanned.count,
-            last(&risk.foresight.out_of_cash),
-            risk.foresight.count,
+            "With contracts as planned, cash runs out by the end in {:.0} % of {} scenarios.{sample}",
+            last(&risk.frozen),
+            risk.frozen.count
         ))
     }
 
@@ -75,6 +79,7 @@ impl Findings {
         let fan = self.fan();
         let mut sections = Vec::new();
         sections.extend(self.waterfall()?);
+        sections.extend(outline::sections(&self.outline)?);
         sections.push(drawn.cash(fan.as_ref())?);
         sections.extend(self.risks(&months)?);
         sections.push(drawn.capacity()?);
@@ -106,12 +111,13 @@ impl Findings {
         let ways = [
             ("contracts as planned", &risk.frozen, None),
             ("contracts as planned, the scenarios of foresight", &risk.frozen_sample, risk.regret_frozen),
+            ("contracts as planned, the scenarios planned anew", &risk.frozen_few, None),
             ("planned anew each quarter", &risk.replanned, risk.regret_replanned),
             ("foresight (a bound)", &risk.foresight, None),
         ];
         let share = |parts: &[f64]| parts.iter().map(|part| 100.0 * part).collect::<Vec<_>>();
         let rows: Vec<Row> =
-            [0, 2, 3].map(|way| Row { name: ways[way].0.to_owned(), values: share(&ways[way].1.out_of_cash) }).into_iter().collect();
+            [0, 3, 4].map(|way| Row { name: ways[way].0.to_owned(), values: share(&ways[way].1.out_of_cash) }).into_iter().collect();
         let sum = |value: f64| format!("{}{currency}", super::figures::scaled(value * risk.money));
         let line = |(name, summary, regret): (&str, &planner::Summary, Option<f64>)| {
             let numbers = [
@@ -159,12 +165,10 @@ impl Findings {
         }
         let shown = self.swings.iter().take(SWINGS);
         let bars: Vec<Bar> = shown
-            .flat_map(|swing| {
-                let bar =
-                    |end: usize| Bar { name: format!("{} = {}", swing.path, swing.ends[end]), from: 0.0, to: units_of(swing.worth[end]) };
-                [bar(0), bar(1)]
+            .map(|swing| Bar {
+                name: format!("{}: {} to {}", swing.path, swing.ends[0], swing.ends[1]),
+                spans: swing.worth.iter().map(|worth| (0.0, units_of(*worth))).collect(),
             })
-            .filter(|bar| bar.to != 0.0)
             .collect();
         let skipped =
             if self.unvaried == 0 { String::new() } else { format!(" {} ranges could not be planned at both ends.", self.unvaried) };
@@ -185,10 +189,10 @@ impl Findings {
         let mut bars = Vec::new();
         for (name, part) in found.parts.iter().filter(|(_, part)| *part != Money::ZERO) {
             let to = at + units_of(*part);
-            bars.push(Bar { name: name.clone(), from: at, to });
+            bars.push(Bar { name: name.clone(), spans: vec![(at, to)] });
             at = to;
         }
-        bars.push(Bar { name: "cash at the end".into(), from: 0.0, to: at });
+        bars.push(Bar { name: "cash at the end".into(), spans: vec![(0.0, at)] });
         let months = self.months();
         let mut words = Vec::new();
         super::difference::say(&found, &plan.currency, &months, &mut words)?;

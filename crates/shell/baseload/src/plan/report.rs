@@ -1,6 +1,7 @@
 //! The report: one HTML file that needs nothing else.
 
 pub mod chart;
+pub mod outline;
 mod page;
 mod plots;
 mod sections;

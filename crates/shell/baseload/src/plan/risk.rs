@@ -31,6 +31,8 @@ pub struct Risk {
     pub foresight: Summary,
     /// The frozen policy in the scenarios that foresight was tried on.
     pub frozen_sample: Summary,
+    /// The frozen policy in the scenarios that were planned anew.
+    pub frozen_few: Summary,
     /// What foresight would be worth more than the frozen policy, on the mean of those.
     pub regret_frozen: Option<f64>,
     /// What it would be worth more than planning anew.
@@ -61,12 +63,14 @@ pub fn risk(study: &Study, count: u64, seed: u64, folder: &Path, progress: &Prog
         numbers.map(|number| replanned(&signed, &study.answer.decided, &draw.scenario(seed, number), &mut best)).collect()
     })?;
     let sample: Vec<Outcome> = frozen.iter().take(usize::try_from(known)?).cloned().collect();
+    let few: Vec<Outcome> = frozen.iter().take(usize::try_from(again)?).cloned().collect();
     Ok(Risk {
         seed,
         frozen: Summary::of(&frozen),
         replanned: Summary::of(&anew),
         foresight: Summary::of(&with_foresight),
         frozen_sample: Summary::of(&sample),
+        frozen_few: Summary::of(&few),
         regret_frozen: regret(&sample, &with_foresight),
         regret_replanned: regret(&anew, &with_foresight),
         money: study.instance.scale.money,

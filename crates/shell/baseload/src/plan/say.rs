@@ -3,21 +3,26 @@
 use std::io::Write;
 
 use anyhow::Result;
-use planner::Outline;
-use serde_json::json;
+use planner::{Difference, Outline, Plan};
+use serde::Serialize;
 use units::Money;
 
 use super::difference;
 use super::figures::money;
 use super::findings::Findings;
+use super::risk::Risk;
+use super::screen::{screen, short};
+use super::tornado::Swing;
 
 /// Clauses and assumptions that are shown.
 const SHOWN: usize = 8;
 
 /// The first screens.
 pub fn outline(outline: &Outline, as_json: bool, out: &mut dyn Write) -> Result<()> {
+    if !as_json {
+        return screen(outline, out);
+    }
     writeln!(out, "{}", serde_json::to_string_pretty(outline)?)?;
-    let _ = as_json;
     Ok(())
 }
 
@@ -33,7 +38,8 @@ pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<(
     if !plan.what_if.is_empty() {
         writeln!(out, "what if {}", plan.what_if.join(" and "))?;
     }
-    writeln!(out)?;
+    short(&findings.outline, out)?;
+    writeln!(out, "\nWhat the plan says\n==================")?;
     for line in findings.headline() {
         writeln!(out, "- {line}")?;
     }
@@ -50,9 +56,11 @@ pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<(
         }
     }
     if !findings.swings.is_empty() {
-        writeln!(out, "\nWhich assumption moves it most (worth at the low and the high end):")?;
+        writeln!(out, "\nWhich assumption moves it most (worth at the low and the high end; `!` where promises would be broken):")?;
         for swing in findings.swings.iter().take(SHOWN) {
-            let [low, high] = swing.worth.map(|worth| difference::signed(worth, currency));
+            let end =
+                |end: usize| format!("{}{}", difference::signed(swing.worth[end], currency), if swing.breaks[end] { " !" } else { "" });
+            let (low, high) = (end(0), end(1));
             writeln!(out, "  {:<56} {:>14} {:>14}", format!("{} ({} to {})", swing.path, swing.ends[0], swing.ends[1]), low, high)?;
         }
     }
@@ -70,19 +78,38 @@ pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<(
     Ok(())
 }
 
+/// All of it; money is in nano-units, which are wider than JSON's usual numbers.
+#[derive(Serialize)]
+struct Document<'a> {
+    headline: Vec<String>,
+    outline: &'a Outline,
+    plan: &'a Plan,
+    clauses: Vec<Costs<'a>>,
+    risk: Option<&'a Risk>,
+    assumptions: &'a [Swing],
+    difference: Option<Difference>,
+    solver: &'a str,
+}
+
+/// What a clause costs.
+#[derive(Serialize)]
+struct Costs<'a> {
+    clause: &'a str,
+    costs: Money,
+}
+
 fn document(findings: &Findings, out: &mut dyn Write) -> Result<()> {
-    let clauses: Vec<_> = findings.study.clauses.iter().map(|(clause, price)| json!({ "clause": clause.name, "costs": price })).collect();
-    let difference = findings.before.as_ref().map(|before| planner::diff(before, &findings.study.plan));
-    let document = json!({
-        "headline": findings.headline(),
-        "outline": findings.outline,
-        "plan": findings.study.plan,
-        "clauses": clauses,
-        "risk": findings.risk,
-        "assumptions": findings.swings,
-        "difference": difference,
-        "solver": findings.solver,
-    });
+    let clauses = findings.study.clauses.iter().map(|(clause, costs)| Costs { clause: &clause.name, costs: *costs }).collect();
+    let document = Document {
+        headline: findings.headline(),
+        outline: &findings.outline,
+        plan: &findings.study.plan,
+        clauses,
+        risk: findings.risk.as_ref(),
+        assumptions: &findings.swings,
+        difference: findings.before.as_ref().map(|before| planner::diff(before, &findings.study.plan)),
+        solver: &findings.solver,
+    };
     writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A fleet planned: the best plan, exact and checked, with what its prices, signatures and clauses are worth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
@@ -182,14 +182,11 @@ impl Worth<'_> {
             progress.step("clauses", index, count);
             let (taken, worth) = (&self.answer.decided.taken, self.answer.decided.objective);
             let price = clause_price(self.instance, &clause, self.opening, Some(taken), worth, solver, self.effort).map_err(undecided)?;
+            // Below a millionth of the worth two optima are the same.
+            let price = if price.abs() <= 1e-6 * worth.abs().max(1.0) { 0.0 } else { price };
             priced.push((clause, money(self.instance, price)));
         }
         priced.sort_by_key(|(_, price)| core::cmp::Reverse(*price));
         Ok(priced)
     }
-}
-
-/// The promises that a study's plan does not keep, each once.
-pub fn broken(plan: &Plan) -> BTreeSet<&str> {
-    plan.gaps.iter().map(|gap| gap.promise.as_str()).collect()
 }

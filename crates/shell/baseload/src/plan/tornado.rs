@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use highs::Highs;
-use lp::Verdict;
-use planner::{Promises, Session, State, rows, survey};
+use lp::{Problem, Solution, Verdict};
+use planner::{Instance, Layout, Promises, Session, State, promises, rows, survey};
 use serde::Serialize;
 use units::Money;
 
@@ -18,8 +18,10 @@ pub struct Swing {
     pub path: String,
     /// Its ends, as written.
     pub ends: [String; 2],
-    /// What the plan would be worth more with it at either end.
+    /// What the plan would be worth more with it at either end, money that is missing counted once.
     pub worth: [Money; 2],
+    /// Whether promises would be broken there.
+    pub breaks: [bool; 2],
 }
 
 impl Swing {
@@ -36,28 +38,46 @@ pub fn tornado(study: &Study, text: &str, solver: &mut Highs, progress: &Progres
     let ranges: Vec<_> = study.fleet.figures.iter().filter_map(|(path, note)| Some((path, note.range.as_ref()?))).collect();
     let effort = effort(&study.fleet);
     let mut session = Session::new(solver, effort);
-    let mut worth = |text: &str| -> Result<Option<Money>> {
+    let mut worth = |text: &str| -> Result<Option<(Money, bool)>> {
         let Some(fleet) = fleet::parse(text).fleet else { return Ok(None) };
         let Ok(instance) = survey(&fleet) else { return Ok(None) };
         if instance.choices.len() != study.instance.choices.len() {
             return Ok(None);
         }
-        let (problem, _) = rows(&instance, &State::opening(&instance), Promises::Priced, Some(&study.answer.decided.taken));
+        let (problem, layout) = rows(&instance, &State::opening(&instance), Promises::Priced, Some(&study.answer.decided.taken));
         let (solution, _) = session.solve(&problem)?;
-        Ok((solution.verdict == Verdict::Optimal).then(|| money(&instance, solution.objective)))
+        if solution.verdict != Verdict::Optimal {
+            return Ok(None);
+        }
+        let (worth, breaks) = plainly(&instance, &layout, &problem, &solution);
+        Ok(Some((money(&instance, worth), breaks)))
     };
     // With what is signed held as it is, so that ends are compared with like.
-    let Some(base) = worth(text)? else { return Ok((swings, ranges.len())) };
+    let Some((base, _)) = worth(text)? else { return Ok((swings, ranges.len())) };
     for (index, (path, (low, high))) in ranges.iter().enumerate() {
         progress.step("assumptions", index, ranges.len());
         let mut at = |end: &str| what_if::put(text, path, end).ok().map_or(Ok(None), |text| worth(&text));
         match (at(low)?, at(high)?) {
-            (Some(at_low), Some(at_high)) => {
-                swings.push(Swing { path: (*path).clone(), ends: [low.clone(), high.clone()], worth: [at_low - base, at_high - base] });
-            }
+            (Some((at_low, breaks_low)), Some((at_high, breaks_high))) => swings.push(Swing {
+                path: (*path).clone(),
+                ends: [low.clone(), high.clone()],
+                worth: [at_low - base, at_high - base],
+                breaks: [breaks_low, breaks_high],
+            }),
             _ => skipped += 1,
         }
     }
     swings.sort_by(|a, b| b.width().cmp(&a.width()).then_with(|| a.path.cmp(&b.path)));
     Ok((swings, skipped))
+}
+
+/// The worth without what broken promises cost beside themselves: money that is missing counts once, as it must come from somewhere.
+/// And whether any promise is broken.
+fn plainly(instance: &Instance, layout: &Layout, problem: &Problem, solution: &Solution) -> (f64, bool) {
+    const NOTHING: f64 = 1e-6;
+    let slacks = promises(instance, layout).into_iter().flat_map(|promise| promise.slacks);
+    let broken: Vec<_> = slacks.map(|slack| slack.0 as usize).filter(|slack| solution.columns[*slack] > NOTHING).collect();
+    let penalty: f64 = broken.iter().map(|slack| problem.cost[*slack] * solution.columns[*slack]).sum();
+    let missing: f64 = layout.columns.gap.iter().flatten().map(|gap| solution.columns[gap.0 as usize]).sum();
+    (solution.objective - penalty - missing, !broken.is_empty())
 }

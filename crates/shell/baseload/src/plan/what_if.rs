@@ -1,7 +1,8 @@
 //! `--what-if 'contract.oracle.start=+6 months'`: one change to the text of a fleet file.
 //!
 //! The left side is a path of keys, list positions from zero, and names of list entries that have a `name`; a table's name may
-//! be in the singular. The right side is a date's or a figure's change (`+6 months`, `-30 %`), `none` (takes the key away), or a value.
+//! be in the singular. The right side is a change (`+6 months` of a date, or of every date in a table or ramp; `-30 %` of a
+//! figure), `none` (takes the key away), or a value.
 
 use anyhow::{Result, anyhow};
 use jiff::civil::Date;
@@ -104,14 +105,14 @@ impl<'a> Place<'a> {
         match self {
             Self::Table(table) => table.get_mut(key).and_then(Self::of),
             Self::Tables(tables) => {
-                let named = tables.iter().position(|table| table.get("name").and_then(Item::as_str) == Some(key));
-                let index = named.or_else(|| key.parse().ok())?;
+                let is_named = |table: &Table| table.get("name").and_then(Item::as_str) == Some(key);
+                let index = only(tables.iter().map(is_named)).or_else(|| key.parse().ok())?;
                 tables.get_mut(index).map(|table| Self::Table(table))
             }
             Self::Array(array) => {
                 let name =
                     |value: &Value| value.as_inline_table().and_then(|table| table.get("name")).and_then(Value::as_str).map(str::to_owned);
-                let named = array.iter().position(|value| name(value).as_deref() == Some(key));
+                let named = only(array.iter().map(|value| name(value).as_deref() == Some(key)));
                 match array.get_mut(named.or_else(|| key.parse().ok())?)? {
                     Value::InlineTable(table) => Some(Self::Table(table)),
                     Value::Array(array) => Some(Self::Array(array)),
@@ -158,10 +159,42 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Where the only one is; of several with one name, positions say which is meant.
+fn only(is: impl Iterator<Item = bool>) -> Option<usize> {
+    let mut found = is.enumerate().filter(|(_, is)| *is).map(|(index, _)| index);
+    let first = found.next();
+    first.filter(|_| found.next().is_none())
+}
+
 fn change_item(item: &mut Item, to: &str) -> Result<()> {
+    match (item, changed(to)) {
+        (Item::Value(value), _) => change_value(value, to),
+        (other, Some(change @ Change::Time(_))) => shift(other, change),
+        _ => Err(anyhow!("it is a whole table: name a key in it, or move all its dates, as in `=+6 months`")),
+    }
+}
+
+/// Moves every date in it.
+fn shift(item: &mut Item, by: Change) -> Result<()> {
     match item {
-        Item::Value(value) => change_value(value, to),
-        _ => Err(anyhow!("it is a whole table: name a key in it")),
+        Item::Value(value) => shift_value(value, by),
+        Item::Table(table) => table.iter_mut().try_for_each(|(_, item)| shift(item, by)),
+        Item::ArrayOfTables(tables) => tables.iter_mut().try_for_each(|table| table.iter_mut().try_for_each(|(_, item)| shift(item, by))),
+        Item::None => Ok(()),
+    }
+}
+
+fn shift_value(value: &mut Value, by: Change) -> Result<()> {
+    match value {
+        Value::Datetime(_) => {
+            let decor = value.decor().clone();
+            *value = by.of(value)?;
+            *value.decor_mut() = decor;
+            Ok(())
+        }
+        Value::Array(array) => array.iter_mut().try_for_each(|value| shift_value(value, by)),
+        Value::InlineTable(table) => table.iter_mut().try_for_each(|(_, value)| shift_value(value, by)),
+        _ => Ok(()),
     }
 }
 
@@ -182,6 +215,7 @@ fn change_value(at: &mut Value, to: &str) -> Result<()> {
             table.fmt();
             Ok(())
         }
+        Value::Array(_) if matches!(changed(to), Some(Change::Time(_))) => changed(to).map_or(Ok(()), |change| shift_value(at, change)),
         Value::Array(steps) if changed(to).is_some() && is_ramp(steps) => {
             let parts = steps.iter_mut().filter_map(Value::as_inline_table_mut).filter_map(|step| step.get_mut("is"));
             parts.into_iter().try_for_each(|is| change_value(is, to))
@@ -341,6 +375,20 @@ amount = "40 GUSD"
             "contract.oracle.floor.1.is=50 GUSD/year",
             "floor = [{ from = 2027-01-01, is = { value = \"30 GUSD/year\", low = \"20 GUSD/year\", high = \"40 GUSD/year\" } }, \
              { from = 2028-01-01, is = \"50 GUSD/year\" }] | 1 gone",
+        );
+    }
+
+    #[test]
+    fn a_time_moves_every_date_of_a_table_or_a_ramp() {
+        check(
+            "contract.oracle=+1 year",
+            "start = 2028-01-01\nfloor = [{ from = 2028-01-01, is = { value = \"30 GUSD/year\", low = \"20 GUSD/year\", high = \"40 GUSD/year\" } }, \
+             { from = 2029-01-01, is = \"45 GUSD/year\" }] | 2 gone",
+        );
+        check(
+            "contract.oracle.floor=+1 month",
+            "floor = [{ from = 2027-02-01, is = { value = \"30 GUSD/year\", low = \"20 GUSD/year\", high = \"40 GUSD/year\" } }, \
+             { from = 2028-02-01, is = \"45 GUSD/year\" }] | 1 gone",
         );
     }
 

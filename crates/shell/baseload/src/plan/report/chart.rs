@@ -20,6 +20,8 @@ const COLOURS: [RGBColor; 10] = [
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(225, 225, 225);
 const SIZE: (u32, u32) = (920, 340);
+/// Names that a legend has room for.
+const LEGEND: usize = 16;
 
 /// A named row of numbers, one a month.
 #[derive(Clone, Debug)]
@@ -30,15 +32,13 @@ pub struct Row {
     pub values: Vec<f64>,
 }
 
-/// A span on a bar: from what to what.
+/// A row of bars, each from one amount to another.
 #[derive(Clone, Debug)]
 pub struct Bar {
     /// What it is.
     pub name: String,
-    /// From.
-    pub from: f64,
-    /// To.
-    pub to: f64,
+    /// From what to what.
+    pub spans: Vec<(f64, f64)>,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -77,33 +77,57 @@ pub fn stacked(months: &[String], unit: &str, layers: &[Row], lines: &[Row]) -> 
             let outline = (0..count).map(|at| (at, top[at])).chain((0..count).rev().map(|at| (at, below[at])));
             let shape: Vec<(f64, f64)> = outline.map(|(at, value)| (position(at), value)).collect();
             let series = std::iter::once(Polygon::new(shape, colour(index).mix(0.75).filled()));
-            let drawn = chart.draw_series(series).map_err(broke)?;
-            drawn.label(&layers[index].name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour(index).filled()));
+            chart.draw_series(series).map_err(broke)?;
         }
-        draw_lines(chart, lines, |_| INK)
+        let over = |index: usize| if index == 0 { INK } else { colour(index + 6) };
+        draw_lines(chart, lines, over)?;
+        let layers = layers.iter().enumerate().map(|(index, layer)| (layer.name.clone(), colour(index).mix(0.75)));
+        Ok(layers.chain(lines.iter().enumerate().map(|(index, row)| (row.name.clone(), over(index).mix(1.0)))).collect())
     })
 }
 
 /// Lines by month.
 pub fn lines(months: &[String], unit: &str, rows: &[Row]) -> Result<String> {
     let all = rows.iter().flat_map(|row| &row.values).copied();
-    over_months(months, unit, bounds(all), |chart| draw_lines(chart, rows, colour))
+    over_months(months, unit, bounds(all), |chart| {
+        draw_lines(chart, rows, colour)?;
+        Ok(rows.iter().enumerate().map(|(index, row)| (row.name.clone(), colour(index).mix(1.0))).collect())
+    })
+}
+
+/// Lines by month in pairs: what is used, and in the same colour but thin its limit.
+pub fn pairs(months: &[String], unit: &str, rows: &[(Row, Row)]) -> Result<String> {
+    let all = rows.iter().flat_map(|(used, limit)| used.values.iter().chain(&limit.values)).copied();
+    over_months(months, unit, bounds(all), |chart| {
+        for (index, (used, limit)) in rows.iter().enumerate() {
+            for (row, width) in [(used, 3), (limit, 1)] {
+                let style = colour(index).stroke_width(width);
+                let points = row.values.iter().enumerate().map(|(at, value)| (position(at), *value));
+                chart.draw_series(LineSeries::new(points, style)).map_err(broke)?;
+            }
+        }
+        Ok(rows.iter().enumerate().map(|(index, (used, _))| (used.name.clone(), colour(index).mix(1.0))).collect())
+    })
 }
 
 /// A fan: the outermost quantiles first, the middle one last, and lines over it.
 pub fn fan(months: &[String], unit: &str, quantiles: &[Row; 5], rows: &[Row]) -> Result<String> {
     let all = quantiles.iter().chain(rows).flat_map(|row| &row.values).copied();
     over_months(months, unit, bounds(all), |chart| {
+        let mut names = Vec::new();
         for (low, high, depth, name) in [(0, 4, 0.18, "5 to 95 %"), (1, 3, 0.35, "25 to 75 %")] {
             let (low, high) = (&quantiles[low].values, &quantiles[high].values);
             let outline = high.iter().enumerate().chain(low.iter().enumerate().rev());
             let shape: Vec<(f64, f64)> = outline.map(|(at, value)| (position(at), *value)).collect();
             let shade = COLOURS[0].mix(depth);
-            let drawn = chart.draw_series(std::iter::once(Polygon::new(shape, shade.filled()))).map_err(broke)?;
-            drawn.label(name).legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], shade.filled()));
+            chart.draw_series(std::iter::once(Polygon::new(shape, shade.filled()))).map_err(broke)?;
+            names.push((name.to_owned(), shade));
         }
         draw_lines(chart, std::slice::from_ref(&quantiles[2]), |_| COLOURS[0])?;
-        draw_lines(chart, rows, |index| colour(index + 5))
+        draw_lines(chart, rows, |index| colour(index + 5))?;
+        names.push((quantiles[2].name.clone(), COLOURS[0].mix(1.0)));
+        names.extend(rows.iter().enumerate().map(|(index, row)| (row.name.clone(), colour(index + 5).mix(1.0))));
+        Ok(names)
     })
 }
 
@@ -111,38 +135,42 @@ pub fn fan(months: &[String], unit: &str, quantiles: &[Row; 5], rows: &[Row]) ->
 pub fn bars(unit: &str, rows: &[Bar]) -> Result<String> {
     let count = rows.len().max(1);
     let height = u32::try_from(60 + 26 * count)?;
-    let (low, high) = bounds(rows.iter().flat_map(|bar| [bar.from, bar.to]));
+    let (low, high) = bounds(rows.iter().flat_map(|bar| &bar.spans).flat_map(|(from, to)| [*from, *to]));
     svg(height, |area| {
         area.fill(&WHITE).map_err(broke)?;
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_right(24)
             .x_label_area_size(34)
-            .y_label_area_size(330)
+            .y_label_area_size(400)
             .build_cartesian_2d(low..high, 0.0..position(count))
             .map_err(broke)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
             .y_labels(1)
+            .x_labels(7)
+            .bold_line_style(GRID)
             .y_label_formatter(&|_| String::new())
             .x_desc(unit)
             .x_label_formatter(&|value| amount(*value))
             .axis_style(GRID)
-            .light_line_style(GRID)
+            .light_line_style(WHITE)
             .draw()
             .map_err(broke)?;
         let plotting = chart.plotting_area();
         for (index, bar) in rows.iter().enumerate() {
             let at = position(count - 1 - index);
-            let better = if bar.to >= bar.from { COLOURS[2] } else { COLOURS[5] };
-            let mut shape = Rectangle::new([(bar.from, at), (bar.to, at + 1.0)], better.mix(0.8).filled());
-            shape.set_margin(4, 4, 0, 0);
-            plotting.draw(&shape).map_err(broke)?;
+            for (from, to) in &bar.spans {
+                let better = if to >= from { COLOURS[2] } else { COLOURS[5] };
+                let mut shape = Rectangle::new([(*from, at), (*to, at + 1.0)], better.mix(0.8).filled());
+                shape.set_margin(4, 4, 0, 0);
+                plotting.draw(&shape).map_err(broke)?;
+            }
             let (_, y) = plotting.map_coordinate(&(low, at));
             let (_, above) = plotting.map_coordinate(&(low, at + 1.0));
             let style = ("sans-serif", 13).into_font().color(&INK);
-            area.draw(&Text::new(shortened(&bar.name, 48), (12, y.midpoint(above) - 6), style)).map_err(broke)?;
+            area.draw(&Text::new(shortened(&bar.name, 62), (12, y.midpoint(above) - 6), style)).map_err(broke)?;
         }
         Ok(())
     })
@@ -172,30 +200,25 @@ pub fn merit(x_unit: &str, y_unit: &str, blocks: &[(String, f64, f64)]) -> Resul
             .draw()
             .map_err(broke)?;
         let mut from = 0.0;
-        for (index, (name, width, height)) in blocks.iter().enumerate() {
+        for (index, (_, width, height)) in blocks.iter().enumerate() {
             let shape = Rectangle::new([(from, 0.0), (from + width, *height)], colour(index).mix(0.8).filled());
             chart.plotting_area().draw(&shape).map_err(broke)?;
-            let row = i32::try_from(index)?;
-            if row < 16 {
-                let at = (i32::try_from(SIZE.0)? - 222, 16 + 19 * row);
-                area.draw(&Rectangle::new([at, (at.0 + 12, at.1 + 11)], colour(index).filled())).map_err(broke)?;
-                let style = ("sans-serif", 12).into_font().color(&INK);
-                area.draw(&Text::new(shortened(name, 30), (at.0 + 17, at.1), style)).map_err(broke)?;
-            }
             from += width;
         }
-        Ok(())
+        let names: Vec<_> = blocks.iter().enumerate().map(|(index, (name, ..))| (name.clone(), colour(index).mix(0.8))).collect();
+        legend(area, &names)
     })
 }
 
 type MonthChart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
 
+/// A chart over the months; `draw` says what it drew, by name and colour.
 fn over_months(
     months: &[String],
     unit: &str,
     (low, high): (f64, f64),
-    draw: impl FnOnce(&mut MonthChart<'_, '_>) -> Result<()>,
+    draw: impl FnOnce(&mut MonthChart<'_, '_>) -> Result<Vec<(String, RGBAColor)>>,
 ) -> Result<String> {
     svg(SIZE.1, |area| {
         area.fill(&WHITE).map_err(broke)?;
@@ -217,23 +240,27 @@ fn over_months(
             .bold_line_style(GRID)
             .draw()
             .map_err(broke)?;
-        draw(&mut chart)?;
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::Coordinate(i32::try_from(SIZE.0)? - 312, 0))
-            .margin(2)
-            .label_font(("sans-serif", 12).into_font().color(&INK))
-            .draw()
-            .map_err(broke)
+        let names = draw(&mut chart)?;
+        legend(area, &names)
     })
+}
+
+/// Names beside their colours, to the right of a chart, as far as there is room.
+fn legend(area: &Area<'_>, names: &[(String, RGBAColor)]) -> Result<()> {
+    for (row, (name, shade)) in (0_i32..).zip(names.iter().take(LEGEND)) {
+        let at = (i32::try_from(SIZE.0)? - 222, 14 + 19 * row);
+        area.draw(&Rectangle::new([at, (at.0 + 12, at.1 + 11)], shade.filled())).map_err(broke)?;
+        let style = ("sans-serif", 12).into_font().color(&INK);
+        area.draw(&Text::new(shortened(name, 32), (at.0 + 18, at.1), style)).map_err(broke)?;
+    }
+    Ok(())
 }
 
 fn draw_lines(chart: &mut MonthChart<'_, '_>, rows: &[Row], of: impl Fn(usize) -> RGBColor) -> Result<()> {
     for (index, row) in rows.iter().enumerate() {
         let style = of(index).stroke_width(2);
         let points = row.values.iter().enumerate().map(|(at, value)| (position(at), *value));
-        let drawn = chart.draw_series(LineSeries::new(points, style)).map_err(broke)?;
-        drawn.label(&row.name).legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 12, y)], style));
+        chart.draw_series(LineSeries::new(points, style)).map_err(broke)?;
     }
     Ok(())
 }
@@ -243,8 +270,12 @@ fn position(at: usize) -> f64 {
     at as f64
 }
 
+/// The name at a place on the axis; between two there is none.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a label's place lies between the first month and the last")]
 fn month_at(months: &[String], at: f64) -> String {
+    if (at - at.round()).abs() > 1e-6 {
+        return String::new();
+    }
     months.get(at.round().max(0.0) as usize).cloned().unwrap_or_default()
 }
 
@@ -269,7 +300,7 @@ fn amount(value: f64) -> String {
 
 fn digits(value: f64) -> String {
     let size = value.abs();
-    let text = if size >= 100.0 || size < 1e-9 {
+    let text = if !(1e-9..100.0).contains(&size) {
         format!("{value:.0}")
     } else if size >= 10.0 {
         format!("{value:.1}")

@@ -186,7 +186,7 @@ impl Drawn<'_> {
             }
         }
         let head = ["supply", "month", "list", "energy", "floor credit", "power", "capacity", "total", "one less", "one more"];
-        let side = |side: Option<Money>| side.map_or_else(|| "-".to_owned(), |money| price(money));
+        let side = |side: Option<Money>| side.map_or_else(|| "-".to_owned(), price);
         let line = |row: &MonthPrice| {
             let parts = [row.list, row.energy, row.floor_credit, row.power, row.capacity, row.total].map(|part| Cell::number(price(part)));
             let sides = [row.capacity_less, row.capacity_more].map(|it| Cell::number(side(it)));
@@ -223,15 +223,15 @@ impl Drawn<'_> {
         if self.plan.sites.is_empty() {
             return Ok(Section::default());
         }
-        let mut rows = row(false);
-        rows.extend(row(true));
-        let mut charts = vec![chart::lines(self.months, "MW of the facility", &rows)?];
+        let used = row(false).into_iter().zip(row(true)).filter(|(used, _)| used.values.iter().any(|value| *value > 0.0));
+        let mut charts = vec![chart::pairs(self.months, "MW of the facility", &used.collect::<Vec<_>>())?];
         if worth.iter().any(|row| row.values.iter().any(|value| *value > 0.0)) {
             charts.push(chart::lines(self.months, &format!("{} for one MWh less", self.plan.currency), &worth)?);
         }
         Ok(Section {
             title: "Power at the sites".into(),
-            about: "What accelerators take beside each site's limit; where the limit binds, what a megawatt-hour is worth.".into(),
+            about: "What accelerators take (thick) beside each site's limit (thin); where the limit binds, what a megawatt-hour is worth."
+                .into(),
             charts,
             ..Section::default()
         })
