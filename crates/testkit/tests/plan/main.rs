@@ -3,6 +3,7 @@
 mod again;
 mod audited;
 mod by_hand;
+mod clauses;
 mod fleets;
 mod midway;
 mod money;
@@ -10,3 +11,4 @@ mod policy;
 mod prices;
 mod promised;
 mod solved;
+mod twice;
