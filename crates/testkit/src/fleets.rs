@@ -16,7 +16,7 @@ pub fn text(seed: u64) -> String {
     let parts = [world::draw, compute::draw, hosted::draw, deals::draw, work::draw, money::draw];
     let parts: Vec<String> = parts.iter().map(|draw| draw(&mut dice)).collect();
     let text = format!("format = 1\nname = \"fleet {seed}\"\ncurrency = \"USD\"\n{}", parts.join("\n"));
-    if seed % 2 == 0 { plainly(&text) } else { text }
+    if seed.is_multiple_of(2) { plainly(&text) } else { text }
 }
 
 /// The same fleet without what the solver counts more roughly than statements do (the end of section 6 of `docs/plan.md`).
