@@ -15,7 +15,15 @@ pub fn text(seed: u64) -> String {
     let mut dice = Dice::new(seed ^ 0xF1EE_7000);
     let parts = [world::draw, compute::draw, hosted::draw, deals::draw, work::draw, money::draw];
     let parts: Vec<String> = parts.iter().map(|draw| draw(&mut dice)).collect();
-    format!("format = 1\nname = \"fleet {seed}\"\ncurrency = \"USD\"\n{}", parts.join("\n"))
+    let text = format!("format = 1\nname = \"fleet {seed}\"\ncurrency = \"USD\"\n{}", parts.join("\n"));
+    if seed.is_multiple_of(2) { plainly(&text) } else { text }
+}
+
+/// The same fleet without what the solver counts more roughly than statements do (the end of section 6 of `docs/plan.md`).
+fn plainly(text: &str) -> String {
+    let text = text.replace("period = \"week\"", "period = \"month\"").replace("basis = \"purchase\"", "basis = \"amortisation\"");
+    let lines = text.lines().filter(|line| !line.starts_with("overflow = "));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// One of several texts.

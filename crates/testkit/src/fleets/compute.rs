@@ -4,7 +4,10 @@ use super::{any, maybe, term};
 use crate::dice::Dice;
 
 pub(super) fn draw(dice: &mut Dice) -> String {
-    let mut all = vec![reserved(dice), metered(dice)];
+    let reserved = reserved(dice);
+    // What may be expanded can't be replaced in a plan.
+    let replaced = if reserved.contains("expansion") { 0.0 } else { 0.4 };
+    let mut all = vec![reserved, maybe(dice, replaced, replacing), metered(dice)];
     all.push(maybe(dice, 0.4, beyond));
     all.push(maybe(dice, 0.3, umbrella));
     all.push(maybe(dice, 0.3, owned));
@@ -24,10 +27,11 @@ fn reserved(dice: &mut Dice) -> String {
     if frame {
         text.push_str("under = \"frame\"\n");
     }
-    for _ in 0..dice.count(0, 2) {
+    let expands = dice.chance(0.4);
+    for _ in 0..if expands { 0 } else { dice.count(0, 2) } {
         let (amount, many) = (dice.count(20, 900), dice.count(1, 9));
-        let due = any(dice, &["2026-12-01", "2027-01-01", "2027-02-20"]);
-        let from = any(dice, &["2026-12-01", "2027-02-01", "2027-03-05"]);
+        let dates = ["2026-12-01 2026-12-01", "2026-12-01 2027-02-01", "2027-01-01 2027-01-01", "2027-02-20 2027-03-05"];
+        let (due, from) = any(dice, &dates).split_once(' ').expect("there are two");
         text.push_str(&format!(
             "[[contracts.reserved.prepayment]]\namount = \"{amount} kUSD\"\ndue = {due}\ncredited_from = {from}\ncredit_periods = {many}\n"
         ));
@@ -36,7 +40,9 @@ fn reserved(dice: &mut Dice) -> String {
     for _ in 0..dice.count(0, 2) {
         text.push_str(&floor("reserved", dice));
     }
-    text.push_str(&maybe(dice, 0.5, |dice| expansion("reserved", dice)));
+    if expands {
+        text.push_str(&expansion("reserved", dice));
+    }
     if frame {
         let least = dice.count(100, 900);
         let basis = any(dice, &["purchase", "amortisation", "use"]);
@@ -46,6 +52,17 @@ fn reserved(dice: &mut Dice) -> String {
         ));
     }
     text
+}
+
+/// An offer that takes the place of what is reserved.
+fn replacing(dice: &mut Dice) -> String {
+    let (count, share) = (dice.count(20, 200), dice.count(20, 100));
+    let more = maybe(dice, 0.5, |dice| expansion("replacing", dice));
+    format!(
+        "\n[contracts.replacing]\nparty = \"cloud\"\nstatus = \"discussed\"\noffer = {{ starts = [2027-03-01] }}\npreset = \"reserved\"\n\
+         pools = [\"mixed\", \"north\"]\naccelerator = \"new\"\ncount = {count}\nrate = \"1.20 USD/accelerator-hour\"\nstart = 2027-02-01\nend = 2028-03-01\n\
+         [[contracts.replacing.substitution]]\nof = \"reserved\"\nshare = \"{share} %\"\n{more}"
+    )
 }
 
 /// Tranches: some were due before the plan and have come or not, some are due in it.
@@ -87,7 +104,7 @@ fn floor(contract: &str, dice: &mut Dice) -> String {
 }
 
 /// A right to order more, which may cost something beside.
-pub(super) fn expansion(contract: &str, dice: &mut Dice) -> String {
+fn expansion(contract: &str, dice: &mut Dice) -> String {
     let (most, lead) = (dice.count(5, 120), dice.count(0, 3));
     let per_month = maybe(dice, 0.5, |dice| format!("per_month = {}\n", dice.count(3, 40)));
     let capex = maybe(dice, 0.5, |dice| format!("capex = \"{} USD\"\n", dice.count(0, 3000)));

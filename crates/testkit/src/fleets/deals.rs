@@ -1,11 +1,10 @@
 //! What may be signed, what bars what, power to be built, and limits on dependence.
 
-use super::compute::expansion;
 use super::{any, maybe};
 use crate::dice::Dice;
 
 pub(super) fn draw(dice: &mut Dice) -> String {
-    let mut all = vec![maybe(dice, 0.7, offered), maybe(dice, 0.4, replacing), maybe(dice, 0.5, joint), maybe(dice, 0.4, holder)];
+    let mut all = vec![maybe(dice, 0.7, offered), maybe(dice, 0.5, joint), maybe(dice, 0.4, holder)];
     for _ in 0..dice.count(0, 2) {
         let (party, share, of) = (any(dice, &["maker", "cloud", "other"]), dice.count(55, 95), any(dice, &["work", "spend"]));
         let span = maybe(dice, 0.5, |_| "from = 2027-02-01\nto = 2027-06-01\n".to_owned());
@@ -27,17 +26,6 @@ fn offered(dice: &mut Dice) -> String {
         "\n[contracts.offered]\nparty = \"other\"\nstatus = \"discussed\"\noffer = {{ {offer} }}\npreset = \"reserved\"\npools = [\"south\"]\n\
          count = {count}\nrate = \"0.{rate} USD/accelerator-hour\"\nstart = 2027-02-01\nend = {end}\n\
          calendar = {{ anchor = 2027-02-01, period = \"month\" }}\n{floor}{prepayment}{refused}"
-    )
-}
-
-/// An offer that takes the place of what is reserved.
-fn replacing(dice: &mut Dice) -> String {
-    let (count, share) = (dice.count(20, 200), dice.count(20, 100));
-    let more = maybe(dice, 0.5, |dice| expansion("replacing", dice));
-    format!(
-        "\n[contracts.replacing]\nparty = \"cloud\"\nstatus = \"discussed\"\noffer = {{ starts = [2027-03-01] }}\npreset = \"reserved\"\n\
-         pools = [\"mixed\", \"north\"]\naccelerator = \"new\"\ncount = {count}\nrate = \"1.20 USD/accelerator-hour\"\nstart = 2027-02-01\nend = 2028-03-01\n\
-         [[contracts.replacing.substitution]]\nof = \"reserved\"\nshare = \"{share} %\"\n{more}"
     )
 }
 

@@ -3,9 +3,12 @@
 mod again;
 mod audited;
 mod by_hand;
+mod clauses;
+mod fleets;
 mod midway;
 mod money;
 mod policy;
 mod prices;
 mod promised;
 mod solved;
+mod twice;

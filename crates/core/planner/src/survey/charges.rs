@@ -1,6 +1,6 @@
 //! What contracts charge besides metered use by the step: tiers, committed capacity, prepayments, penalties.
 
-use fleet::{Fleet, Meter, TierKind};
+use fleet::{Charge, Fleet, Meter, TierKind};
 
 use crate::instance::{Credit, Event, EventKind, Series, Tiered};
 use crate::survey::ground::{Bill, Deal, Ground, money};
@@ -193,10 +193,16 @@ fn penalties(ground: &Ground<'_>, deal: &Deal<'_>) -> Vec<f64> {
 pub(crate) fn credits(ground: &Ground<'_>) -> Vec<Credit> {
     let mut credits = Vec::new();
     for deal in &ground.deals {
+        let mut last = last_charges(deal);
         for (clause, prepayment) in deal.terms.prepayments.iter().enumerate() {
             let mut granted = vec![0.0; ground.horizon.months.len()];
-            for bill in &deal.bills {
-                granted[bill.due] += granted_in(deal, clause, bill) * ground.bill_worth(deal, bill);
+            for (index, bill) in deal.bills.iter().enumerate() {
+                let mut part = granted_in(deal, clause, bill);
+                if index + 1 == deal.bills.len() {
+                    part = part.min(last);
+                    last -= part;
+                }
+                granted[bill.due] += part * ground.bill_worth(deal, bill);
             }
             if granted.iter().any(|money| *money > 0.0) {
                 let mut due = committed_due(ground, deal, 1.0);
@@ -215,6 +221,12 @@ pub(crate) fn credits(ground: &Ground<'_>) -> Vec<Credit> {
         }
     }
     credits
+}
+
+/// What the last bill charges, where that is known whatever is used: the plan's end may leave less of it than is credited in a whole one.
+fn last_charges(deal: &Deal<'_>) -> f64 {
+    let known = deal.terms.rates.iter().all(|clause| clause.charge == Charge::Committed) && deal.terms.overflow.is_none();
+    deal.committed.last().filter(|_| known && deal.terms.expansions.is_empty()).map_or(f64::INFINITY, |charged| committed(charged))
 }
 
 /// What of a prepayment is first credited in a bill, in the contract's currency.

@@ -42,7 +42,7 @@ impl Outline {
         let (begins, ends) = (horizon.span().from, horizon.span().to);
         let fleet = ended(&decided(file, begins, &[]), ends);
         let choices = choices(&fleet, &horizon, &starts);
-        refused.extend(replaced_offers(&fleet, &choices));
+        refused.extend(replaced(&fleet, &choices));
         refused.extend(missing_rates(&fleet, begins));
         if !refused.is_empty() {
             return Err(refused);
@@ -99,7 +99,8 @@ fn choices(fleet: &Fleet, horizon: &Horizon, starts: &[(ContractId, i32)]) -> Ve
     choices
 }
 
-fn replaced_offers(fleet: &Fleet, choices: &[Choice]) -> Vec<Refused> {
+/// Substitutions that no row can state: of what is itself a choice, and of what may be expanded.
+fn replaced(fleet: &Fleet, choices: &[Choice]) -> Vec<Refused> {
     let offered = |contract: ContractId| choices.iter().any(|choice| choice.contract == contract);
     let mut refused = Vec::new();
     for choice in choices {
@@ -107,6 +108,15 @@ fn replaced_offers(fleet: &Fleet, choices: &[Choice]) -> Vec<Refused> {
         for (index, substitution) in fleet.contracts[choice.contract].substitutions.iter().enumerate() {
             if offered(substitution.of) {
                 let why = Why::ReplacesOffer { of: fleet.contracts.name(substitution.of).to_owned() };
+                refused.push(Refused::new(format!("contracts.{name}.substitution.{index}.of"), why));
+            }
+        }
+    }
+    for (_, name, contract) in fleet.contracts.iter().filter(|(.., contract)| takes_part(contract)) {
+        for (index, substitution) in contract.substitutions.iter().enumerate() {
+            let other = &fleet.contracts[substitution.of];
+            if takes_part(other) && !other.expansions.is_empty() {
+                let why = Why::ReplacesExpanding { of: fleet.contracts.name(substitution.of).to_owned() };
                 refused.push(Refused::new(format!("contracts.{name}.substitution.{index}.of"), why));
             }
         }

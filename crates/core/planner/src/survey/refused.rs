@@ -30,6 +30,12 @@ pub enum Why {
         /// The other offer.
         of: String,
     },
+    /// What is ordered under the other would fall away in part.
+    #[error("it would take the place of `{of}`, which may be expanded: leave its expansion out, or this")]
+    ReplacesExpanding {
+        /// The other contract.
+        of: String,
+    },
     /// Whether it holds depends on what is signed, and what it covers is not all that a supply does.
     #[error("an offer's exclusivity over some models or uses only is not planned yet: sign the contract, or leave its exclusivity out")]
     OffersExclusivity,
