@@ -8,6 +8,9 @@ use units::Money;
 
 use super::figures::money;
 
+/// Below this part of the largest sum a difference is the solver's tolerance.
+const ROUNDING: u128 = 100_000_000;
+
 /// Says it: worth, money by kind, signatures, promises.
 pub fn say(found: &Difference, currency: &str, months: &[String], out: &mut dyn Write) -> Result<()> {
     if *found == Difference::default() {
@@ -21,8 +24,8 @@ pub fn say(found: &Difference, currency: &str, months: &[String], out: &mut dyn 
         if found.gaps.is_empty() { "" } else { " (with ten times what broken promises lack)" },
         signed(found.cash, currency)
     )?;
-    // What shows as nothing is the solver's tolerance.
-    for (name, part) in found.parts.iter().filter(|(_, part)| money(*part, "") != money(Money::ZERO, "")) {
+    let largest = found.parts.iter().map(|(_, part)| part.nanos().unsigned_abs()).max().unwrap_or(0);
+    for (name, part) in found.parts.iter().filter(|(_, part)| part.nanos().unsigned_abs() > largest / ROUNDING) {
         writeln!(out, "  {name:<24} {:>14}", signed(*part, currency))?;
     }
     let start = |moved: Option<i32>| match moved {

@@ -124,7 +124,8 @@ fn unused(fleet: &Fleet, plan: &Plan) -> Vec<String> {
         let currency = fleet.contracts.id(contract).map_or(plan.currency.as_str(), |id| fleet.contracts[id].currency.code());
         format!("{} paid to meet the minimum of {contract} buys nothing.", money(sum, currency))
     };
-    short.into_iter().filter(|(_, sum)| *sum > Money::ZERO).map(line).collect()
+    // What shows as nothing is rounding.
+    short.into_iter().filter(|(_, sum)| money(*sum, "") != money(Money::ZERO, "")).map(line).collect()
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use fleet::Fleet;
 use highs::Highs;
-use lp::Effort;
+use lp::{Effort, Problem, Solution};
 use planner::{
-    Answer, Beside, Clause, DecideError, Instance, Plan, Probe, Sides, State, audit, clause_price, clauses, decide, settle, settled, sides,
-    survey,
+    Answer, Beside, Clause, DecideError, Instance, Layout, Plan, Probe, Sides, State, audit, clause_price, clauses, decide, promises,
+    settle, settled, sides, survey,
 };
 use units::Money;
 
@@ -73,6 +73,8 @@ pub fn study(fleet: &Arc<Fleet>, what_if: &[String], depth: Depth, solver: &mut 
     Ok(Study { fleet: Arc::clone(fleet), instance, opening, answer, plan, clauses: prices })
 }
 
+/// The promise that cash stays above its floor, as plans name it.
+const CASH: &str = "finance.cash.floor";
 /// How often a plan that rounding leaves short of cash is made again.
 const CUSHIONS: usize = 3;
 
@@ -84,7 +86,8 @@ fn solved(fleet: &Fleet, instance: &mut Instance, opening: &State, what_if: &[St
         let beside = Beside { what_if: what_if.to_vec(), conflicts: answer.conflict.iter().cloned().collect(), ..Beside::default() };
         let plan = settle(fleet, instance, &answer.decided, &beside);
         let short = plan.money.iter().map(|month| month.gap).max().unwrap_or(Money::ZERO);
-        if !answer.broken.is_empty() || short == Money::ZERO || round == CUSHIONS {
+        let breaks_cash = answer.broken.iter().any(|broken| broken.promise == CASH);
+        if breaks_cash || short == Money::ZERO || round == CUSHIONS {
             return Ok((answer, beside));
         }
         round += 1;
@@ -162,8 +165,7 @@ impl Worth<'_> {
             }
             match decide(self.instance, self.opening, Some(&other), solver, self.effort) {
                 Ok(without) => {
-                    let worse = self.answer.decided.objective - without.decided.objective;
-                    worth.insert(index, money(self.instance, worse));
+                    worth.insert(index, money(self.instance, self.plain(self.answer) - self.plain(&without)));
                 }
                 // What can't be is worth nothing to compare with.
                 Err(DecideError::Impossible(_)) => {}
@@ -171,6 +173,10 @@ impl Worth<'_> {
             }
         }
         Ok(worth)
+    }
+
+    fn plain(&self, answer: &Answer) -> f64 {
+        plainly(self.instance, &answer.layout, &answer.problem, &answer.solution).0
     }
 
     /// What each clause costs, dearest first; signatures stay as they are.
@@ -189,4 +195,15 @@ impl Worth<'_> {
         priced.sort_by_key(|(_, price)| core::cmp::Reverse(*price));
         Ok(priced)
     }
+}
+
+/// The worth without what broken promises cost beside themselves: money that is missing counts once, as it must come from somewhere.
+/// And whether any promise is broken.
+pub fn plainly(instance: &Instance, layout: &Layout, problem: &Problem, solution: &Solution) -> (f64, bool) {
+    const NOTHING: f64 = 1e-6;
+    let slacks = promises(instance, layout).into_iter().flat_map(|promise| promise.slacks);
+    let broken: Vec<_> = slacks.map(|slack| slack.0 as usize).filter(|slack| solution.columns[*slack] > NOTHING).collect();
+    let penalty: f64 = broken.iter().map(|slack| problem.cost[*slack] * solution.columns[*slack]).sum();
+    let missing: f64 = layout.columns.gap.iter().flatten().map(|gap| solution.columns[gap.0 as usize]).sum();
+    (solution.objective - penalty - missing, !broken.is_empty())
 }

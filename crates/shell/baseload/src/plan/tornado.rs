@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use highs::Highs;
-use lp::{Problem, Solution, Verdict};
-use planner::{Instance, Layout, Promises, Session, State, promises, rows, survey};
+use lp::Verdict;
+use planner::{Promises, Session, State, rows, survey};
 use serde::Serialize;
 use units::Money;
 
 use super::progress::Progress;
-use super::study::{Study, effort, money};
+use super::study::{Study, effort, money, plainly};
 use super::what_if;
 
 /// What a figure's range does.
@@ -69,15 +69,4 @@ pub fn tornado(study: &Study, text: &str, solver: &mut Highs, progress: &Progres
     }
     swings.sort_by(|a, b| b.width().cmp(&a.width()).then_with(|| a.path.cmp(&b.path)));
     Ok((swings, skipped))
-}
-
-/// The worth without what broken promises cost beside themselves: money that is missing counts once, as it must come from somewhere.
-/// And whether any promise is broken.
-fn plainly(instance: &Instance, layout: &Layout, problem: &Problem, solution: &Solution) -> (f64, bool) {
-    const NOTHING: f64 = 1e-6;
-    let slacks = promises(instance, layout).into_iter().flat_map(|promise| promise.slacks);
-    let broken: Vec<_> = slacks.map(|slack| slack.0 as usize).filter(|slack| solution.columns[*slack] > NOTHING).collect();
-    let penalty: f64 = broken.iter().map(|slack| problem.cost[*slack] * solution.columns[*slack]).sum();
-    let missing: f64 = layout.columns.gap.iter().flatten().map(|gap| solution.columns[gap.0 as usize]).sum();
-    (solution.objective - penalty - missing, !broken.is_empty())
 }

@@ -215,7 +215,9 @@ fn change_value(at: &mut Value, to: &str) -> Result<()> {
             table.fmt();
             Ok(())
         }
-        Value::Array(_) if matches!(changed(to), Some(Change::Time(_))) => changed(to).map_or(Ok(()), |change| shift_value(at, change)),
+        Value::Array(_) | Value::InlineTable(_) if matches!(changed(to), Some(Change::Time(_))) => {
+            changed(to).map_or(Ok(()), |change| shift_value(at, change))
+        }
         Value::Array(steps) if changed(to).is_some() && is_ramp(steps) => {
             let parts = steps.iter_mut().filter_map(Value::as_inline_table_mut).filter_map(|step| step.get_mut("is"));
             parts.into_iter().try_for_each(|is| change_value(is, to))
