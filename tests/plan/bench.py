@@ -64,9 +64,12 @@ def main():
     print(f"build                        {build * 1e3:8.2f} ms {best['build_s'] * 1e3:8.0f} ms {best['build_s'] / build:8.0f}x"
           f"   (dense {theirs['dense']['build_s'] * 1e3:.0f} ms, sparse {theirs['sparse']['build_s'] * 1e3:.0f} ms)")
     print(f"build and cold solve         {cold:8.2f} s  {cold_theirs:8.2f} s  {cold_theirs / cold:8.2f}x")
-    print(f"a local what-if, {ours['what_if_how'].lower():<11} {warm * 1e3:8.1f} ms; from the beginning {ours['what_if_cold_s'] * 1e3:.0f} ms;"
+    month = min(ours["one_month_warm_s"], ours_again["one_month_warm_s"])
+    print(f"a site's power in one month, {ours['one_month_how'].lower():<4} {month * 1e3:5.0f} ms")
+    print(f"six months of it and of a demand, {ours['what_if_how'].lower():<11} {warm * 1e3:8.1f} ms; from the beginning {ours['what_if_cold_s'] * 1e3:.0f} ms;"
           f" {ours['what_if_cold_s'] / warm:.1f}x, {ours['what_if_iterations']} iterations, {ours['what_if_apart']:.1e} apart")
-    print(f"peak memory                  {ours['peak_kb'] / 1024:8.0f} MB {best['peak_kb'] / 1024:8.0f} MB ({ours['peak_kb_built'] / 1024:.0f} MB here before the solve)")
+    print(f"peak memory                  {ours['peak_kb_first'] / 1024:8.0f} MB {best['peak_kb'] / 1024:8.0f} MB"
+          f"   ({ours['peak_kb_built'] / 1024:.0f} MB here before the solve, {ours['peak_kb'] / 1024:.0f} MB with what-ifs after it)")
     print(output(examples / "bench_scenarios", SCENARIOS), end="")
     return 0
 

@@ -16,11 +16,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let repeats: u32 = env::args().nth(1).map_or(Ok(5), |text| text.parse())?;
     let mut solver = Highs::find(&folder())?;
     let instance = testkit::instance::reference();
-    let mut build = f64::INFINITY;
-    for _ in 0..repeats {
-        let (seconds, _) = timed(|| problem(&instance))?;
-        build = build.min(seconds);
-    }
+    // The kernel accounts in steps of milliseconds: many builds are timed together.
+    let (seconds, _) = timed(|| (0..repeats).for_each(|_| drop(std::hint::black_box(problem(&instance)))))?;
+    let build = seconds / f64::from(repeats.max(1));
     let stated = problem(&instance);
     let after_build = peak_kilobytes()?;
     let (cold, solution) = timed(|| {
@@ -28,8 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         solver.solve(Effort::default(), Kept::Nothing)
     })?;
     let objective = solution?.objective;
-    let what_if = what_if(instance.clone());
+    let first_peak = peak_kilobytes()?;
+    let (month, what_if) = (one_month(instance.clone()), what_if(instance.clone()));
     let mut session = Session::new(&mut solver, Effort::default());
+    session.solve(&stated)?;
+    let (warm_month, answer) = timed(|| session.solve(&problem(&month)))?;
+    let how_month = answer?.1;
     session.solve(&stated)?;
     let (warm, answer) = timed(|| session.solve(&problem(&what_if)))?;
     let (warm_solution, how) = answer?;
@@ -43,6 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "entries": stated.factors.len(),
         "build_s": build,
         "build_and_solve_s": cold,
+        "one_month_warm_s": warm_month,
+        "one_month_how": format!("{how_month:?}"),
         "what_if_iterations": warm_solution.iterations,
         "objective": objective,
         "what_if_warm_s": warm,
@@ -50,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "what_if_cold_s": again,
         "what_if_apart": (warm_solution.objective - cold_solution?.objective).abs() / objective.abs(),
         "peak_kb_built": after_build,
+        "peak_kb_first": first_peak,
         "peak_kb": peak_kilobytes()?,
     });
     Ok(writeln!(io::stdout().lock(), "{line}")?)
@@ -57,6 +62,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn problem(instance: &Instance) -> Problem {
     rows(instance, &State::opening(instance), Promises::Priced, None).0
+}
+
+/// One site has a tenth less for a month.
+fn one_month(mut instance: Instance) -> Instance {
+    if let Some(site) = instance.limits.iter_mut().find(|limit| matches!(limit.kind, LimitKind::Site(_))) {
+        site.most.fixed[30] *= 0.9;
+    }
+    instance
 }
 
 /// One site has a tenth less for half a year, and one workload's demand is a twentieth more in it.
