@@ -77,7 +77,8 @@ pub fn risk(study: &Study, count: u64, seed: u64, folder: &Path, progress: &Prog
     })
 }
 
-/// The best plan, without asking why promises are broken.
+/// The best plan, without asking why promises are broken. Where nothing keeps the limits on dependence, because somebody failed, it is
+/// the best without them.
 fn best(instance: &Instance, opening: &State, solver: &mut Highs, effort: Effort) -> Result<Decided> {
     let (problem, layout) = rows(instance, opening, Promises::Priced, None);
     solver.load(&problem)?;
@@ -85,6 +86,10 @@ fn best(instance: &Instance, opening: &State, solver: &mut Highs, effort: Effort
     match solution.verdict {
         Verdict::Optimal => Ok(extract(instance, &layout, &solution)),
         Verdict::Exhausted if solution.found() => Ok(extract(instance, &layout, &solution)),
+        Verdict::Infeasible if !instance.caps.is_empty() => {
+            let free = Instance { caps: Vec::new(), ..instance.clone() };
+            best(&free, opening, solver, effort)
+        }
         verdict => Err(anyhow!("find a plan in a scenario: {verdict:?}")),
     }
 }
