@@ -50,6 +50,18 @@ pub struct Shifted {
     pub b: i64,
 }
 
+impl Difference {
+    /// Whether the plans differ in nothing that is looked at.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        let parts = self.parts.iter().map(|(_, part)| *part).chain([self.objective, self.cash]);
+        parts.into_iter().all(|part| part == Money::ZERO)
+            && self.signed.is_empty()
+            && self.quantities.is_empty()
+            && self.gaps.iter().all(|(_, a, b)| a == b)
+    }
+}
+
 /// What `b` has more than `a`, part by part.
 #[must_use]
 pub fn diff(a: &Plan, b: &Plan) -> Difference {

@@ -19,6 +19,7 @@ fn a_plan_does_not_differ_from_itself() {
     let same = diff(&plan, &plan);
     assert!(same.parts.iter().all(|(_, money)| *money == Money::ZERO));
     assert!(same.signed.is_empty() && same.quantities.is_empty() && same.cash == Money::ZERO);
+    assert!(same.is_none() && !diff(&unsigned(), &plan).is_none());
 }
 
 #[test]

@@ -85,5 +85,5 @@ fn compare(before: &Path, after: &Path, json: bool, out: &mut dyn Write) -> Resu
     } else {
         difference::say(&found, &after.currency, &crate::plan::figures::months(&after, &jiff::tz::TimeZone::UTC), out)?;
     }
-    Ok(if found == planner::Difference::default() { Exit::Done } else { Exit::No })
+    Ok(if found.is_none() { Exit::Done } else { Exit::No })
 }

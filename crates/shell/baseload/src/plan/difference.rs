@@ -13,7 +13,7 @@ const ROUNDING: u128 = 100_000_000;
 
 /// Says it: worth, money by kind, signatures, promises.
 pub fn say(found: &Difference, currency: &str, months: &[String], out: &mut dyn Write) -> Result<()> {
-    if *found == Difference::default() {
+    if found.is_none() {
         writeln!(out, "the plans are the same")?;
         return Ok(());
     }
