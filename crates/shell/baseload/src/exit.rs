@@ -37,6 +37,18 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
+/// An answer that is no, where there is nothing else to show.
+#[derive(Debug)]
+pub struct No(pub String);
+
+impl fmt::Display for No {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for No {}
+
 /// Wrong usage, as an error.
 pub fn wrong(message: impl Into<String>) -> anyhow::Error {
     Wrong(message.into()).into()
@@ -46,6 +58,9 @@ pub fn wrong(message: impl Into<String>) -> anyhow::Error {
 pub fn report(error: &anyhow::Error, err: &mut impl Write) -> Exit {
     if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)) {
         return Exit::Done;
+    }
+    if error.is::<No>() {
+        return if writeln!(err, "baseload: {error:#}").is_ok() { Exit::No } else { Exit::Failed };
     }
     let wrong = error.is::<Wrong>();
     let said = if wrong { writeln!(err, "baseload: {error:#}") } else { writeln!(err, "baseload: failed to {error:#}") };

@@ -15,7 +15,7 @@ use units::Money;
 
 use super::figures::units_of;
 use super::progress::Progress;
-use crate::exit::wrong;
+use crate::exit::{No, wrong};
 
 /// Small re-solves for prices from both sides, at most: past these a price is shown from no side.
 const PROBES: usize = 1200;
@@ -107,10 +107,11 @@ fn ppm(ppm: i64) -> f64 {
     ppm as f64
 }
 
-/// What can't be decided, as an error: what contradicts is the file's fault.
+/// What can't be decided, as an error.
 fn undecided(error: DecideError) -> anyhow::Error {
     match error {
-        DecideError::Impossible(_) | DecideError::Unbounded => wrong(error.to_string()),
+        DecideError::Impossible(_) => No(format!("there is no plan: {error}")).into(),
+        DecideError::Unbounded => wrong(error.to_string()),
         DecideError::Solver(_) | DecideError::Exhausted => anyhow!("find a plan: {error}"),
     }
 }
