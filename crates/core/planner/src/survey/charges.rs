@@ -118,7 +118,7 @@ fn committed_due(ground: &Ground<'_>, deal: &Deal<'_>, sign: f64) -> Series {
     let by_month = |of_bill: &dyn Fn(usize) -> f64| {
         let mut months = vec![0.0; ground.horizon.months.len()];
         for (index, bill) in deal.bills.iter().enumerate() {
-            months[bill.due] += sign * of_bill(index) * ground.bill_worth(deal, bill) * bill.part;
+            months[bill.due] += sign * of_bill(index) * ground.bill_worth(deal, bill);
         }
         months
     };
@@ -169,7 +169,7 @@ fn prepaid(ground: &Ground<'_>, deal: &Deal<'_>, index: usize) -> Vec<f64> {
     let mut months = vec![0.0; ground.horizon.months.len()];
     let prepayment = &deal.terms.prepayments[index];
     let bill = deal.bill_of(market::prepaid_in(deal.terms, prepayment)).map(|bill| &deal.bills[bill]);
-    if let Some(bill) = bill.filter(|bill| bill.part == 1.0 || prepayment.due < ground.horizon.span().to) {
+    if let Some(bill) = bill {
         months[bill.due] -= money(prepayment.amount) * ground.bill_worth(deal, bill);
     }
     months
@@ -183,7 +183,7 @@ fn penalties(ground: &Ground<'_>, deal: &Deal<'_>) -> Vec<f64> {
     for (period, penalty) in (first..).zip(penalties) {
         if let Some(bill) = deal.bill_of(period).map(|bill| &deal.bills[bill]) {
             // A penalty is below zero on a statement: money that stays here.
-            months[bill.due] -= money(penalty) * ground.bill_worth(deal, bill) * bill.part;
+            months[bill.due] -= money(penalty) * ground.bill_worth(deal, bill);
         }
     }
     months

@@ -148,8 +148,6 @@ pub(crate) struct Bill {
     pub due: usize,
     /// The last instant, by which amounts in another currency are converted.
     pub at: Instant,
-    /// The share of it that is paid in the plan: less than all when the plan ends first.
-    pub part: f64,
 }
 
 impl Bill {
@@ -298,7 +296,7 @@ fn bills(horizon: &Horizon, terms: &Contract) -> Vec<Bill> {
     let plan = horizon.span();
     let bill = |Group { numbers, span, month }: Group| {
         let paid = Span { from: span.from, to: span.to.min(plan.to) };
-        Bill { periods: numbers, span, due: month, at: before(paid.to), part: share(micros(paid), micros(span)) }
+        Bill { periods: numbers, span, due: month, at: before(paid.to) }
     };
     groups(horizon, &terms.calendar, terms.term).into_iter().map(bill).collect()
 }
