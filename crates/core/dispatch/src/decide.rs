@@ -7,6 +7,7 @@ use units::{Instant, Money};
 
 use crate::ask::Ask;
 use crate::eligible::eligible;
+use crate::funds::Funds;
 use crate::policy::{Candidate, Candidates, Policy};
 use crate::seen::{ENDPOINTS_MAX, SeenAll};
 
@@ -25,6 +26,8 @@ pub struct Question {
     pub usable_until: Instant,
     /// The request.
     pub ask: Ask,
+    /// What its accounts can pay; `None` when none of them has a budget.
+    pub funds: Option<Funds>,
     /// Every endpoint of its model, by id.
     pub seen: SeenAll,
 }
@@ -91,6 +94,11 @@ pub enum Reason {
     },
     /// Its slots and its queue are full.
     Full,
+    /// The accounts of the request can't pay what it would cost there.
+    OverBudget {
+        /// How much they lack.
+        short: Money,
+    },
     /// This request tried it already.
     Tried,
     /// It would cost more.

@@ -1,7 +1,7 @@
 //! Decisions on the laptop fleet and on random observations: never an ineligible endpoint, every other one with its reason,
 //! same question same answer, and each policy by its own order.
 
-use dispatch::{Ask, Decision, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
+use dispatch::{Ask, Decision, Funds, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
 use expect_test::{Expect, expect};
 use fleet::{Capability, Fleet, Meter, ServiceTier};
 use market::{Balances, Forecast, Tokens, Usage, price_sheet};
@@ -46,6 +46,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
         policy,
         valid_until: sheet.valid_until,
         usable_until: sheet.usable_until,
+        funds: None,
         seen: seen.collect::<SeenAll>(),
         ask: Ask {
             id: RequestId(1),
@@ -141,6 +142,20 @@ fn when_nothing_is_left_every_reason_is_named() {
               west: NoContract
         "#]],
     );
+}
+
+/// The dear endpoint is the cheapest at the margin, because its floor is paid anyway: a budget counts its list price all the same.
+#[test]
+fn an_endpoint_that_the_accounts_cannot_pay_is_passed_over() {
+    let fleet = laptop();
+    let answer = |left: Money, output| {
+        let mut question = question(&fleet, Policy::MarginalCost, |_, _| {});
+        question.funds = Some(Funds { left, output });
+        shown(&fleet, &decide(&fleet, &question))
+    };
+    expect![].assert_eq(&answer(Money::from_nanos(10_000_000), 64));
+    expect![].assert_eq(&answer(Money::from_nanos(3_000_000), 64));
+    expect![].assert_eq(&answer(Money::from_nanos(-5), 64));
 }
 
 #[test]

@@ -203,6 +203,7 @@ mod tests {
             valid_until,
             usable_until,
             ask,
+            funds: None,
             seen: seen.collect::<SeenAll>(),
         };
         let endpoint = fleet.endpoints.id(to).expect("it is there");

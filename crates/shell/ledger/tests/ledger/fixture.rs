@@ -182,6 +182,7 @@ pub fn place(fleet: &Fleet, hosted: bool) -> (EndpointId, fleet::ContractId) {
 pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) -> Record {
     let (endpoint, contract) = place(fleet, hosted);
     let question = Question {
+        funds: None,
         now,
         fleet: fleet.version,
         policy: Policy::MarginalCost,
