@@ -2,6 +2,7 @@
 
 use arrayvec::ArrayVec;
 use fleet::{Capability, ContractId, EndpointId, Fleet, FleetVersion};
+use market::TokenPrices;
 use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
@@ -130,6 +131,8 @@ pub struct Decision {
     pub contract: ContractId,
     /// What it is expected to cost.
     pub cost: Cost,
+    /// The payer's list prices: what the attempt's list cost is reckoned at.
+    pub list: TokenPrices,
     /// Which rule chose it.
     pub rule: Rule,
     /// Every other endpoint of the model, with its reason.
@@ -171,9 +174,9 @@ pub fn decide(fleet: &Fleet, question: &Question) -> Result<Decision, Refusal> {
         passed_over.push(PassedOver { endpoint: other.endpoint, reason, cost: Some(other.cost) });
     }
     passed_over.sort_unstable_by_key(|other| other.endpoint);
-    let Candidate { endpoint, contract, cost, .. } = candidates[chosen];
+    let Candidate { endpoint, contract, cost, prices, .. } = candidates[chosen];
     assert!(passed_over.iter().all(|other| other.endpoint != endpoint), "an endpoint is chosen or passed over, never both");
-    Ok(Decision { endpoint, contract, cost, rule, passed_over })
+    Ok(Decision { endpoint, contract, cost, list: prices, rule, passed_over })
 }
 
 /// How far the prices can be trusted.

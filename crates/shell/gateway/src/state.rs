@@ -155,7 +155,7 @@ impl Default for Recent {
 impl Recent {
     pub fn push(&self, at: Instant, attempt: AttemptId, model: ModelId, tier: ServiceTier, decision: &Decision) {
         let slot = self.next.fetch_add(1, Ordering::Relaxed) % RECENT_MAX;
-        let Decision { endpoint, contract, cost, rule, ref passed_over } = *decision;
+        let Decision { endpoint, contract, cost, rule, ref passed_over, .. } = *decision;
         let passed_over = passed_over.to_vec();
         self.slots[slot].store(Some(Arc::new(RecentDecision { at, attempt, model, tier, endpoint, contract, cost, rule, passed_over })));
     }

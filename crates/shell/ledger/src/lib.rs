@@ -27,6 +27,7 @@ mod view;
 mod words;
 
 pub use books::Books;
+pub use entry::Why;
 pub use error::LedgerError;
 pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
 pub use key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, hash_secret, split_key};

@@ -8,7 +8,8 @@ use fleet::FleetVersion;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use units::Instant;
 
-use crate::book::{INTENT, SETTLEMENT, settlement_at};
+use crate::book::{INTENT, SETTLEMENT, settlement_at, why_at};
+use crate::entry::Why;
 use crate::error::LedgerError;
 use crate::journal::{self, Next, Position, SegmentReader, for_each, segments};
 use crate::register::Registers;
@@ -32,6 +33,8 @@ pub struct AttemptRow {
     pub fleet: FleetVersion,
     /// When the decision was taken.
     pub decided: Instant,
+    /// Why it went there; nothing where it was booked by a program that did not keep it.
+    pub why: Option<Why>,
     /// Its end; `None` while it is open.
     pub settled: Option<Settlement>,
 }
@@ -200,7 +203,7 @@ pub(crate) fn position_at(row: &Row<'_>) -> rusqlite::Result<Position> {
 }
 
 fn attempt_row(row: &Row<'_>, registers: &Registers) -> Result<AttemptRow, LedgerError> {
-    const SETTLEMENT_FROM: usize = 10;
+    const SETTLEMENT_FROM: usize = 20;
     let settled = row.get_ref(SETTLEMENT_FROM)? != rusqlite::types::ValueRef::Null;
     Ok(AttemptRow {
         attempt: attempt_at(row, 0)?,
@@ -210,6 +213,7 @@ fn attempt_row(row: &Row<'_>, registers: &Registers) -> Result<AttemptRow, Ledge
         contract: row.get(5)?,
         fleet: registers.at_row(row.get(6)?)?.version,
         decided: Instant::from_micros(row.get(7)?),
+        why: why_at(row, 10)?,
         settled: settled.then(|| settlement_at(row, SETTLEMENT_FROM, registers)).transpose()?,
     })
 }

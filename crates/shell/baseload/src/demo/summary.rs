@@ -215,6 +215,7 @@ mod tests {
             outcome: dispatch::Outcome::Answered,
             tokens,
             known: Known::Reported,
+            list: Money::ZERO,
             started: now,
             first_content: Some(now),
             ended: now,
