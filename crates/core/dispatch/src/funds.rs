@@ -1,6 +1,6 @@
 //! What the accounts of a request can still pay.
 
-use market::{Payer, Tokens};
+use market::{Payer, TokenPrices, Tokens};
 use serde::{Deserialize, Serialize};
 use units::Money;
 
@@ -18,16 +18,16 @@ pub struct Funds {
 }
 
 impl Funds {
-    /// What sending the request there sets aside: its tokens at list price, without any cached.
+    /// What sending the request somewhere sets aside: its tokens at list price, none of them cached.
     #[must_use]
-    pub fn cost(self, payer: &Payer, input: u32) -> Money {
-        payer.list.cost(Tokens { input, cached: 0, output: self.output }).at_least_zero()
+    pub fn cost(self, list: TokenPrices, input: u32) -> Money {
+        list.cost(Tokens { input, cached: 0, output: self.output }).at_least_zero()
     }
 }
 
 /// By how much the accounts fall short of what this endpoint would cost; `None` when they can pay, or have no budget.
 pub(crate) fn short(question: &Question, seen: &Seen, payer: &Payer) -> Option<Money> {
     let funds = question.funds?;
-    let cost = funds.cost(payer, score::tokens_at(question, seen).input);
+    let cost = funds.cost(payer.list, score::tokens_at(question, seen).input);
     (cost > funds.left.at_least_zero()).then(|| cost - funds.left.at_least_zero())
 }

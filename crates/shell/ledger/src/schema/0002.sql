@@ -17,5 +17,5 @@ CREATE TABLE api_key_scope (
 INSERT INTO api_key_scope SELECT id, 'inference' FROM api_key;
 INSERT INTO api_key_scope SELECT id, 'read' FROM api_key;
 
--- Balances are folded from the settlements of the present period.
-CREATE INDEX settlement_started ON settlement (started);
+-- Balances are folded from the attempts of the present period.
+CREATE INDEX attempt_decided ON attempt (decided);
