@@ -227,10 +227,12 @@ proptest! {
         policy in prop::sample::select(Policy::ALL.to_vec()),
         sequence in 0_u64..99,
         age in 0_u64..90,
+        left in prop::option::of(0_i64..12_000_000),
     ) {
         let fleet = laptop();
         let mut question = question(&fleet, policy, |_, _| {});
         question.ask.sequence = sequence;
+        question.funds = left.map(|nanos| Funds { left: Money::from_nanos(nanos.into()), output: 64 });
         question.now = question.now + core::time::Duration::from_secs(age);
         for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced)) in question.seen.iter_mut().zip(seen) {
             let price = if unpriced { None } else { place.price };
@@ -243,6 +245,7 @@ proptest! {
                 let seen = question.seen.iter().find(|seen| seen.endpoint == chosen.endpoint).expect("chosen from what was seen");
                 prop_assert!(!may_not(&fleet, &question, seen));
                 prop_assert!(fleet.contracts[chosen.contract].in_force(question.now));
+                prop_assert!(question.funds.is_none_or(|funds| funds.cost(chosen.list, question.ask.tokens.input) <= funds.left));
                 prop_assert_eq!(chosen.passed_over.len() + 1, question.seen.len());
                 for other in &chosen.passed_over {
                     if let Reason::Dearer { by } = other.reason {
@@ -254,7 +257,11 @@ proptest! {
             Err(refusal) => {
                 prop_assert_eq!(refusal.passed_over.len(), question.seen.len());
                 let exhausted = |seen: &Seen| fleet.endpoints.name(seen.endpoint) == "west" && seen.units_left < 300;
-                prop_assert!(question.seen.iter().all(|seen| may_not(&fleet, &question, seen) || exhausted(seen)));
+                let short = |seen: &Seen| {
+                    let reason = refusal.passed_over.iter().find(|passed| passed.endpoint == seen.endpoint).map(|passed| passed.reason);
+                    matches!(reason, Some(Reason::OverBudget { short }) if left.is_some() && short > Money::ZERO)
+                };
+                prop_assert!(question.seen.iter().all(|seen| may_not(&fleet, &question, seen) || exhausted(seen) || short(seen)));
             }
         }
     }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use units::Instant;
 
-use crate::admission::Accounts;
+use crate::admission::{Accounts, Balance};
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::keys::Keys;
@@ -117,6 +117,12 @@ impl Gateway {
     #[must_use]
     pub fn balances_from(&self) -> Option<Instant> {
         self.state.accounts.present_from(self.state.clock.now())
+    }
+
+    /// Every budget in its present period: of keys, of teams, of the fleet.
+    #[must_use]
+    pub fn balances(&self) -> Vec<Balance> {
+        self.state.accounts.balances(self.state.clock.now())
     }
 
     /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.

@@ -39,6 +39,7 @@ mod status;
 mod upstream;
 mod wires;
 
+pub use admission::{Balance, Owner};
 pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;

@@ -108,4 +108,11 @@ impl Limits {
             ServiceTier::Default | ServiceTier::Priority => self.queue_timeout,
         }
     }
+
+    /// Requests that may be here at all: those under way, those in line, and as many again whose bodies are read, so that the line can be
+    /// full and one of a higher tier still come.
+    #[must_use]
+    pub const fn present_max(&self) -> usize {
+        self.in_flight_max.saturating_add(self.queue_max.saturating_mul(2))
+    }
 }

@@ -281,6 +281,39 @@ fn put(head: &mut HeaderMap, name: &'static str, value: &str) {
 mod tests {
     use super::*;
 
+    /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
+    const TABLE: [(&str, Wants); 8] = [
+        ("/v1/chat/completions", Wants::Key(Scope::Inference)),
+        ("/completions", Wants::Key(Scope::Inference)),
+        ("/v1/models", Wants::Key(Scope::Inference)),
+        ("/v1/models/default", Wants::Key(Scope::Inference)),
+        ("/healthz", Wants::Nothing),
+        ("/readyz", Wants::Nothing),
+        ("/metrics", Wants::KeyOrHere(Scope::Read)),
+        ("/api/status", Wants::KeyOrHere(Scope::Read)),
+    ];
+
+    const fn number(route: &Route<'_>) -> usize {
+        match route {
+            Route::Inference(Call::Chat) => 0,
+            Route::Inference(Call::Completions) => 1,
+            Route::Models => 2,
+            Route::Model(_) => 3,
+            Route::Health => 4,
+            Route::Ready => 5,
+            Route::Metrics => 6,
+            Route::Status => 7,
+        }
+    }
+
+    #[test]
+    fn every_route_says_what_it_wants() {
+        for (index, (path, wants)) in TABLE.into_iter().enumerate() {
+            let route = find(path).expect("it is one");
+            assert_eq!((number(&route), route.wants()), (index, wants), "{path}");
+        }
+    }
+
     #[test]
     fn escapes_in_a_models_name_are_read() {
         for (part, want) in

@@ -107,7 +107,7 @@ impl State {
     /// Takes one of the places for requests that are here at all, under way or waiting: what bounds the bodies that are held.
     pub fn admit(self: &Arc<Self>) -> Result<Place, Refused> {
         let place = Place(Arc::clone(self));
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.in_flight_max.saturating_add(self.limits.queue_max) { Ok(place) } else { Err(Refused::overloaded()) }
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.present_max() { Ok(place) } else { Err(Refused::overloaded()) }
     }
 }
 

@@ -154,6 +154,30 @@ impl Account {
     }
 }
 
+/// Whose an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A key.
+    Key(KeyId),
+    /// A team.
+    Team(TeamId),
+    /// The whole fleet.
+    Fleet,
+}
+
+/// A budget in its present period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The period.
+    pub period: Span,
+    /// The budget, in the fleet's currency.
+    pub budget: Money,
+    /// What is spent of it, and reserved for requests under way.
+    pub taken: Money,
+}
+
 /// Less is left than was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Short;
@@ -219,6 +243,20 @@ impl Accounts {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let accounts = keys.values().map(|own| &own.account).chain(&self.teams).chain([&self.whole]);
         accounts.filter_map(|account| account.spend.as_ref()).map(|spend| spend.purse(now).span.from).min()
+    }
+
+    /// Every budget in its present period, by owner.
+    pub fn balances(&self, now: Instant) -> Vec<Balance> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = keys.iter().map(|(key, own)| (Owner::Key(*key), &own.account));
+        let teams = self.teams.iter().enumerate().map(|(team, account)| (Owner::Team(TeamId::from_index(team)), account));
+        let balance = |(owner, account): (Owner, &Arc<Account>)| {
+            let spend = account.spend.as_ref()?;
+            let purse = spend.purse(now);
+            let taken = Money::from_nanos(purse.taken.load(Ordering::Relaxed).into());
+            Some(Balance { owner, period: purse.span, budget: spend.account.limit(), taken })
+        };
+        keys.chain(teams).chain([(Owner::Fleet, &self.whole)]).filter_map(balance).collect()
     }
 
     /// Counts what the ledger says a key has spent: the one fold from which balances are made when the gateway begins.

@@ -112,7 +112,9 @@ impl Gate {
         }
         let mut handed = Vec::new();
         let mut lines = self.lines();
-        while let Some(stand) = lines.iter().find(|(_, waiter)| self.take(&waiter.who)).map(|(stand, _)| stand) {
+        loop {
+            let next = lines.iter().find(|(_, waiter)| self.take(&waiter.who)).map(|(stand, _)| stand);
+            let Some(stand) = next else { break };
             handed.extend(lines.leave(stand));
         }
         self.waiting.store(lines.len(), Ordering::SeqCst);

@@ -12,6 +12,7 @@ mod peers;
 mod room;
 mod ticket;
 
+pub use account::{Balance, Owner};
 pub(crate) use account::{Accounts, Belongs};
 pub(crate) use gate::{Gate, UnderWay};
 pub(crate) use peers::{Peers, Visit};

@@ -85,11 +85,20 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Waits until there may be room: an attempt ended, or so much time has passed that an endpoint may be back or units may have drained.
+    /// Only the first in line looks by itself, and passes on what it can't use, so that nobody comes before a higher tier.
     pub async fn turn(&self) -> Result<(), Refused> {
-        let glance = self.until.min(Instant::now() + QUEUE_GLANCE);
-        // A glance looks like a turn: the decision says whether there is room.
-        _ = tokio::time::timeout_at(glance, self.turn.notified()).await;
-        if Instant::now() < self.until && self.room.lines().has(self.stand) { Ok(()) } else { Err(Refused::shed(self.tier)) }
+        loop {
+            let glance = self.until.min(Instant::now() + QUEUE_GLANCE);
+            let is_told = tokio::time::timeout_at(glance, self.turn.notified()).await.is_ok();
+            let lines = self.room.lines();
+            if Instant::now() >= self.until || !lines.has(self.stand) {
+                return Err(Refused::shed(self.tier));
+            }
+            let is_first = lines.iter().next().is_some_and(|(first, _)| first == self.stand);
+            if is_told || is_first {
+                return Ok(());
+            }
+        }
     }
 
     /// There was nothing for this one: the next in line may fit where it does not.

@@ -154,6 +154,8 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
         endpoints: named([("north", endpoint(Some(Id::from_index(0)))), ("web", endpoint(None))]),
         contracts: named(contracts),
         workloads: Table::default(),
+        teams: Table::default(),
+        limits: fleet::Allowance::default(),
         finance: Finance::default(),
         ventures: Vec::new(),
         caps: Vec::new(),
