@@ -4,8 +4,8 @@ use fleet::{ContractId, Fleet, Use};
 use market::{EndpointPrice, Payer};
 
 use crate::decide::{Question, Reason};
-use crate::{funds, score};
 use crate::seen::{Health, Seen};
+use crate::{funds, score};
 
 /// Who pays for this request there, or why it can't go there.
 pub(crate) fn eligible(fleet: &Fleet, question: &Question, seen: &Seen) -> Result<Payer, Reason> {

@@ -32,7 +32,9 @@ pub use contract::{
     Prepayment, Preset, RateClause, Spot, Status, Substitution, Termination, Tier, TierKind, Tranche,
 };
 pub use diagnostic::{Diagnostic, Related, Severity};
-pub use id::{AcceleratorId, ContractId, EndpointId, Id, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId};
+pub use id::{
+    AcceleratorId, ContractId, EndpointId, Id, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId,
+};
 pub use model::{
     Accelerator, Capability, CashEvent, Dialect, Endpoint, Executor, FigureNote, Finance, Fleet, FleetVersion, Link, Meter, MeterKind,
     Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier, TokenWeights, Use,

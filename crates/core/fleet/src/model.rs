@@ -10,7 +10,9 @@ use units::{Amount, Bytes, Currency, Flops, Instant, Money, Rate, Share, Span, W
 
 use crate::allowance::Allowance;
 use crate::contract::Contract;
-use crate::id::{AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId};
+use crate::id::{
+    AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId,
+};
 use crate::outlook::{Cap, Debt, Horizon, Mishap, Mix, Recurs, Risk, Source, Terms, Venture};
 use crate::ramp::Ramp;
 

@@ -140,7 +140,10 @@ mod tests {
     #[test]
     fn the_quantile_is_known_after_some_answers_and_follows_them() {
         let (learnt, answer) = (Learnt::default(), |output| Tokens { input: 10, cached: 0, output });
-        assert_eq!((learnt.likely(100_000, false), learnt.likely(500, false), learnt.likely(100_000, true)), (OUTPUT_UNKNOWN, 500, 100_000));
+        assert_eq!(
+            (learnt.likely(100_000, false), learnt.likely(500, false), learnt.likely(100_000, true)),
+            (OUTPUT_UNKNOWN, 500, 100_000)
+        );
         // Of a hundred answers, 95 take 100 tokens, whose class ends at 111, and five take 5,000.
         (0..95).for_each(|_| learnt.learn(40, answer(100)));
         (0..5).for_each(|_| learnt.learn(40, answer(5_000)));

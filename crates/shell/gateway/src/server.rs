@@ -212,11 +212,23 @@ fn decoded(part: &str) -> String {
 }
 
 fn json(body: Vec<u8>) -> Served {
-    Served { status: StatusCode::OK, body: Answer::from(Bytes::from(body)), kind: "application/json", source: None, rates: Rates::default() }
+    Served {
+        status: StatusCode::OK,
+        body: Answer::from(Bytes::from(body)),
+        kind: "application/json",
+        source: None,
+        rates: Rates::default(),
+    }
 }
 
 fn text(body: impl Into<Bytes>) -> Served {
-    Served { status: StatusCode::OK, body: Answer::from(body.into()), kind: "text/plain; charset=utf-8", source: None, rates: Rates::default() }
+    Served {
+        status: StatusCode::OK,
+        body: Answer::from(body.into()),
+        kind: "text/plain; charset=utf-8",
+        source: None,
+        rates: Rates::default(),
+    }
 }
 
 fn respond(served: Served) -> Response<Answer> {

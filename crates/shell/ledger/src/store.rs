@@ -134,12 +134,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database refused.
-    pub fn create_key(
-        &self,
-        terms: &KeyTerms,
-        random: [u8; 38],
-        now: Instant,
-    ) -> Result<NewKey, LedgerError> {
+    pub fn create_key(&self, terms: &KeyTerms, random: [u8; 38], now: Instant) -> Result<NewKey, LedgerError> {
         self.inner.keys.create(terms, random, now)
     }
 

@@ -81,10 +81,27 @@ pub(crate) struct Account {
 impl Account {
     fn new(of: &'static str, fleet: &Fleet, allowance: &Allowance, now: Instant) -> Self {
         let bucket = |rate| Bucket { limit: Limit::new(rate), state: AtomicI64::new(0) };
-        let spend = allowance.budget.map(|budget| {
-            Spend::new(market::Account::new(in_fleet_currency(fleet, &budget, now)), budget.calendar(&fleet.time_zone), now)
-        });
+        let spend = allowance
+            .budget
+            .map(|budget| Spend::new(market::Account::new(in_fleet_currency(fleet, &budget, now)), budget.calendar(&fleet.time_zone), now));
         Self { of, requests: allowance.requests.map(bucket), tokens: allowance.tokens.map(bucket), spend }
+    }
+
+    /// The same account with other limits: what is taken stays taken, and requests under way still put it right.
+    fn with(&self, fleet: &Fleet, allowance: &Allowance, now: Instant) -> Self {
+        let new = Self::new(self.of, fleet, allowance, now);
+        for kind in [Kind::Requests, Kind::Tokens] {
+            if let (Some(before), Some(after)) = (self.bucket(kind), new.bucket(kind)) {
+                after.state.store(before.state.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        if let (Some(before), Some(after)) = (&self.spend, &new.spend) {
+            let (purse, present) = (before.purse(now), after.purse(now));
+            if purse.span == present.span {
+                after.present.store(purse);
+            }
+        }
+        new
     }
 
     fn bucket(&self, kind: Kind) -> Option<&Bucket> {
@@ -223,14 +240,10 @@ impl Accounts {
         };
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let account = || Arc::new(Account::new("your key", &self.fleet, &row.allowance, now));
-        let own = keys.entry(row.id).or_insert_with(|| Own {
-            account: account(),
-            allowance: row.allowance,
-            under_way: Arc::default(),
-            team,
-        });
+        let own =
+            keys.entry(row.id).or_insert_with(|| Own { account: account(), allowance: row.allowance, under_way: Arc::default(), team });
         if own.allowance != row.allowance {
-            (own.account, own.allowance) = (account(), row.allowance);
+            (own.account, own.allowance) = (Arc::new(own.account.with(&self.fleet, &row.allowance, now)), row.allowance);
         }
         own.team = team;
         let all = [Some(&own.account), team.map(|team| &self.teams[team.index()]), Some(&self.whole)];

@@ -12,8 +12,8 @@ mod peers;
 mod room;
 mod ticket;
 
-pub use account::{Balance, Owner};
 pub(crate) use account::{Accounts, Belongs};
+pub use account::{Balance, Owner};
 pub(crate) use gate::{Gate, UnderWay};
 pub(crate) use peers::{Peers, Visit};
 pub(crate) use room::{Rooms, Waiting};

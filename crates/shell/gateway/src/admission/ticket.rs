@@ -135,11 +135,8 @@ impl Rates {
     fn of(accounts: &Belongs, now: Instant) -> Self {
         let least = |kind| {
             let rates = accounts.iter().filter_map(|account| account.rate(kind));
-            let rates = rates.map(|(limit, state)| Rate {
-                limit: limit.whole(),
-                left: limit.left(state, now),
-                reset: limit.full_in(state, now),
-            });
+            let rates =
+                rates.map(|(limit, state)| Rate { limit: limit.whole(), left: limit.left(state, now), reset: limit.full_in(state, now) });
             rates.min_by_key(|rate| rate.left)
         };
         Self { requests: least(Kind::Requests), tokens: least(Kind::Tokens) }

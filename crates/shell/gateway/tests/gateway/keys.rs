@@ -76,7 +76,8 @@ async fn unknown_wrong_revoked_and_expired_hear_the_same() {
     ];
     let bench = Bench::of(Setup { keys, ..Setup::default() }).await;
     let mut heard = BTreeSet::new();
-    for text in ["bl-nobody000000-canary", "bl-good00000000-wrong", "bl-revoked00000-canary", "bl-expired00000-canary", "bl-good00000000-"] {
+    for text in ["bl-nobody000000-canary", "bl-good00000000-wrong", "bl-revoked00000-canary", "bl-expired00000-canary", "bl-good00000000-"]
+    {
         let reply = bench.chat_with(text, HELLO).await;
         assert_eq!(reply.status, 401, "{text}");
         heard.insert(reply.text);
@@ -94,10 +95,19 @@ async fn cve_2026_42208_no_header_is_read_as_sql() {
     let made = store.create(&KeyTerms::named("x'); DROP TABLE api_key; --"), [7; 38], now).expect("a key");
     let bench = Bench::of(Setup { keys: store.list().expect("read"), ..Setup::default() }).await;
     let public = &made.row.public;
-    for attack in ["bl-' OR 1=1 --", "bl-' UNION SELECT * FROM api_key --x", "'; DROP TABLE api_key; --", "bl-%-%", &format!("bl-{public}-' OR '1'='1")] {
+    for attack in [
+        "bl-' OR 1=1 --",
+        "bl-' UNION SELECT * FROM api_key --x",
+        "'; DROP TABLE api_key; --",
+        "bl-%-%",
+        &format!("bl-{public}-' OR '1'='1"),
+    ] {
         for name in ["authorization", "api-key", "x-api-key"] {
             let value = if name == "authorization" { format!("Bearer {attack}") } else { attack.to_owned() };
-            assert_eq!(bench.send("POST", "/v1/chat/completions", &[(name, &value)], HELLO).await.error(), (401, "invalid_api_key".to_owned()));
+            assert_eq!(
+                bench.send("POST", "/v1/chat/completions", &[(name, &value)], HELLO).await.error(),
+                (401, "invalid_api_key".to_owned())
+            );
         }
         bench.gateway.set_keys(&store.list().expect("the table is still there"));
     }

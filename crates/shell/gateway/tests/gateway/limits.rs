@@ -119,7 +119,11 @@ async fn a_team_and_the_fleet_share_their_limits_among_keys() {
     let (clock, _) = hand();
     let fleet = laptop("[teams.chat]\nrequests = \"2/min\"\n[limits]\nrequests = \"3/min\"\n");
     let team = |row: KeyRow| KeyRow { team: Some("chat".to_owned()), ..row };
-    let keys = vec![team(ada(allowance("9/min", "", ""))), team(bob(Allowance::default())), KeyRow { id: KeyId(3), ..key("eve000000000", "canary", &[]) }];
+    let keys = vec![
+        team(ada(allowance("9/min", "", ""))),
+        team(bob(Allowance::default())),
+        KeyRow { id: KeyId(3), ..key("eve000000000", "canary", &[]) },
+    ];
     let bench = Bench::of(Setup { fleet, keys, clock, ..Setup::default() }).await;
     let first = bench.chat_with(ADA, FIVE).await;
     let told = ["limit", "remaining"].map(|what| first.header(&format!("x-ratelimit-{what}-requests")).to_owned());
@@ -161,6 +165,25 @@ async fn a_new_period_begins_with_a_whole_budget_and_old_requests_stay_in_theirs
     });
     assert_eq!(old.status, 200);
     assert_eq!(taken(&bench, Owner::Key(KeyId(1))), 12_000, "the old request was settled in the day that it began in");
+}
+
+#[tokio::test]
+async fn other_limits_leave_what_is_taken_taken() {
+    let bench = priced(Setup { keys: vec![ada(allowance("9/min", "", "1 USD/month"))], ..Setup::default() }, [1_000; 3]).await;
+    let gate = Gate::default();
+    bench.north.then(Reply::answer(7, 5)).then(Reply::Hang(gate.clone()));
+    assert_eq!(bench.chat_with(ADA, FIVE).await.status, 200);
+    let (late, ()) = tokio::join!(bench.chat_with(ADA, FIVE), async {
+        bench.north.until_heard(2).await;
+        bench.gateway.set_keys(&[ada(allowance("3/min", "", "0.00003 USD/month"))]);
+        assert_eq!(taken(&bench, Owner::Key(KeyId(1))), 24_000, "12 tokens spent and 12 set aside");
+        let third = bench.chat_with(ADA, FIVE).await;
+        assert_eq!(third.error(), (429, "insufficient_quota".to_owned()));
+        gate.open(1);
+    });
+    assert_eq!(late.status, 200);
+    let spent: i128 = bench.journal.settled(2).await.iter().map(|settlement| settlement.list.nanos()).sum();
+    assert_eq!(taken(&bench, Owner::Key(KeyId(1))), spent, "what was under way is put right in the new account");
 }
 
 /// I7, live: 64 clients at once on a budget for ten answers.

@@ -81,7 +81,12 @@ async fn the_line_is_bounded_and_flex_is_shed_first() {
 
 #[tokio::test]
 async fn who_waits_too_long_is_shed_with_when_to_come_back() {
-    let limits = Limits { in_flight_max: 1, queue_timeout: Duration::from_millis(30), queue_timeout_flex: Duration::from_millis(30), ..Limits::default() };
+    let limits = Limits {
+        in_flight_max: 1,
+        queue_timeout: Duration::from_millis(30),
+        queue_timeout_flex: Duration::from_millis(30),
+        ..Limits::default()
+    };
     let (bench, gate, first) = full(limits).await;
     for (tier, seconds) in [("priority", "1"), ("default", "1"), ("flex", "10")] {
         let reply = bench.chat(&body(tier)).await;
@@ -95,7 +100,8 @@ async fn who_waits_too_long_is_shed_with_when_to_come_back() {
 
 #[tokio::test]
 async fn a_key_at_its_cap_holds_up_nobody_else() {
-    let keys = vec![KeyRow { id: KeyId(1), ..key("ada000000000", "canary", &[]) }, KeyRow { id: KeyId(2), ..key("bob000000000", "canary", &[]) }];
+    let keys =
+        vec![KeyRow { id: KeyId(1), ..key("ada000000000", "canary", &[]) }, KeyRow { id: KeyId(2), ..key("bob000000000", "canary", &[]) }];
     let limits = Limits { key_in_flight_max: 1, ..Limits::default() };
     let bench = Arc::new(Bench::of(Setup { keys, limits, ..Setup::default() }).await);
     let gate = Gate::default();

@@ -104,7 +104,10 @@ fn cve_2026_42208_no_name_is_read_as_sql() {
         let terms = KeyTerms { models: vec![attack.to_owned()], team: Some(attack.to_owned()), ..KeyTerms::named(attack) };
         let byte = u8::try_from(index + 1).expect("few");
         let made = keys.create(&terms, [byte; 38], start()).expect("made").row;
-        assert_eq!((made.name.as_str(), made.models.as_slice(), made.team.as_deref()), (attack, [attack.to_owned()].as_slice(), Some(attack)));
+        assert_eq!(
+            (made.name.as_str(), made.models.as_slice(), made.team.as_deref()),
+            (attack, [attack.to_owned()].as_slice(), Some(attack))
+        );
     }
     let rows = keys.list().expect("read");
     assert_eq!(rows.len(), attacks.len());
