@@ -100,7 +100,7 @@ fn refused(of: &str, kind: Kind, limit: i64, wanted: i64, dry: Dry) -> Refused {
     match dry {
         Dry::For(wait) => {
             let message = format!("Rate limit reached: {of} may take {limit} {what} a minute. Please try again in {}.", shown(wait));
-            Refused::rate_limited(message).again_after(wait)
+            Refused::rate_limited(message).again_after(Duration::from_millis(whole_ms(wait)))
         }
         Dry::Always => {
             let message = format!("The request is too large: it may take {wanted} {what}, and {of} may take {limit} a minute.");
@@ -143,9 +143,14 @@ impl Rates {
     }
 }
 
+/// In milliseconds, never less than it is: who comes back sooner comes in vain.
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 /// A duration as OpenAI's headers write it: `12ms`, `1.5s`, `6m0s`, `1h0m5s`.
 fn shown(time: Duration) -> String {
-    let ms = u64::try_from(time.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
+    let ms = whole_ms(time);
     let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms % 60_000);
     let whole = format!("{}.{:03}", seconds / 1_000, seconds % 1_000);
     let seconds = whole.trim_end_matches('0').trim_end_matches('.');
