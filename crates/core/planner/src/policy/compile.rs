@@ -35,7 +35,8 @@ impl Policy {
             limits: Lists::new(supplies, limits.filter(|(_, (_, factor))| *factor > 0.0).collect()),
             planned: Lists::new(steps, Vec::new()),
             ranks: Lists::new(steps, Vec::new()),
-            beyond: Vec::new(),
+            hidden: Vec::new(),
+            scarce: Vec::new(),
             fit_of: by_work_and_supply(instance, None, |index| Some(small(index))),
             speeds: by_work_and_supply(instance, 0.0, |index| instance.fits[index].speed),
             counts: Lists::new(steps * supplies, counts),
@@ -63,8 +64,8 @@ impl Policy {
             .collect();
         policy.count_floors(instance, opening, decided);
         let prices = Prices::new(instance, decided, &policy);
-        let (planned, beyond, ranks) = (prices.planned(decided), prices.beyond(), prices.ranks());
-        Self { planned, beyond, ranks, ..policy }
+        let (planned, hidden, scarce, ranks) = (prices.planned(decided), prices.all_hidden(), prices.all_scarce(), prices.ranks());
+        Self { planned, hidden, scarce, ranks, ..policy }
     }
 
     /// What the plan counts towards each floor, and what a unit that counts is worth.

@@ -42,8 +42,11 @@ pub struct Policy {
     planned: Lists<Planned>,
     /// By step: works' tranches, the one to be served first at the front.
     ranks: Lists<Rank>,
-    /// By step, work and supply.
-    beyond: Vec<Beyond>,
+    /// By step, work and supply: what must be paid for a unit beyond the plan, beside what is seen; infinite when there is no fit, or it is
+    /// not open. There is one for each step, so it is kept small.
+    hidden: Vec<f32>,
+    /// By step and supply: what is scarce that a unit takes, at the plan's prices.
+    scarce: Vec<f32>,
     /// By work and supply: the fit, if there is one.
     fit_of: Vec<Option<u32>>,
     /// By work and supply: its speed, or zero.
@@ -102,15 +105,6 @@ struct Planned {
     amount: f64,
     /// What a unit is worth by the plan's prices, without what is scarce.
     margin: f64,
-}
-
-/// What a unit of a supply costs a work beyond the plan, beside what is seen. There is one for each step, so it is kept small.
-#[derive(Clone, Copy, Debug)]
-struct Beyond {
-    /// What must be paid; infinite when there is no fit, or it is not open.
-    hidden: f32,
-    /// What is scarce that it takes, at the plan's prices.
-    scarce: f32,
 }
 
 /// A tranche of a work, or all of a training work.

@@ -3,7 +3,7 @@
 use super::compile::small;
 use super::lists::Lists;
 use super::place::is_open;
-use super::{Beyond, Planned, Policy, Rank};
+use super::{Planned, Policy, Rank};
 use crate::decided::Decided;
 use crate::instance::{Fit, Instance, WorkKind};
 
@@ -98,17 +98,20 @@ impl<'a> Prices<'a> {
         Lists::new(steps, items)
     }
 
-    /// What a unit costs beyond the plan, by step, work and supply.
-    pub(super) fn beyond(&self) -> Vec<Beyond> {
+    /// What a unit beyond the plan must cost beside, by step, work and supply.
+    pub(super) fn all_hidden(&self) -> Vec<f32> {
         let signed = |fit: &Fit| self.instance.supplies[fit.supply].choice.is_none_or(|choice| self.policy.taken[choice] > 0.5);
         let of = |step: usize, fit: &Fit| {
             let open = signed(fit) && is_open(&fit.open, step);
-            let hidden = if open { rough(self.hidden(step, fit)) } else { f32::INFINITY };
-            Beyond { hidden, scarce: rough(self.scarce[self.at(step, fit)]) }
+            if open { rough(self.hidden(step, fit)) } else { f32::INFINITY }
         };
-        let none = Beyond { hidden: f32::INFINITY, scarce: 0.0 };
         let fits = || self.policy.fit_of.iter().map(|fit| fit.map(|fit| &self.instance.fits[fit as usize]));
-        (0..self.instance.steps.len()).flat_map(|step| fits().map(move |fit| fit.map_or(none, |fit| of(step, fit)))).collect()
+        (0..self.instance.steps.len()).flat_map(|step| fits().map(move |fit| fit.map_or(f32::INFINITY, |fit| of(step, fit)))).collect()
+    }
+
+    /// What is scarce that a unit takes, by step and supply.
+    pub(super) fn all_scarce(&self) -> Vec<f32> {
+        self.scarce.iter().copied().map(rough).collect()
     }
 
     /// Every tranche, by step: first the one that gains most on a unit of the supply that gains most on it.

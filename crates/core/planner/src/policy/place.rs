@@ -1,6 +1,5 @@
 //! Where work goes in one step.
 
-use super::compile::small;
 use super::run::{Asked, Tally};
 use super::{At, Planned, Policy, Rank, Run, Way};
 use crate::instance::{Instance, Supply, WorkKind};
@@ -87,7 +86,7 @@ impl Policy {
         let supplies = world.supplies.len();
         let first = at.step * supplies;
         for (index, cost) in run.cost.iter_mut().enumerate() {
-            let credit: f64 = self.counts.of(first + index).iter().map(|(floor, amount)| amount * run.credit[*floor as usize]).sum();
+            let credit: f64 = self.counts.of(first + index).iter().map(|(floor, amount)| amount * run.floors[*floor as usize].credit).sum();
             let all = if self.floats[index] { self.cost(&world.supplies[index], at) } else { self.costs[first + index] };
             *cost = all - credit;
         }
@@ -105,10 +104,11 @@ impl Policy {
             let Way { supply, work, speed } = self.ways[entry.fit as usize];
             let (cost, tally) = (run.cost[supply as usize], &run.tallies[work as usize]);
             let most = if promised { tally.promised.min(tally.wanted) } else { tally.wanted };
-            let want = (entry.amount - run.placed[index]).min((most - tally.done) / speed);
-            if want <= 0.0 {
+            let left = entry.amount - run.placed[index];
+            if left <= 0.0 || most <= tally.done {
                 continue;
             }
+            let want = left.min((most - tally.done) / speed);
             let due = if tally.done < tally.promised { world.miss_cost[work as usize] } else { 0.0 };
             let margin = speed * (tally.best + due) - cost;
             if margin < entry.margin.min(0.0) - NEAR * (1.0 + cost.abs()) {
@@ -144,17 +144,22 @@ impl Policy {
 
     /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
     fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
+        let supplies = world.supplies.len();
+        let speeds = &self.speeds[work * supplies..][..supplies];
+        let hidden = &self.hidden[at.step * self.fit_of.len() + work * supplies..][..supplies];
+        let pays = |cost: f64, speed: f64| speed * worth > cost + NEAR * (1.0 + cost.abs());
+        let seen = || run.offered.iter().zip(hidden).zip(speeds).map(|((cost, hidden), speed)| (cost + f64::from(*hidden), *speed));
+        // Mostly nothing pays: to see that first, without a branch for each supply, is several at a time.
+        if !seen().fold(false, |any, (cost, speed)| any | pays(cost, speed)) {
+            run.tallies[work].exhausted = true;
+            return;
+        }
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        let supplies = world.supplies.len();
-        let (fits, speeds) = (&self.fit_of[work * supplies..][..supplies], &self.speeds[work * supplies..][..supplies]);
-        let beyond = &self.beyond[at.step * self.fit_of.len() + work * supplies..][..supplies];
-        for (supply, cost) in &run.offered {
-            let supply = *supply as usize;
-            let (beyond, speed) = (beyond[supply], speeds[supply]);
-            let cost = cost + f64::from(beyond.hidden);
-            if speed * worth > cost + NEAR * (1.0 + cost.abs()) {
-                open.extend(fits[supply].map(|fit| ((cost + f64::from(beyond.scarce)) / speed, fit)));
+        let fits = self.fit_of[work * supplies..][..supplies].iter().zip(&self.scarce[at.step * supplies..]);
+        for ((cost, speed), (fit, scarce)) in seen().zip(fits) {
+            if pays(cost, speed) {
+                open.extend(fit.map(|fit| ((cost + f64::from(*scarce)) / speed, fit)));
             }
         }
         while falls_short(run.tallies[work].done, most) {
@@ -175,11 +180,8 @@ impl Policy {
     /// Finds the supplies of which more can be had.
     fn offer(&self, run: &mut Run) {
         run.offered.clear();
-        for (supply, cost) in run.cost.iter().enumerate() {
-            if self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING) {
-                run.offered.push((small(supply), *cost));
-            }
-        }
+        let is_left = |supply: usize| self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING);
+        run.offered.extend(run.cost.iter().enumerate().map(|(supply, cost)| if is_left(supply) { *cost } else { f64::INFINITY }));
     }
 
     /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much.

@@ -1,7 +1,7 @@
 //! Room for one simulation after another.
 
 use super::lists::Lists;
-use crate::instance::Instance;
+use crate::instance::{Floor, Instance};
 use crate::state::{Month, State};
 
 /// A simulation: where it stands, what each month came to, and room that the next one uses again.
@@ -19,8 +19,8 @@ pub struct Run {
     pub(super) left: Vec<f64>,
     /// What a unit of each supply costs in the step, in money of the end.
     pub(super) cost: Vec<f64>,
-    /// Supplies of which more can be had in the step, and what a unit of them costs.
-    pub(super) offered: Vec<(u32, f64)>,
+    /// What a unit of each supply costs of which more can be had in the step; of the others it is infinite.
+    pub(super) offered: Vec<f64>,
     /// What a unit of a work costs on each fit that may do more of it.
     pub(super) open: Vec<(f64, u32)>,
     /// Each work in the step.
@@ -33,14 +33,8 @@ pub struct Run {
     pub(super) placed: Vec<f64>,
     /// Steps in which each fit may be used.
     pub(super) open_in: Lists<(usize, usize)>,
-    /// What must count towards each floor beside what counts whatever is done.
-    pub(super) needed: Vec<f64>,
-    /// What a unit that counts towards each floor takes off what is to be paid, in money of the end.
-    pub(super) credit: Vec<f64>,
-    /// What counted towards each floor in this simulation.
-    pub(super) counted: Vec<f64>,
-    /// What the plan counted towards each floor in the same months.
-    pub(super) expected: Vec<f64>,
+    /// How each floor stands.
+    pub(super) floors: Vec<Standing>,
     /// Ordered in all, by expansion.
     pub(super) ordered: Vec<f64>,
     /// Ordered in the month of each kind of chip, by the first expansion of that kind.
@@ -87,6 +81,19 @@ pub(super) struct Asked {
     pub(super) worth: f64,
 }
 
+/// A floor, as far as it has come in this simulation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    /// What must count towards it beside what counts whatever is done.
+    pub(super) needed: f64,
+    /// What counted towards it.
+    pub(super) counted: f64,
+    /// What the plan counted towards it in the same months.
+    pub(super) expected: f64,
+    /// What a unit that counts takes off what is to be paid, in money of the end.
+    pub(super) credit: f64,
+}
+
 impl Run {
     /// Stands at `from`, with everything else as it is before a first month.
     pub(super) fn begin(&mut self, world: &Instance, from: &State) {
@@ -123,9 +130,6 @@ impl Run {
         }
         self.tallies.clear();
         self.tallies.resize(world.works.len(), Tally::default());
-        for list in [&mut self.credit, &mut self.counted, &mut self.expected] {
-            refill(list, world.floors.len());
-        }
         for list in [&mut self.ordered, &mut self.chips, &mut self.wished] {
             refill(list, world.expansions.len());
         }
@@ -141,7 +145,8 @@ impl Run {
     /// Lays out what of `world` is the same in all its months and would else be looked up in each.
     pub(super) fn learn(&mut self, world: &Instance, taken: &[f64]) {
         self.open_in.refill(world.fits.iter().map(|fit| fit.open.as_slice()));
-        self.needed.clear();
-        self.needed.extend(world.floors.iter().map(|floor| floor.least.at(0, taken) - floor.counted.at(0, taken)));
+        self.floors.clear();
+        let needed = |floor: &Floor| floor.least.at(0, taken) - floor.counted.at(0, taken);
+        self.floors.extend(world.floors.iter().map(|floor| Standing { needed: needed(floor), ..Standing::default() }));
     }
 }

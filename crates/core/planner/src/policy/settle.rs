@@ -27,7 +27,7 @@ impl Policy {
             run.now.compute += supply.energy[month] * used;
             for (floor, amount) in self.counts.of(step * supplies + index) {
                 run.state.counted[*floor as usize] += amount * used;
-                run.counted[*floor as usize] += amount * used;
+                run.floors[*floor as usize].counted += amount * used;
             }
             for (tiered, share) in self.tiers.of(step * supplies + index) {
                 run.state.tiered[*tiered as usize] += share * used;

@@ -59,13 +59,13 @@ impl Policy {
     /// anyway; all that is due when it will not.
     fn credit_floors(&self, month: usize, run: &mut Run) {
         for (index, planned) in self.windows.of(month) {
-            let floor = *index as usize;
-            let plan = &self.floors[floor];
-            let needed = run.needed[floor] - (run.state.counted[floor] - run.counted[floor]);
-            let pace = if run.expected[floor] > 1e-9 { run.counted[floor] / run.expected[floor] } else { 1.0 };
-            let forecast = run.counted[floor] + (plan.counted - run.expected[floor]) * pace;
+            let index = *index as usize;
+            let (plan, floor) = (&self.floors[index], &mut run.floors[index]);
+            let needed = floor.needed - (run.state.counted[index] - floor.counted);
+            let pace = if floor.expected > 1e-9 { floor.counted / floor.expected } else { 1.0 };
+            let forecast = floor.counted + (plan.counted - floor.expected) * pace;
             let astray = 1e-6 * (plan.counted.abs() + needed.abs());
-            run.credit[floor] = if needed <= 0.0 {
+            floor.credit = if needed <= 0.0 {
                 0.0
             } else if forecast < plan.counted - astray && forecast < needed {
                 plan.credit_short
@@ -74,7 +74,7 @@ impl Policy {
             } else {
                 plan.credit
             };
-            run.expected[floor] += planned;
+            floor.expected += planned;
         }
     }
 
@@ -82,7 +82,7 @@ impl Policy {
         for (floor, expansion, amount) in self.grown.of(month) {
             let counted = amount * run.state.installed[*expansion as usize];
             run.state.counted[*floor as usize] += counted;
-            run.counted[*floor as usize] += counted;
+            run.floors[*floor as usize].counted += counted;
         }
         for (work, of) in world.works.iter().enumerate() {
             if let WorkKind::Training { arrivals, due, .. } = &of.kind {
