@@ -228,5 +228,16 @@ mod tests {
             }
             prop_assert!(keys.check(&head, Instant::default()).is_none());
         }
+
+        #[test]
+        fn no_key_that_differs_in_a_byte_is_the_key(at in any::<prop::sample::Index>(), byte in 0x21..0x7f_u8) {
+            let good = b"bl-pub-s3-cret-with-more-to-it";
+            let rows = [row("pub", "s3-cret-with-more-to-it")];
+            let mut text = good.to_vec();
+            let place = at.index(text.len());
+            text[place] = byte;
+            let text = String::from_utf8(text).expect("it is ASCII");
+            prop_assert_eq!(check(&rows, ("api-key", &text), 9).is_some(), text.as_bytes() == good);
+        }
     }
 }
