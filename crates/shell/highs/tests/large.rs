@@ -139,7 +139,7 @@ fn ten_years_are_solved_within_memory_and_again_from_the_basis() {
     let (problem, months) = plan();
     assert!(problem.column_count() > 68_000 && problem.columns.len() > 130_000, "{} columns", problem.column_count());
     let mut highs = highs();
-    highs.load(&problem).expect("a problem");
+    highs.load(problem.clone()).expect("a problem");
     let base = highs.solve(Effort::default(), Kept::Nothing).expect("it is solved");
     assert_eq!(base.verdict, Verdict::Optimal);
     assert!(base.residual < 1e-6 && base.gap < 1e-9, "{} and {}", base.residual, base.gap);

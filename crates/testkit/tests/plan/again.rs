@@ -17,7 +17,7 @@ fn a_solution_proves_itself() {
     for seed in 0..12 {
         let problem = linear(&random(seed));
         let mut solver = highs();
-        solver.load(&problem).expect("a problem");
+        solver.load(problem.clone()).expect("a problem");
         let mut solution = solver.solve(Effort::default(), Kept::Nothing).expect("it is solved");
         assert!(optimality(&problem, &solution).holds(), "seed {seed}: {:?}", optimality(&problem, &solution));
         // A worth that is off by as little as a known fault of warm starts is noticed.
@@ -33,22 +33,22 @@ fn small_changes_are_answered_from_a_basis_and_large_ones_from_the_beginning() {
         let problem = linear(&random(seed));
         let (mut first, mut second) = (highs(), highs());
         let mut session = Session::new(&mut first, Effort::default());
-        assert_eq!(session.solve(&problem).expect("it is solved").1, How::Cold);
+        assert_eq!(session.solve(problem.clone()).expect("it is solved").1, How::Cold);
         let mut moved = problem.clone();
         for turn in 0..40_usize {
             let row = turn * 7 % moved.row_count();
             if moved.least[row] == f64::NEG_INFINITY && moved.most[row].is_finite() {
                 moved.most[row] *= 1.05;
             }
-            let (warm, how) = session.solve(&moved).expect("it is solved");
+            let (warm, how) = session.solve(moved.clone()).expect("it is solved");
             assert_eq!(how, How::Warm, "seed {seed}, turn {turn}");
-            second.load(&moved).expect("a problem");
+            second.load(moved.clone()).expect("a problem");
             let cold = second.solve(Effort::default(), Kept::Nothing).expect("it is solved");
             assert!(agree(warm.objective, cold.objective), "seed {seed}: {} and {}", warm.objective, cold.objective);
         }
         let mut all = moved.clone();
         all.cost.iter_mut().for_each(|cost| *cost *= 1.01);
-        assert_eq!(session.solve(&all).expect("it is solved").1, How::Cold);
+        assert_eq!(session.solve(all).expect("it is solved").1, How::Cold);
     }
 }
 

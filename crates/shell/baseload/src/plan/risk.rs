@@ -81,7 +81,7 @@ pub fn risk(study: &Study, count: u64, seed: u64, folder: &Path, progress: &Prog
 /// the best without them.
 fn best(instance: &Instance, opening: &State, solver: &mut Highs, effort: Effort) -> Result<Decided> {
     let (problem, layout) = rows(instance, opening, Promises::Priced, None);
-    solver.load(&problem)?;
+    solver.load(problem)?;
     let solution = solver.solve(effort, Kept::Nothing)?;
     match solution.verdict {
         Verdict::Optimal => Ok(extract(instance, &layout, &solution)),

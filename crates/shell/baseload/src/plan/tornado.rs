@@ -45,11 +45,11 @@ pub fn tornado(study: &Study, text: &str, solver: &mut Highs, progress: &Progres
             return Ok(None);
         }
         let (problem, layout) = rows(&instance, &State::opening(&instance), Promises::Priced, Some(&study.answer.decided.taken));
-        let (solution, _) = session.solve(&problem)?;
+        let (solution, _) = session.solve(problem)?;
         if solution.verdict != Verdict::Optimal {
             return Ok(None);
         }
-        let (worth, breaks) = plainly(&instance, &layout, &problem, &solution);
+        let (worth, breaks) = plainly(&instance, &layout, session.problem(), &solution);
         Ok(Some((money(&instance, worth), breaks)))
     };
     // With what is signed held as it is, so that ends are compared with like.
