@@ -34,18 +34,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let objective = solution?.objective;
     let first_peak = peak_kilobytes()?;
-    let (month, half_year) = (one_month(instance.clone()), half_year(instance.clone()));
     let mut session = Session::new(&mut solver, Effort::default());
     let (begun, answer) = timed(|| session.solve(problem(&instance)))?;
     answer?;
-    let first = asked(&mut session, &half_year)?;
+    let first = asked(&mut session, half_year(instance.clone()))?;
     let mut answers = Vec::new();
-    for what_if in [&instance, &month, &instance, &half_year].repeat(ROUNDS) {
-        answers.push(asked(&mut session, what_if)?);
+    for _ in 0..ROUNDS {
+        for of in [|instance| instance, one_month, |instance| instance, half_year] {
+            answers.push(asked(&mut session, of(instance.clone()))?);
+        }
     }
     let warm_peak = peak_kilobytes()?;
+    let what_if = half_year(instance);
     let (again, cold_solution) = timed(|| {
-        solver.load(problem(&half_year))?;
+        solver.load(problem(&what_if))?;
         solver.solve(Effort::default(), Kept::Nothing)
     })?;
     let line = json!({
@@ -83,8 +85,8 @@ struct Asked {
     worth: f64,
 }
 
-fn asked(session: &mut Session<'_>, what_if: &Instance) -> Result<Asked, Box<dyn Error>> {
-    let (seconds, answer) = timed(|| session.solve(problem(what_if)))?;
+fn asked(session: &mut Session<'_>, what_if: Instance) -> Result<Asked, Box<dyn Error>> {
+    let (seconds, answer) = timed(|| session.solve(problem(&what_if)))?;
     let (solution, how) = answer?;
     Ok(Asked { seconds, how: format!("{how:?}").to_lowercase(), iterations: solution.iterations, worth: solution.objective })
 }

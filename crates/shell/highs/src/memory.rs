@@ -10,8 +10,11 @@ mod glibc {
     const MAP: c_int = -3;
     /// Where glibc begins with both.
     const LOW: c_int = 128 * 1024;
-    /// As far up as both can go.
-    const HIGH: c_int = 32 * 1024 * 1024;
+    /// Above what a list of the rows of a plan of ten years takes. A list of its columns is still mapped singly: a later solve from the beginning
+    /// would fill the holes that they leave, and not give them back.
+    const MAP_HIGH: c_int = 384 * 1024;
+    /// As far up as it can go.
+    const TRIM_HIGH: c_int = 32 * 1024 * 1024;
 
     unsafe extern "C" {
         fn mallopt(parameter: c_int, value: c_int) -> c_int;
@@ -30,8 +33,8 @@ mod glibc {
     pub fn keep() {
         // SAFETY: it locks the heap and can be called at any time; a refusal changes nothing.
         unsafe {
-            mallopt(MAP, HIGH);
-            mallopt(TRIM, HIGH);
+            mallopt(MAP, MAP_HIGH);
+            mallopt(TRIM, TRIM_HIGH);
         }
     }
 }

@@ -27,9 +27,9 @@ const SETTINGS: [(&CStr, Setting); 9] = [
 const WARM: [(&CStr, Setting); 2] =
     [(c"dual_simplex_cost_perturbation_multiplier", Setting::Number(0.0)), (c"simplex_dual_edge_weight_strategy", Setting::Count(DEVEX))];
 const DEVEX: u32 = 1;
-/// A kept basis may take so many iterations for each row, or these when that is more: past them a presolve was worth it.
-const PATIENCE: f64 = 0.125;
-const PATIENCE_LEAST: u32 = 1000;
+/// A kept basis may take an iteration for so many rows, or these when that is more: past them a presolve was worth it.
+const ROWS_AN_ITERATION: usize = 8;
+const ITERATIONS_LEAST: u32 = 1000;
 /// A solution from a kept basis that misses bounds by more than this is solved again from the beginning.
 const RESIDUAL_MAX: f64 = 1e-6;
 
@@ -182,8 +182,8 @@ impl Highs {
 
     /// What the last basis leads to, unless that takes long or there is reason for doubt.
     fn again(&mut self, effort: Effort) -> Result<Option<Solution>, Failure> {
-        let patience = (PATIENCE * self.problem.row_count() as f64) as u32;
-        let iterations = effort.iterations.min(patience.max(PATIENCE_LEAST));
+        let patience = u32::try_from(self.problem.row_count() / ROWS_AN_ITERATION).unwrap_or(u32::MAX);
+        let iterations = effort.iterations.min(patience.max(ITERATIONS_LEAST));
         self.limit(Effort { iterations, ..effort })?;
         // That it broke off is no more than a reason to begin anew.
         let Ok(solution) = self.proven() else { return Ok(None) };
@@ -265,7 +265,19 @@ impl Highs {
             _ => (vec![0.0; rows.len()], vec![0.0; told.columns.len()]),
         };
         let residual = self.problem.residual(&told.columns, &rows);
-        Ok(Solution { verdict, objective, columns: told.columns, rows, duals, reduced, iterations, nodes, gap: 0.0, residual, from: Kept::Nothing })
+        Ok(Solution {
+            verdict,
+            objective,
+            columns: told.columns,
+            rows,
+            duals,
+            reduced,
+            iterations,
+            nodes,
+            gap: 0.0,
+            residual,
+            from: Kept::Nothing,
+        })
     }
 
     /// Infeasible or unbounded: without costs it can't be unbounded.

@@ -1,6 +1,7 @@
 //! The same answer from a basis, and whether answers are what they say.
 
-use lp::{Effort, Kept, Problem, Solver as _};
+use highs::Highs;
+use lp::{Change, Effort, Failure, Kept, Problem, Solution, Solver, Verdict};
 use planner::{How, Instance, Promises, Session, State, changes, optimality, rows, settled};
 use testkit::instance::random;
 
@@ -49,6 +50,60 @@ fn small_changes_are_answered_from_a_basis_and_large_ones_from_the_beginning() {
         let mut all = moved.clone();
         all.cost.iter_mut().for_each(|cost| *cost *= 1.01);
         assert_eq!(session.solve(all).expect("it is solved").1, How::Cold);
+    }
+}
+
+/// A solver whose answers from a basis are spoilt.
+struct Spoilt {
+    highs: Highs,
+    spoil: fn(&mut Solution),
+}
+
+impl Solver for Spoilt {
+    fn load(&mut self, problem: Problem) -> Result<(), Failure> {
+        self.highs.load(problem)
+    }
+
+    fn problem(&self) -> &Problem {
+        self.highs.problem()
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Result<(), Failure> {
+        self.highs.change(changes)
+    }
+
+    fn solve(&mut self, effort: Effort, kept: Kept) -> Result<Solution, Failure> {
+        let mut solution = self.highs.solve(effort, kept)?;
+        // The one that only finds the basis again is as it is.
+        if kept == Kept::Basis && solution.iterations > 0 {
+            (self.spoil)(&mut solution);
+        }
+        Ok(solution)
+    }
+}
+
+#[test]
+fn what_a_basis_answers_wrongly_is_answered_from_the_beginning() {
+    let spoils: [fn(&mut Solution); 5] = [
+        |solution| solution.objective += 1e-6 * solution.objective.abs().max(1.0),
+        |solution| solution.columns[0] -= 1.0,
+        |solution| solution.duals.fill(0.0),
+        |solution| *solution = Solution::none(Verdict::Exhausted),
+        |solution| *solution = Solution::none(Verdict::Infeasible),
+    ];
+    let problem = linear(&random(3));
+    let mut moved = problem.clone();
+    moved.most.iter_mut().filter(|most| most.is_finite() && **most > 0.0).take(1).for_each(|most| *most *= 0.5);
+    let mut cold = highs();
+    cold.load(moved.clone()).expect("a problem");
+    let best = cold.solve(Effort::default(), Kept::Nothing).expect("it is solved");
+    for spoil in spoils {
+        let mut solver = Spoilt { highs: highs(), spoil };
+        let mut session = Session::new(&mut solver, Effort::default());
+        assert_eq!(session.solve(problem.clone()).expect("it is solved").1, How::Cold);
+        let (answer, how) = session.solve(moved.clone()).expect("it is solved");
+        assert_eq!((how, &answer), (How::Corrected, &best));
+        assert_eq!(session.problem(), &moved);
     }
 }
 

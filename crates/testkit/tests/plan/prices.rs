@@ -19,8 +19,9 @@ fn at_a_corner_one_more_is_worth_less_than_one_less() {
     let answer = solved(&small.instance);
     let probe = |limit: usize| Probe::limit(&small.instance, &answer.layout, limit, 0).expect("it has a row");
     let probes = [probe(tight), probe(loose), probe(none)];
-    let ask =
-        |solves: usize| sides(answer.problem.clone(), &answer.layout, &probes, solves, &mut highs(), Effort::default()).expect("it is solved");
+    let ask = |solves: usize| {
+        sides(answer.problem.clone(), &answer.layout, &probes, solves, &mut highs(), Effort::default()).expect("it is solved")
+    };
     let near = |side: Option<f64>, expected: Option<f64>| match (side, expected) {
         (Some(side), Some(expected)) => (side - expected).abs() < 1e-6,
         (side, expected) => side == expected,
