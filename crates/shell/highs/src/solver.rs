@@ -57,6 +57,8 @@ pub struct Highs {
     whole: bool,
     /// Whether HiGHS has solved anything since the problem was passed.
     ran: bool,
+    /// Whether the last run left a basis; HiGHS doesn't say any more once something is changed.
+    based: bool,
     /// Whether it goes on from basis to basis.
     warm: bool,
 }
@@ -85,7 +87,14 @@ impl Highs {
     }
 
     fn of(functions: &'static Functions) -> Result<Self, Failure> {
-        Ok(Self { instance: instance(functions)?, problem: Problem::with_room(0, 0, 0), whole: false, ran: false, warm: false })
+        Ok(Self {
+            instance: instance(functions)?,
+            problem: Problem::with_room(0, 0, 0),
+            whole: false,
+            ran: false,
+            based: false,
+            warm: false,
+        })
     }
 
     /// Begins anew with the problem as it stands. HiGHS keeps memory of what it solved until it is destroyed.
@@ -103,13 +112,13 @@ impl Highs {
         if self.warm {
             memory::give_back();
         }
-        (self.whole, self.ran, self.warm) = (false, false, false);
+        (self.whole, self.ran, self.based, self.warm) = (false, false, false, false);
         Ok(())
     }
 
     /// Gets ready to go on from the last basis, if there is one, without what HiGHS keeps of its presolve.
     fn settle(&mut self) -> Result<(), Failure> {
-        if self.warm || !self.ran || self.instance.count(c"basis_validity") != VALID {
+        if self.warm || !self.based {
             return Ok(());
         }
         let basis = self.instance.basis()?;
@@ -147,7 +156,9 @@ impl Highs {
     fn run(&mut self) -> Result<Standing, Failure> {
         use Standing::{Ended, InfeasibleOrUnbounded, Unknown};
         self.ran = true;
-        Ok(match self.instance.run()? {
+        let status = self.instance.run()?;
+        self.based = self.instance.count(c"basis_validity") == VALID;
+        Ok(match status {
             // Nothing to choose, or chosen best.
             6 | 7 => Ended(Verdict::Optimal),
             8 => Ended(Verdict::Infeasible),

@@ -56,6 +56,8 @@ fn small_changes_are_answered_from_a_basis_and_large_ones_from_the_beginning() {
 /// A solver whose answers from a basis are spoilt.
 struct Spoilt {
     highs: Highs,
+    /// How many of them there were.
+    warm: u32,
     spoil: fn(&mut Solution),
 }
 
@@ -74,8 +76,9 @@ impl Solver for Spoilt {
 
     fn solve(&mut self, effort: Effort, kept: Kept) -> Result<Solution, Failure> {
         let mut solution = self.highs.solve(effort, kept)?;
-        // The one that only finds the basis again is as it is.
-        if kept == Kept::Basis && solution.iterations > 0 {
+        self.warm += u32::from(kept == Kept::Basis);
+        // The first only finds the basis again.
+        if kept == Kept::Basis && self.warm == 2 {
             (self.spoil)(&mut solution);
         }
         Ok(solution)
@@ -98,7 +101,7 @@ fn what_a_basis_answers_wrongly_is_answered_from_the_beginning() {
     cold.load(moved.clone()).expect("a problem");
     let best = cold.solve(Effort::default(), Kept::Nothing).expect("it is solved");
     for spoil in spoils {
-        let mut solver = Spoilt { highs: highs(), spoil };
+        let mut solver = Spoilt { highs: highs(), warm: 0, spoil };
         let mut session = Session::new(&mut solver, Effort::default());
         assert_eq!(session.solve(problem.clone()).expect("it is solved").1, How::Cold);
         let (answer, how) = session.solve(moved.clone()).expect("it is solved");
