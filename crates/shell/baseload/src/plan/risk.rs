@@ -91,7 +91,7 @@ pub fn out_of_cash(fleet: &Fleet, instance: &Instance, decided: &Decided, seed: 
 /// the best without them.
 fn best(instance: &Instance, opening: &State, solver: &mut Highs, effort: Effort) -> Result<Decided> {
     let (problem, layout) = rows(instance, opening, Promises::Priced, None);
-    solver.load(&problem)?;
+    solver.load(problem)?;
     let solution = solver.solve(effort, Kept::Nothing)?;
     match solution.verdict {
         Verdict::Optimal => Ok(extract(instance, &layout, &solution)),

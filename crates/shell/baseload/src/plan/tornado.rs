@@ -72,11 +72,11 @@ pub fn tornado(study: &Study, text: &str, seed: Option<u64>, solver: &mut Highs,
             return Ok(None);
         }
         let (problem, layout) = rows(&instance, &State::opening(&instance), Promises::Priced, Some(&study.answer.decided.taken));
-        let (solution, _) = session.solve(&problem)?;
+        let (solution, _) = session.solve(problem)?;
         if solution.verdict != Verdict::Optimal {
             return Ok(None);
         }
-        let (worth, breaks) = plainly(&instance, &layout, &problem, &solution);
+        let (worth, breaks) = plainly(&instance, &layout, session.problem(), &solution);
         let lived = |seed| out_of_cash(&fleet, &instance, &extract(&instance, &layout, &solution), seed, LIVED);
         let out_of_cash = seed.map(lived).transpose()?.map(|share| 100.0 * share);
         Ok(Some(End { worth: money(&instance, worth), breaks, out_of_cash }))
