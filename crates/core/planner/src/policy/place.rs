@@ -193,6 +193,7 @@ impl Policy {
             run.left[*limit as usize] -= amount * factor;
         }
         run.used[supply] += amount;
+        run.note(|did| did.used[fit * world.steps.len() + step] += amount);
         run.done[self.work[fit] as usize] += amount * self.speed[fit];
         amount
     }

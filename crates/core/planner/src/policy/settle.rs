@@ -25,6 +25,7 @@ impl Policy {
                 }
             }
             run.now.compute += supply.energy[month] * used;
+            run.now.energy += supply.energy[month] * used;
             for (floor, amount) in self.counts.of(step * supplies + index) {
                 run.state.counted[*floor as usize] += amount * used;
                 run.counted[*floor as usize] += amount * used;
@@ -55,6 +56,7 @@ impl Policy {
                 let tranche = &tranches[rank.tranche as usize];
                 let served = run.done[work].min(tranche.demand[step]);
                 run.done[work] -= served;
+                run.note(|did| did.served[work][rank.tranche as usize][step] += served);
                 run.now.revenue += tranche.price[step] * served;
                 run.now.worth += tranche.value[step] * served;
             }
@@ -77,8 +79,10 @@ impl Policy {
             let amount = event.amounts.at(month, &self.taken);
             match event.kind {
                 EventKind::Revenue => run.now.revenue += amount,
-                EventKind::Committed | EventKind::Prepayment | EventKind::Penalty | EventKind::Energy => run.now.compute -= amount,
-                EventKind::Raise | EventKind::Cost | EventKind::Stake => other += amount,
+                EventKind::Energy => (run.now.compute, run.now.energy) = (run.now.compute - amount, run.now.energy - amount),
+                EventKind::Committed | EventKind::Prepayment | EventKind::Penalty => run.now.compute -= amount,
+                EventKind::Raise => (other, run.now.given) = (other + amount, run.now.given + amount),
+                EventKind::Cost | EventKind::Stake => other += amount,
             }
         }
         let interest = world.treasury.debt.as_ref().map_or(0.0, |debt| debt.rate * run.state.debt);
