@@ -307,6 +307,9 @@ pub struct Floor {
     pub least: Series,
     /// What counts beside use: committed charges and prepayments (one number, as above).
     pub counted: Series,
+    /// What of `counted` is other contracts' than its own, by contract.
+    #[serde(default)]
+    pub counted_of: Vec<(ContractId, Series)>,
     /// What use counts: (supply, step, money or quantity per unit of quantity).
     pub terms: Vec<(usize, usize, f64)>,
     /// Tiered charges that count, by position in [`Instance::tiered`]; none for a floor in quantity.

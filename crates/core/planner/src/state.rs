@@ -65,6 +65,8 @@ pub struct Month {
     pub capex: f64,
     /// From raises that are taken whole.
     pub given: f64,
+    /// Costs beside compute and payments into ventures, below zero.
+    pub other: f64,
     /// Taken from raises that cost something.
     pub raised: f64,
     /// Floors' shortfalls paid.

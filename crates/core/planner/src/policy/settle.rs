@@ -74,19 +74,18 @@ impl Policy {
         let due = run.state.payable[month] - self.use_credits(world, month, run);
         run.state.payable[month] = 0.0;
         run.now.compute += due;
-        let mut other = 0.0;
         for event in &world.treasury.events {
             let amount = event.amounts.at(month, &self.taken);
             match event.kind {
                 EventKind::Revenue => run.now.revenue += amount,
                 EventKind::Energy => (run.now.compute, run.now.energy) = (run.now.compute - amount, run.now.energy - amount),
                 EventKind::Committed | EventKind::Prepayment | EventKind::Penalty => run.now.compute -= amount,
-                EventKind::Raise => (other, run.now.given) = (other + amount, run.now.given + amount),
-                EventKind::Cost | EventKind::Stake => other += amount,
+                EventKind::Raise => run.now.given += amount,
+                EventKind::Cost | EventKind::Stake => run.now.other += amount,
             }
         }
         let interest = world.treasury.debt.as_ref().map_or(0.0, |debt| debt.rate * run.state.debt);
-        (1.0 + world.treasury.interest) * run.state.cash + run.now.revenue + other - run.now.compute - interest
+        (1.0 + world.treasury.interest) * run.state.cash + run.now.revenue + run.now.given + run.now.other - run.now.compute - interest
     }
 
     fn bill(&self, world: &Instance, month: usize, index: usize, run: &mut Run) {

@@ -158,6 +158,7 @@ fn a_floor_is_paid_when_use_falls_short() {
         due: 2,
         least: series(&[60.0]),
         counted: series(&[0.0]),
+        counted_of: Vec::new(),
         terms: (0..MONTHS).map(|step| (0, step, 2.0)).collect(),
         tiered: vec![],
         nested: vec![],

@@ -6,12 +6,14 @@ mod random;
 mod recommit;
 mod series;
 mod shape;
+mod told;
 mod under;
 
 use serde::{Deserialize, Serialize};
 
 pub use draw::{Draw, Odds};
 pub(crate) use outage::first_steps;
+pub use told::Told;
 pub use under::World;
 
 use crate::instance::Instance;

@@ -55,17 +55,20 @@ impl Shape {
         for (index, limit) in base.limits.iter().enumerate() {
             if let Some(contract) = contract(limit.kind) {
                 contract_limits.entry(contract).or_default().push(index);
-                limit.terms.iter().for_each(|(supply, _)| bare[*supply] = false);
+                let own = limit.terms.iter().filter(|(supply, _)| base.supplies[*supply].contract == contract);
+                own.for_each(|(supply, _)| bare[*supply] = false);
             }
         }
         let kind = |terms: &[(usize, f64)]| {
             let first = base.supplies[terms.first()?.0].accelerator?;
             terms.iter().all(|(supply, _)| base.supplies[*supply].accelerator == Some(first)).then_some(first)
         };
+        // What an offer keeps for itself closes supplies of others: nothing that its party delivers.
+        let own = |limit: &crate::Limit, of: ContractId| limit.terms.iter().all(|(supply, _)| base.supplies[*supply].contract == of);
         let months = base.months.len();
         Self {
             firsts: first_steps(base),
-            limit_party: base.limits.iter().map(|limit| contract(limit.kind).and_then(party)).collect(),
+            limit_party: base.limits.iter().map(|limit| contract(limit.kind).filter(|of| own(limit, *of)).and_then(party)).collect(),
             limit_kind: base.limits.iter().map(|limit| kind(&limit.terms)).collect(),
             contract_limits,
             bare,

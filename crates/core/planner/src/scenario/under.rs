@@ -6,7 +6,7 @@ use super::outage::{held, is, late};
 use super::recommit::recommit;
 use super::shape::Shape;
 use super::{Delay, Outage, Scenario};
-use crate::instance::{EventKind, Expansion, Instance, LimitKind, Treasury, WorkKind};
+use crate::instance::{EventKind, Expansion, Instance, LimitKind, Step, Treasury, WorkKind};
 
 /// An instance, and room for it as it is in one scenario after another.
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ impl<'a> World<'a> {
             self.restore();
         }
         self.move_markets(scenario);
+        self.move_tiers(scenario);
         self.moved = scenario.defaults.iter().any(Option::is_some)
             || scenario.delays.iter().any(Option::is_some)
             || scenario.shortages.iter().any(Option::is_some)
@@ -104,6 +105,22 @@ impl<'a> World<'a> {
         }
         for (now, base) in self.now.supplies.iter_mut().zip(&self.base.supplies).filter(|(_, base)| base.floating) {
             now.rate.iter_mut().zip(base.rate.iter().zip(steps)).for_each(|(now, (base, at))| *now = base * scenario.rent[at.month]);
+        }
+    }
+
+    /// Charges of a billing period that float go with the mean of the rents in its months.
+    fn move_tiers(&mut self, scenario: &Scenario) {
+        let base = self.base;
+        for (now, was) in self.now.tiered.iter_mut().zip(&base.tiered) {
+            if !was.terms.first().is_some_and(|(supply, ..)| base.supplies[*supply].floating) {
+                continue;
+            }
+            let (rent, hours) = was.terms.iter().fold((0.0, 0.0), |(rent, hours), (_, step, share)| {
+                let Step { month, hours: long } = base.steps[*step];
+                (rent + share * long * scenario.rent[month], hours + share * long)
+            });
+            let factor = if hours > 0.0 { rent / hours } else { 1.0 };
+            now.tiers.iter_mut().zip(&was.tiers).for_each(|(now, was)| now.1 = was.1 * factor);
         }
     }
 

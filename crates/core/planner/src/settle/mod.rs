@@ -7,6 +7,7 @@ mod cash;
 mod decided_fleet;
 mod flows;
 mod gaps;
+mod lived;
 mod orders;
 mod prices;
 mod speed;
@@ -24,6 +25,7 @@ use crate::plan::{Chosen, Plan, PlanMonth};
 use crate::problem::Sides;
 
 pub use decided_fleet::decided_fleet;
+pub use lived::lived;
 pub(crate) use decided_fleet::{end, scaled};
 
 /// What a plan says beside the solver's answer.
