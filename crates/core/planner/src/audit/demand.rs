@@ -59,7 +59,8 @@ fn serving(auditor: &mut Auditor<'_>) {
         }
     }
     for ((step, workload), more) in left {
-        let all: i128 = plan.served.iter().filter(|row| row.step == step && row.workload == workload).map(|row| i128::from(row.wanted)).sum();
+        let all: i128 =
+            plan.served.iter().filter(|row| row.step == step && row.workload == workload).map(|row| i128::from(row.wanted)).sum();
         if more.abs() <= auditor.slack(all, 64) {
             continue;
         }

@@ -94,7 +94,9 @@ fn unrounded(auditor: &Auditor<'_>, contract: ContractId, of: CapacityOf, span: 
     let orders = auditor.plan.added.iter().filter(|added| world.contracts.id(&added.contract) == Some(contract)).count();
     let pools = world.contracts[contract].pools.iter().map(|pool| watts(world, *pool) / PPM + 1);
     let each = if matches!(of, CapacityOf::Power(_)) { pools.max().unwrap_or(0) } else { 1 };
-    i128::try_from(orders).unwrap_or(0) * each * length(span) / 2
+    // What takes its place in part takes whole ones.
+    let replaced = world.contracts.iter().any(|(.., terms)| terms.substitutions.iter().any(|it| it.of == contract));
+    (i128::try_from(orders).unwrap_or(0) * each + 2 * i128::from(replaced)) * length(span) / 2
 }
 
 fn over(auditor: &mut Auditor<'_>, rule: Option<Rule>, place: &str, taken: i128, there: i128) {

@@ -9,7 +9,7 @@ use super::dates::last_instant;
 use super::limits::delivers;
 use super::money::energy;
 use super::turned::scaled;
-use super::{Auditor, Found, Rule, Turn};
+use super::{Auditor, Found, Rule, Turn, Where};
 
 /// Compares what is due, and energy with it, with what the policy paid, as sums up to each month: both may count something a month apart.
 pub(super) fn check(auditor: &mut Auditor<'_>, rough: f64) {
@@ -30,7 +30,6 @@ pub(super) fn check(auditor: &mut Auditor<'_>, rough: f64) {
         should += due + energy(auditor, month);
         there += row.contracts + row.energy;
         moved = [row.cash, row.revenue, row.contracts, row.raised, row.debt, row.gap].into_iter().fold(moved, Money::max);
-        eprintln!(" month {month}: due {due} energy {} there {} {}", energy(auditor, month), row.contracts, row.energy);
         let apart = (there - should).nanos().abs();
         if worst.as_ref().is_none_or(|(worst, ..)| *worst < apart) {
             worst = Some((apart, format!("month {month}"), format!("{there} so far, and should be {should}")));
@@ -57,12 +56,8 @@ fn add_due(auditor: &Auditor<'_>, turn: Turn<'_>, world: &Fleet, (contract, bala
             money += penalties(turn, balances, contract, period) - sum_of_penalties(&statement.lines);
         }
         due[month] += world.in_fleet_currency(money, terms.currency, at).unwrap_or(money);
-        eprintln!("   {} p{period} m{month} {money} of {:?}", world.contracts.name(contract), statement.lines.iter().map(|l| format!("{:?} {}", l.clause, l.money)).collect::<Vec<_>>());
     }
-    let before = due.to_vec();
     refund(auditor, turn, contract, due);
-    if before != due { eprintln!("   refund {:?} {:?}", before, due); }
-    if false {refund(auditor, turn, contract, due);}
 }
 
 fn sum_of_penalties(lines: &[market::Line]) -> Money {
@@ -87,10 +82,10 @@ fn refund(auditor: &Auditor<'_>, turn: Turn<'_>, contract: ContractId, due: &mut
     }
 }
 
-/// What a rent that floats comes to beside the file's: on demand and on the spot market, at the month's factor.
+/// What a rent that floats comes to beside the file's: accelerators on demand and on the spot market, at the month's factor.
 fn add_rent(auditor: &Auditor<'_>, turn: Turn<'_>, found: &Found<'_>, due: &mut [Money]) {
     let terms = &auditor.world.contracts[found.contract];
-    if !matches!(terms.preset, Some(Preset::OnDemand | Preset::Spot)) {
+    if !matches!((terms.preset, found.on), (Some(Preset::OnDemand | Preset::Spot), Where::Pool(_))) {
         return;
     }
     let factor = turn.told.rent.get(found.month).copied().unwrap_or(1.0);

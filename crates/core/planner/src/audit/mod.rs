@@ -148,7 +148,8 @@ pub fn audit_lived(fleet: &Fleet, lived: &Plan, told: &Told, rough: f64) -> Vec<
     }
     let turned = turned::turned(fleet, lived, told);
     let turn = Some(Turn { told, turned: &turned });
-    let mut auditor = Auditor { fleet: &turned.fleet, world: turned.world.clone(), plan: lived, turn, flows: Vec::new(), found: Vec::new() };
+    let mut auditor =
+        Auditor { fleet: &turned.fleet, world: turned.world.clone(), plan: lived, turn, flows: Vec::new(), found: Vec::new() };
     shape::check(&mut auditor);
     if auditor.found.is_empty() {
         auditor.limits();

@@ -111,7 +111,10 @@ fn sales(auditor: &Auditor<'_>, month: usize) -> Money {
         let Some(id) = fleet.workloads.id(&row.workload) else { continue };
         let WorkloadKind::Serving { classes, .. } = &fleet.workloads[id].kind else { continue };
         for class in classes.iter().filter(|class| class.tier == row.tier) {
-            sum += times(class.price.map_or(Money::ZERO, |price| price.cost(Quantity::new(row.served))), factors(auditor, &row.workload, month).0);
+            sum += times(
+                class.price.map_or(Money::ZERO, |price| price.cost(Quantity::new(row.served))),
+                factors(auditor, &row.workload, month).0,
+            );
         }
     }
     for (name, (served, wanted)) in tokens.into_iter().filter(|(_, (_, wanted))| *wanted > 0) {

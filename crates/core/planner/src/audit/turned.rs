@@ -29,7 +29,10 @@ pub(super) struct Turned {
 pub(super) fn turned(fleet: &Fleet, plan: &Plan, told: &Told) -> Turned {
     let bare = Plan { added: Vec::new(), ..plan.clone() };
     let expected = world(fleet, &bare);
-    let turn = Turn { fleet, expected: &expected, plan, told };
+    let whole =
+        expected.contracts.iter().map(|(_, name, terms)| (name.to_owned(), Contract { substitutions: Vec::new(), ..terms.clone() }));
+    let whole = Fleet { contracts: Table::new(whole.collect()), ..expected.clone() };
+    let turn = Turn { fleet, expected: &expected, whole: &whole, plan, told };
     let ends = turn.by_party(&told.defaults, |_, month| Some(*month));
     let opens = turn.by_party(&told.delays, |contract, delay| turn.opens(contract, *delay));
     let turned = turn.file();
@@ -42,6 +45,8 @@ pub(super) fn turned(fleet: &Fleet, plan: &Plan, told: &Told) -> Turned {
 struct Turn<'a> {
     fleet: &'a Fleet,
     expected: &'a Fleet,
+    /// The same, had nothing taken the place of anything: that comes off once, at the end.
+    whole: &'a Fleet,
     plan: &'a Plan,
     told: &'a Told,
 }
@@ -106,7 +111,7 @@ impl Turn<'_> {
     /// A ramp with so much in each month: amount times microseconds, exact.
     fn ramp(&self, of: &dyn Fn(usize) -> i128) -> Ramp<i64> {
         let spans: Vec<(Span, i128)> = (0..self.months()).map(|month| (self.span(month), of(month))).collect();
-        exact(&spans).unwrap_or_else(|| Ramp::constant(0))
+        exact(&[], &spans).unwrap_or_else(|| Ramp::constant(0))
     }
 
     /// The mean of something in each month.
@@ -186,9 +191,11 @@ impl Turn<'_> {
             let spans = (0..self.months()).map(|month| (self.span(month).overlap(terms.term), month));
             let spans: Vec<(Span, i128)> = spans
                 .filter(|(span, _)| !span.is_empty())
-                .map(|(span, month)| (span, scaled(delivers(self.expected, contract, of, span), kept[month])))
+                .map(|(span, month)| (span, scaled(delivers(self.whole, contract, of, span), kept[month])))
                 .collect();
-            if let (Some(ramp), Some(clause)) = (exact(&spans), terms.capacity.iter_mut().find(|clause| clause.of == of)) {
+            if let (Some(ramp), Some(clause)) =
+                (exact(&self.earlier(contract, of), &spans), terms.capacity.iter_mut().find(|clause| clause.of == of))
+            {
                 clause.ramp = ramp;
                 terms.delivery = terms.delivery.filter(|delivery| delivery.of != of);
             }
@@ -199,7 +206,8 @@ impl Turn<'_> {
             if let (Some(fails), Some(capacity)) =
                 (fails, terms.capacity.iter_mut().find(|capacity| capacity.of == CapacityOf::Accelerators(expansion.accelerator)))
             {
-                let kept = capacity.ramp.steps().iter().copied().filter(|(at, _)| *at < self.begins(fails)).chain([(self.begins(fails), 0)]);
+                let kept =
+                    capacity.ramp.steps().iter().copied().filter(|(at, _)| *at < self.begins(fails)).chain([(self.begins(fails), 0)]);
                 capacity.ramp = Ramp::new(kept.collect()).unwrap_or_else(|_| capacity.ramp.clone());
             }
         }
@@ -207,6 +215,18 @@ impl Turn<'_> {
             self.fail(&mut terms, self.begins(fails));
         }
         terms
+    }
+
+    /// What was there before the plan: a billing period may have begun then.
+    fn earlier(&self, contract: ContractId, of: CapacityOf) -> Vec<(Instant, i64)> {
+        let terms = &self.whole.contracts[contract];
+        let begins = self.begins(0);
+        let period = terms.period(terms.calendar.index(begins));
+        let before = Span { from: period.from, to: begins }.overlap(terms.term);
+        if before.is_empty() {
+            return Vec::new();
+        }
+        market::pieces(self.whole, contract, of, before).into_iter().map(|piece| (piece.span.from, piece.delivered)).collect()
     }
 
     /// The month in which what is ordered comes.
@@ -265,9 +285,10 @@ impl Turn<'_> {
     }
 }
 
-/// A ramp that comes to exactly these amounts times microseconds, span by span: what a whole amount leaves over is one more for so long.
-fn exact(spans: &[(Span, i128)]) -> Option<Ramp<i64>> {
-    let mut steps: Vec<(Instant, i64)> = Vec::new();
+/// A ramp that has some steps, and then comes to exactly these amounts times microseconds, span by span: what a whole amount leaves over is one
+/// more for so long.
+fn exact(earlier: &[(Instant, i64)], spans: &[(Span, i128)]) -> Option<Ramp<i64>> {
+    let mut steps = earlier.to_vec();
     for (span, amount) in spans {
         let long = length(*span).max(1);
         let (each, rest) = (amount.div_euclid(long), amount.rem_euclid(long));

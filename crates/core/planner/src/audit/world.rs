@@ -44,12 +44,7 @@ fn install(terms: &mut Contract, name: &str, plan: &Plan) {
 }
 
 /// Raises the clause of an expansion by what was ordered, in the month in which `arrives` says that it comes.
-pub(super) fn add_delivered(
-    terms: &mut Contract,
-    (name, clause): (&str, usize),
-    plan: &Plan,
-    arrives: &dyn Fn(usize) -> Option<usize>,
-) {
+pub(super) fn add_delivered(terms: &mut Contract, (name, clause): (&str, usize), plan: &Plan, arrives: &dyn Fn(usize) -> Option<usize>) {
     let of = CapacityOf::Accelerators(terms.expansions[clause].accelerator);
     if !terms.capacity.iter().any(|clause| clause.of == of) {
         terms.capacity.push(Capacity { of, ramp: Ramp::constant(0), tokens_per_unit_minute: 0 });

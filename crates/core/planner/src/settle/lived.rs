@@ -114,7 +114,8 @@ fn trained(world: &Instance, did: &Decided) -> Vec<Trained> {
         let mut backlog = 0.0;
         for (month, arrived) in arrivals.iter().enumerate() {
             let in_month = (0..steps).filter(|step| world.steps[*step].month == month);
-            let done: f64 = in_month.flat_map(|step| fits.iter().map(move |fit| world.fits[*fit].speed * did.used[fit * steps + step])).sum();
+            let done: f64 =
+                in_month.flat_map(|step| fits.iter().map(move |fit| world.fits[*fit].speed * did.used[fit * steps + step])).sum();
             let late = did.late[index][month];
             backlog += arrived - done - late;
             let whole = |hours: f64| nearest(hours * unit);

@@ -25,8 +25,8 @@ use crate::plan::{Chosen, Plan, PlanMonth};
 use crate::problem::Sides;
 
 pub use decided_fleet::decided_fleet;
-pub use lived::lived;
 pub(crate) use decided_fleet::{end, scaled};
+pub use lived::lived;
 
 /// What a plan says beside the solver's answer.
 #[derive(Clone, Debug, Default, PartialEq)]
