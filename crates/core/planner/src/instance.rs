@@ -506,6 +506,19 @@ pub struct Bar {
     pub lifts: Lifts,
 }
 
+/// That a contract may come to rest on another party, which has the right to take it over at its terms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Which contract.
+    pub contract: ContractId,
+    /// Who may take it.
+    pub holder: PartyId,
+    /// How likely it does.
+    pub likelihood: f64,
+    /// The month by which it has answered.
+    pub answer: usize,
+}
+
 /// Everything that planning computes with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
@@ -540,6 +553,9 @@ pub struct Instance {
     /// What exclusivities and first refusals bar.
     #[serde(default)]
     pub bars: Vec<Bar>,
+    /// Offers that the holder of a first refusal may take.
+    #[serde(default)]
+    pub refusals: Vec<Refusal>,
     /// Cash.
     pub treasury: Treasury,
     /// What a unit of missing money costs in the objective: cash gaps, and promises that are broken, are last resorts.

@@ -30,8 +30,8 @@ pub use decided::{Decided, Prices};
 pub use difference::{Difference, Shifted, Signed, diff};
 pub use guide::guide;
 pub use instance::{
-    Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,
-    Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
+    Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On,
+    Refusal, Scale, Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
 pub use moved::moved;
 pub use outline::{

@@ -77,6 +77,7 @@ impl Scene {
             shortages: vec![odds(0.3, 6, 1.0); fleet.accelerators.len()],
             shortfalls: vec![odds(0.3, 4, 0.5); fleet.sites.len()],
             windows: vec![0.7; self.draw.windows.len()],
+            refusals: vec![0.5; self.draw.refusals.len()],
             events: self.instance.treasury.events.iter().map(|event| if comes(event.kind) { 0.9 } else { 1.0 }).collect(),
             ..self.draw.clone()
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{CapacityOf, ContractId, Fleet, Of, Overflow, PoolId, SiteId, Status};
+use fleet::{CapacityOf, ContractId, Fleet, Overflow, PoolId, SiteId, Status};
 use units::{Money, Span};
 
 use super::dates::{PPM, area, between, later, length};
@@ -13,10 +13,6 @@ pub(super) fn check(auditor: &mut Auditor<'_>) {
         capacities(auditor, step);
         pools(auditor, step);
         sites(auditor, step);
-    }
-    // What the policy had to place where somebody failed may rest on a party by more.
-    if auditor.turn.is_none() {
-        dependence(auditor);
     }
 }
 
@@ -188,32 +184,5 @@ fn sites(auditor: &mut Auditor<'_>, step: usize) {
     }
     for (place, taken, there) in excess {
         over(auditor, Some(Rule::SitePower), &place, taken, there);
-    }
-}
-
-/// Work that rests on a party, by peak arithmetic. A share that is over by less than a millionth is rounding.
-fn dependence(auditor: &mut Auditor<'_>) {
-    let fleet = auditor.fleet;
-    for cap in fleet.caps.iter().filter(|cap| cap.of == Of::Work) {
-        for month in 0..auditor.plan.months.len() {
-            if cap.span.overlap(auditor.span(month)).is_empty() {
-                continue;
-            }
-            let (mut mine, mut all) = (0_i128, 0_i128);
-            for found in auditor.flows.iter().filter(|found| found.month == month) {
-                let Where::Pool(pool) = found.on else { continue };
-                let chip = &fleet.accelerators[fleet.pools[pool].accelerator];
-                let work = i128::from(chip.peak.count()) * i128::from(found.row.quantity);
-                all += work;
-                if fleet.contracts[found.contract].party == cap.party || chip.vendor == Some(cap.party) {
-                    mine += work;
-                }
-            }
-            let most = all / PPM * (i128::from(cap.share.ppm()) + 1);
-            if mine > most {
-                let place = format!("{}, month {month}", fleet.parties.name(cap.party));
-                auditor.report(Rule::Dependence, place, format!("{} % of work", mine * 100 / all.max(1)));
-            }
-        }
     }
 }

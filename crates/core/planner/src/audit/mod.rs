@@ -3,6 +3,7 @@
 mod bills;
 mod dates;
 mod demand;
+mod dependence;
 mod limits;
 mod lived;
 mod money;
@@ -131,6 +132,7 @@ pub fn audit(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
     shape::check(&mut auditor);
     if auditor.found.is_empty() {
         auditor.limits();
+        dependence::check(&mut auditor);
         bills::check(&mut auditor);
         money::check(&mut auditor);
         promises::check(&mut auditor);

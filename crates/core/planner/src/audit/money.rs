@@ -44,7 +44,8 @@ fn parts(auditor: &mut Auditor<'_>, month: usize, row: &MonthMoney, (cash, debt)
     let of =
         |events: &[CashEvent], keep: fn(&CashEvent) -> bool| sum(&events.iter().filter(|event| keep(event)).cloned().collect::<Vec<_>>());
     let twelfth = |money: Money, ppm: i64| Money::from_nanos(round_half_even(money.nanos() * i128::from(ppm), 12 * PPM));
-    let own = auditor.fleet.ventures.iter().flat_map(|(_, venture)| &venture.stakes).filter(|stake| stake.party.is_none());
+    let own = auditor.fleet.ventures.iter().filter(|(_, venture)| !declined(auditor, venture.party));
+    let own = own.flat_map(|(_, venture)| &venture.stakes).filter(|stake| stake.party.is_none());
     let stakes: Money = own.map(|stake| falls(auditor, stake.amount, stake.span, month)).sum();
     let taken: Money = auditor.plan.raised.iter().filter(|raised| raised.month == month).map(|raised| raised.amount).sum();
     let due: Money = auditor.plan.due.iter().filter(|due| due.month == month).map(|due| due.paid).sum();
@@ -66,6 +67,16 @@ fn parts(auditor: &mut Auditor<'_>, month: usize, row: &MonthMoney, (cash, debt)
         let orders = if what == "capex" { rounded_orders(auditor, month) } else { 0 };
         auditor.same_money(format!("{what}, month {month}"), Rule::Money, (there, should), slack + orders);
     }
+}
+
+/// Whether a venture's one contract is an offer that is not signed: then the lab pays nothing into it.
+fn declined(auditor: &Auditor<'_>, party: fleet::PartyId) -> bool {
+    let mut with = auditor.fleet.contracts.iter().filter(|(.., terms)| terms.party == party);
+    let only = with.next().filter(|_| with.next().is_none());
+    only.is_some_and(|(id, _, terms)| {
+        let offered = terms.offer.is_some() && terms.status == fleet::Status::Discussed;
+        offered && auditor.world.contracts[id].status != fleet::Status::Signed
+    })
 }
 
 /// How far money may be off that the policy counted in floats: of the largest sum of the month.

@@ -27,6 +27,7 @@ pub(super) struct Turned {
 
 /// States a scenario as a fleet, for the plan that was lived.
 pub(super) fn turned(fleet: &Fleet, plan: &Plan, told: &Told) -> Turned {
+    let fleet = &handed_over(fleet, told);
     let bare = Plan { added: Vec::new(), ..plan.clone() };
     let expected = world(fleet, &bare);
     let whole =
@@ -39,6 +40,15 @@ pub(super) fn turned(fleet: &Fleet, plan: &Plan, told: &Told) -> Turned {
     let rows = expected.contracts.iter().map(|(contract, name, terms)| (name.to_owned(), turn.contract(contract, name, terms)));
     let world = Fleet { contracts: Table::new(rows.collect()), ..turned.clone() };
     Turned { fleet: turned, world, expected: expected.clone(), opens, ends }
+}
+
+/// What the holder of a first refusal has taken over is with it.
+fn handed_over(fleet: &Fleet, told: &Told) -> Fleet {
+    let rows = fleet.contracts.iter().map(|(_, name, terms)| {
+        let holder = told.taken.get(name).and_then(|party| fleet.parties.id(party));
+        (name.to_owned(), Contract { party: holder.unwrap_or(terms.party), ..terms.clone() })
+    });
+    Fleet { contracts: Table::new(rows.collect()), ..fleet.clone() }
 }
 
 /// What things are turned with.

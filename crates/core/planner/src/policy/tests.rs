@@ -72,6 +72,7 @@ fn small() -> Instance {
         ventures: vec![],
         caps: vec![],
         bars: vec![],
+        refusals: Vec::new(),
         treasury: Treasury {
             cash: 100.0,
             floor: vec![20.0; MONTHS],

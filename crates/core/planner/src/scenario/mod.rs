@@ -71,6 +71,9 @@ pub struct Scenario {
     pub windows: Vec<bool>,
     /// Whether an event of the treasury comes, by event.
     pub events: Vec<bool>,
+    /// Whether the holder of a first refusal takes the offer, by refusal; those past the list's end do not.
+    #[serde(default)]
+    pub refusals: Vec<bool>,
 }
 
 impl Scenario {
@@ -104,6 +107,9 @@ impl Scenario {
         known.shortfalls.iter_mut().for_each(begun);
         for (party, delay) in known.delays.iter_mut().enumerate() {
             *delay = delay.filter(|_| outage::first_arrival(base, party).is_some_and(|month| month <= now));
+        }
+        for (taken, refusal) in known.refusals.iter_mut().zip(&base.refusals) {
+            *taken &= refusal.answer <= now;
         }
         for (open, window) in known.windows.iter_mut().zip(&base.treasury.windows) {
             *open |= window.open.0 > now;

@@ -88,6 +88,21 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// A contract is now with another party.
+    pub(super) fn hand_over(&mut self, base: &Instance, of: ContractId, holder: PartyId) {
+        let give = |party: &mut Option<PartyId>, is: bool| {
+            if is && party.is_some() {
+                *party = Some(holder);
+            }
+        };
+        self.limit_party.iter_mut().zip(&base.limits).for_each(|(party, it)| give(party, it.kind == LimitKind::Contract(of)));
+        self.expansion_party.iter_mut().zip(&base.expansions).for_each(|(party, it)| give(party, it.contract == of));
+        self.floor_party.iter_mut().zip(&base.floors).for_each(|(party, it)| give(party, it.contract == of));
+        self.credit_party.iter_mut().zip(&base.credits).for_each(|(party, it)| give(party, it.contract == of));
+    }
+}
+
 /// With whom each contract is: some have no supply of their own, and are known by their charges or what their floors count.
 fn contract_parties(base: &Instance) -> BTreeMap<ContractId, PartyId> {
     let floors = base.floors.iter().filter_map(|floor| Some((floor.contract, base.supplies[floor.terms.first()?.0].party)));

@@ -29,6 +29,9 @@ pub struct Told {
     pub shut: BTreeSet<String>,
     /// Revenue and raises taken whole that don't come.
     pub lost: BTreeSet<String>,
+    /// Contracts that the holder of a first refusal has taken over, and who it is.
+    #[serde(default)]
+    pub taken: BTreeMap<String, String>,
 }
 
 impl Scenario {
@@ -39,7 +42,10 @@ impl Scenario {
         let treasury = &instance.treasury;
         let shut = treasury.windows.iter().zip(&self.windows).filter(|(_, open)| !**open);
         let lost = treasury.events.iter().zip(&self.events).filter(|(_, comes)| !**comes);
+        let taken = instance.refusals.iter().zip(&self.refusals).filter(|(_, taken)| **taken).map(|(refusal, _)| refusal);
+        let taken = taken.map(|it| (fleet.contracts.name(it.contract).to_owned(), fleet.parties.name(it.holder).to_owned()));
         Told {
+            taken: taken.collect(),
             demand: works.map(|(work, factors)| (work.name.clone(), factors.clone())).collect(),
             price: self.price.clone(),
             rent: self.rent.clone(),

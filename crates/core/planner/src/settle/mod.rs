@@ -5,6 +5,7 @@ mod asked;
 mod bills;
 mod cash;
 mod decided_fleet;
+mod dependence;
 mod flows;
 mod gaps;
 mod lived;
