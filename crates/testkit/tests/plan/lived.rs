@@ -190,3 +190,13 @@ fn what_was_done_is_wrong_in_another_scenario() {
     });
     check(Rule::Raise, &|scenario| scenario.windows.iter_mut().for_each(|open| *open = false));
 }
+
+#[test]
+fn a_stake_is_paid_only_when_what_it_is_for_is_signed() {
+    let scene = Scene::new(&file("fleets/openai-2025.toml")).expect("there is a plan");
+    let stake = scene.instance.treasury.events.iter().find(|event| event.kind == EventKind::Stake).expect("the lab has a stake");
+    assert!(stake.amounts.fixed.iter().all(|amount| *amount == 0.0));
+    let choice = |choice: usize| scene.fleet.contracts.name(scene.instance.choices[choice].contract);
+    assert!(!stake.amounts.by_choice.is_empty());
+    assert!(stake.amounts.by_choice.iter().all(|(of, amounts)| choice(*of) == "stargate" && amounts.iter().any(|amount| *amount < 0.0)));
+}

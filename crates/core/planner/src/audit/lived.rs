@@ -75,7 +75,7 @@ fn refund(auditor: &Auditor<'_>, turn: Turn<'_>, contract: ContractId, due: &mut
     let terms = &turn.turned.expected.contracts[contract];
     let begins = auditor.span(fails).from;
     for prepayment in terms.prepayments.iter().filter(|prepayment| prepayment.refundable && prepayment.due < begins) {
-        let ended = market::periods(&turn.turned.expected, contract).filter(|period| terms.period(*period).to <= begins).last();
+        let ended = market::periods(&turn.turned.expected, contract).rfind(|period| terms.period(*period).to <= begins);
         let granted = ended.map_or(Money::ZERO, |last| market::granted(terms, prepayment, last));
         let back = (prepayment.amount - granted).max(Money::ZERO);
         due[fails] -= auditor.world.in_fleet_currency(back, terms.currency, begins).unwrap_or(back);
