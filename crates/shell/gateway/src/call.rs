@@ -7,55 +7,18 @@ use dispatch::{Fault, RequestId};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::{Method, Request, StatusCode};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
-use crate::limits::{ERROR_BODY_MAX, Limits, UPSTREAM_IDLE_MAX};
+use crate::limits::{ERROR_BODY_MAX, Limits};
 use crate::peek;
 use crate::relay::Relay;
 use crate::upstream::Upstream;
+use crate::wires::Wires;
 
 /// Request headers that go on to an upstream; all others stay here.
 const FORWARDED: [&str; 3] = ["openai-beta", "traceparent", "tracestate"];
-
-/// The connections to upstreams, kept for reuse. Redirects are never followed.
-pub(crate) struct Wires {
-    plain: Client<HttpConnector, Full<Bytes>>,
-    /// `None` while no upstream wants it: reading the machine's certificates takes time, and a laptop may have none.
-    tls: Option<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>,
-}
-
-impl Wires {
-    /// Connections, with TLS when some upstream wants it.
-    pub fn new(limits: &Limits, tls: bool) -> std::io::Result<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(limits.connect_timeout));
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(UPSTREAM_IDLE_MAX).pool_max_idle_per_host(1_024);
-        let secured = |mut connector: HttpConnector| {
-            connector.enforce_http(false);
-            let https = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().wrap_connector(connector);
-            Ok::<_, std::io::Error>(builder.build(https))
-        };
-        let tls = tls.then(|| secured(connector.clone())).transpose()?;
-        Ok(Self { plain: builder.build(connector), tls })
-    }
-
-    async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Fault> {
-        let sent = match (&self.tls, upstream.is_tls()) {
-            (Some(tls), true) => tls.request(request).await,
-            (_, false) => self.plain.request(request).await,
-            (None, true) => return Err(Fault::Unreachable),
-        };
-        sent.map_err(|error| if error.is_connect() { Fault::Unreachable } else { Fault::Lost })
-    }
-}
 
 /// What is sent.
 pub(crate) struct Asked<'a> {

@@ -12,7 +12,6 @@ use market::PriceSheet;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::call::Wires;
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::keys::Keys;
@@ -23,6 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::status::{self, Live};
 use crate::upstream::{Upstream, UpstreamError};
+use crate::wires::Wires;
 
 /// What a gateway begins with.
 pub struct Config {

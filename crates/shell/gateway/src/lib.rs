@@ -36,6 +36,7 @@ mod sse;
 mod state;
 mod status;
 mod upstream;
+mod wires;
 
 pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};

@@ -9,7 +9,6 @@ use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
 use tokio::sync::mpsc;
 use units::Instant;
 
-use crate::call::Wires;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::envelope::Refused;
@@ -18,6 +17,7 @@ use crate::learnt::Learnt;
 use crate::limits::{Limits, RECENT_MAX};
 use crate::meter::Tally;
 use crate::snapshot::Snapshot;
+use crate::wires::Wires;
 
 /// What all requests share: the snapshot that they read, the counters that they move, the journal that they write.
 pub(crate) struct State {
