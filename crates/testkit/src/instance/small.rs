@@ -151,6 +151,7 @@ impl Small {
             due: to - 1,
             least: one(least),
             counted: one(0.0),
+            counted_of: Vec::new(),
             terms: (from..to).map(|month| (supply, month, self.instance.supplies[supply].rate[month])).collect(),
             tiered: vec![],
             nested: vec![],
