@@ -4,9 +4,10 @@
 //! and what the other side has no word for is refused with its name, never dropped. What is passed on, is passed on as it was
 //! written: numbers, schemas and arguments of tools keep their digits and their order. A stream is a state machine, event by event.
 
-pub mod anthropic;
 mod answer;
+pub mod anthropic;
 mod chat;
+mod events;
 pub mod fault;
 mod fields;
 pub mod gemini;
@@ -17,6 +18,7 @@ mod unsupported;
 
 pub use answer::{About, NoAnswer, Usage};
 pub use chat::Chat;
+pub use events::EVENT_BYTES_MAX;
 pub(crate) use json::json;
 pub use translation::{Foreign, Hearing, told_as_anthropic};
 pub use unsupported::Unsupported;

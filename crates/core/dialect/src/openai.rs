@@ -6,4 +6,4 @@ mod read;
 mod write;
 
 pub use read::read;
-pub use write::{Request, write};
+pub use write::{Most, Request, write};

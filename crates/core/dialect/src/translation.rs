@@ -1,6 +1,7 @@
 //! From one dialect into another, whole answers and streams.
 
 use crate::answer::{About, NoAnswer};
+use crate::events::Events;
 use crate::{anthropic, gemini, openai};
 
 /// A dialect that is told in OpenAI's words.
@@ -28,7 +29,10 @@ impl Foreign {
 
 /// A stream in another dialect as it is heard: its events in, OpenAI's events out.
 #[derive(Debug)]
-pub struct Hearing(Heard);
+pub struct Hearing {
+    events: Events,
+    heard: Heard,
+}
 
 #[derive(Debug)]
 enum Heard {
@@ -40,26 +44,28 @@ impl Hearing {
     /// A stream of which nothing was heard yet.
     #[must_use]
     pub fn new(from: Foreign, about: About) -> Self {
-        Self(match from {
+        let heard = match from {
             Foreign::Anthropic => Heard::Anthropic(anthropic::hear::Hearing::new(about)),
             Foreign::Gemini => Heard::Gemini(gemini::hear::Hearing::new(about)),
-        })
+        };
+        Self { events: Events::default(), heard }
     }
 
-    /// Hears the data of one event; what OpenAI's clients are told of it is appended to `out`.
+    /// Hears what came, cut anywhere; what OpenAI's clients are told of it is appended to `out`.
     ///
     /// # Errors
-    /// When it is an error, or no event of the dialect.
-    pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), NoAnswer> {
-        match &mut self.0 {
+    /// When there is an error in it, or what is no event of the dialect.
+    pub fn feed(&mut self, came: &[u8], out: &mut Vec<u8>) -> Result<(), NoAnswer> {
+        let heard = &mut self.heard;
+        self.events.feed(came, &mut |data| match heard {
             Heard::Anthropic(hearing) => hearing.event(data, out),
             Heard::Gemini(hearing) => hearing.event(data, out),
-        }
+        })
     }
 
     /// The stream ended; what is left to tell is appended to `out`. A stream that was cut short has no end told.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        if let Heard::Gemini(hearing) = &mut self.0 {
+        if let Heard::Gemini(hearing) = &mut self.heard {
             hearing.end(out);
         }
     }

@@ -35,6 +35,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
             cached_tokens: 0,
             units_left: 1_000,
             tried: false,
+            expressible: true,
             price: sheet.price(endpoint).copied(),
         };
         edit(name, &mut seen);

@@ -8,7 +8,7 @@ use dispatch::{
     Action, Ask, Decision, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll, Settlement,
     decide,
 };
-use fleet::{ContractId, EndpointId, TokenWeights};
+use fleet::{ContractId, Dialect, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
@@ -65,6 +65,8 @@ pub(crate) struct Flight {
     life: Life,
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
+    /// Dialects that the request can't be said in.
+    pub barred: Vec<Dialect>,
     /// Until its life is over.
     place: Option<Place>,
 }
@@ -76,7 +78,21 @@ impl Flight {
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
         let (prefixes, place) = (Prefixes::of(peek.prompt), Some(place));
-        Self { state, snapshot, ask, prompt_bytes, prefixes, streamed, weights, key, life, attempt: None, chosen: None, place }
+        Self {
+            state,
+            snapshot,
+            ask,
+            prompt_bytes,
+            prefixes,
+            streamed,
+            weights,
+            key,
+            life,
+            attempt: None,
+            chosen: None,
+            barred: Vec::new(),
+            place,
+        }
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
@@ -141,6 +157,7 @@ impl Flight {
             cached_tokens: self.cached(counters, now),
             units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
             tried: self.life.tried(endpoint),
+            expressible: !self.barred.contains(&self.snapshot.fleet.endpoints[endpoint].dialect),
             price,
         }
     }

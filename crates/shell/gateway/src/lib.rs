@@ -22,6 +22,7 @@ mod journal;
 mod keys;
 mod learnt;
 mod limits;
+mod messages;
 mod meter;
 mod metrics;
 mod models;
@@ -32,9 +33,11 @@ mod request;
 mod server;
 mod snapshot;
 mod splice;
+mod spoken;
 mod sse;
 mod state;
 mod status;
+mod translate;
 mod upstream;
 mod wires;
 
@@ -42,8 +45,8 @@ pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
-    BACKOFF_MAX, BACKOFF_MIN, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, RECENT_MAX,
-    RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    BACKOFF_MAX, BACKOFF_MIN, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL,
+    OUTPUT_MAX_UNSAID, RECENT_MAX, RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{About, Finish, Usage};
 use crate::anthropic::answer::{MessageWire, UsageWire};
+use crate::events::Events;
 use crate::openai::answer::ReadUsage;
 
 #[derive(Deserialize)]
@@ -60,6 +61,7 @@ enum Open {
 #[derive(Debug)]
 pub struct Telling {
     about: About,
+    events: Events,
     begun: bool,
     over: bool,
     open: Open,
@@ -130,7 +132,17 @@ impl Telling {
     #[must_use]
     pub fn new(about: About) -> Self {
         let usage = Usage::default();
-        Self { about, begun: false, over: false, open: Open::Nothing, blocks: 0, called: false, finish: None, usage }
+        Self {
+            about,
+            events: Events::default(),
+            begun: false,
+            over: false,
+            open: Open::Nothing,
+            blocks: 0,
+            called: false,
+            finish: None,
+            usage,
+        }
     }
 
     /// Whether the end was told, or an error.
@@ -139,8 +151,21 @@ impl Telling {
         self.over
     }
 
-    /// Tells the data of one of OpenAI's events; what Anthropic's clients are told of it goes to `out`.
-    pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) {
+    /// Tells what came of OpenAI's stream, cut anywhere; what Anthropic's clients are told of it is appended to `out`.
+    pub fn feed(&mut self, came: &[u8], out: &mut Vec<u8>) {
+        let mut events = std::mem::take(&mut self.events);
+        let fed = events.feed(came, &mut |data| {
+            self.event(data, out);
+            Ok(())
+        });
+        self.events = events;
+        if fed.is_err() {
+            self.fail("The model server sent an event that is too long.", out);
+        }
+    }
+
+    /// Tells the data of one of OpenAI's events.
+    fn event(&mut self, data: &[u8], out: &mut Vec<u8>) {
         if self.over {
             return;
         }

@@ -238,7 +238,9 @@ fn format<'a>(chat: &'a Chat<'a>) -> Result<Option<FormatWire<'a>>, Unsupported>
     match &chat.format {
         Format::Text => Ok(None),
         Format::Schema { schema, .. } => Ok(Some(FormatWire { r#type: "json_schema", schema })),
-        Format::Json => Err(Unsupported::new(chat.names.format, "asks for JSON without a schema, which the endpoints of this model can't be told")),
+        Format::Json => {
+            Err(Unsupported::new(chat.names.format, "asks for JSON without a schema, which the endpoints of this model can't be told"))
+        }
     }
 }
 

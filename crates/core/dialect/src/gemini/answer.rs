@@ -100,8 +100,17 @@ impl Finish {
             "STOP" if called => Ok(Self::Tools),
             "STOP" => Ok(Self::Stop),
             "MAX_TOKENS" => Ok(Self::Length),
-            "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" | "MODEL_ARMOR" | "ESCALATION" => Ok(Self::Filtered),
+            "SAFETY"
+            | "RECITATION"
+            | "LANGUAGE"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION"
+            | "MODEL_ARMOR"
+            | "ESCALATION" => Ok(Self::Filtered),
             _ => Err(NoAnswer::Failed),
         }
     }

@@ -213,7 +213,10 @@ fn refuse(chat: &Chat<'_>) -> Result<(), Unsupported> {
     }
     // Only all tools together can be held to their schemas.
     match chat.tools.iter().find(|tool| tool.strict != chat.tools[0].strict) {
-        Some(tool) => Err(Unsupported::new(format!("{}.strict", tool.at), "differs among the tools, which can't be told to the endpoints of this model")),
+        Some(tool) => Err(Unsupported::new(
+            format!("{}.strict", tool.at),
+            "differs among the tools, which can't be told to the endpoints of this model",
+        )),
         None => Ok(()),
     }
 }
@@ -225,7 +228,10 @@ fn turns<'a>(chat: &'a Chat<'a>, messages: &'a [Message<'a>]) -> Result<Vec<Turn
         let is_tool = matches!(message.said, Said::Tool { .. });
         let (role, content) = match &message.said {
             Said::System(_) => {
-                return Err(Unsupported::new(&message.at, "is a system message that comes after others, which can't be told to the endpoints of this model"));
+                return Err(Unsupported::new(
+                    &message.at,
+                    "is a system message that comes after others, which can't be told to the endpoints of this model",
+                ));
             }
             Said::User(said) => ("user", said.iter().map(part).collect::<Result<_, _>>()?),
             Said::Assistant { text, calls } => ("model", parts(text).into_iter().chain(calls.iter().map(call)).collect()),

@@ -71,10 +71,6 @@ impl Chunks {
         self.about.model = model.unwrap_or(std::mem::take(&mut self.about.model));
     }
 
-    pub fn id(&self) -> &str {
-        &self.about.id
-    }
-
     pub fn role(&self, choice: u32, out: &mut Vec<u8>) {
         self.delta(choice, Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, out);
     }

@@ -8,13 +8,8 @@ use crate::Unsupported;
 use crate::chat::{Call, Chat, Format, Image, Message, Names, Part, Said, Tool, ToolChoice};
 use crate::fields::{CANT_SAY, Fields};
 
-const NAMES: Names = Names {
-    format: "response_format",
-    effort: "reasoning_effort",
-    user: "user",
-    parallel: "parallel_tool_calls",
-    continues: false,
-};
+const NAMES: Names =
+    Names { format: "response_format", effort: "reasoning_effort", user: "user", parallel: "parallel_tool_calls", continues: false };
 
 /// Reads a chat completions request.
 ///

@@ -23,6 +23,8 @@ pub struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     n: Option<u32>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stop: &'a [Cow<'a, str>],
@@ -145,6 +147,15 @@ struct Schema<'a> {
     strict: bool,
 }
 
+/// What an upstream calls the most tokens of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Most {
+    /// `max_tokens`, which all servers know.
+    Tokens,
+    /// `max_completion_tokens`, without which OpenAI's own models that think refuse.
+    CompletionTokens,
+}
+
 /// What a schema is called that its client gave no name.
 const UNNAMED: &str = "answer";
 
@@ -156,6 +167,9 @@ pub fn write<'a>(chat: &'a Chat<'a>) -> Result<Request<'a>, Unsupported> {
     if chat.top_k.is_some() {
         return Err(Unsupported::new("top_k", CANT_SAY));
     }
+    if chat.effort.as_deref() == Some("max") {
+        return Err(Unsupported::new(chat.names.effort, CANT_SAY));
+    }
     if chat.is_prefilled() && chat.names.continues {
         return Err(Unsupported::new("messages", "ends with the model's own words, and the endpoints of this model don't continue them"));
     }
@@ -166,6 +180,7 @@ pub fn write<'a>(chat: &'a Chat<'a>) -> Result<Request<'a>, Unsupported> {
         tool_choice: choice(&chat.choice),
         parallel_tool_calls: chat.parallel,
         max_tokens: chat.max_tokens,
+        max_completion_tokens: None,
         n: (chat.choices != 1).then_some(chat.choices),
         stop: &chat.stop,
         temperature: chat.temperature,
@@ -189,10 +204,14 @@ pub fn write<'a>(chat: &'a Chat<'a>) -> Result<Request<'a>, Unsupported> {
 }
 
 impl Request<'_> {
-    /// The request's body, for an upstream that calls the model `model`.
+    /// The request's body, for an upstream that calls the model `model`, and the most tokens as `most` says.
     #[must_use]
-    pub fn body(&self, model: &str) -> Vec<u8> {
-        crate::json(&Request { model, ..self.clone() })
+    pub fn body(&self, model: &str, most: Most) -> Vec<u8> {
+        let (max_tokens, max_completion_tokens) = match most {
+            Most::Tokens => (self.max_tokens, None),
+            Most::CompletionTokens => (None, self.max_tokens),
+        };
+        crate::json(&Request { model, max_tokens, max_completion_tokens, ..self.clone() })
     }
 }
 
@@ -250,8 +269,7 @@ fn call<'a>(call: &'a Call<'a>) -> CallWire<'a> {
 }
 
 fn tool<'a>(tool: &'a Tool<'a>) -> ToolWire<'a> {
-    let function =
-        Function { name: &tool.name, description: tool.description.as_deref(), parameters: tool.input, strict: tool.strict };
+    let function = Function { name: &tool.name, description: tool.description.as_deref(), parameters: tool.input, strict: tool.strict };
     ToolWire { r#type: "function", function }
 }
 
