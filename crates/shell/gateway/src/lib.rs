@@ -26,6 +26,7 @@ mod messages;
 mod meter;
 mod metrics;
 mod models;
+mod paths;
 mod peek;
 mod prefix;
 mod relay;

@@ -25,7 +25,7 @@ use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::{messages, metrics, models, status};
+use crate::{messages, metrics, models, paths, status};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -113,7 +113,7 @@ enum Route<'a> {
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
-    let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let bare = paths::bare(path);
     match bare {
         "/chat/completions" => Some(Route::Inference(Call::Chat)),
         "/completions" => Some(Route::Inference(Call::Completions)),
