@@ -98,5 +98,5 @@ def books_are_whole(binary, state):
         rows = [row for row in attempts.get(request, []) if row["settled"] and row["settled"]["outcome"] == "answered"]
         assert len(rows) == 1, f"{request} was answered once; the ledger has {attempts.get(request)}"
         assert rows[0]["settled"]["known"] == "reported", rows[0]
-        tokens = rows[0]["settled"]["tokens"]
-        assert (tokens["input"], tokens["cached"], tokens["output"]) == (18, 5, 9), rows[0]
+        tokens = [rows[0]["settled"][f"{kind}_tokens"] for kind in ("input", "cached", "output")]
+        assert tokens == [18, 5, 9], rows[0]

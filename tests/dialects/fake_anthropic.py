@@ -9,8 +9,8 @@ from anthropic.types import message_create_params
 import vendor
 from conforms import conforms, expect
 
-# The API takes these; the SDK's types no longer name them, since the newest models refuse them.
-OLDER = frozenset({"temperature", "top_p", "top_k"})
+# By API version, what it takes that the SDK's types don't name: 2026-10-21, which the SDK sends, dropped these.
+VERSIONS = {"2023-06-01": frozenset({"temperature", "top_p", "top_k"}), "2026-10-21": frozenset()}
 USAGE = types.Usage(input_tokens=11, cache_read_input_tokens=5, cache_creation_input_tokens=2, output_tokens=9)
 ERRORS = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}
 
@@ -20,9 +20,11 @@ class Anthropic(vendor.Vendor):
 
     def check(self, asked):
         expect(asked.path == "/v1/messages", f"{asked.path}: no such path")
-        expect(asked.headers.get("x-api-key") == vendor.KEY, "x-api-key: is wrong")
-        expect(asked.headers.get("anthropic-version") == "2023-06-01", "anthropic-version: is missing")
-        conforms(asked.body, message_create_params.MessageCreateParams, also=OLDER)
+        bearer = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        expect(vendor.KEY in (asked.headers.get("x-api-key"), bearer), "x-api-key: is wrong")
+        version = asked.headers.get("anthropic-version")
+        expect(version in VERSIONS, f"anthropic-version: {version} is none")
+        conforms(asked.body, message_create_params.MessageCreateParams, also=VERSIONS[version])
         previous = None
         for index, message in enumerate(asked.body["messages"]):
             results = [block for block in blocks(message) if block["type"] == "tool_result"]

@@ -27,7 +27,7 @@ class Gemini(vendor.Vendor):
     """generateContent and streamGenerateContent."""
 
     def check(self, asked):
-        expect(re.fullmatch(r"/v1beta/models/[\w.-]+:(generateContent|streamGenerateContent\?alt=sse)", asked.path), f"{asked.path}: no such path")
+        expect(re.fullmatch(r"/v1(beta)?/models/[\w.-]+:(generateContent|streamGenerateContent\?alt=sse)", asked.path), f"{asked.path}: no such path")
         expect(asked.headers.get("x-goog-api-key") == vendor.KEY, "x-goog-api-key: is wrong")
         extra = asked.body.keys() - BODY.keys()
         expect(not extra, f"unknown names {sorted(extra)}")

@@ -64,8 +64,7 @@ class Gateway:
         self.assertEqual(calls, [("get_weather", clients.ARGUMENTS), ("get_time", {})])
         self.assertEqual(len({call.id for call in message.tool_calls}), 2)
         results = [{"role": "tool", "tool_call_id": call.id, "content": f"<{call.function.name}>"} for call in message.tool_calls]
-        # What we answered goes back as the SDK has it, with every field that it shows.
-        again = self.create(messages=[*asked, message.model_dump(), *results], tools=clients.TOOLS)
+        again = self.create(messages=[*asked, message.model_dump(exclude_none=True), *results], tools=clients.TOOLS)
         self.assertTrue(again.choices[0].message.content.startswith(vendor.TEXT))
         self.assertIn("<get_time>", again.choices[0].message.content)
 
@@ -175,7 +174,7 @@ class OnGemini(Gateway, unittest.TestCase):
         config = body["generationConfig"]
         self.assertEqual((config["temperature"], config["topP"], config["maxOutputTokens"]), (0.25, 0.5, 77))
         self.assertEqual(config["stopSequences"], ["END", "STOP"])
-        self.assertTrue(self.fake.last.path.startswith("/v1beta/models/gemini-fake-1:generateContent"))
+        self.assertTrue(self.fake.last.path.startswith("/v1/models/gemini-fake-1:generateContent"))
 
     def test_seed_penalties_choices_and_effort(self):
         answer = self.create(seed=5, presence_penalty=0.5, n=2, reasoning_effort="low")
@@ -190,6 +189,7 @@ class OnGemini(Gateway, unittest.TestCase):
         message = self.create(messages=asked, tools=clients.TOOLS).choices[0].message
         call = message.tool_calls[0]
         self.assertEqual(call.extra_content["google"]["thought_signature"], "c2ln")
+        # What we answered goes back as the SDK has it, with every field that it shows.
         self.create(messages=[*asked, message.model_dump(), {"role": "tool", "tool_call_id": call.id, "content": "7"}], tools=clients.TOOLS)
         parts = self.fake.last.body["contents"][1]["parts"]
         self.assertEqual(parts[1]["thoughtSignature"], "c2ln")

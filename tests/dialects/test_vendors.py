@@ -39,7 +39,9 @@ class AnthropicSdk(unittest.TestCase):
 
 class GeminiSdk(unittest.TestCase):
     def setUp(self):
-        self.models = clients.WORLD.direct_gemini().models
+        # A client that nobody holds closes itself.
+        self.client = clients.WORLD.direct_gemini()
+        self.models = self.client.models
 
     def test_whole(self):
         config = types.GenerateContentConfig(system_instruction="Be short.", temperature=0.5, max_output_tokens=64, stop_sequences=["x"])

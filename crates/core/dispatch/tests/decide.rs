@@ -111,6 +111,19 @@ fn tokens_that_only_fill_an_open_floor_cost_nothing() {
 }
 
 #[test]
+fn what_a_dialect_cannot_say_goes_elsewhere() {
+    check(
+        Policy::MarginalCost,
+        |name, seen| seen.expressible = name == "west",
+        expect![[r#"
+            west paid by west-provisioned, Policy
+              north: Inexpressible
+              spill: Inexpressible
+        "#]],
+    );
+}
+
+#[test]
 fn exhausted_units_make_the_overflow_contract_pay() {
     check(
         Policy::MarginalCost,
@@ -187,10 +200,11 @@ fn health() -> impl Strategy<Value = Health> {
     prop_oneof![3 => Just(Health::Up), 1 => Just(Health::Probing), 1 => (-9_i64..9).prop_map(move |s| Health::Down { until: at(s) })]
 }
 
-type Observation = (Health, u32, u32, u32, i64, bool, bool);
+type Observation = (Health, u32, u32, u32, i64, bool, bool, bool);
 
 fn observations() -> impl Strategy<Value = Vec<Observation>> {
-    let one = (health(), 0_u32..24, 0_u32..9_000_000, 0_u32..200, -50_i64..2_000, prop::bool::weighted(0.2), prop::bool::weighted(0.1));
+    let rarely = || prop::bool::weighted(0.2);
+    let one = (health(), 0_u32..24, 0_u32..9_000_000, 0_u32..200, -50_i64..2_000, rarely(), rarely(), prop::bool::weighted(0.9));
     prop::collection::vec(one, 3)
 }
 
@@ -202,7 +216,7 @@ fn may_not(fleet: &Fleet, question: &Question, seen: &Seen) -> bool {
         Health::Probing => seen.outstanding > 0,
         Health::Down { until } => question.now < until || seen.outstanding > 0,
     };
-    down || seen.tried || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
+    down || seen.tried || !seen.expressible || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
 }
 
 proptest! {
@@ -218,9 +232,9 @@ proptest! {
         let mut question = question(&fleet, policy, |_, _| {});
         question.ask.sequence = sequence;
         question.now = question.now + core::time::Duration::from_secs(age);
-        for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced)) in question.seen.iter_mut().zip(seen) {
+        for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced, expressible)) in question.seen.iter_mut().zip(seen) {
             let price = if unpriced { None } else { place.price };
-            *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, price, ..*place };
+            *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, expressible, price, ..*place };
         }
         let answer = decide(&fleet, &question);
         prop_assert_eq!(&answer, &decide(&fleet, &question), "same question, same answer");

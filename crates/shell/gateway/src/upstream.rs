@@ -189,6 +189,44 @@ mod tests {
         check("nonsense", "read the upstream's base URL \"nonsense\": it should look like https://host/v1");
     }
 
+    /// Where an endpoint's chats go, whole and streamed, and in which header its key is.
+    fn check_of(fields: &str, want: [&str; 3]) {
+        let text = format!(
+            "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[models.m]\nparameters = \"1 B\"\ncontext = 1\n\
+             [parties.p]\nroles = [\"supplier\"]\n[contracts.c]\nparty = \"p\"\npreset = \"on-demand\"\nendpoints = [\"e\"]\n\
+             input = \"1 USD/1M tokens\"\noutput = \"1 USD/1M tokens\"\nstart = 2026-01-01\nend = 2030-01-01\n\
+             [endpoints.e]\nmodel = \"m\"\n{fields}\n"
+        );
+        let parsed = fleet::parse(&text);
+        let fleet = parsed.fleet.unwrap_or_else(|| unreachable!("{:#?}", parsed.diagnostics));
+        let endpoint = &fleet.endpoints[fleet.endpoints.id("e").expect("it is there")];
+        let upstream = Upstream::of(endpoint, "m", Some("canary")).expect("a good URL");
+        let (header, secret) = upstream.secret.expect("it has a key");
+        assert!(secret.is_sensitive());
+        assert_eq!([upstream.chat.to_string(), upstream.streamed.to_string(), header.to_string()], want, "{fields}");
+    }
+
+    #[test]
+    fn each_dialect_has_its_own_urls_and_header() {
+        let chat = "https://x.example/v1/chat/completions";
+        check_of("url = \"https://x.example/v1\"", [chat, chat, "authorization"]);
+        check_of("dialect = \"azure\"\nurl = \"https://x.example/v1\"", [chat, chat, "api-key"]);
+        let deployment = "https://x.example/openai/deployments/a%20b/chat/completions?api-version=2024-10-21";
+        check_of(
+            "dialect = \"azure\"\nurl = \"https://x.example/\"\napi_version = \"2024-10-21\"\nupstream_model = \"a b\"",
+            [deployment, deployment, "api-key"],
+        );
+        let messages = "https://x.example/v1/messages";
+        check_of("dialect = \"anthropic\"\nurl = \"https://x.example/v1\"", [messages, messages, "x-api-key"]);
+        let gemini = ["https://x.example/v1/models/m:generateContent", "https://x.example/v1/models/m:streamGenerateContent?alt=sse"];
+        check_of("dialect = \"gemini\"\nurl = \"https://x.example/v1\"", [gemini[0], gemini[1], "x-goog-api-key"]);
+        let vertex = "https://x-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/google";
+        check_of(
+            &format!("dialect = \"gemini\"\nurl = \"{vertex}\""),
+            [&format!("{vertex}/models/m:generateContent"), &format!("{vertex}/models/m:streamGenerateContent?alt=sse"), "authorization"],
+        );
+    }
+
     #[test]
     fn the_secret_is_not_printed() {
         let upstream = Upstream::new("https://api.example/v1", Some("canary-secret"), None).expect("a good URL");

@@ -25,8 +25,14 @@ fn anthropics_answer_is_told_as_openais() {
         {"type": "tool_use", "id": "t1", "name": "f", "input": {"z": 1.0, "a": 2}},
     ]);
     let body = json!({"id": "msg_1", "type": "message", "model": "claude", "content": content, "stop_reason": "tool_use", "usage": usage});
-    check(Foreign::Anthropic, &body, expect![[r#""#]]);
-    check(Foreign::Anthropic, &json!({"type": "error", "error": {"message": "no"}}), expect![[r#""#]]);
+    check(
+        Foreign::Anthropic,
+        &body,
+        expect![[
+            r#"{"id":"msg_1","object":"chat.completion","created":7,"model":"claude","choices":[{"index":0,"message":{"role":"assistant","content":"one two","refusal":null,"tool_calls":[{"id":"t1","type":"function","function":{"name":"f","arguments":"{\"z\":1.0,\"a\":2}"}}]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":18,"completion_tokens":9,"total_tokens":27,"prompt_tokens_details":{"cached_tokens":5},"completion_tokens_details":{"reasoning_tokens":0}}}"#
+        ]],
+    );
+    check(Foreign::Anthropic, &json!({"type": "error", "error": {"message": "no"}}), expect!["it failed"]);
 }
 
 #[test]
@@ -37,10 +43,22 @@ fn geminis_answer_is_told_as_openais() {
         {"functionCall": {"name": "f", "args": {"z": 1.0}}, "thoughtSignature": "c2ln"}, {"functionCall": {"id": "own", "name": "g"}},
     ]);
     let candidate = json!({"content": {"role": "model", "parts": parts}, "finishReason": "STOP"});
-    check(Foreign::Gemini, &json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gem"}), expect![[r#""#]]);
-    check(Foreign::Gemini, &json!({"promptFeedback": {"blockReason": "SAFETY"}}), expect![[r#""#]]);
-    check(Foreign::Gemini, &json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}), expect![[r#""#]]);
-    check(Foreign::Gemini, &json!({}), expect![[r#""#]]);
+    check(
+        Foreign::Gemini,
+        &json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gem"}),
+        expect![[
+            r#"{"id":"answer-1","object":"chat.completion","created":7,"model":"gem","choices":[{"index":0,"message":{"role":"assistant","content":"one two","refusal":null,"tool_calls":[{"id":"call_answer-1_0_0","type":"function","function":{"name":"f","arguments":"{\"z\":1.0}"},"extra_content":{"google":{"thought_signature":"c2ln"}}},{"id":"own","type":"function","function":{"name":"g","arguments":"{}"}}]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":18,"completion_tokens":9,"total_tokens":27,"prompt_tokens_details":{"cached_tokens":5},"completion_tokens_details":{"reasoning_tokens":3}}}"#
+        ]],
+    );
+    check(
+        Foreign::Gemini,
+        &json!({"promptFeedback": {"blockReason": "SAFETY"}}),
+        expect![[
+            r#"{"id":"answer-1","object":"chat.completion","created":7,"model":"model-1","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null},"logprobs":null,"finish_reason":"content_filter"}]}"#
+        ]],
+    );
+    check(Foreign::Gemini, &json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}), expect!["it failed"]);
+    check(Foreign::Gemini, &json!({}), expect!["it failed"]);
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub fn as_openai(body: &[u8]) -> Value {
     let mut fields = Map::new();
     fields.insert("messages".to_owned(), messages.into());
     let config = &body["generationConfig"];
-    for (theirs, ours) in [("maxOutputTokens", "max_tokens"), ("stopSequences", "stop"), ("temperature", "temperature"), ("topP", "top_p")] {
+    for (theirs, ours) in [("maxOutputTokens", "max_tokens"), ("stopSequences", "stop"), ("temperature", "temperature"), ("topP", "top_p")]
+    {
         fields.extend(config.get(theirs).map(|value| (ours.to_owned(), value.clone())));
     }
     if let Some(thinking) = config.get("thinkingConfig") {
@@ -69,9 +70,9 @@ impl Raw<'_> {
 
 fn model(parts: &[Value]) -> Value {
     let text = parts.iter().find_map(|part| part.get("text"));
-    let calls = parts.iter().filter_map(|part| part.get("functionCall")).map(|call| {
-        json!({"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["args"].to_string()}})
-    });
+    let calls = parts.iter().filter_map(|part| part.get("functionCall")).map(
+        |call| json!({"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["args"].to_string()}}),
+    );
     let calls: Vec<Value> = calls.collect();
     let mut message = json!({"role": "assistant", "content": text});
     if !calls.is_empty() {

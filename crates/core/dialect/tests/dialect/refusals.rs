@@ -44,7 +44,10 @@ fn what_openais_clients_say_and_others_cannot() {
     check(&message(&json!({"role": "user", "content": "x", "name": "me"})), ["messages[0].name"; 2]);
     check(&message(&json!({"role": "assistant", "content": "x", "audio": {"id": "a"}})), ["messages[0].audio"; 2]);
     check(&message(&json!({"role": "function", "content": "x"})), ["messages[0].role"; 2]);
-    check(&json!({"messages": [{"role": "user", "content": "x"}, {"role": "system", "content": "y"}, {"role": "user", "content": "z"}]}), ["-", "messages[1]"]);
+    check(
+        &json!({"messages": [{"role": "user", "content": "x"}, {"role": "system", "content": "y"}, {"role": "user", "content": "z"}]}),
+        ["-", "messages[1]"],
+    );
     check(&json!({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "The"}]}), ["messages"; 2]);
     check(&message(&json!({"role": "tool", "tool_call_id": "nobody", "content": "x"})), ["-", "messages[0]"]);
     let part = |part: Value| message(&json!({"role": "user", "content": [part]}));
@@ -94,7 +97,8 @@ fn what_anthropics_clients_say_and_others_cannot() {
     check_messages(&user(json!({"type": "image", "source": {"type": "file", "file_id": "f"}})), "messages[0].content[0].source.type");
     let result = json!({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": {"type": "url", "url": "u"}}]});
     check_messages(&user(result), "messages[0].content[0].content[0].type");
-    let late = json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "tool_result", "tool_use_id": "t"}]}]});
+    let late =
+        json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "tool_result", "tool_use_id": "t"}]}]});
     check_messages(&late, "messages[0].content[1]");
     let thought = json!({"messages": [{"role": "assistant", "content": [{"type": "thinking", "thinking": "t", "signature": "s"}]}, {"role": "user", "content": "x"}]});
     check_messages(&thought, "messages[0].content[0]");
@@ -113,7 +117,8 @@ fn a_tool_that_failed_says_so_in_every_dialect() {
     let messages = json!([{"role": "user", "content": "x"}, {"role": "assistant", "content": call}, {"role": "user", "content": result}]);
     let body = json!({"model": "m", "max_tokens": 9, "messages": messages}).to_string();
     let chat = anthropic::read(&body).expect("it can be said");
-    let openai: Value = serde_json::from_slice(&openai::write(&chat).expect("it can be said").body("m", openai::Most::Tokens)).expect("JSON");
+    let openai: Value =
+        serde_json::from_slice(&openai::write(&chat).expect("it can be said").body("m", openai::Most::Tokens)).expect("JSON");
     assert_eq!(openai["messages"][2], json!({"role": "tool", "tool_call_id": "t", "content": "{\"error\":\"no\"}"}));
     let gemini: Value = serde_json::from_slice(&gemini::write(&chat).expect("it can be said").body()).expect("JSON");
     assert_eq!(gemini["contents"][2]["parts"][0]["functionResponse"]["response"], json!({"error": "no"}));

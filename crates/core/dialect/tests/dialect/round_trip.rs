@@ -43,7 +43,8 @@ fn turn(arguments: &'static [&'static str]) -> impl Strategy<Value = Vec<Value>>
         if !made.is_empty() {
             message["tool_calls"] = made.into();
         }
-        let results = calls.iter().enumerate().map(|(index, (.., text))| json!({"role": "tool", "tool_call_id": id(index), "content": text}));
+        let results =
+            calls.iter().enumerate().map(|(index, (.., text))| json!({"role": "tool", "tool_call_id": id(index), "content": text}));
         std::iter::once(message).chain(results).collect()
     })
 }
@@ -66,7 +67,10 @@ fn settings() -> impl Strategy<Value = Map<String, Value>> {
         ("top_p", json!(0.5)),
         ("reasoning_effort", json!("low")),
         ("tools", json!([tool("f"), tool("g")])),
-        ("response_format", json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": true}})),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": true}}),
+        ),
         ("stream", json!(true)),
     ];
     let choices = vec![json!("auto"), json!("none"), json!("required"), json!({"type": "function", "function": {"name": "f"}})];
@@ -129,7 +133,9 @@ fn arguments_of_tools_keep_every_byte() {
     let messages = json!([{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": ""}]);
     let body = json!({"model": "m", "messages": messages}).to_string();
     let chat = openai::read(&body).expect("it can be said");
-    for there in [anthropic::write(&chat).expect("it can be said").body("m", 1), dialect::gemini::write(&chat).expect("it can be said").body()] {
+    for there in
+        [anthropic::write(&chat).expect("it can be said").body("m", 1), dialect::gemini::write(&chat).expect("it can be said").body()]
+    {
         let there = String::from_utf8(there).expect("text");
         assert!(there.contains(arguments), "{there}");
     }

@@ -5,6 +5,7 @@ mod bench;
 mod books;
 mod edges;
 mod failover;
+mod messages;
 mod meter;
 mod prefix;
 mod storm;
