@@ -116,10 +116,10 @@ impl Told {
     }
 }
 
-/// Anthropic's events pass as they are; those that the gateway adds at the end are OpenAI's.
+/// Anthropic's events pass as they are; the last, where the upstream left it out, the gateway adds in OpenAI's words.
 fn own(came: Bytes) -> Bytes {
     if came.as_ref() == b"data: [DONE]\n\n" {
-        Bytes::new()
+        Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
     } else if came.starts_with(b"data: {\"error\":") {
         Refused::cut().in_anthropic().event()
     } else {

@@ -140,7 +140,7 @@ impl Relay {
         let (progress, ear, strip_usage) = (&mut self.progress, &mut self.ear, self.strip_usage);
         let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, strip_usage, event));
         if judged.is_err() || self.progress.error {
-            self.ending = Some(Ending::Failed(Fault::Broken));
+            self.ending = Some(Ending::Failed(self.ear.fault()));
         }
     }
 
@@ -157,8 +157,9 @@ fn judge(progress: &mut Progress, ear: &mut Ear, strip_usage: bool, event: &[u8]
     if progress.error || progress.done {
         return Verdict::Strip;
     }
-    let Heard { done, error, content, finish, reported, usage_only } = ear.hear(&data);
-    progress.begun |= !error;
+    let heard = ear.hear(&data);
+    progress.begun |= ear.begins(&heard);
+    let Heard { done, error, content, finish, reported, usage_only } = heard;
     progress.done |= done;
     progress.error |= error;
     progress.finished |= finish;

@@ -76,22 +76,40 @@ impl Translated {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ear {
     OpenAi,
-    Anthropic(Overhearing),
+    /// With what became of the upstream, should it fail.
+    Anthropic(Overhearing, Fault),
 }
 
 impl Ear {
     pub fn of(passage: Passage) -> Self {
         match passage {
-            Passage::Messages => Self::Anthropic(Overhearing::default()),
+            Passage::Messages => Self::Anthropic(Overhearing::default(), Fault::Broken),
             Passage::Own | Passage::Translated(_) => Self::OpenAi,
+        }
+    }
+
+    /// Whether the client's answer begins with what was heard: until then another upstream can still give it.
+    pub fn begins(self, heard: &Heard) -> bool {
+        match self {
+            Self::OpenAi => !heard.error,
+            Self::Anthropic(..) => heard.content || heard.finish || heard.done,
+        }
+    }
+
+    /// Whose fault it is that an error was heard.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::OpenAi => Fault::Broken,
+            Self::Anthropic(_, fault) => fault,
         }
     }
 
     pub fn hear(&mut self, data: &[u8]) -> Heard {
         match self {
             Self::OpenAi => answer::heard(data),
-            Self::Anthropic(ear) => {
+            Self::Anthropic(ear, fault) => {
                 let Overheard { error, content, finish, done, reported } = ear.event(data);
+                *fault = error.map_or(*fault, translate::fault);
                 Heard { done, error: error.is_some(), content, finish, reported: reported.map(translate::tokens), usage_only: false }
             }
         }

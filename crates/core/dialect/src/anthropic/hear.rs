@@ -49,6 +49,8 @@ struct Error {
 #[derive(Debug)]
 pub(crate) struct Hearing {
     chunks: Chunks,
+    /// Whether anything was told: an error before that leaves another upstream free to answer.
+    begun: bool,
     usage: ReadUsage,
     /// Calls of tools begun so far.
     calls: u32,
@@ -58,7 +60,7 @@ pub(crate) struct Hearing {
 
 impl Hearing {
     pub fn new(about: About) -> Self {
-        Self { chunks: Chunks::new(about), usage: ReadUsage::default(), calls: 0, call: None }
+        Self { chunks: Chunks::new(about), begun: false, usage: ReadUsage::default(), calls: 0, call: None }
     }
 
     /// Hears the data of one event; what OpenAI's clients are told of it goes to `out`.
@@ -69,7 +71,6 @@ impl Hearing {
                 let start = event.message.ok_or(NoAnswer::Failed)?;
                 self.usage = start.usage.unwrap_or_default();
                 self.chunks.call(start.id, start.model);
-                self.chunks.role(0, out);
             }
             "content_block_start" => self.begin(event.content_block.ok_or(NoAnswer::Failed)?, out)?,
             "content_block_delta" => self.more(&event.delta.ok_or(NoAnswer::Failed)?, out),
@@ -82,6 +83,7 @@ impl Hearing {
             "message_delta" => {
                 self.usage = self.usage.then(event.usage.unwrap_or_default());
                 if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
+                    self.role(out);
                     self.chunks.finish(0, Finish::of_anthropic(&reason), out);
                     self.chunks.usage(Usage::from(self.usage), out);
                 }
@@ -96,8 +98,9 @@ impl Hearing {
 
     fn begin(&mut self, block: Block, out: &mut Vec<u8>) -> Result<(), NoAnswer> {
         match (block.r#type.as_str(), block.text) {
-            ("text", Some(text)) if !text.is_empty() => self.chunks.text(0, &text, out),
+            ("text", Some(text)) if !text.is_empty() => self.text(&text, out),
             ("tool_use", _) => {
+                self.role(out);
                 let (id, name) = (block.id.ok_or(NoAnswer::Failed)?, block.name.ok_or(NoAnswer::Failed)?);
                 let begun = Begun { index: self.calls, id: &id, name: &name, arguments: "", signature: None };
                 self.chunks.begin_call(0, &begun, out);
@@ -109,9 +112,21 @@ impl Hearing {
         Ok(())
     }
 
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.role(out);
+        self.chunks.text(0, text, out);
+    }
+
+    /// What stands before the first thing told.
+    fn role(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.chunks.role(0, out);
+        }
+    }
+
     fn more(&mut self, delta: &Delta, out: &mut Vec<u8>) {
         match (delta.r#type.as_deref(), &delta.text, &delta.partial_json) {
-            (Some("text_delta"), Some(text), _) => self.chunks.text(0, text, out),
+            (Some("text_delta"), Some(text), _) => self.text(text, out),
             (Some("input_json_delta"), _, Some(json)) if !json.is_empty() && self.call.is_some() => {
                 self.call = Some(true);
                 self.chunks.arguments(0, self.calls - 1, json, out);

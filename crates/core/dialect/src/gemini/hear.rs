@@ -22,6 +22,7 @@ pub(crate) struct Hearing {
 /// How far a choice has come.
 #[derive(Clone, Copy, Debug, Default)]
 struct Heard {
+    begun: bool,
     calls: u32,
     finished: bool,
 }
@@ -64,24 +65,32 @@ impl Hearing {
 
     fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Vec<u8>) -> Result<(), NoAnswer> {
         let index = candidate.index;
-        if !self.choices.contains_key(&index) {
-            self.chunks.role(index, out);
-        }
         let mut heard = self.choices.get(&index).copied().unwrap_or_default();
         for Part { text, thought, function_call, thought_signature } in candidate.content.map(|content| content.parts).unwrap_or_default() {
             if let Some(call) = function_call {
+                self.role(index, &mut heard, out);
                 self.call(index, heard.calls, call, thought_signature.as_deref(), out);
                 heard.calls += 1;
             } else if let Some(text) = text.filter(|text| !thought && !text.is_empty()) {
+                self.role(index, &mut heard, out);
                 self.chunks.text(index, &text, out);
             }
         }
         if let Some(word) = candidate.finish_reason.filter(|_| !heard.finished) {
-            self.chunks.finish(index, Finish::of_gemini(&word, heard.calls > 0)?, out);
+            let finish = Finish::of_gemini(&word, heard.calls > 0)?;
+            self.role(index, &mut heard, out);
+            self.chunks.finish(index, finish, out);
             heard.finished = true;
         }
         self.choices.insert(index, heard);
         Ok(())
+    }
+
+    /// What stands before the first thing told of a choice.
+    fn role(&self, choice: u32, heard: &mut Heard, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut heard.begun, true) {
+            self.chunks.role(choice, out);
+        }
     }
 
     fn call(&self, choice: u32, index: u32, call: FunctionCall<'_>, signature: Option<&str>, out: &mut Vec<u8>) {

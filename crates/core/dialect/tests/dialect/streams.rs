@@ -89,6 +89,15 @@ fn errors_in_a_stream_say_whether_another_may_do_better() {
 }
 
 #[test]
+fn nothing_is_told_before_the_first_content() {
+    let (begin, _) = ANTHROPIC
+        .split_at(ANTHROPIC.find("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1").expect("it is there"));
+    assert_eq!(hear(Foreign::Anthropic, [begin.as_bytes()]).as_deref(), Ok(b": ping\n\n".as_slice()));
+    let thought = &GEMINI[..GEMINI.find("\r\n\r\n").expect("several events") + 4];
+    assert_eq!(hear(Foreign::Gemini, [thought.as_bytes()]).as_deref(), Ok(b"".as_slice()));
+}
+
+#[test]
 fn who_passes_a_stream_on_hears_its_usage_and_its_end() {
     let mut ear = Overhearing::default();
     let heard: Vec<_> = ANTHROPIC
