@@ -61,6 +61,7 @@ fn question(fleet: &Fleet) -> Question {
             cached_tokens: 0,
             units_left: 0,
             tried: false,
+            expressible: true,
             price: sheet.price(endpoint).copied(),
         })
         .collect();

@@ -22,6 +22,9 @@ pub(crate) fn eligible(fleet: &Fleet, question: &Question, seen: &Seen) -> Resul
     if let Some(capability) = ask.needs.missing(&model.capabilities) {
         return Err(Reason::Lacks(capability));
     }
+    if !seen.expressible {
+        return Err(Reason::Inexpressible);
+    }
     if seen.tried {
         return Err(Reason::Tried);
     }

@@ -27,7 +27,7 @@ use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::{keys, metrics, models, status};
+use crate::{keys, messages, metrics, models, paths, status};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -90,9 +90,11 @@ async fn answer(
     let began = state.clock.now();
     let Some(id) = state::draw_id() else { return Ok(refuse(&state, Refused::overloaded())) };
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let anthropic = messages::is(request.uri().path());
     let served = Box::pin(route(&state, peer, &visit, id, request)).await;
     let mut response = match served {
         Ok(served) => respond(served),
+        Err(refused) if anthropic => refuse(&state, refused.in_anthropic()),
         Err(refused) => refuse(&state, refused),
     };
     let head = response.headers_mut();
@@ -102,6 +104,9 @@ async fn answer(
         head.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     put(head, "x-request-id", &id.to_string());
+    if anthropic {
+        put(head, "request-id", &id.to_string());
+    }
     put(head, "openai-processing-ms", &state.clock.now().since(began).as_millis().to_string());
     Ok(response)
 }
@@ -118,10 +123,11 @@ enum Route<'a> {
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
-    let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let bare = paths::bare(path);
     match bare {
         "/chat/completions" => Some(Route::Inference(Call::Chat)),
         "/completions" => Some(Route::Inference(Call::Completions)),
+        "/messages" => Some(Route::Inference(Call::Messages)),
         "/models" => Some(Route::Models),
         _ if bare.starts_with("/models/") => bare.strip_prefix("/models/").filter(|name| !name.is_empty()).map(Route::Model),
         _ => match path {

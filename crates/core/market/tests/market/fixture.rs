@@ -204,6 +204,8 @@ fn endpoint(region: RegionId) -> Endpoint {
         dialect: Dialect::OpenAi,
         url: String::new(),
         upstream_model: None,
+        api_version: None,
+        output_max: None,
         key: None,
         slots: 8,
         queue: 8,

@@ -199,6 +199,7 @@ impl Policy {
             run.left[*limit as usize] -= amount * factor;
         }
         run.used[supply as usize] += amount;
+        run.note(|did| did.used[fit * self.firsts[self.months] + step] += amount);
         run.tallies[work as usize].done += amount * speed;
         amount
     }

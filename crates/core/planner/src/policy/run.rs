@@ -1,7 +1,8 @@
 //! Room for one simulation after another.
 
 use super::lists::Lists;
-use crate::instance::{Floor, Instance};
+use crate::decided::Decided;
+use crate::instance::{Floor, Instance, WorkKind};
 use crate::state::{Month, State};
 
 /// A simulation: where it stands, what each month came to, and room that the next one uses again.
@@ -13,6 +14,8 @@ pub struct Run {
     pub months: Vec<Month>,
     /// What was served and trained was worth beside cash, less what gaps, broken promises and dilution cost.
     pub worth: f64,
+    /// What was done in each month and step, where [`Run::recording`] asks for it.
+    pub did: Option<Decided>,
     /// The month that is simulated.
     pub(super) now: Month,
     /// What is left of each limit in the step.
@@ -95,6 +98,20 @@ pub(super) struct Standing {
 }
 
 impl Run {
+    /// A run that keeps what it does: [`Run::did`].
+    #[must_use]
+    pub fn recording() -> Self {
+        Self { did: Some(Decided::default()), ..Self::default() }
+    }
+
+    /// Notes something that was done, where that is kept.
+    #[inline]
+    pub(super) fn note(&mut self, note: impl FnOnce(&mut Decided)) {
+        if let Some(did) = &mut self.did {
+            note(did);
+        }
+    }
+
     /// Stands at `from`, with everything else as it is before a first month.
     pub(super) fn begin(&mut self, world: &Instance, from: &State) {
         let refill = |list: &mut Vec<f64>, length: usize| {
@@ -140,6 +157,9 @@ impl Run {
             self.ordered[index] = self.state.installed[index] + arriving.iter().skip(from.month).sum::<f64>();
         }
         self.wished.copy_from_slice(&self.ordered);
+        if from.month == 0 {
+            self.note(|did| *did = nothing(world));
+        }
     }
 
     /// Lays out what of `world` is the same in all its months and would else be looked up in each.
@@ -148,5 +168,27 @@ impl Run {
         self.floors.clear();
         let needed = |floor: &Floor| floor.least.at(0, taken) - floor.counted.at(0, taken);
         self.floors.extend(world.floors.iter().map(|floor| Standing { needed: needed(floor), ..Standing::default() }));
+    }
+}
+
+/// Nothing done yet: room for every month and step.
+fn nothing(world: &Instance) -> Decided {
+    let (months, steps) = (world.months.len(), world.steps.len());
+    let served = |work: &crate::instance::Work| match &work.kind {
+        WorkKind::Serving { tranches, .. } => vec![vec![0.0; steps]; tranches.len()],
+        WorkKind::Training { .. } => Vec::new(),
+    };
+    Decided {
+        used: vec![0.0; world.fits.len() * steps],
+        served: world.works.iter().map(served).collect(),
+        late: vec![vec![0.0; months]; world.works.len()],
+        ordered: vec![vec![0.0; months]; world.expansions.len()],
+        raised: vec![vec![0.0; months]; world.treasury.windows.len()],
+        drawn: vec![0.0; months],
+        repaid: vec![0.0; months],
+        gap: vec![0.0; months],
+        cash: vec![0.0; months],
+        debt: vec![0.0; months],
+        ..Decided::default()
     }
 }

@@ -23,7 +23,7 @@ impl Policy {
             for step in self.firsts[month]..self.firsts[month + 1] {
                 self.place(world, At { month, step }, run);
             }
-            give_up(world, run);
+            give_up(world, month, run);
             let before = self.settle(world, month, run);
             self.finance(world, month, before, run);
             run.worth += run.now.worth - run.now.penalty;
@@ -44,6 +44,8 @@ impl Policy {
             run.chips[kind] += ordered;
             run.ordered[index] += ordered;
             run.now.compute += expansion.capex[month] * ordered;
+            run.now.capex += expansion.capex[month] * ordered;
+            run.note(|did| did.ordered[index][month] += ordered);
             if let Some(arriving) = run.state.arriving[index].get_mut(expansion.arrival(month)) {
                 *arriving += ordered;
             }
@@ -95,7 +97,7 @@ impl Policy {
 }
 
 /// What is due and not done is given up; a deadline that was promised costs more than its value.
-fn give_up(world: &Instance, run: &mut Run) {
+fn give_up(world: &Instance, month: usize, run: &mut Run) {
     for (work, of) in world.works.iter().enumerate() {
         let WorkKind::Training { value, promised, .. } = &of.kind else { continue };
         let late = (run.due[work] - run.state.done[work]).clamp(0.0, run.state.backlog[work]);
@@ -104,6 +106,7 @@ fn give_up(world: &Instance, run: &mut Run) {
             run.state.done[work] += late;
             run.late[work] += late;
             run.now.late += late;
+            run.note(|did| did.late[work][month] += late);
             if *promised {
                 run.now.penalty += world.gap_cost * value * late;
             }

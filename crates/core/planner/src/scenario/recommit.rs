@@ -3,7 +3,7 @@
 use fleet::ContractId;
 
 use super::shape::Shape;
-use crate::instance::{Instance, Limit};
+use crate::instance::{EventKind, Instance, Limit, Series};
 
 /// Committed charges follow the capacity that is delivered, and floors that are abated shrink with it.
 pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
@@ -19,6 +19,12 @@ pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
             is[months.1 - 1] = was[months.1 - 1] * limits.kept(charge.contract, choice, *months);
         }
     }
+    for (is, was) in now.treasury.events.iter_mut().zip(&base.treasury.events).filter(|(_, was)| was.kind == EventKind::Energy) {
+        let Some(contract) = was.contract.filter(|contract| limits.changed(*contract)) else { continue };
+        for month in 0..base.months.len() {
+            is.amounts.lower_in(month, |choice| limits.kept(contract, choice, (month, month + 1)));
+        }
+    }
     for (credit, was) in now.credits.iter_mut().zip(&base.credits).filter(|(credit, _)| limits.changed(credit.contract)) {
         for charge in shape.charges.iter().filter(|charge| charge.contract == was.contract) {
             for months in charge.periods.iter().filter(|months| was.committed[months.1 - 1] > 0.0) {
@@ -28,13 +34,31 @@ pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
     }
     for (contract, floors) in shape.contract_floors.iter().filter(|(contract, _)| limits.changed(**contract)) {
         for index in floors {
-            let months = (shape.floor_from[*index], base.floors[*index].last + 1);
-            now.floors[*index].counted.lower(|choice| limits.kept(*contract, choice, months));
+            let (floor, was) = (&mut now.floors[*index], &base.floors[*index]);
+            let months = (shape.floor_from[*index], was.last + 1);
+            if was.contract == *contract {
+                let mut own = was.counted.clone();
+                was.counted_of.iter().for_each(|(_, counted)| lower(&mut own, counted, |_| 0.0));
+                lower(&mut floor.counted, &own, |choice| limits.kept(*contract, choice, months));
+            }
+            for (_, counted) in was.counted_of.iter().filter(|(of, _)| of == contract) {
+                lower(&mut floor.counted, counted, |choice| limits.kept(*contract, choice, months));
+            }
         }
     }
     for (index, limit) in shape.abated.iter().filter(|(_, limit)| shape.touched[*limit]) {
         let months = (shape.floor_from[*index], base.floors[*index].last + 1);
         now.floors[*index].least.lower(|choice| limits.share(*limit, choice, months));
+    }
+}
+
+/// Takes off the one number of each part of `series` what is not kept of `part`.
+fn lower(series: &mut Series, part: &Series, kept: impl Fn(Option<usize>) -> f64) {
+    series.fixed[0] -= part.fixed[0] * (1.0 - kept(None));
+    for (choice, amounts) in &mut series.by_choice {
+        if let Some(part) = part.part(Some(*choice)) {
+            amounts[0] -= part[0] * (1.0 - kept(Some(*choice)));
+        }
     }
 }
 

@@ -58,22 +58,27 @@ impl Shape {
         for (index, limit) in base.limits.iter().enumerate() {
             if let Some(contract) = contract(limit.kind) {
                 contract_limits.entry(contract).or_default().push(index);
-                limit.terms.iter().for_each(|(supply, _)| bare[*supply] = false);
+                let own = limit.terms.iter().filter(|(supply, _)| base.supplies[*supply].contract == contract);
+                own.for_each(|(supply, _)| bare[*supply] = false);
             }
         }
         let kind = |terms: &[(usize, f64)]| {
             let first = base.supplies[terms.first()?.0].accelerator?;
             terms.iter().all(|(supply, _)| base.supplies[*supply].accelerator == Some(first)).then_some(first)
         };
+        // What an offer keeps for itself closes supplies of others: nothing that its party delivers.
+        let own = |limit: &crate::Limit, of: ContractId| limit.terms.iter().all(|(supply, _)| base.supplies[*supply].contract == of);
         let mut contract_floors = BTreeMap::<_, Vec<_>>::new();
         for (index, floor) in base.floors.iter().enumerate() {
-            contract_floors.entry(floor.contract).or_default().push(index);
+            for contract in core::iter::once(floor.contract).chain(floor.counted_of.iter().map(|(contract, _)| *contract)) {
+                contract_floors.entry(contract).or_default().push(index);
+            }
         }
         let abated = base.floors.iter().enumerate().filter(|(_, floor)| floor.abated);
         let months = base.months.len();
         Self {
             firsts: first_steps(base),
-            limit_party: base.limits.iter().map(|limit| contract(limit.kind).and_then(party)).collect(),
+            limit_party: base.limits.iter().map(|limit| contract(limit.kind).filter(|of| own(limit, *of)).and_then(party)).collect(),
             limit_kind: base.limits.iter().map(|limit| kind(&limit.terms)).collect(),
             contract_limits,
             bare,
@@ -92,6 +97,21 @@ impl Shape {
             charges: base.treasury.events.iter().enumerate().flat_map(|(index, event)| charges(index, event, months)).collect(),
             touched: vec![false; base.limits.len()],
         }
+    }
+}
+
+impl Shape {
+    /// A contract is now with another party.
+    pub(super) fn hand_over(&mut self, base: &Instance, of: ContractId, holder: PartyId) {
+        let give = |party: &mut Option<PartyId>, is: bool| {
+            if is && party.is_some() {
+                *party = Some(holder);
+            }
+        };
+        self.limit_party.iter_mut().zip(&base.limits).for_each(|(party, it)| give(party, it.kind == LimitKind::Contract(of)));
+        self.expansion_party.iter_mut().zip(&base.expansions).for_each(|(party, it)| give(party, it.contract == of));
+        self.floor_party.iter_mut().zip(&base.floors).for_each(|(party, it)| give(party, it.contract == of));
+        self.credit_party.iter_mut().zip(&base.credits).for_each(|(party, it)| give(party, it.contract == of));
     }
 }
 
