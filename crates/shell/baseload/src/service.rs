@@ -87,6 +87,7 @@ impl Service {
             upstreams,
             clock: clock.clone(),
             limits: Limits::default(),
+            directory: Some(setup.state.clone()),
         };
         let gateway = Arc::new(Gateway::new(config)?);
         let plan = setup.plan.clone();

@@ -60,7 +60,7 @@ pub(crate) async fn call(wires: &Wires, limits: &Limits, upstream: &Upstream, as
 }
 
 async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
-    let strip_usage = asked.strip_usage;
+    let (strip_usage, hear) = (asked.strip_usage, answer::hearing(asked.call));
     let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
@@ -68,7 +68,7 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     }
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
-        return Ok(Answered::Stream(Relay::begin(body, strip_usage, limits.between_tokens_timeout).await?));
+        return Ok(Answered::Stream(Relay::begin(body, strip_usage, hear, limits.between_tokens_timeout).await?));
     }
     let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
         Ok(whole) => whole.to_bytes(),
@@ -83,6 +83,8 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
     let uri = match asked.call {
         peek::Call::Chat => &upstream.chat,
         peek::Call::Completions => &upstream.completions,
+        peek::Call::Embeddings => &upstream.embeddings,
+        peek::Call::Responses => &upstream.responses,
     };
     let mut request = Request::new(Full::new(asked.body));
     *request.method_mut() = Method::POST;

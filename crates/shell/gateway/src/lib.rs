@@ -9,6 +9,7 @@
 //! - No secret and no prompt is in any error, header, metric or status.
 
 mod answer;
+mod batch;
 mod body;
 mod call;
 mod clock;
@@ -27,8 +28,10 @@ mod metrics;
 mod models;
 mod peek;
 mod prefix;
+mod query;
 mod relay;
 mod request;
+mod responses;
 mod server;
 mod snapshot;
 mod splice;
@@ -36,13 +39,14 @@ mod sse;
 mod state;
 mod status;
 mod upstream;
+mod usage;
 mod wires;
 
 pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
-    BACKOFF_MAX, BACKOFF_MIN, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, RECENT_MAX,
+    BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, ERROR_BODY_MAX, EVENT_MAX, FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, RECENT_MAX,
     RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};

@@ -57,6 +57,7 @@ pub(crate) struct Relay {
     ready: VecDeque<Bytes>,
     progress: Progress,
     strip_usage: bool,
+    hear: answer::Hear,
     ending: Option<Ending>,
     patience: Duration,
     heard_at: Instant,
@@ -65,13 +66,14 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer.
-    pub async fn begin(body: Incoming, strip_usage: bool, patience: Duration) -> Result<Self, Fault> {
+    pub async fn begin(body: Incoming, strip_usage: bool, hear: answer::Hear, patience: Duration) -> Result<Self, Fault> {
         let mut relay = Self {
             body,
             splitter: Splitter::default(),
             ready: VecDeque::new(),
             progress: Progress::default(),
             strip_usage,
+            hear,
             ending: None,
             patience,
             heard_at: Instant::now(),
@@ -139,8 +141,8 @@ impl Relay {
     }
 
     fn take(&mut self, came: Bytes) {
-        let (progress, strip_usage) = (&mut self.progress, self.strip_usage);
-        let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, strip_usage, event));
+        let (progress, strip_usage, hear) = (&mut self.progress, self.strip_usage, self.hear);
+        let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, strip_usage, hear, event));
         if judged.is_err() || self.progress.error {
             self.ending = Some(Ending::Failed(Fault::Broken));
         }
@@ -154,12 +156,12 @@ impl Relay {
 }
 
 /// Reads one event, and says whether the client gets it.
-fn judge(progress: &mut Progress, strip_usage: bool, event: &[u8]) -> Verdict {
+fn judge(progress: &mut Progress, strip_usage: bool, hear: answer::Hear, event: &[u8]) -> Verdict {
     let Some(data) = sse::data(event) else { return Verdict::Forward };
     if progress.error || progress.done {
         return Verdict::Strip;
     }
-    let Heard { done, error, content, finish, reported, usage_only } = answer::heard(&data);
+    let Heard { done, error, content, finish, reported, usage_only } = hear(&data);
     progress.begun |= !error;
     progress.done |= done;
     progress.error |= error;

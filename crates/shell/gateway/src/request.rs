@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dispatch::{Ask, Failure, Reason, Refusal, RequestId};
-use fleet::Capability;
+use fleet::{Capability, ServiceTier};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
@@ -19,9 +19,10 @@ use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
 use crate::peek::{self, Call, Peek};
+use crate::responses;
 use crate::snapshot::Snapshot;
 use crate::splice;
-use crate::state::State;
+use crate::state::{Place, State};
 
 /// An answer on its way out, with what its head says about where it came from.
 pub(crate) struct Served {
@@ -29,6 +30,14 @@ pub(crate) struct Served {
     pub body: Answer,
     pub kind: &'static str,
     pub source: Option<Source>,
+}
+
+impl Served {
+    /// A document.
+    pub fn json(document: &serde_json::Value) -> Self {
+        let body = Answer::from(Bytes::from(document.to_string()));
+        Self { status: StatusCode::OK, body, kind: "application/json", source: None }
+    }
 }
 
 /// Where an answer came from.
@@ -45,14 +54,42 @@ pub(crate) async fn serve(state: Arc<State>, call: Call, id: RequestId, request:
     let key = snapshot.keys.check(&head.headers, state.clock.now()).ok_or_else(Refused::bad_key)?;
     let place = state.admit()?;
     let body = read(&state, body).await?;
-    let peek = Peek::parse(call, &body)?;
-    let ask = ask(&state, &snapshot, key, id, &peek)?;
-    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), place, key.id, ask, &peek);
-    fly(flight, call, &head.headers, &body, &peek).await
+    answer_to(&state, &snapshot, key, place, id, Asking { call, head: &head.headers, body, tier: None }).await
+}
+
+/// A body with what it asks for, and the head that it came with.
+pub(crate) struct Asking<'a> {
+    pub call: Call,
+    pub head: &'a HeaderMap,
+    pub body: Bytes,
+    /// The class of service, where the body has no say in it.
+    pub tier: Option<ServiceTier>,
+}
+
+/// Answers one inference call of a key that was let in: a request that came, or a line of a batch.
+pub(crate) async fn answer_to(
+    state: &Arc<State>,
+    snapshot: &Arc<Snapshot>,
+    key: &Key,
+    place: Place,
+    id: RequestId,
+    asking: Asking<'_>,
+) -> Result<Served, Refused> {
+    let (asking, told) = responses::door(state, snapshot, id, asking)?;
+    let Asking { call, head, body, tier } = asking;
+    let mut peek = Peek::parse(call, &body)?;
+    peek.tier = tier.unwrap_or(peek.tier);
+    let ask = ask(state, snapshot, key, id, &peek)?;
+    let flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), place, key.id, ask, &peek);
+    let served = fly(flight, call, head, &body, &peek).await?;
+    match told {
+        Some(told) => responses::tell(told, served),
+        None => Ok(served),
+    }
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
-async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
+pub(crate) async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
     let limit = state.limits.body_bytes_max;
     if body.size_hint().lower() > limit as u64 {
         return Err(Refused::too_large(limit));
@@ -73,7 +110,7 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     let room = snapshot.fleet.models[model].context.saturating_sub(input);
     let output_max = peek.output_max.unwrap_or(room);
     let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
-    let input_least = u32::try_from(peek.prompt_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
+    let input_least = u32::try_from(peek.context_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
     Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
 }
@@ -88,10 +125,10 @@ async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, pee
         next = match next {
             Next::Decide => match flight.decide() {
                 Ok(next) => next,
-                Err(undecided) => return Err(refusal(&flight, undecided)),
+                Err(undecided) => return Err(refusal(&flight, call, undecided)),
             },
             Next::Call(_) => match attempt(&flight, call, head, body, peek).await {
-                Ok(answered) => return Ok(answer(flight, answered)),
+                Ok(answered) => return Ok(answer(flight, call, answered)),
                 Err(Missed::Fault(fault)) => flight.failed(fault),
                 Err(Missed::Client(refused)) => {
                     flight.failed(dispatch::Fault::Client);
@@ -121,7 +158,7 @@ async fn attempt(flight: &Flight, call: Call, head: &HeaderMap, body: &Bytes, pe
 }
 
 /// The answer's body, and the source that its head names.
-fn answer(mut flight: Flight, answered: Answered) -> Served {
+fn answer(mut flight: Flight, call: Call, answered: Answered) -> Served {
     let source = flight.chosen.map(|chosen| {
         let fleet = &flight.snapshot.fleet;
         Source {
@@ -139,7 +176,7 @@ fn answer(mut flight: Flight, answered: Answered) -> Served {
             flight.ended();
             (Answer::from(body), "application/json")
         }
-        Answered::Stream(relay) => (Answer::Stream(Box::new(Streaming::new(relay, flight))), "text/event-stream; charset=utf-8"),
+        Answered::Stream(relay) => (Answer::Stream(Box::new(Streaming::new(relay, flight, call))), "text/event-stream; charset=utf-8"),
     };
     Served { status: StatusCode::OK, body, kind, source }
 }
@@ -148,12 +185,13 @@ fn answer(mut flight: Flight, answered: Answered) -> Served {
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// What a client is told when a request goes nowhere.
-fn refusal(flight: &Flight, undecided: Undecided) -> Refused {
+fn refusal(flight: &Flight, call: Call, undecided: Undecided) -> Refused {
     let refusal = match undecided {
         Undecided::NoJournal => return Refused::no_journal(),
         Undecided::Refusal(refusal) => refusal,
     };
-    explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now())
+    let refused = explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now());
+    if refused.param.as_deref() == Some(Call::Chat.prompt()) { refused.about(call.prompt()) } else { refused }
 }
 
 /// The reason that all endpoints share, when it is the request's own; else that there is no capacity, and when there may be.
@@ -192,5 +230,6 @@ fn param_of(capability: Capability) -> (&'static str, &'static str) {
         Capability::Vision => ("messages", "images"),
         Capability::Logprobs => ("logprobs", "log probabilities"),
         Capability::MultipleChoices => ("n", "more than one choice"),
+        Capability::Responses => ("input", "responses"),
     }
 }

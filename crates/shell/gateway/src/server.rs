@@ -25,7 +25,8 @@ use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::{metrics, models, status};
+use crate::query::decoded;
+use crate::{batch, metrics, models, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -101,19 +102,28 @@ enum Route<'a> {
     Inference(Call),
     Models,
     Model(&'a str),
+    Usage(usage::Report),
     Health,
     Ready,
     Metrics,
     Status,
 }
 
+/// A path without the `/v1` that some clients leave out.
+fn bare(path: &str) -> &str {
+    path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path)
+}
+
 fn find(path: &str) -> Option<Route<'_>> {
-    let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let bare = bare(path);
     match bare {
         "/chat/completions" => Some(Route::Inference(Call::Chat)),
         "/completions" => Some(Route::Inference(Call::Completions)),
+        "/embeddings" => Some(Route::Inference(Call::Embeddings)),
+        "/responses" => Some(Route::Inference(Call::Responses)),
         "/models" => Some(Route::Models),
         _ if bare.starts_with("/models/") => bare.strip_prefix("/models/").filter(|name| !name.is_empty()).map(Route::Model),
+        _ if let Some(report) = usage::find(bare) => Some(Route::Usage(report)),
         _ => match path {
             "/healthz" => Some(Route::Health),
             "/readyz" => Some(Route::Ready),
@@ -126,6 +136,9 @@ fn find(path: &str) -> Option<Route<'_>> {
 
 async fn route(state: &Arc<State>, peer: SocketAddr, id: dispatch::RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
     let path = request.uri().path().to_owned();
+    if let Some(wanted) = batch::find(bare(&path)) {
+        return Box::pin(batch::serve(state, wanted, request)).await;
+    }
     let route = find(&path).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
     let wanted = if matches!(route, Route::Inference(_)) { Method::POST } else { Method::GET };
     if *request.method() != wanted {
@@ -135,6 +148,7 @@ async fn route(state: &Arc<State>, peer: SocketAddr, id: dispatch::RequestId, re
         Route::Inference(call) => request::serve(Arc::clone(state), call, id, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
         Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
+        Route::Usage(report) => usage::serve(state, report, &request).await,
         Route::Health => Ok(text("ok\n")),
         Route::Ready if status::is_ready(state) => Ok(text("ready\n")),
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
@@ -151,18 +165,6 @@ fn insider(state: &State, peer: SocketAddr, head: &HeaderMap) -> Result<(), Refu
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     let local = peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok());
     if local || known() { Ok(()) } else { Err(Refused::bad_key()) }
-}
-
-/// A path's part with its percent-escapes read: clients escape the slash in a model's name. What is no escape stays.
-fn decoded(part: &str) -> String {
-    let hex = |digits: Option<&[u8]>| u8::from_str_radix(std::str::from_utf8(digits?).ok()?, 16).ok();
-    let (bytes, mut out, mut at) = (part.as_bytes(), Vec::with_capacity(part.len()), 0);
-    while let Some(byte) = bytes.get(at) {
-        let escaped = if *byte == b'%' { hex(bytes.get(at + 1..at + 3)) } else { None };
-        out.push(escaped.unwrap_or(*byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn json(body: Vec<u8>) -> Served {
@@ -209,19 +211,5 @@ fn refuse(state: &State, refused: Refused) -> Response<Answer> {
 fn put(head: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         head.insert(HeaderName::from_static(name), value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escapes_in_a_models_name_are_read() {
-        for (part, want) in
-            [("a%2Fb%2fc", "a/b/c"), ("a/b", "a/b"), ("100%", "100%"), ("%zz%2", "%zz%2"), ("%C3%A9", "\u{e9}"), ("%ff", "\u{fffd}")]
-        {
-            assert_eq!(decoded(part), want, "{part}");
-        }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) fn for_upstream(body: &Bytes, peek: &Peek<'_>, model: &str) -> Bytes 
     if let Streaming::AddUsage(edit) = &peek.streaming {
         edits.push(edit.clone());
     }
+    edits.extend(peek.unstored.clone());
     splice(body, edits)
 }
 

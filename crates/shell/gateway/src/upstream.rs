@@ -12,6 +12,10 @@ pub struct Upstream {
     pub(crate) chat: Uri,
     /// The URL of completions.
     pub(crate) completions: Uri,
+    /// The URL of embeddings.
+    pub(crate) embeddings: Uri,
+    /// The URL of responses.
+    pub(crate) responses: Uri,
     /// What to send as `authorization`: marked sensitive, so `Debug` does not show it.
     pub(crate) authorization: Option<HeaderValue>,
     /// What the upstream calls the model, when it is not our name for it.
@@ -59,6 +63,8 @@ impl Upstream {
         authorization.iter_mut().for_each(|value| value.set_sensitive(true));
         Ok(Self {
             chat: format!("{root}/chat/completions").parse().map_err(|_| bad())?,
+            embeddings: format!("{root}/embeddings").parse().map_err(|_| bad())?,
+            responses: format!("{root}/responses").parse().map_err(|_| bad())?,
             completions: format!("{root}/completions").parse().map_err(|_| bad())?,
             authorization,
             model: model.map(str::to_owned),

@@ -57,8 +57,8 @@ pub struct View {
 }
 
 #[derive(Debug)]
-struct Open {
-    connection: Connection,
+pub(crate) struct Open {
+    pub(crate) connection: Connection,
     registers: Registers,
     /// The newest fleet row that `registers` has.
     newest: i64,
@@ -184,7 +184,7 @@ impl View {
     }
 
     /// The connection, with every fleet version that the rows may name.
-    fn lock(&self) -> Result<MutexGuard<'_, Open>, LedgerError> {
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Open>, LedgerError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = open.connection.query_row("SELECT coalesce(max(id), 0) FROM fleet", [], |row| row.get(0))?;
         if newest != open.newest {

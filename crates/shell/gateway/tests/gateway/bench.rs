@@ -24,6 +24,9 @@ use units::Instant;
 /// The key of the tests; its secret must never come back in any answer.
 pub const KEY: &str = "bl-abcdefabcdef-canary-secret";
 
+/// The fleet that ships with the program.
+pub const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
+
 /// A journal in memory.
 #[derive(Default)]
 pub struct Memory {
@@ -89,7 +92,12 @@ impl Bench {
     }
 
     pub async fn with(limits: Limits) -> Self {
-        let fleet = Arc::new(fleet::parse(include_str!("../../../../../fleets/laptop.toml")).fleet.expect("the laptop fleet is good"));
+        Self::of(LAPTOP, limits, None).await
+    }
+
+    /// Over this fleet, which has the laptop fleet's endpoints, and perhaps with a state directory.
+    pub async fn of(text: &str, limits: Limits, directory: Option<std::path::PathBuf>) -> Self {
+        let fleet = Arc::new(fleet::parse(text).fleet.expect("the fleet is good"));
         let journal = Arc::new(Memory::default());
         let gateway = Arc::new(
             Gateway::new(Config {
@@ -100,6 +108,7 @@ impl Bench {
                 upstreams: std::collections::BTreeMap::new(),
                 clock: Clock::system(),
                 limits,
+                directory,
             })
             .expect("no upstream wants TLS"),
         );

@@ -1,11 +1,13 @@
 //! The gateway against scripted upstreams, over real sockets on this machine.
 
 mod answers;
+mod batches;
 mod bench;
 mod books;
 mod edges;
 mod failover;
 mod meter;
+mod openai;
 mod prefix;
 mod storm;
 mod streams;
