@@ -86,7 +86,10 @@ fn what_a_chat_can_not_say_is_refused_by_name() {
     check_refused(&json!({ "input": 7 }), "input");
     check_refused(&json!({ "input": [{ "type": "reasoning", "summary": [] }] }), "input[0].type");
     check_refused(&json!({ "input": [{ "role": "user", "content": [{ "type": "input_file" }] }] }), "input[0].content[0].type");
-    check_refused(&json!({ "input": [{ "role": "user", "content": [{ "type": "input_image", "file_id": "f" }] }] }), "input[0].content[0].file_id");
+    check_refused(
+        &json!({ "input": [{ "role": "user", "content": [{ "type": "input_image", "file_id": "f" }] }] }),
+        "input[0].content[0].file_id",
+    );
     check_refused(&json!({ "input": [{ "role": "robot", "content": "" }] }), "input[0].role");
     check_refused(&json!({ "input": [{ "type": "function_call", "call_id": "c", "name": "f" }] }), "input[0].arguments");
 }
@@ -100,7 +103,8 @@ fn check_answer(choice: &Value, expect: &Expect) {
     let asked = asked(&json!({ "model": "m", "input": "hi", "temperature": 0.5, "metadata": { "a": "b" } }));
     let response: Value = serde_json::from_slice(&asked.response("7", 1, chat.to_string().as_bytes()).expect("an answer")).expect("JSON");
     assert_eq!((&response["id"], &response["temperature"], &response["metadata"]["a"]), (&json!("resp_7"), &json!(0.5), &json!("b")));
-    let told: Vec<String> = ["status", "incomplete_details", "output", "usage"].iter().map(|name| format!("{name} {}", response[name])).collect();
+    let told: Vec<String> =
+        ["status", "incomplete_details", "output", "usage"].iter().map(|name| format!("{name} {}", response[name])).collect();
     expect.assert_eq(&told.join("\n"));
 }
 
@@ -173,7 +177,9 @@ fn delta(delta: &Value, finish: Option<&str>) -> Value {
 #[test]
 fn a_stream_of_text_and_calls_has_its_events_in_order() {
     let call = |index: u32, more: &str| delta(&json!({ "tool_calls": [{ "index": index, "function": { "arguments": more } }] }), None);
-    let begin = |index: u32, id: &str| delta(&json!({ "tool_calls": [{ "index": index, "id": id, "function": { "name": "f", "arguments": "" } }] }), None);
+    let begin = |index: u32, id: &str| {
+        delta(&json!({ "tool_calls": [{ "index": index, "id": id, "function": { "name": "f", "arguments": "" } }] }), None)
+    };
     let chunks = [
         delta(&json!({ "role": "assistant", "content": "" }), None),
         delta(&json!({ "content": "he" }), None),
@@ -212,7 +218,8 @@ fn a_stream_of_text_and_calls_has_its_events_in_order() {
 #[test]
 fn a_stream_that_is_cut_ends_with_an_error_and_never_cleanly() {
     let begun = delta(&json!({ "content": "he" }), None);
-    let last = |events: Vec<Value>| events.last().map(|event| (event["type"].clone(), event["code"].clone(), event["error"]["code"].clone()));
+    let last =
+        |events: Vec<Value>| events.last().map(|event| (event["type"].clone(), event["code"].clone(), event["error"]["code"].clone()));
     let error = |code: &str| Some((json!("error"), json!(code), json!(code)));
     assert_eq!(last(events(std::slice::from_ref(&begun), false)), error("upstream_lost"));
     assert_eq!(last(events(&[begun.clone(), json!({ "error": { "message": "gone", "code": "cut" } })], true)), error("cut"));

@@ -33,7 +33,9 @@ fn moment(left: i64, price: Option<i128>) -> Moment {
 
 #[test]
 fn the_share_that_is_needed_is_twice_the_work_over_the_time() {
-    for (left, want) in [(24 * HOUR, 250_000), (HOUR, 500_000), (2_400, 750_000), (1_800, 1_000_000), (900, 1_000_000), (0, 1_000_000), (-5, 1_000_000)] {
+    for (left, want) in
+        [(24 * HOUR, 250_000), (HOUR, 500_000), (2_400, 750_000), (1_800, 1_000_000), (900, 1_000_000), (0, 1_000_000), (-5, 1_000_000)]
+    {
         assert_eq!(share_needed_ppm(&moment(left, None)), want, "{left} s left");
     }
     let nothing_left = Moment { lines_left: 0, ..moment(10, None) };

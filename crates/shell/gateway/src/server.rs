@@ -23,9 +23,9 @@ use crate::body::Answer;
 use crate::envelope::Refused;
 use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
+use crate::query::decoded;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::query::decoded;
 use crate::{batch, metrics, models, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.

@@ -95,9 +95,11 @@ impl Asked {
         let widths = if report == Report::Costs { &[COST_WIDTH][..] } else { &WIDTHS };
         let word = query.text("bucket_width").unwrap_or("1d");
         let words: Vec<&str> = widths.iter().map(|width| width.0).collect();
-        let (_, width, usual, most) = widths.iter().find(|width| width.0 == word).copied().ok_or_else(|| {
-            Refused::invalid("bucket_width", format!("'bucket_width' should be one of: {}.", words.join(", ")))
-        })?;
+        let (_, width, usual, most) = widths
+            .iter()
+            .find(|width| width.0 == word)
+            .copied()
+            .ok_or_else(|| Refused::invalid("bucket_width", format!("'bucket_width' should be one of: {}.", words.join(", "))))?;
         let limit = query.number("limit", usual, 1..=most)?;
         let from = match query.text("page") {
             None => start.div_euclid(width) * width,
@@ -265,7 +267,11 @@ mod tests {
         check(Report::Completions, &format!("{}&page=page_{}", at(0, 5), 19_997 * DAY), Ok((start + 7 * day, 4, None)));
         check(Report::Costs, &format!("{}&limit=180", at(0, 5)), Ok((start, 11, None)));
         check(Report::Embeddings, &format!("{}&bucket_width=1h", at(10, 0)), Ok((start + 10 * day, 2, None)));
-        check(Report::Embeddings, &format!("{}&bucket_width=1m&end_time={}", at(10, 61), 20_000 * DAY + 181), Ok((start + 10 * day + 1, 3, None)));
+        check(
+            Report::Embeddings,
+            &format!("{}&bucket_width=1m&end_time={}", at(10, 61), 20_000 * DAY + 181),
+            Ok((start + 10 * day + 1, 3, None)),
+        );
         check(Report::Completions, &at(11, 0), Ok((start + 11 * day, 0, None)));
     }
 

@@ -105,9 +105,9 @@ impl View {
     /// Everything posted before `to` under contracts and meters that `fleet` still has, by time.
     fn posted(&self, fleet: &Fleet, to: Instant) -> Result<Vec<Usage>, LedgerError> {
         let (open, register) = (self.lock()?, Register::new(fleet));
-        let mut select = open.connection.prepare_cached(
-            "SELECT contract, meter, subject, at_us, held, used FROM posting WHERE at_us < ?1 ORDER BY at_us, id",
-        )?;
+        let mut select = open
+            .connection
+            .prepare_cached("SELECT contract, meter, subject, at_us, held, used FROM posting WHERE at_us < ?1 ORDER BY at_us, id")?;
         let mut rows = select.query([to.micros()])?;
         let mut posted = Vec::new();
         while let Some(row) = rows.next()? {

@@ -24,17 +24,8 @@ impl Asked {
 }
 
 /// Fields that mean the same in both, under the same name.
-const SAME: [&str; 9] = [
-    "model",
-    "stream",
-    "temperature",
-    "top_p",
-    "parallel_tool_calls",
-    "user",
-    "safety_identifier",
-    "service_tier",
-    "prompt_cache_key",
-];
+const SAME: [&str; 9] =
+    ["model", "stream", "temperature", "top_p", "parallel_tool_calls", "user", "safety_identifier", "service_tier", "prompt_cache_key"];
 
 /// Fields of a response that are told in another way, are only repeated, or were looked at before.
 const OTHERWISE: [&str; 18] = [

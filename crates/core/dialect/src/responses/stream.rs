@@ -248,9 +248,7 @@ impl Stream {
 
     fn item(&self, index: usize, status: &str) -> Value {
         match &self.items[index] {
-            Item::Message { parts, .. } => {
-                message(&self.id, index, status, parts.iter().map(|(kind, text)| kind.part(text)).collect())
-            }
+            Item::Message { parts, .. } => message(&self.id, index, status, parts.iter().map(|(kind, text)| kind.part(text)).collect()),
             Item::Call { call_id, name, arguments } => function_call(&self.id, index, status, (call_id, name), arguments),
         }
     }

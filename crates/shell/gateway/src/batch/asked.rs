@@ -92,8 +92,9 @@ struct Order {
 
 async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<Incoming>) -> Result<Served, Refused> {
     let body = request::read(state, request.into_body()).await?;
-    let order: Order = serde_json::from_slice(&body)
-        .map_err(|error| Refused::bad_body(format!("We could not read the body of your request (line {}, column {}).", error.line(), error.column())))?;
+    let order: Order = serde_json::from_slice(&body).map_err(|error| {
+        Refused::bad_body(format!("We could not read the body of your request (line {}, column {}).", error.line(), error.column()))
+    })?;
     let missing = |param: &'static str| move || Refused::invalid(param, format!("You must provide the parameter '{param}'."));
     let input_file_id = order.input_file_id.ok_or_else(missing("input_file_id"))?;
     let endpoint = order.endpoint.ok_or_else(missing("endpoint"))?;

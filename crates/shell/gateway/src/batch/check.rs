@@ -124,7 +124,11 @@ impl Asked<'_> {
         let missing = |param: &str| flaw("missing_required_parameter", Some(param), &format!("Missing required parameter: '{param}'."));
         let id = line.custom_id.ok_or_else(|| missing("custom_id"))?;
         if !ids.insert(id.into_owned()) {
-            return Err(flaw("duplicate_custom_id", Some("custom_id"), "The custom_id for this request is a duplicate of another request."));
+            return Err(flaw(
+                "duplicate_custom_id",
+                Some("custom_id"),
+                "The custom_id for this request is a duplicate of another request.",
+            ));
         }
         if line.method.as_deref() != Some("POST") {
             return Err(flaw("invalid_method", Some("method"), "The method should be 'POST'."));

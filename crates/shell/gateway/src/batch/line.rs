@@ -38,7 +38,9 @@ pub(crate) struct Job {
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ran {
-    Answered { good: bool },
+    Answered {
+        good: bool,
+    },
     /// It has no result yet.
     Later(Duration),
 }

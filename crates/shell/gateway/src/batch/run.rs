@@ -140,9 +140,8 @@ impl Runner {
         let now = seconds(&self.state);
         let checked = blocking(move || {
             let snapshot = state.snapshot.load_full();
-            let refused = |code: &str, message: &str| {
-                Err(vec![Flaw { code: code.to_owned(), message: message.to_owned(), param: None, line: None }])
-            };
+            let refused =
+                |code: &str, message: &str| Err(vec![Flaw { code: code.to_owned(), message: message.to_owned(), param: None, line: None }]);
             let checked = match (snapshot.keys.by_id(batch.key, state.clock.now()), batch.call()) {
                 (Some(key), Some(call)) => {
                     let asked = Asked { state: &state, snapshot: &snapshot, key, call, endpoint: &batch.endpoint };

@@ -40,7 +40,8 @@ pub(crate) async fn upload(state: &Arc<State>, desk: &Arc<Desk>, key: KeyId, req
         return Err(Refused::too_many("There is no room for more files; delete some first."));
     }
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let boundary = multer::parse_boundary(kind).map_err(|_| Refused::bad_body("The body should be multipart/form-data with a boundary."))?;
+    let boundary =
+        multer::parse_boundary(kind).map_err(|_| Refused::bad_body("The body should be multipart/form-data with a boundary."))?;
     let sizes = SizeLimit::new().whole_stream(FILE_BYTES_MAX + 64 * 1024).for_field("file", FILE_BYTES_MAX).per_field(FIELD_BYTES_MAX);
     let form = Multipart::with_constraints(request.into_body().into_data_stream(), boundary, Constraints::new().size_limit(sizes));
     let id = format!("file-{:032x}", state::draw_id().ok_or_else(Refused::overloaded)?.0);

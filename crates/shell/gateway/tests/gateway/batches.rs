@@ -146,7 +146,8 @@ async fn check_flaws(lines: &[String], want: &[(&str, Value, Value)]) {
     let made = order(&bench, lines).await;
     let failed = until(&bench, &made, |batch| batch["status"] == "failed").await;
     let flaws = failed["errors"]["data"].as_array().expect("errors").clone();
-    let got: Vec<(Value, Value, Value)> = flaws.iter().map(|flaw| (flaw["code"].clone(), flaw["param"].clone(), flaw["line"].clone())).collect();
+    let got: Vec<(Value, Value, Value)> =
+        flaws.iter().map(|flaw| (flaw["code"].clone(), flaw["param"].clone(), flaw["line"].clone())).collect();
     let want: Vec<(Value, Value, Value)> = want.iter().map(|(code, param, line)| (json!(code), param.clone(), line.clone())).collect();
     assert_eq!(got, want);
     assert!(bench.north.heard().is_empty(), "nothing ran");

@@ -32,7 +32,8 @@ async fn embeddings_pass_through_and_take_input_only() {
     });
     for input in [r#""hello""#, r#"["hello", "you"]"#, "[1, 2, 3]", "[[1, 2], [3]]"] {
         bench.north.then(answer(&list));
-        let body = format!(r#"{{"input": {input} , "model":"smollm2-135m","encoding_format":"base64","dimensions":64,"unknown":{{"a":[1.50]}}}}"#);
+        let body =
+            format!(r#"{{"input": {input} , "model":"smollm2-135m","encoding_format":"base64","dimensions":64,"unknown":{{"a":[1.50]}}}}"#);
         let reply = post(&bench, "/v1/embeddings", &body).await;
         assert_eq!((reply.status.as_u16(), reply.json()), (200, list.clone()), "{input}");
         let heard = bench.north.heard();
