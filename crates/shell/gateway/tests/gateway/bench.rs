@@ -104,7 +104,7 @@ impl Bench {
                 fleet: Arc::clone(&fleet),
                 journal: Arc::clone(&journal) as Arc<dyn Journal>,
                 policy: dispatch::Policy::MarginalCost,
-                keys: vec![key("abcdefabcdef", "canary-secret", &[]), key("fedcbafedcba", "other", &["gone"])],
+                keys: vec![key(1, "abcdefabcdef", "canary-secret", &[]), key(2, "fedcbafedcba", "other", &["gone"])],
                 upstreams: std::collections::BTreeMap::new(),
                 clock: Clock::system(),
                 limits,
@@ -242,9 +242,9 @@ pub fn endpoint(fleet: &Fleet, name: &str) -> EndpointId {
     fleet.endpoints.id(name).expect("the laptop fleet has it")
 }
 
-fn key(public: &str, secret: &str, models: &[&str]) -> KeyRow {
+fn key(id: u32, public: &str, secret: &str, models: &[&str]) -> KeyRow {
     KeyRow {
-        id: KeyId(1),
+        id: KeyId(id),
         name: public.to_owned(),
         public: public.to_owned(),
         hash: Sha256::digest(secret.as_bytes()).into(),
