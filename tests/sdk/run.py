@@ -19,6 +19,7 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import service  # noqa: E402
+import batches  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
 SUITE_SECONDS = 900
@@ -35,6 +36,7 @@ MODELS = {
     "html": ["chat"],
     "garbage": ["chat"],
     "busy": ["chat"],
+    "held": ["chat"],
 }
 
 
@@ -126,14 +128,29 @@ def api(binary):
         state, noted, file = (pathlib.Path(folder) / name for name in ("state", "noted", "fleet.toml"))
         file.write_text("".join(fleet(upstream.at)), encoding="utf-8")
         with service.Service(binary, state, ["up", str(file)]) as up:
-            key = service.run(binary, "key", "create", "sdk", "--state", str(state)).strip()
+            key = key_in_use(binary, state, up)
             environment = {**os.environ, **up.environment, "OPENAI_API_KEY": key, "UPSTREAM": upstream.at, "REQUEST_TOKENS": str(noted)}
-            service.poll("key in use", KEY_SECONDS, lambda: good_key(up.environment["OPENAI_BASE_URL"], key))
             counts = [python(environment, "test_api"), node(environment, "api")]
         return counts + [
             checked("the ledger has the tokens of each answer", ledger_has_the_tokens, binary, state, noted),
             checked("the ledger is whole and decisions replay", service.ledger_is_whole, binary, state),
         ]
+
+
+def killed(binary):
+    """A batch over a kill."""
+    with tempfile.TemporaryDirectory(prefix="baseload-batch-") as folder, Upstream() as upstream:
+        state, file = (pathlib.Path(folder) / name for name in ("state", "fleet.toml"))
+        file.write_text("".join(fleet(upstream.at)), encoding="utf-8")
+        key_of = lambda up: key_in_use(binary, state, up)  # noqa: E731
+        return [checked("a batch survives a kill", batches.survives_a_kill, binary, state, file, upstream, key_of)]
+
+
+def key_in_use(binary, state, up):
+    """A new key, once the gateway knows it."""
+    key = service.run(binary, "key", "create", "sdk", "--state", str(state)).strip()
+    service.poll("key in use", KEY_SECONDS, lambda: good_key(up.environment["OPENAI_BASE_URL"], key))
+    return key
 
 
 def good_key(base, key):
@@ -147,7 +164,7 @@ def good_key(base, key):
 
 def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
-    counts = ([] if "api" in sys.argv[2:] else demo(binary)) + api(binary)
+    counts = ([] if "api" in sys.argv[2:] else demo(binary)) + killed(binary) + api(binary)
     passed, failed = map(sum, zip(*counts))
     print(f"sdk: {passed} passed, {failed} failed", flush=True)
     return 1 if failed else 0

@@ -25,6 +25,8 @@ VECTOR = [0.5, -1.25, 3.0]
 
 HEARD = {}
 LOCK = threading.Lock()
+# What requests of the model `held` wait for, one each.
+HOLD = threading.Semaphore(0)
 
 
 def choice(index, body):
@@ -159,6 +161,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(200, b"<html>surprise</html>", "text/html")
         if model == "busy":
             return self.send(429, b"{}", retry_after="7")
+        if model == "held":
+            HOLD.acquire()
         call = self.path.removeprefix("/v1/")
         if body.get("stream"):
             return self.events(response_events(body) if call == "responses" else chat_events(body), call == "responses")
@@ -178,6 +182,15 @@ class Upstream:
         self.at = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
+
+    def heard(self):
+        """Every body that it got."""
+        with LOCK:
+            return [one["body"] for several in HEARD.values() for one in several]
+
+    def release(self, count):
+        """Lets so many requests of the model `held` go on."""
+        HOLD.release(count)
 
     def __exit__(self, *_):
         self.server.shutdown()

@@ -127,11 +127,6 @@ impl Batches {
         self.rows().get(id).filter(|batch| batch.key == key).cloned()
     }
 
-    /// A batch, whoever's.
-    pub fn get(&self, id: &str) -> Option<Batch> {
-        self.rows().get(id).cloned()
-    }
-
     /// Batches that something may still happen to, oldest first.
     pub fn under_way(&self) -> Vec<Batch> {
         let mut found: Vec<Batch> = self.rows().values().filter(|batch| !batch.status.is_over()).cloned().collect();

@@ -48,7 +48,8 @@ pub(crate) async fn upload(state: &Arc<State>, desk: &Arc<Desk>, key: KeyId, req
     let taken = take(state, desk, &id, form).await;
     if taken.is_err() {
         let (desk, id) = (Arc::clone(desk), id.clone());
-        drop(blocking(move || desk.files.discard(&id)).await);
+        // What stays is cleared away at the next start.
+        _ = blocking(move || desk.files.discard(&id)).await;
     }
     let (file, filename, bytes) = taken?;
     let (desk, created_at) = (Arc::clone(desk), seconds(state));

@@ -107,7 +107,7 @@ async fn a_batch_is_answered_line_by_line_as_flex_requests_under_its_key() {
     let mut ids: Vec<String> = [good, failed].concat().into_iter().map(|(id, _)| id).collect();
     ids.sort();
     assert_eq!(ids, ["a", "b", "c"]);
-    let decided: Vec<_> = bench.journal.records().into_iter().filter_map(|record| match record {
+    let decided = bench.journal.records().into_iter().filter_map(|record| match record {
         Record::Decided { question, key, .. } => Some((question.ask.tier, key.0)),
         _ => None,
     });
