@@ -49,6 +49,7 @@ def fleet(at):
         yield f'[endpoints.{name}]\nmodel = "{name}"\nregion = "home"\nurl = "{at}/v1"\n'
     yield '[contracts.tokens]\nparty = "scripted"\npreset = "on-demand"\nstart = 2026-01-01\nend = 2031-01-01\n'
     yield f'endpoints = {json.dumps(sorted(MODELS))}\ninput = "1 USD/1M tokens"\ncached = "0.50 USD/1M tokens"\noutput = "2 USD/1M tokens"\n'
+    yield 'rounding = "0.000001 USD"\n'
 
 
 def suite(command, environment, passed, failed):

@@ -27,6 +27,7 @@ HEARD = {}
 LOCK = threading.Lock()
 # What requests of the model `held` wait for, one each.
 HOLD = threading.Semaphore(0)
+RELEASED = []
 
 
 def choice(index, body):
@@ -163,6 +164,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(429, b"{}", retry_after="7")
         if model == "held":
             HOLD.acquire()
+            with LOCK:
+                RELEASED.append(body)
         call = self.path.removeprefix("/v1/")
         if body.get("stream"):
             return self.events(response_events(body) if call == "responses" else chat_events(body), call == "responses")
@@ -173,12 +176,18 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(200, json.dumps(made).encode())
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # A client that was killed is no error of ours.
+
+
 class Upstream:
     """The scripted model server, while it is needed."""
 
     def __enter__(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.at = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
@@ -187,6 +196,11 @@ class Upstream:
         """Every body that it got."""
         with LOCK:
             return [one["body"] for several in HEARD.values() for one in several]
+
+    def released(self):
+        """The bodies of the requests of `held` that went on."""
+        with LOCK:
+            return list(RELEASED)
 
     def release(self, count):
         """Lets so many requests of the model `held` go on."""

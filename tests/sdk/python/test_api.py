@@ -91,7 +91,7 @@ class Api(unittest.TestCase):
             error = caught.exception
             self.assertEqual((error.status_code, error.param), (row["status"], row.get("param")))
             self.assertEqual(error.code, row.get("code", error.code))
-            self.assertNotIn("html", error.message)
+            self.assertNotIn("<html", error.message)
             self.assertNotIn("secret-host", str(error.body))
             self.assertTrue(error.request_id)
 
