@@ -49,8 +49,10 @@ impl Policy {
             run.now.penalty += (1.0 + world.treasury.windows[window].cost) * raise;
         }
         run.now.gap = gap;
-        run.now.penalty += world.gap_cost_in(month) * gap;
-        run.state.gap += gap;
+        if gap > 0.0 {
+            run.now.penalty += world.gap_cost_in(month) * gap;
+            run.state.gap += gap;
+        }
         run.state.cash = cash + gap;
         run.state.debt = (debt + drawn - repaid).max(0.0);
         (run.now.cash, run.now.debt) = (run.state.cash, run.state.debt);

@@ -27,37 +27,35 @@ impl Policy {
             run.now.compute += supply.energy[month] * used;
             for (floor, amount) in self.counts.of(step * supplies + index) {
                 run.state.counted[*floor as usize] += amount * used;
-                run.counted[*floor as usize] += amount * used;
+                run.floors[*floor as usize].counted += amount * used;
             }
             for (tiered, share) in self.tiers.of(step * supplies + index) {
                 run.state.tiered[*tiered as usize] += share * used;
             }
             self.share(world, at, index, used, run);
         }
-        for (work, of) in world.works.iter().enumerate() {
+        for (work, (of, tally)) in world.works.iter().zip(&run.tallies).enumerate() {
             match &of.kind {
                 WorkKind::Serving { .. } => {
-                    let missed = (run.promised[work] - run.done[work]).max(0.0);
+                    let missed = (tally.promised - tally.done).max(0.0);
                     run.now.missed += missed;
                     run.now.penalty += world.miss_cost[work] * missed;
-                    run.now.unserved += (run.wanted[work] - run.done[work]).max(0.0);
+                    run.now.unserved += (tally.wanted - tally.done).max(0.0);
                 }
                 WorkKind::Training { value, .. } => {
-                    run.state.backlog[work] = (run.state.backlog[work] - run.done[work]).max(0.0);
-                    run.state.done[work] += run.done[work];
-                    run.now.worth += value * run.done[work];
+                    run.state.backlog[work] = (run.state.backlog[work] - tally.done).max(0.0);
+                    run.state.done[work] += tally.done;
+                    run.now.worth += value * tally.done;
                 }
             }
         }
+        // Of training nothing is asked by the tranche.
         for rank in self.ranks.of(step) {
-            let work = rank.work as usize;
-            if let WorkKind::Serving { tranches, .. } = &world.works[work].kind {
-                let tranche = &tranches[rank.tranche as usize];
-                let served = run.done[work].min(tranche.demand[step]);
-                run.done[work] -= served;
-                run.now.revenue += tranche.price[step] * served;
-                run.now.worth += tranche.value[step] * served;
-            }
+            let (tally, asked) = (&mut run.tallies[rank.work as usize], &run.asked[rank.tranche as usize]);
+            let served = tally.done.min(asked.demand);
+            tally.done -= served;
+            run.now.revenue += asked.price * served;
+            run.now.worth += asked.value * served;
         }
     }
 

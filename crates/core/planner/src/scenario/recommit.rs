@@ -3,7 +3,7 @@
 use fleet::ContractId;
 
 use super::shape::Shape;
-use crate::instance::{Instance, Limit, LimitKind};
+use crate::instance::{Instance, Limit};
 
 /// Committed charges follow the capacity that is delivered, and floors that are abated shrink with it.
 pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
@@ -26,14 +26,15 @@ pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
             }
         }
     }
-    for (index, (floor, was)) in now.floors.iter_mut().zip(&base.floors).enumerate() {
-        let months = (shape.floor_from[index], was.last + 1);
-        if limits.changed(was.contract) {
-            floor.counted.lower(|choice| limits.kept(was.contract, choice, months));
+    for (contract, floors) in shape.contract_floors.iter().filter(|(contract, _)| limits.changed(**contract)) {
+        for index in floors {
+            let months = (shape.floor_from[*index], base.floors[*index].last + 1);
+            now.floors[*index].counted.lower(|choice| limits.kept(*contract, choice, months));
         }
-        if let Some(limit) = was.abated_by.filter(|limit| was.abated && shape.touched[*limit]) {
-            floor.least.lower(|choice| limits.share(limit, choice, months));
-        }
+    }
+    for (index, limit) in shape.abated.iter().filter(|(_, limit)| shape.touched[*limit]) {
+        let months = (shape.floor_from[*index], base.floors[*index].last + 1);
+        now.floors[*index].least.lower(|choice| limits.share(*limit, choice, months));
     }
 }
 
@@ -44,16 +45,20 @@ struct Limits<'a> {
 }
 
 impl Limits<'_> {
+    fn of(&self, contract: ContractId) -> &[usize] {
+        self.shape.contract_limits.get(&contract).map_or(&[], Vec::as_slice)
+    }
+
     fn changed(&self, contract: ContractId) -> bool {
-        self.shape.contract_limits.get(&contract).is_some_and(|limits| limits.iter().any(|limit| self.shape.touched[*limit]))
+        self.of(contract).iter().any(|limit| self.shape.touched[*limit])
     }
 
     /// The share of a contract's capacity that is left in months `from..to`.
     fn kept(&self, contract: ContractId, choice: Option<usize>, months: (usize, usize)) -> f64 {
         let steps = self.shape.firsts[months.0]..self.shape.firsts[months.1];
         let sum = |limits: &[Limit]| {
-            let own = limits.iter().filter(|limit| limit.kind == LimitKind::Contract(contract));
-            own.filter_map(|limit| limit.most.part(choice)).map(|amounts| amounts[steps.clone()].iter().sum::<f64>()).sum::<f64>()
+            let own = self.of(contract).iter();
+            own.filter_map(|limit| limits[*limit].most.part(choice)).map(|amounts| amounts[steps.clone()].iter().sum::<f64>()).sum::<f64>()
         };
         ratio(sum(self.now), sum(self.base))
     }

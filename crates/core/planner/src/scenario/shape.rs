@@ -30,6 +30,9 @@ pub(super) struct Shape {
     pub(super) expansion_party: Vec<Option<PartyId>>,
     pub(super) expansion_vendor: Vec<Option<PartyId>>,
     pub(super) floor_party: Vec<Option<PartyId>>,
+    pub(super) contract_floors: BTreeMap<ContractId, Vec<usize>>,
+    /// Floors that are abated, and the capacity that they shrink with.
+    pub(super) abated: Vec<(usize, usize)>,
     /// The first month of each floor's window.
     pub(super) floor_from: Vec<usize>,
     pub(super) credit_party: Vec<Option<PartyId>>,
@@ -62,6 +65,11 @@ impl Shape {
             let first = base.supplies[terms.first()?.0].accelerator?;
             terms.iter().all(|(supply, _)| base.supplies[*supply].accelerator == Some(first)).then_some(first)
         };
+        let mut contract_floors = BTreeMap::<_, Vec<_>>::new();
+        for (index, floor) in base.floors.iter().enumerate() {
+            contract_floors.entry(floor.contract).or_default().push(index);
+        }
+        let abated = base.floors.iter().enumerate().filter(|(_, floor)| floor.abated);
         let months = base.months.len();
         Self {
             firsts: first_steps(base),
@@ -72,6 +80,8 @@ impl Shape {
             expansion_party: base.expansions.iter().map(|expansion| party(expansion.contract)).collect(),
             expansion_vendor: base.expansions.iter().map(|expansion| vendors.get(&expansion.accelerator).copied()).collect(),
             floor_party: base.floors.iter().map(|floor| party(floor.contract)).collect(),
+            contract_floors,
+            abated: abated.filter_map(|(index, floor)| Some((index, floor.abated_by?))).collect(),
             floor_from: base
                 .floors
                 .iter()
