@@ -65,6 +65,9 @@ pub(crate) async fn serve(state: &Arc<State>, report: Report, request: &Request<
     }
 }
 
+/// What results are told apart by: the bucket, and the model and the key where that is asked for.
+type Group<'a> = (i64, Option<&'a str>, Option<KeyId>);
+
 /// A report that is asked for. Times are in seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Asked {
@@ -161,7 +164,7 @@ impl Asked {
 
     /// The results of each bucket that has any.
     fn usage(&self, snapshot: &Snapshot, taken: &[Taken]) -> BTreeMap<i64, Vec<Value>> {
-        let mut sums: BTreeMap<(i64, Option<&str>, Option<KeyId>), [u64; 4]> = BTreeMap::new();
+        let mut sums: BTreeMap<Group<'_>, [u64; 4]> = BTreeMap::new();
         for row in taken.iter().filter(|row| self.wants(snapshot, row)) {
             let model = self.by("model").then_some(row.model.as_str());
             let sum = sums.entry((seconds(row.from), model, self.by("api_key_id").then_some(row.key))).or_default();

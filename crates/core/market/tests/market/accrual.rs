@@ -45,7 +45,10 @@ fn a_floor_is_spread_and_what_goes_beyond_it_falls_on_its_day() {
     let within = Span { from: days[0], to: days[4] };
     let costs: Vec<String> = told(&case.fleet, &usages, within, &days).iter().map(|(since, _, money)| format!("{since} {money}")).collect();
     // 100 USD a day; on the third, 20 million are beyond the floor: 620 USD; on the fourth one more: 31 USD.
-    assert_eq!(costs, ["2027-01-01T00:00:00Z 100", "2027-01-02T00:00:00Z 100", "2027-01-03T00:00:00Z 720", "2027-01-04T00:00:00Z 131"]);
+    assert_eq!(
+        costs,
+        ["2027-01-01T00:00:00Z 100.00", "2027-01-02T00:00:00Z 100.00", "2027-01-03T00:00:00Z 720.00", "2027-01-04T00:00:00Z 131.00"]
+    );
 }
 
 proptest! {
