@@ -13,6 +13,7 @@ mod fields;
 pub mod gemini;
 mod json;
 pub mod openai;
+pub mod responses;
 mod translation;
 mod unsupported;
 

@@ -7,6 +7,7 @@
 //! - `dispatch` never learns a provider's name, an address or a secret.
 
 mod ask;
+pub mod batch;
 mod decide;
 mod eligible;
 mod funds;

@@ -255,6 +255,8 @@ pub enum Capability {
     Logprobs,
     /// More than one choice.
     MultipleChoices,
+    /// `/v1/responses`, as the upstream itself speaks it; without it the call is translated.
+    Responses,
 }
 
 /// What a provisioned unit's supplier counts a token as, in parts per million of an input token.

@@ -87,6 +87,7 @@ impl Service {
             upstreams,
             clock: clock.clone(),
             limits: Limits::default(),
+            directory: Some(setup.state.clone()),
         };
         tell_teamless(&config);
         let gateway = Arc::new(Gateway::new(config)?);

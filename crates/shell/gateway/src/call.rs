@@ -77,7 +77,7 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     }
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
-        let (body, ear) = (Spoken::new(body, passage, about), Ear::of(passage));
+        let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
         return Ok(Answered::Stream(Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await?, passage));
     }
     let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
@@ -98,6 +98,8 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
         peek::Call::Chat | peek::Call::Messages if asked.streamed => &upstream.streamed,
         peek::Call::Chat | peek::Call::Messages => &upstream.chat,
         peek::Call::Completions => &upstream.completions,
+        peek::Call::Embeddings => &upstream.embeddings,
+        peek::Call::Responses => &upstream.responses,
     };
     let mut request = Request::new(Full::new(asked.body));
     *request.method_mut() = Method::POST;

@@ -46,6 +46,12 @@ struct AnthropicFields<'a> {
     message: &'a str,
 }
 
+impl From<dialect::Unsupported> for Refused {
+    fn from(unsupported: dialect::Unsupported) -> Self {
+        Self::unsupported(&unsupported.param, unsupported.message)
+    }
+}
+
 #[derive(Serialize)]
 struct Envelope<'a> {
     error: Fields<'a>,
@@ -202,6 +208,40 @@ impl Refused {
     /// The same, as Anthropic's clients are told.
     pub fn in_anthropic(self) -> Self {
         Self { words: Words::Anthropic, ..self }
+    }
+
+    /// This gateway keeps no files, batches or ledger.
+    pub fn nothing_kept() -> Self {
+        let message = "This gateway runs without a state directory: it keeps no files, batches or ledger.";
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "not_supported", message)
+    }
+
+    /// There is no such file or batch, or it is another key's.
+    pub fn not_kept(what: &str, id: &str) -> Self {
+        let shown: String = id.chars().take(128).collect();
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "not_found", format!("No such {what}: '{shown}'.")).about("id")
+    }
+
+    /// It can't be done to the thing as it is.
+    pub fn conflict(message: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "invalid_request_error", "conflict", message)
+    }
+
+    /// A limit on what is kept is reached.
+    pub fn too_many(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", "limit_reached", message).again_after(Duration::from_secs(60))
+    }
+
+    /// It could not be written to the state directory, or read from it.
+    pub fn not_stored() -> Self {
+        let message = "The gateway could not read or write its state directory. Please try again later.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "storage_unavailable", message).again_after(Duration::from_secs(5))
+    }
+
+    /// The answer was had and can't be told in the call's own shape.
+    pub fn untold() -> Self {
+        let message = "The model server answered in a shape that can't be read.";
+        Self::new(StatusCode::BAD_GATEWAY, "server_error", "bad_upstream_answer", message)
     }
 
     /// The envelope as JSON.

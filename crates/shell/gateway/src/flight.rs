@@ -167,34 +167,17 @@ impl Flight {
             seen: SeenAll::new(),
         });
         for endpoint in self.snapshot.endpoints(self.ask.model) {
-            let price = sheet.and_then(|sheet| sheet.price(*endpoint)).copied();
             // What lies beyond the most that a decision can hold is not seen: such a fleet is refused when it is read.
-            _ = question.seen.try_push(self.seen(*endpoint, price, now));
+            _ = question.seen.try_push(self.seen(*endpoint, now));
         }
         question.ask.tokens.cached = question.seen.iter().map(|seen| seen.cached_tokens).max().unwrap_or(0);
         question
     }
 
-    fn seen(&self, endpoint: EndpointId, price: Option<EndpointPrice>, now: Instant) -> Seen {
-        let counters = self.state.counters(endpoint);
-        let health = match self.snapshot.upstream(endpoint) {
-            Some(_) => counters.health(now),
-            None => Health::Down { until: now + Duration::from_secs(1) },
-        };
-        Seen {
-            endpoint,
-            health,
-            outstanding: counters.busy.outstanding(),
-            service_us: counters.service_us.load(Ordering::Relaxed),
-            ttft_us: counters.ttft_us.load(Ordering::Relaxed),
-            tpot_us: counters.tpot_us.load(Ordering::Relaxed),
-            arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
-            cached_tokens: self.cached(counters, now),
-            units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
-            tried: self.life.tried(endpoint),
-            expressible: !self.barred.contains(&self.snapshot.fleet.endpoints[endpoint].dialect),
-            price,
-        }
+    fn seen(&self, endpoint: EndpointId, now: Instant) -> Seen {
+        let cached_tokens = self.cached(self.state.counters(endpoint), now);
+        let expressible = !self.barred.contains(&self.snapshot.fleet.endpoints[endpoint].dialect);
+        Seen { cached_tokens, expressible, tried: self.life.tried(endpoint), ..observed(&self.state, &self.snapshot, endpoint, now) }
     }
 
     /// Input tokens that the endpoint is expected to have in its cache; the last one is always read anew.
@@ -327,6 +310,30 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         self.step(Event::ClientGone);
+    }
+}
+
+/// What is known of an endpoint, whatever the request.
+pub(crate) fn observed(state: &State, snapshot: &Snapshot, endpoint: EndpointId, now: Instant) -> Seen {
+    let counters = state.counters(endpoint);
+    let price = snapshot.sheet.as_deref().and_then(|sheet| sheet.price(endpoint)).copied();
+    let health = match snapshot.upstream(endpoint) {
+        Some(_) => counters.health(now),
+        None => Health::Down { until: now + Duration::from_secs(1) },
+    };
+    Seen {
+        endpoint,
+        health,
+        outstanding: counters.busy.outstanding(),
+        service_us: counters.service_us.load(Ordering::Relaxed),
+        ttft_us: counters.ttft_us.load(Ordering::Relaxed),
+        tpot_us: counters.tpot_us.load(Ordering::Relaxed),
+        arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
+        cached_tokens: 0,
+        units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
+        tried: false,
+        expressible: true,
+        price,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dispatch::Policy;
@@ -10,10 +11,11 @@ use fleet::{EndpointId, Fleet, Id};
 use ledger::{KeyRow, Spending};
 use market::PriceSheet;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use units::Instant;
 
 use crate::admission::{Accounts, Balance};
+use crate::batch::{Desk, Runner};
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::keys::Keys;
@@ -42,6 +44,8 @@ pub struct Config {
     pub clock: Clock,
     /// Its limits.
     pub limits: Limits,
+    /// The state directory, with a ledger in it: where files and batches are kept and usage is read. Without one there are none.
+    pub directory: Option<PathBuf>,
 }
 
 /// Why a gateway can't begin.
@@ -50,6 +54,12 @@ pub enum GatewayError {
     /// An upstream wants TLS, and this machine's certificates can't be read.
     #[error("read this machine's TLS certificates")]
     Certificates(#[source] std::io::Error),
+    /// The files and batches of the state directory can't be read.
+    #[error("read the files and batches of {0}")]
+    Kept(PathBuf, #[source] std::io::Error),
+    /// The ledger of the state directory can't be read.
+    #[error("read the ledger of {0}")]
+    Ledger(PathBuf, #[source] ledger::LedgerError),
 }
 
 /// Requests in, decisions, upstreams, metering.
@@ -63,7 +73,7 @@ impl Gateway {
     /// A gateway that serves nobody yet.
     ///
     /// # Errors
-    /// When an upstream wants TLS and this machine's certificates can't be read.
+    /// When an upstream wants TLS and this machine's certificates can't be read, or what the state directory keeps can't be.
     pub fn new(config: Config) -> Result<Self, GatewayError> {
         let tls = config.upstreams.values().any(Upstream::is_tls);
         let wires = Wires::new(&config.limits, tls).map_err(GatewayError::Certificates)?;
@@ -74,7 +84,12 @@ impl Gateway {
             snapshot.upstreams[endpoint.index()] = Some(Arc::new(upstream));
         }
         let (tallies, began) = mpsc::channel(TALLIES_MAX);
-        let state = State::new(snapshot, config.journal, config.clock, config.limits, wires, accounts, tallies);
+        let mut state = State::new(snapshot, config.journal, config.clock, config.limits, wires, accounts, tallies);
+        if let Some(directory) = config.directory {
+            let desk = Desk::open(&directory).map_err(|error| GatewayError::Kept(directory.clone(), error))?;
+            let view = ledger::View::open(&directory).map_err(|error| GatewayError::Ledger(directory, error))?;
+            (state.desk, state.ledger) = (Some(Arc::new(desk)), Some(Arc::new(view)));
+        }
         Ok(Self { state: Arc::new(state), began: Mutex::new(Some(began)) })
     }
 
@@ -89,7 +104,23 @@ impl Gateway {
                 _ = stopped.await;
             }))
         });
+        let (halt, mut halted) = watch::channel(false);
+        let batches = self.state.desk.clone().map(|desk| {
+            let runner = Runner::new(Arc::clone(&self.state), desk);
+            tokio::spawn(Box::pin(runner.run(async move {
+                // The sender gone says the same as its message.
+                _ = halted.wait_for(|halt| *halt).await;
+            })))
+        });
+        let shutdown = async {
+            shutdown.await;
+            halt.send_replace(true);
+        };
         server::serve(Arc::clone(&self.state), listener, shutdown).await;
+        if let Some(batches) = batches {
+            // One that panicked has been reported by its panic; what it had under way was settled when it was dropped.
+            _ = batches.await;
+        }
         drop(stop);
         if let Some(meter) = meter {
             // A meter that panicked has been reported by its panic; there is nothing left to post.

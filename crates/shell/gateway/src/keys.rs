@@ -93,6 +93,16 @@ impl Keys {
         Self(rows.iter().map(|row| (row.public.clone(), Key::new(fleet, accounts, row, now))).collect())
     }
 
+    /// The key of this number, if it is good at `now`: for what it asked for earlier.
+    pub fn by_id(&self, id: KeyId, now: Instant) -> Option<&Key> {
+        self.0.values().find(|key| key.id == id && now < key.ends)
+    }
+
+    /// The public part of the key of this number.
+    pub fn public(&self, id: KeyId) -> Option<&str> {
+        self.0.iter().find(|(_, key)| key.id == id).map(|(public, _)| public.as_str())
+    }
+
     /// The key that a request's head carries, if it is good at `now`. An unknown key takes as long as a wrong secret.
     pub fn check(&self, head: &HeaderMap, now: Instant) -> Option<&Key> {
         let (public, secret) = presented(head)?.strip_prefix("bl-")?.split_once('-')?;

@@ -10,6 +10,7 @@
 
 mod admission;
 mod answer;
+mod batch;
 mod body;
 mod call;
 mod clock;
@@ -30,8 +31,10 @@ mod models;
 mod paths;
 mod peek;
 mod prefix;
+mod query;
 mod relay;
 mod request;
+mod responses;
 mod server;
 mod snapshot;
 mod splice;
@@ -41,6 +44,7 @@ mod state;
 mod status;
 mod translate;
 mod upstream;
+mod usage;
 mod wires;
 
 pub use admission::{Balance, Owner};
@@ -48,8 +52,9 @@ pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
-    BACKOFF_MAX, BACKOFF_MIN, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits,
-    METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN, QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX,
+    FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN,
+    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;

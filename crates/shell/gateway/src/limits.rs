@@ -39,6 +39,19 @@ pub const OUTPUT_UNKNOWN: u32 = 1_024;
 /// Decisions that are kept for people to look at.
 pub const RECENT_MAX: usize = 64;
 
+/// The most bytes of one uploaded file.
+pub const FILE_BYTES_MAX: u64 = 200 * 1_000_000;
+/// The most bytes of all kept files together; past it no more are taken.
+pub const FILES_BYTES_MAX: u64 = 10_000 * 1_000_000;
+/// The most files that one key may have, those that batches made included.
+pub const FILES_MAX: usize = 10_000;
+/// The most requests of one batch.
+pub const BATCH_LINES_MAX: u32 = 50_000;
+/// The most batches of one key that are not over.
+pub const BATCHES_MAX: usize = 100;
+/// The most lines of all batches that run at once.
+pub const BATCH_LINES_AT_ONCE: usize = 8;
+
 /// The limits that a test or an operator may want to be other than usual.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

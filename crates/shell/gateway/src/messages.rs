@@ -48,6 +48,7 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
     let most = peek::number(Some(peek::required(fields.max_tokens, "max_tokens")?), "max_tokens")?;
     let stream = peek::flag(fields.stream, "stream")?.unwrap_or(false);
     let bytes = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
+    let prompt_bytes = prompt.get().len() + bytes(fields.tools) + bytes(fields.system);
     Ok(Peek {
         model: peek::text(model_raw, "model")?,
         model_at: peek::range(body, model_raw),
@@ -56,7 +57,9 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
         needs: needs(&fields, prompt),
         output_max: most,
         prompt: prompt.get(),
-        prompt_bytes: prompt.get().len() + bytes(fields.tools) + bytes(fields.system),
+        prompt_bytes,
+        context_bytes: prompt_bytes,
+        unstored: None,
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dispatch::{Ask, Failure, Reason, Refusal, RequestId};
-use fleet::Capability;
+use fleet::{Capability, ServiceTier};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
@@ -23,8 +23,9 @@ use crate::keys::Key;
 use crate::messages::Told;
 use crate::peek::{self, Call, Peek};
 use crate::relay::Relay;
+use crate::responses;
 use crate::snapshot::Snapshot;
-use crate::state::State;
+use crate::state::{Place, State};
 use crate::translate::{self, Passage, Said};
 
 /// An answer on its way out, with what its head says about where it came from.
@@ -35,6 +36,14 @@ pub(crate) struct Served {
     pub source: Option<Source>,
     /// How much is left of the key's rates.
     pub rates: Rates,
+}
+
+impl Served {
+    /// A document.
+    pub fn json(document: &serde_json::Value) -> Self {
+        let body = Answer::from(Bytes::from(document.to_string()));
+        Self { status: StatusCode::OK, body, kind: "application/json", source: None, rates: Rates::default() }
+    }
 }
 
 /// Where an answer came from.
@@ -55,22 +64,51 @@ pub(crate) async fn serve(
     let snapshot = state.snapshot.load_full();
     let (head, body) = request.into_parts();
     let key = snapshot.keys.admit(&head.headers, state.clock.now(), Scope::Inference)?;
-    let (accounts, under_way) = key.accounts()?;
     let place = state.admit()?;
     let body = read(&state, body).await?;
-    let peek = Peek::parse(call, &body)?;
-    let ask = ask(&state, &snapshot, key, id, &peek)?;
+    answer_to(&state, &snapshot, key, place, Some(visit), id, Asking { call, head: &head.headers, body, tier: None }).await
+}
+
+/// A body with what it asks for, and the head that it came with.
+pub(crate) struct Asking<'a> {
+    pub call: Call,
+    pub head: &'a HeaderMap,
+    pub body: Bytes,
+    /// The class of service, where the body has no say in it.
+    pub tier: Option<ServiceTier>,
+}
+
+/// Answers one inference call of a key that was let in: a request that came from an address, or a line of a batch.
+pub(crate) async fn answer_to(
+    state: &Arc<State>,
+    snapshot: &Arc<Snapshot>,
+    key: &Key,
+    place: Place,
+    visit: Option<&Arc<Visit>>,
+    id: RequestId,
+    asking: Asking<'_>,
+) -> Result<Served, Refused> {
+    let (asking, told) = responses::door(state, snapshot, id, asking)?;
+    let Asking { call, head, body, tier } = asking;
+    let mut peek = Peek::parse(call, &body)?;
+    peek.tier = tier.unwrap_or(peek.tier);
+    let ask = ask(state, snapshot, key, id, &peek)?;
+    let (accounts, under_way) = key.accounts()?;
     let output = state.learnt(ask.model).likely(ask.output_max, peek.output_max.is_some());
     let ticket = Ticket::take(accounts, &ask, output, state.clock.now())?;
-    let under_way = state.gate.enter(ask.tier, under_way, Some(visit), &state.limits).await?;
-    let said = Said::new(&snapshot, ask.model, call, &body, &peek);
-    let mut flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), (place, under_way), ticket, key.id, ask, &peek);
+    let under_way = state.gate.enter(ask.tier, under_way, visit, &state.limits).await?;
+    let said = Said::new(snapshot, ask.model, call, &body, &peek);
+    let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key.id, ask, &peek);
     flight.barred = said.barred();
-    fly(flight, &head.headers, &said).await
+    let served = fly(flight, head, &said).await?;
+    match told {
+        Some(told) => responses::tell(told, served),
+        None => Ok(served),
+    }
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
-async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
+pub(crate) async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
     let limit = state.limits.body_bytes_max;
     if body.size_hint().lower() > limit as u64 {
         return Err(Refused::too_large(limit));
@@ -91,7 +129,7 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     let room = snapshot.fleet.models[model].context.saturating_sub(input);
     let output_max = peek.output_max.unwrap_or(room);
     let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
-    let input_least = u32::try_from(peek.prompt_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
+    let input_least = u32::try_from(peek.context_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
     Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
 }
@@ -206,11 +244,11 @@ fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
 /// A stream's body, in the words of its client.
 fn stream(flight: Flight, relay: Relay, passage: Passage, call: Call) -> Answer {
     if call != Call::Messages {
-        return Answer::Stream(Box::new(Streaming::new(relay, flight)));
+        return Answer::Stream(Box::new(Streaming::new(relay, flight, call)));
     }
     let model = flight.snapshot.fleet.models.name(flight.ask.model);
     let about = translate::about(flight.ask.id, flight.state.clock.now(), model);
-    Answer::Told(Box::new(Told::new(Streaming::new(relay, flight), passage, about)))
+    Answer::Messages(Box::new(Told::new(Streaming::new(relay, flight, call), passage, about)))
 }
 
 /// When to come back when nothing better is known.
@@ -231,7 +269,8 @@ fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
     {
         return refused;
     }
-    explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now())
+    let refused = explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now());
+    if refused.param.as_deref() == Some(Call::Chat.prompt()) { refused.about(said.call().prompt()) } else { refused }
 }
 
 /// The reason that all endpoints share, when it is the request's own; else that there is no capacity, and when there may be.
@@ -275,5 +314,6 @@ fn param_of(capability: Capability) -> (&'static str, &'static str) {
         Capability::Vision => ("messages", "images"),
         Capability::Logprobs => ("logprobs", "log probabilities"),
         Capability::MultipleChoices => ("n", "more than one choice"),
+        Capability::Responses => ("input", "responses"),
     }
 }

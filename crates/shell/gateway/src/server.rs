@@ -25,9 +25,10 @@ use crate::body::Answer;
 use crate::envelope::Refused;
 use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
+use crate::query::decoded;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::{keys, messages, metrics, models, paths, status};
+use crate::{batch, keys, messages, metrics, models, paths, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -116,6 +117,9 @@ enum Route<'a> {
     Inference(Call),
     Models,
     Model(&'a str),
+    Usage(usage::Report),
+    /// Files and batches.
+    Kept(batch::Wanted<'a>),
     Health,
     Ready,
     Metrics,
@@ -127,9 +131,13 @@ fn find(path: &str) -> Option<Route<'_>> {
     match bare {
         "/chat/completions" => Some(Route::Inference(Call::Chat)),
         "/completions" => Some(Route::Inference(Call::Completions)),
+        "/embeddings" => Some(Route::Inference(Call::Embeddings)),
+        "/responses" => Some(Route::Inference(Call::Responses)),
         "/messages" => Some(Route::Inference(Call::Messages)),
         "/models" => Some(Route::Models),
         _ if bare.starts_with("/models/") => bare.strip_prefix("/models/").filter(|name| !name.is_empty()).map(Route::Model),
+        _ if let Some(report) = usage::find(bare) => Some(Route::Usage(report)),
+        _ if let Some(kept) = batch::find(bare) => Some(Route::Kept(kept)),
         _ => match path {
             "/healthz" => Some(Route::Health),
             "/readyz" => Some(Route::Ready),
@@ -149,8 +157,9 @@ async fn route(
 ) -> Result<Served, Refused> {
     let path = request.uri().path().to_owned();
     let route = find(&path).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
+    // Files and batches say themselves which methods they take.
     let wanted = if matches!(route, Route::Inference(_)) { Method::POST } else { Method::GET };
-    if *request.method() != wanted {
+    if *request.method() != wanted && !matches!(route, Route::Kept(_)) {
         return Err(Refused::wrong_method(wanted.as_str()));
     }
     gate(state, peer, request.headers(), route.wants())?;
@@ -158,6 +167,8 @@ async fn route(
         Route::Inference(call) => request::serve(Arc::clone(state), call, id, visit, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
         Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
+        Route::Usage(report) => usage::serve(state, report, &request).await,
+        Route::Kept(kept) => Box::pin(batch::serve(state, kept, request)).await,
         Route::Health => Ok(text("ok\n")),
         Route::Ready if status::is_ready(state) => Ok(text("ready\n")),
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
@@ -181,7 +192,8 @@ impl Route<'_> {
     /// What it takes to be answered: a route that says nothing here does not compile.
     const fn wants(&self) -> Wants {
         match self {
-            Self::Inference(_) | Self::Models | Self::Model(_) => Wants::Key(Scope::Inference),
+            Self::Inference(_) | Self::Models | Self::Model(_) | Self::Kept(_) => Wants::Key(Scope::Inference),
+            Self::Usage(_) => Wants::Key(Scope::Read),
             Self::Health | Self::Ready => Wants::Nothing,
             Self::Metrics | Self::Status => Wants::KeyOrHere(Scope::Read),
         }
@@ -203,18 +215,6 @@ fn is_here(peer: SocketAddr, head: &HeaderMap) -> bool {
     let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
-}
-
-/// A path's part with its percent-escapes read: clients escape the slash in a model's name. What is no escape stays.
-fn decoded(part: &str) -> String {
-    let hex = |digits: Option<&[u8]>| u8::from_str_radix(std::str::from_utf8(digits?).ok()?, 16).ok();
-    let (bytes, mut out, mut at) = (part.as_bytes(), Vec::with_capacity(part.len()), 0);
-    while let Some(byte) = bytes.get(at) {
-        let escaped = if *byte == b'%' { hex(bytes.get(at + 1..at + 3)) } else { None };
-        out.push(escaped.unwrap_or(*byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn json(body: Vec<u8>) -> Served {
@@ -300,11 +300,16 @@ mod tests {
     use super::*;
 
     /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
-    const TABLE: [(&str, Wants); 8] = [
+    const TABLE: [(&str, Wants); 13] = [
         ("/v1/chat/completions", Wants::Key(Scope::Inference)),
         ("/completions", Wants::Key(Scope::Inference)),
+        ("/v1/embeddings", Wants::Key(Scope::Inference)),
+        ("/v1/responses", Wants::Key(Scope::Inference)),
+        ("/v1/messages", Wants::Key(Scope::Inference)),
         ("/v1/models", Wants::Key(Scope::Inference)),
         ("/v1/models/default", Wants::Key(Scope::Inference)),
+        ("/v1/organization/costs", Wants::Key(Scope::Read)),
+        ("/v1/batches", Wants::Key(Scope::Inference)),
         ("/healthz", Wants::Nothing),
         ("/readyz", Wants::Nothing),
         ("/metrics", Wants::KeyOrHere(Scope::Read)),
@@ -315,12 +320,17 @@ mod tests {
         match route {
             Route::Inference(Call::Chat) => 0,
             Route::Inference(Call::Completions) => 1,
-            Route::Models => 2,
-            Route::Model(_) => 3,
-            Route::Health => 4,
-            Route::Ready => 5,
-            Route::Metrics => 6,
-            Route::Status => 7,
+            Route::Inference(Call::Embeddings) => 2,
+            Route::Inference(Call::Responses) => 3,
+            Route::Inference(Call::Messages) => 4,
+            Route::Models => 5,
+            Route::Model(_) => 6,
+            Route::Usage(_) => 7,
+            Route::Kept(_) => 8,
+            Route::Health => 9,
+            Route::Ready => 10,
+            Route::Metrics => 11,
+            Route::Status => 12,
         }
     }
 
@@ -329,15 +339,6 @@ mod tests {
         for (index, (path, wants)) in TABLE.into_iter().enumerate() {
             let route = find(path).expect("it is one");
             assert_eq!((number(&route), route.wants()), (index, wants), "{path}");
-        }
-    }
-
-    #[test]
-    fn escapes_in_a_models_name_are_read() {
-        for (part, want) in
-            [("a%2Fb%2fc", "a/b/c"), ("a/b", "a/b"), ("100%", "100%"), ("%zz%2", "%zz%2"), ("%C3%A9", "\u{e9}"), ("%ff", "\u{fffd}")]
-        {
-            assert_eq!(decoded(part), want, "{part}");
         }
     }
 }

@@ -10,6 +10,7 @@ use dispatch::Fault;
 use hyper::body::{Body, Incoming};
 
 use crate::answer::{self, Heard};
+use crate::peek::Call;
 use crate::translate::{self, Passage};
 
 /// A stream's body, piece by piece.
@@ -75,23 +76,23 @@ impl Translated {
 /// Reads what passes by, in the dialect that it passes in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ear {
-    OpenAi,
+    OpenAi(answer::Hear),
     /// With what became of the upstream, should it fail.
     Anthropic(Overhearing, Fault),
 }
 
 impl Ear {
-    pub fn of(passage: Passage) -> Self {
+    pub fn of(call: Call, passage: Passage) -> Self {
         match passage {
             Passage::Messages => Self::Anthropic(Overhearing::default(), Fault::Broken),
-            Passage::Own | Passage::Translated(_) => Self::OpenAi,
+            Passage::Own | Passage::Translated(_) => Self::OpenAi(answer::hearing(call)),
         }
     }
 
     /// Whether the client's answer begins with what was heard: until then another upstream can still give it.
     pub fn begins(self, heard: &Heard) -> bool {
         match self {
-            Self::OpenAi => !heard.error,
+            Self::OpenAi(_) => !heard.error,
             Self::Anthropic(..) => heard.content || heard.finish || heard.done,
         }
     }
@@ -99,14 +100,14 @@ impl Ear {
     /// Whose fault it is that an error was heard.
     pub fn fault(self) -> Fault {
         match self {
-            Self::OpenAi => Fault::Broken,
+            Self::OpenAi(_) => Fault::Broken,
             Self::Anthropic(_, fault) => fault,
         }
     }
 
     pub fn hear(&mut self, data: &[u8]) -> Heard {
         match self {
-            Self::OpenAi => answer::heard(data),
+            Self::OpenAi(hear) => hear(data),
             Self::Anthropic(ear, fault) => {
                 let Overheard { error, content, finish, done, reported } = ear.event(data);
                 *fault = error.map_or(*fault, translate::fault);

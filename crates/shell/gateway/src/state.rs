@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use units::Instant;
 
 use crate::admission::{Accounts, Gate, Peers, Rooms};
+use crate::batch::Desk;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::envelope::Refused;
@@ -37,6 +38,10 @@ pub(crate) struct State {
     pub rooms: Rooms,
     pub peers: Arc<Peers>,
     pub recent: Recent,
+    /// Files and batches; `None` without a state directory.
+    pub desk: Option<Arc<Desk>>,
+    /// The ledger, to be read; `None` without a state directory.
+    pub ledger: Option<Arc<ledger::View>>,
     /// Attempts on their way to the meter.
     pub tallies: mpsc::Sender<Arc<Tally>>,
     sequence: AtomicU64,
@@ -73,6 +78,8 @@ impl State {
             limits,
             wires,
             recent: Recent::default(),
+            desk: None,
+            ledger: None,
             tallies,
             sequence: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),

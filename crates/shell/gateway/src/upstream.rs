@@ -18,6 +18,10 @@ pub struct Upstream {
     pub(crate) streamed: Uri,
     /// The URL of completions, where its dialect has any.
     pub(crate) completions: Uri,
+    /// The URL of embeddings, where its dialect has any.
+    pub(crate) embeddings: Uri,
+    /// The URL of responses, where its dialect has any.
+    pub(crate) responses: Uri,
     /// The header that its secret goes into: marked sensitive, so `Debug` does not show it.
     pub(crate) secret: Option<(HeaderName, HeaderValue)>,
     /// What the upstream calls the model, when it is not our name for it.
@@ -58,6 +62,8 @@ impl Upstream {
             dialect: Dialect::OpenAi,
             streamed: chat.clone(),
             completions: uri(base, format!("{root}/completions"))?,
+            embeddings: uri(base, format!("{root}/embeddings"))?,
+            responses: uri(base, format!("{root}/responses"))?,
             chat,
             secret: secret(&host, AUTHORIZATION, key.map(|key| format!("Bearer {key}")))?,
             model: model.map(str::to_owned),
@@ -83,10 +89,10 @@ impl Upstream {
                     Some(version) => uri(base, format!("{root}/openai/deployments/{segment}/{call}?api-version={version}")),
                     None => uri(base, format!("{root}/{call}")),
                 };
-                let (chat, completions) = (at("chat/completions")?, at("completions")?);
+                let (chat, completions, embeddings) = (at("chat/completions")?, at("completions")?, at("embeddings")?);
                 // The older surface learnt the newer name in late 2024 only.
                 let most = if endpoint.api_version.is_some() { Most::Tokens } else { Most::CompletionTokens };
-                Self { streamed: chat.clone(), chat, completions, secret: own("api-key")?, most, ..plain }
+                Self { streamed: chat.clone(), chat, completions, embeddings, secret: own("api-key")?, most, ..plain }
             }
             Dialect::Anthropic => {
                 let chat = uri(base, format!("{root}/messages"))?;

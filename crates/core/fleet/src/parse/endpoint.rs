@@ -12,7 +12,7 @@ use crate::model::{Capability, Dialect, Endpoint, Model, Profile, ProfileBasis, 
 use crate::parse::secret;
 use crate::reader::Reader;
 
-const CAPABILITIES: [(&str, Capability); 8] = [
+const CAPABILITIES: [(&str, Capability); 9] = [
     ("chat", Capability::Chat),
     ("completions", Capability::Completions),
     ("embeddings", Capability::Embeddings),
@@ -21,6 +21,7 @@ const CAPABILITIES: [(&str, Capability); 8] = [
     ("vision", Capability::Vision),
     ("logprobs", Capability::Logprobs),
     ("multiple-choices", Capability::MultipleChoices),
+    ("responses", Capability::Responses),
 ];
 const CAPABILITY_WORDS: &[&str] = &words(&CAPABILITIES);
 

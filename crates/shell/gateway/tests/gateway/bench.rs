@@ -24,6 +24,9 @@ use units::Instant;
 /// The key of the tests; its secret must never come back in any answer.
 pub const KEY: &str = "bl-abcdefabcdef-canary-secret";
 
+/// The fleet that ships with the program.
+pub const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
+
 /// A journal in memory.
 #[derive(Default)]
 pub struct Memory {
@@ -83,15 +86,17 @@ pub struct Setup {
     pub limits: Limits,
     pub keys: Vec<KeyRow>,
     pub clock: Clock,
+    pub directory: Option<std::path::PathBuf>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            fleet: include_str!("../../../../../fleets/laptop.toml").to_owned(),
+            fleet: LAPTOP.to_owned(),
             limits: Limits::default(),
-            keys: vec![key("abcdefabcdef", "canary-secret", &[]), key("fedcbafedcba", "other", &["gone"])],
+            keys: vec![key("abcdefabcdef", "canary-secret", &[]), KeyRow { id: KeyId(2), ..key("fedcbafedcba", "other", &["gone"]) }],
             clock: Clock::system(),
+            directory: None,
         }
     }
 }
@@ -123,6 +128,7 @@ impl Bench {
                 upstreams: std::collections::BTreeMap::new(),
                 clock: setup.clock,
                 limits: setup.limits,
+                directory: setup.directory,
             })
             .expect("no upstream wants TLS"),
         );

@@ -93,7 +93,11 @@ async fn nothing_is_called_that_the_journal_did_not_take() {
 async fn routes_are_known_and_others_refused() {
     let bench = Bench::start().await;
     assert_eq!(bench.get("/v1/chat/completions").await.error(), (405, "method_not_supported".to_owned()));
-    assert_eq!(bench.get("/v1/responses").await.error(), (404, "unknown_url".to_owned()));
+    assert_eq!(bench.get("/v1/responses").await.error(), (405, "method_not_supported".to_owned()));
+    assert_eq!(bench.get("/v1/assistants").await.error(), (404, "unknown_url".to_owned()));
+    for kept in ["/v1/files", "/v1/batches", "/v1/organization/costs?start_time=1"] {
+        assert_eq!(bench.get(kept).await.error(), (404, "not_supported".to_owned()), "without a state directory");
+    }
     assert_eq!(bench.get("/").await.error(), (404, "unknown_url".to_owned()));
     assert_eq!(bench.get("/v1/models/nobody").await.error(), (404, "model_not_found".to_owned()));
     assert_eq!(bench.get("/v1/models/default").await.json()["object"], "model");

@@ -1,6 +1,7 @@
 //! The gateway against scripted upstreams, over real sockets on this machine.
 
 mod answers;
+mod batches;
 mod bench;
 mod books;
 mod edges;
@@ -9,6 +10,7 @@ mod keys;
 mod limits;
 mod messages;
 mod meter;
+mod openai;
 mod prefix;
 mod queues;
 mod storm;

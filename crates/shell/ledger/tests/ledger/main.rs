@@ -5,6 +5,7 @@ mod crash;
 mod fixture;
 mod history;
 mod keys;
+mod spent;
 mod torn;
 mod verify;
 mod view;
