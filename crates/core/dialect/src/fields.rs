@@ -132,7 +132,9 @@ impl<'a> Fields<'a> {
     pub fn default(&mut self, name: &str, defaults: &[&str]) -> Result<(), Unsupported> {
         let said = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
         match self.raw(name) {
-            Some(raw) if !defaults.iter().any(|default| said(default) == said(raw.get())) => Err(Unsupported::new(self.place(name), CANT_SAY)),
+            Some(raw) if !defaults.iter().any(|default| said(default) == said(raw.get())) => {
+                Err(Unsupported::new(self.place(name), CANT_SAY))
+            }
             _ => Ok(()),
         }
     }
