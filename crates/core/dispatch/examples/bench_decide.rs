@@ -66,6 +66,7 @@ fn question(fleet: &Fleet) -> Question {
         })
         .collect();
     Question {
+        funds: None,
         now,
         fleet: fleet.version,
         policy: Policy::MarginalCost,

@@ -2,11 +2,13 @@
 
 use arrayvec::ArrayVec;
 use fleet::{Capability, ContractId, EndpointId, Fleet, FleetVersion};
+use market::TokenPrices;
 use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
 use crate::ask::Ask;
 use crate::eligible::eligible;
+use crate::funds::Funds;
 use crate::policy::{Candidate, Candidates, Policy};
 use crate::seen::{ENDPOINTS_MAX, SeenAll};
 
@@ -25,6 +27,8 @@ pub struct Question {
     pub usable_until: Instant,
     /// The request.
     pub ask: Ask,
+    /// What its accounts can pay; `None` when none of them has a budget.
+    pub funds: Option<Funds>,
     /// Every endpoint of its model, by id.
     pub seen: SeenAll,
 }
@@ -91,6 +95,11 @@ pub enum Reason {
     },
     /// Its slots and its queue are full.
     Full,
+    /// The accounts of the request can't pay what it would cost there.
+    OverBudget {
+        /// How much they lack.
+        short: Money,
+    },
     /// This request tried it already.
     Tried,
     /// It would cost more.
@@ -124,6 +133,8 @@ pub struct Decision {
     pub contract: ContractId,
     /// What it is expected to cost.
     pub cost: Cost,
+    /// The payer's list prices: what the attempt's list cost is reckoned at.
+    pub list: TokenPrices,
     /// Which rule chose it.
     pub rule: Rule,
     /// Every other endpoint of the model, with its reason.
@@ -165,9 +176,9 @@ pub fn decide(fleet: &Fleet, question: &Question) -> Result<Decision, Refusal> {
         passed_over.push(PassedOver { endpoint: other.endpoint, reason, cost: Some(other.cost) });
     }
     passed_over.sort_unstable_by_key(|other| other.endpoint);
-    let Candidate { endpoint, contract, cost, .. } = candidates[chosen];
+    let Candidate { endpoint, contract, cost, prices, .. } = candidates[chosen];
     assert!(passed_over.iter().all(|other| other.endpoint != endpoint), "an endpoint is chosen or passed over, never both");
-    Ok(Decision { endpoint, contract, cost, rule, passed_over })
+    Ok(Decision { endpoint, contract, cost, list: prices, rule, passed_over })
 }
 
 /// How far the prices can be trusted.

@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use fleet::{ContractId, EndpointId, FleetVersion};
-use market::Tokens;
+use market::{TokenPrices, Tokens};
 use serde::{Deserialize, Serialize};
 use units::Instant;
 
@@ -112,6 +112,7 @@ pub struct Life {
     state: State,
     attempt: u8,
     endpoint: Option<(EndpointId, ContractId)>,
+    list: TokenPrices,
     tried: ArrayVec<EndpointId, { ATTEMPTS_MAX as usize }>,
     started: Instant,
     first_content: Option<Instant>,
@@ -130,6 +131,7 @@ impl Life {
             state: State::Deciding,
             attempt: 0,
             endpoint: None,
+            list: TokenPrices::default(),
             tried: ArrayVec::new(),
             started: Instant::default(),
             first_content: None,
@@ -159,7 +161,8 @@ impl Life {
             (State::Deciding, Event::ClientGone) => self.end(&mut actions, None),
             (State::Calling, Event::Content) => {
                 self.state = State::Answering;
-                self.first_content = Some(now);
+                // A clock that was set back makes no duration negative.
+                self.first_content = Some(now.max(self.started));
             }
             (State::Calling | State::Answering, Event::Progress { counted, reported }) => {
                 self.counted = self.counted.max(counted);
@@ -188,6 +191,7 @@ impl Life {
         self.state = State::Calling;
         self.attempt += 1;
         self.endpoint = Some((decision.endpoint, decision.contract));
+        self.list = decision.list;
         self.tried.push(decision.endpoint);
         self.started = now;
         self.first_content = None;
@@ -236,9 +240,10 @@ impl Life {
             outcome,
             tokens,
             known,
+            list: self.list.cost(tokens),
             started: self.started,
             first_content: self.first_content,
-            ended: now,
+            ended: now.max(self.first_content.unwrap_or(self.started)),
         })
     }
 }

@@ -4,11 +4,14 @@
 use arrayvec::ArrayVec;
 use dispatch::{ATTEMPTS_MAX, Action, AttemptId, Cost, Decision, Event, Failure, Fault, Known, Life, Outcome, RequestId, Rule};
 use fleet::{ContractId, EndpointId, FleetVersion, Id};
-use market::Tokens;
+use market::{TokenPrices, Tokens};
 use proptest::prelude::*;
-use units::Instant;
+use units::{Instant, Money};
 
 const BOUND: Tokens = Tokens { input: 40, cached: 0, output: 100 };
+
+/// A nano for an input token, two for an output token.
+const LIST: TokenPrices = TokenPrices { input: 1_000_000, cached: 0, output: 2_000_000 };
 
 fn life() -> Life {
     Life::new(RequestId(7), FleetVersion([1; 32]), BOUND)
@@ -19,6 +22,7 @@ fn decided(endpoint: usize) -> Event {
         endpoint: EndpointId::from_index(endpoint),
         contract: ContractId::from_index(endpoint),
         cost: Cost::default(),
+        list: LIST,
         rule: Rule::Policy,
         passed_over: ArrayVec::new(),
     }))
@@ -65,6 +69,8 @@ proptest! {
                     Action::Call { attempt, .. } => called.push(attempt),
                     Action::Settle(settlement) => {
                         prop_assert!(settlement.started <= settlement.ended);
+                        prop_assert!(settlement.first_content.is_none_or(|at| settlement.started <= at && at <= settlement.ended));
+                        prop_assert_eq!(settlement.list, LIST.cost(settlement.tokens));
                         settled.push(settlement.attempt.attempt);
                     }
                     Action::Fail(_) => failures += 1,
@@ -107,4 +113,17 @@ fn an_upstream_that_was_reached_and_said_nothing_is_bounded() {
     life.step(Instant::from_micros(1), decided(0));
     let actions = life.step(Instant::from_micros(2), Event::Failed(Fault::TimedOut));
     assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.known == Known::Bounded && lost.tokens == BOUND));
+    // 40 input tokens at a nano, 100 output tokens at two.
+    assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.list == Money::from_nanos(240)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_duration_negative() {
+    let mut life = life();
+    let at = Instant::from_micros;
+    life.step(at(1_000_000), decided(0));
+    life.step(at(400_000), Event::Content);
+    let actions = life.step(at(200_000), Event::Ended);
+    let Some(Action::Settle(settled)) = actions.first() else { unreachable!("an attempt that ends is settled") };
+    assert_eq!((settled.started, settled.first_content, settled.ended), (at(1_000_000), Some(at(1_000_000)), at(1_000_000)));
 }

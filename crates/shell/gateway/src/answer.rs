@@ -4,7 +4,7 @@ use market::Tokens;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::envelope::{Refused, Words};
+use crate::envelope::Refused;
 
 /// Usage as OpenAI's API reports it; what it lacks is zero.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -147,21 +147,18 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
         code,
         param: error.param,
         message: error.message.chars().take(MESSAGE_MAX).collect(),
-        retry_after: None,
-        words: Words::OpenAi,
+        ..Refused::refused_upstream(status)
     }
 }
 
 /// A client's own fault as another dialect's upstream words it.
 pub(crate) fn told(status: hyper::StatusCode, refusal: dialect::fault::Refusal) -> Refused {
     Refused {
-        status,
         kind: refusal.kind.unwrap_or_else(|| "invalid_request_error".to_owned()),
         code: refusal.code,
         param: refusal.param,
         message: refusal.message.chars().take(MESSAGE_MAX).collect(),
-        retry_after: None,
-        words: Words::OpenAi,
+        ..Refused::refused_upstream(status)
     }
 }
 
