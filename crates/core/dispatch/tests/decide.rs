@@ -167,9 +167,25 @@ fn an_endpoint_that_the_accounts_cannot_pay_is_passed_over() {
         question.funds = Some(Funds { left, output });
         shown(&fleet, &decide(&fleet, &question))
     };
-    expect![].assert_eq(&answer(Money::from_nanos(10_000_000), 64));
-    expect![].assert_eq(&answer(Money::from_nanos(3_000_000), 64));
-    expect![].assert_eq(&answer(Money::from_nanos(-5), 64));
+    expect![[r#"
+        spill paid by spill-on-demand, Policy
+          north: Dearer { by: Money(23250) }
+          west: Dearer { by: Money(2788408) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(10_000_000), 64));
+    expect![[r#"
+        north paid by north-reserved, Policy
+          spill: OverBudget { short: Money(2340000) }
+          west: OverBudget { short: Money(2933333) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(3_000_000), 64));
+    expect![[r#"
+        nowhere
+          north: OverBudget { short: Money(1303483) }
+          spill: OverBudget { short: Money(5340000) }
+          west: OverBudget { short: Money(5933333) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(-5), 64));
 }
 
 #[test]

@@ -171,6 +171,8 @@ pub fn fleet(contracts: Vec<(&str, Contract)>) -> Fleet {
         endpoints: Table::new(vec![(named("endpoint"), endpoint(region))]),
         contracts: Table::new(contracts.into_iter().map(|(name, contract)| (name.to_owned(), contract)).collect()),
         workloads: Table::default(),
+        teams: Table::default(),
+        limits: fleet::Allowance::default(),
         finance: Finance::default(),
         ventures: Vec::new(),
         caps: Vec::new(),
