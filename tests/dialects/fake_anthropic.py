@@ -58,7 +58,7 @@ class Anthropic(vendor.Vendor):
         )
         if not body.get("stream"):
             return vendor.answer(request, 200, message.model_dump_json())
-        return vendor.stream(request, list(self.events(message, plan)), cut_after=6 if plan.does == "cut" else None)
+        return vendor.stream(request, list(self.events(message, plan)), cut_after=9 if plan.does == "cut" else None)
 
     def events(self, message, plan):
         """The events of a message, in the order that the documentation gives."""

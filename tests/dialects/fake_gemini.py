@@ -66,7 +66,7 @@ class Gemini(vendor.Vendor):
         whole = response([candidate(plan, results, index) for index in range(count)])
         if "alt=sse" not in asked.path:
             return vendor.answer(request, 200, dump(whole))
-        return vendor.stream(request, list(events(whole)), cut_after=1 if plan.does == "cut" else None)
+        return vendor.stream(request, list(events(whole)), cut_after=2 if plan.does == "cut" else None)
 
 
 def candidate(plan, results, index):

@@ -193,7 +193,7 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
     });
     Refused {
         status,
-        kind: error.r#type.unwrap_or_else(|| "invalid_request_error".to_owned()),
+        kind: error.r#type.map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
         code,
         param: error.param,
         message: error.message.chars().take(MESSAGE_MAX).collect(),
@@ -204,7 +204,7 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
 /// A client's own fault as another dialect's upstream words it.
 pub(crate) fn told(status: hyper::StatusCode, refusal: dialect::fault::Refusal) -> Refused {
     Refused {
-        kind: refusal.kind.unwrap_or_else(|| "invalid_request_error".to_owned()),
+        kind: refusal.kind.map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
         code: refusal.code,
         param: refusal.param,
         message: refusal.message.chars().take(MESSAGE_MAX).collect(),

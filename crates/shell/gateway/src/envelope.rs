@@ -13,7 +13,7 @@ use crate::admission::Rates;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub status: StatusCode,
-    pub kind: String,
+    pub kind: Box<str>,
     pub code: Option<String>,
     pub param: Option<String>,
     pub message: String,
@@ -67,7 +67,7 @@ struct Fields<'a> {
 
 impl Refused {
     fn new(status: StatusCode, kind: &str, code: &str, message: impl Into<String>) -> Self {
-        let (kind, code) = (kind.to_owned(), Some(code.to_owned()));
+        let (kind, code) = (kind.into(), Some(code.to_owned()));
         let message = message.into();
         Self { status, kind, code, param: None, message, retry_after: None, for_good: false, rates: None, words: Words::OpenAi }
     }

@@ -74,12 +74,7 @@ impl Hearing {
             }
             "content_block_start" => self.begin(event.content_block.ok_or(NoAnswer::Failed)?, out)?,
             "content_block_delta" => self.more(&event.delta.ok_or(NoAnswer::Failed)?, out),
-            "content_block_stop" => {
-                // A call without arguments has none in its deltas either; OpenAI's clients expect JSON.
-                if self.call.take() == Some(false) {
-                    self.chunks.arguments(0, self.calls - 1, "{}", out);
-                }
-            }
+            "content_block_stop" => self.stop(out),
             "message_delta" => {
                 self.usage = self.usage.then(event.usage.unwrap_or_default());
                 if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
@@ -110,6 +105,13 @@ impl Hearing {
             _ => {}
         }
         Ok(())
+    }
+
+    fn stop(&mut self, out: &mut Vec<u8>) {
+        // A call without arguments has none in its deltas either; OpenAI's clients expect JSON.
+        if self.call.take() == Some(false) {
+            self.chunks.arguments(0, self.calls - 1, "{}", out);
+        }
     }
 
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
