@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -62,7 +63,7 @@ class Peer:
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
         head = {"content-type": "application/json", **dict(line.split(":", 1) for line in self.head)}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/v1/chat/completions", body, head)
-        deadline, said = time.monotonic() + START_SECONDS, ""
+        deadline, said, pause = time.monotonic() + START_SECONDS, "", threading.Event()
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 with urllib.request.urlopen(request, timeout=10) as answer:
@@ -70,7 +71,7 @@ class Peer:
                         return self
             except (urllib.error.URLError, OSError) as error:
                 said = str(error)
-            time.sleep(0.2)
+            pause.wait(0.2)
         raise SystemExit(f"{self.name} does not answer: {said}\n{self.log.read_text()[-2000:]}")
 
     def stop(self):

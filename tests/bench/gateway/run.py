@@ -28,22 +28,17 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     parser.add_argument("--soak", type=int, default=500_000, help="requests; 0 leaves it out")
-    parser.add_argument("--threads", action="store_true", help="say which thread took the time")
     return parser.parse_args()
 
 
-def turns(options, at, load_cpu, things):
+def turns(options, load_cpu, things):
     """Every reading, by scenario, round and name."""
     found = {}
     program = options.examples / "bench_load"
     for number in range(options.rounds):
         for scenario in options.scenarios.split(","):
             for thing in things:
-                reading = measure.measure(program, load_cpu, thing, scenario, options.seconds)
-                found[scenario, number, thing.name] = reading
-                if options.threads and thing.name == "baseload":
-                    parts = sorted(reading["by_thread"].items(), key=lambda part: -part[1])
-                    print(f"  {scenario}: " + ", ".join(f"{name} {spent:.1f} us" for name, spent in parts if spent > 0.05), flush=True)
+                found[scenario, number, thing.name] = measure.measure(program, load_cpu, thing, scenario, options.seconds)
         print(f"round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
     return found
 
@@ -83,6 +78,16 @@ class Table:
                 + f"{self.median(scenario, name, 'first_p50_us') / 1e3:>10.2f}{added('whole_p50_us'):>11.2f}{added('whole_p99_us'):>11.2f}"
                 + f"{self.median(scenario, name, 'rss_mib'):>9.1f}{errors:>8}"
             )
+
+
+def show_threads(table, scenarios):
+    """Where baseload's time went, by thread."""
+    print("\nbaseload's processor time a request, by thread")
+    for scenario in scenarios:
+        rounds = [table.found[scenario, number, "baseload"]["by_thread"] for number in range(table.rounds)]
+        spent = {name: statistics.median(part.get(name, 0) for part in rounds) for part in rounds for name in part}
+        shown = sorted(((us, name) for name, us in spent.items() if us > 0.05), reverse=True)
+        print(f"{scenario:<12}" + ", ".join(f"{name} {us:.1f} us" for us, name in shown))
 
 
 def bars(table, options, names):
@@ -125,10 +130,11 @@ def main():
             if options.vllm_router:
                 started.append(peers.vllm_router(options.vllm_router, at, folder, peer_cpu).wait())
             started.append(peers.baseload(options.baseload, at, folder, peer_cpu).wait())
-            table = Table(turns(options, at, load_cpu, started), options.rounds)
+            table = Table(turns(options, load_cpu, started), options.rounds)
             names = [thing.name for thing in started]
             for scenario in options.scenarios.split(","):
                 table.show(scenario, names)
+            show_threads(table, options.scenarios.split(","))
             rows += bars(table, options, names)
             if options.soak:
                 started.pop().stop()

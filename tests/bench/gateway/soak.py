@@ -7,8 +7,8 @@ import peers
 
 SCENARIO = "plain-32"
 WARM = 20_000
-# Room for a state directory, and for some ten thousand requests in it.
-SMALL = "size=48m,mode=0700"
+# Room for a state directory and some thousand requests: full before the warm-up ends.
+SMALL = "size=24m,mode=0700"
 
 
 def run(options, at, folder, load_cpu, peer_cpu):

@@ -18,6 +18,7 @@ mod envelope;
 mod fixture;
 mod flight;
 mod gateway;
+mod ids;
 mod journal;
 mod keys;
 mod learnt;
@@ -37,13 +38,14 @@ mod state;
 mod status;
 mod upstream;
 mod wires;
+mod workers;
 
 pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
     BACKOFF_MAX, BACKOFF_MIN, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, RECENT_MAX,
-    RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;

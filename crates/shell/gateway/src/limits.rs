@@ -25,12 +25,16 @@ pub const FAILURES_MAX: u32 = 3;
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(4);
 /// How often held time is posted: whole multiples of it, so that no interval lies in two billing periods of minutes.
 pub const METER_INTERVAL: Duration = Duration::from_secs(5);
+/// Threads that serve unless told otherwise: at most so many, and no more than there are processors.
+pub const SERVING_THREADS_MAX: usize = 16;
 /// Decisions that are kept for people to look at.
 pub const RECENT_MAX: usize = 64;
 
 /// The limits that a test or an operator may want to be other than usual.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Threads that serve connections, each its own.
+    pub serving_threads: usize,
     /// Connections open at once; more wait in the kernel's queue.
     pub connections_max: usize,
     /// Requests under way at once; more are refused.
@@ -58,6 +62,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            serving_threads: std::thread::available_parallelism().map_or(1, usize::from).min(SERVING_THREADS_MAX),
             connections_max: 16_384,
             in_flight_max: 8_192,
             body_bytes_max: 8 * 1024 * 1024,
