@@ -145,7 +145,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(count) => Until::Count(count.parse()?),
         None => Until::Time(begun + Duration::from_secs_f64(until.parse()?)),
     };
-    let load = Rc::new(Load { address: address.clone(), body: body.clone().into(), head: head.collect(), until, tally: RefCell::default() });
+    let load =
+        Rc::new(Load { address: address.clone(), body: body.clone().into(), head: head.collect(), until, tally: RefCell::default() });
     let (local, runtime) = (LocalSet::new(), tokio::runtime::Builder::new_current_thread().enable_all().build()?);
     for _ in 0..connections.parse::<usize>()? {
         let load = Rc::clone(&load);

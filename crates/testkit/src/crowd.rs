@@ -5,6 +5,10 @@ use std::fmt::Write;
 use dispatch::{Ask, KeyScope, Needs, Policy, Question, RequestId, Seen, SeenAll};
 use fleet::{Capability, Fleet, ServiceTier};
 use market::{Balances, Forecast, Tokens, price_sheet};
+use units::Instant;
+
+/// Noon on 22 November 2026, in microseconds.
+const NOW: i64 = 1_795_348_800_000_000;
 
 /// A fleet of so many endpoints of one model, every other one reserved; the rest pay by the token.
 #[must_use]
@@ -35,7 +39,7 @@ fn text(endpoints: usize) -> String {
 /// A request that every endpoint of a crowd could take, each under some load.
 #[must_use]
 pub fn question(fleet: &Fleet) -> Question {
-    let now = units::Instant::from("2026-11-22T12:00:00Z".parse::<jiff::Timestamp>().expect("an instant"));
+    let now = Instant::from_micros(NOW);
     let sheet = price_sheet(fleet, &Balances::default(), &Forecast::default(), now);
     let seen: SeenAll = fleet
         .endpoints

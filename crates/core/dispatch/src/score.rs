@@ -180,9 +180,14 @@ mod tests {
 
     #[test]
     fn the_poisson_tail_agrees_with_its_table() {
-        for (mean, capacity, want) in
-            [(1.0, 1.0, 0.632_120_6), (2.0, 4.0, 0.142_876_5), (4.0, 4.0, 0.566_529_9), (0.0, 1.0, 0.0), (5.0, 0.0, 1.0), (2.0, 3.2, 0.142_876_5)]
-        {
+        for (mean, capacity, want) in [
+            (1.0, 1.0, 0.632_120_6),
+            (2.0, 4.0, 0.142_876_5),
+            (4.0, 4.0, 0.566_529_9),
+            (0.0, 1.0, 0.0),
+            (5.0, 0.0, 1.0),
+            (2.0, 3.2, 0.142_876_5),
+        ] {
             assert!((poisson_tail(mean, capacity) - want).abs() < 1e-6, "{mean} {capacity}: {}", poisson_tail(mean, capacity));
         }
     }

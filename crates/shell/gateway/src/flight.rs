@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dispatch::{
-    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll, Settlement,
-    decide,
+    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll,
+    Settlement, decide,
 };
 use fleet::{ContractId, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};

@@ -42,7 +42,7 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
             () = &mut shutdown => break,
         };
         match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok((stream, peer)) => workers.take(Arrival { stream, peer, _place: place.ok() }),
+            Ok((stream, peer)) => workers.take(Arrival { stream, peer, place: place.ok() }),
             // Out of file descriptors, most likely: let some connections end first.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }

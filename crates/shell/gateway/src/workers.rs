@@ -19,7 +19,7 @@ use crate::wires::Wires;
 pub(crate) struct Arrival {
     pub stream: TcpStream,
     pub peer: SocketAddr,
-    pub _place: Option<OwnedSemaphorePermit>,
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// The serving threads, each with the way to it.
@@ -92,7 +92,7 @@ fn run(state: &Arc<State>, lane: usize, mut arrivals: mpsc::Receiver<Arrival>) {
 }
 
 fn take(state: &Arc<State>, arrival: Arrival, graceful: &GracefulShutdown, connections: &mut JoinSet<()>) {
-    let Arrival { stream, peer, _place: place } = arrival;
+    let Arrival { stream, peer, place } = arrival;
     // A connection that can't be watched is closed, as if it had broken.
     let Ok(stream) = taken_over(stream) else { return };
     let connection = graceful.watch(server::connection(state, stream, peer));

@@ -199,7 +199,8 @@ impl Ingester {
     /// Syncs and commits until the journal closes.
     pub(crate) fn run(mut self, shared: &Shared) {
         let _stopped = TellStopped(shared);
-        let mut pace = Pace { unsynced: Vec::new(), synced: Vec::new(), committed: Instant::now(), published: Instant::now(), stale: false };
+        let mut pace =
+            Pace { unsynced: Vec::new(), synced: Vec::new(), committed: Instant::now(), published: Instant::now(), stale: false };
         let mut behind = false;
         loop {
             let deadline = if behind { Some(Instant::now()) } else { pace.deadline() };

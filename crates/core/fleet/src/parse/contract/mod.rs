@@ -235,7 +235,9 @@ fn status(row: &Reader<'_>) -> Option<Status> {
 
 fn calendar(row: &Reader<'_>, zone: &TimeZone) -> Option<Calendar> {
     let start = row.civil_in("start", zone);
-    let Some(table) = row.table("calendar", CALENDAR) else { return Some(Calendar::new(zone.clone(), start?, Period::Months(1)).remembering()) };
+    let Some(table) = row.table("calendar", CALENDAR) else {
+        return Some(Calendar::new(zone.clone(), start?, Period::Months(1)).remembering());
+    };
     top::zone(&table, "time_zone");
     if table.has("anchor") {
         table.date("anchor");
