@@ -40,8 +40,11 @@ pub(crate) struct Wires {
     lanes: Vec<Mutex<Lane>>,
 }
 
+/// Where connections go.
+type Place = (Scheme, Authority);
+
 /// One thread's connections, by where they go.
-type Lane = HashMap<(Scheme, Authority), VecDeque<Kept>>;
+type Lane = HashMap<Place, VecDeque<Kept>>;
 
 /// A connection that is free, or will be when its answer has been read.
 struct Kept {
@@ -111,7 +114,7 @@ impl Wires {
     }
 
     /// A connection that waits for a request, if one of the first has done so not too long.
-    fn free(&self, place: &(Scheme, Authority)) -> Option<SendRequest<Full<Bytes>>> {
+    fn free(&self, place: &Place) -> Option<SendRequest<Full<Bytes>>> {
         let mut lane = self.lane();
         let kept = lane.get_mut(place)?;
         for _ in 0..kept.len().min(LOOKS_MAX) {
@@ -128,7 +131,7 @@ impl Wires {
         None
     }
 
-    fn keep(&self, place: (Scheme, Authority), send: SendRequest<Full<Bytes>>) {
+    fn keep(&self, place: Place, send: SendRequest<Full<Bytes>>) {
         let mut lane = self.lane();
         let kept = lane.entry(place).or_default();
         if kept.len() < KEPT_MAX {
@@ -136,7 +139,7 @@ impl Wires {
         }
     }
 
-    async fn connect(&self, place: &(Scheme, Authority)) -> Result<SendRequest<Full<Bytes>>, Fault> {
+    async fn connect(&self, place: &Place) -> Result<SendRequest<Full<Bytes>>, Fault> {
         let uri = Uri::builder().scheme(place.0.clone()).authority(place.1.clone()).path_and_query("/").build();
         let uri = uri.map_err(|_| Fault::Unreachable)?;
         if place.0 == Scheme::HTTPS {
@@ -166,7 +169,7 @@ async fn shaken(wire: impl Read + Write + Unpin + Send + 'static) -> Result<Send
 }
 
 /// Where a request goes, and the request as it is written there: the path alone, with the host beside it.
-fn addressed(upstream: &Upstream, mut request: Request<Full<Bytes>>) -> Option<((Scheme, Authority), Request<Full<Bytes>>)> {
+fn addressed(upstream: &Upstream, mut request: Request<Full<Bytes>>) -> Option<(Place, Request<Full<Bytes>>)> {
     let parts = std::mem::take(request.uri_mut()).into_parts();
     let (scheme, authority) = (parts.scheme?, parts.authority?);
     if upstream.is_tls() != (scheme == Scheme::HTTPS) {
