@@ -59,6 +59,7 @@ pub fn question(fleet: &Fleet) -> Question {
         })
         .collect();
     Question {
+        funds: None,
         now,
         fleet: fleet.version,
         policy: Policy::MarginalCost,

@@ -1,11 +1,13 @@
 //! The decision, and everything it says about itself.
 
 use fleet::{Capability, ContractId, EndpointId, Fleet, FleetVersion};
+use market::TokenPrices;
 use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
 use crate::ask::Ask;
 use crate::eligible::Shared;
+use crate::funds::Funds;
 use crate::policy::{Candidate, Candidates, Policy};
 use crate::seen::{ENDPOINTS_MAX, SeenAll};
 
@@ -24,6 +26,8 @@ pub struct Question {
     pub usable_until: Instant,
     /// The request.
     pub ask: Ask,
+    /// What its accounts can pay; `None` when none of them has a budget.
+    pub funds: Option<Funds>,
     /// Every endpoint of its model, by id.
     pub seen: SeenAll,
 }
@@ -90,6 +94,11 @@ pub enum Reason {
     },
     /// Its slots and its queue are full.
     Full,
+    /// The accounts of the request can't pay what it would cost there.
+    OverBudget {
+        /// How much they lack.
+        short: Money,
+    },
     /// This request tried it already.
     Tried,
     /// It would cost more.
@@ -121,6 +130,8 @@ pub struct Decision {
     pub contract: ContractId,
     /// What it is expected to cost.
     pub cost: Cost,
+    /// The payer's list prices: what the attempt's list cost is reckoned at.
+    pub list: TokenPrices,
     /// Which rule chose it.
     pub rule: Rule,
     /// Every other endpoint of the model, with its reason.
@@ -174,9 +185,9 @@ pub fn decide_in(fleet: &Fleet, question: &Question, room: Vec<PassedOver>) -> R
     if !passed_over.is_sorted_by_key(|other| other.endpoint) {
         passed_over.sort_unstable_by_key(|other| other.endpoint);
     }
-    let Candidate { endpoint, contract, cost, .. } = candidates[chosen];
+    let Candidate { endpoint, contract, cost, prices, .. } = candidates[chosen];
     assert!(passed_over.iter().all(|other| other.endpoint != endpoint), "an endpoint is chosen or passed over, never both");
-    Ok(Decision { endpoint, contract, cost, rule, passed_over })
+    Ok(Decision { endpoint, contract, cost, list: prices, rule, passed_over })
 }
 
 /// How far the prices can be trusted.

@@ -4,8 +4,8 @@ use fleet::{ContractId, Endpoint, Exclusivity, Fleet, ModelId, RegionId, Serving
 use market::{EndpointPrice, Payer};
 
 use crate::decide::{Question, Reason};
-use crate::score;
 use crate::seen::{Health, Seen};
+use crate::{funds, score};
 
 /// What holds for every endpoint of one question: looked up once.
 pub(crate) struct Shared<'a> {
@@ -56,7 +56,10 @@ impl<'a> Shared<'a> {
         let payer = self.payer(seen, seen.price.as_ref().ok_or(Reason::NoContract)?)?;
         match self.exclusive_to(endpoint, payer.contract) {
             Some(to) => Err(Reason::Exclusive { to }),
-            None => Ok(payer),
+            None => match funds::short(self.question, seen, &payer) {
+                Some(short) => Err(Reason::OverBudget { short }),
+                None => Ok(payer),
+            },
         }
     }
 

@@ -9,6 +9,7 @@
 mod ask;
 mod decide;
 mod eligible;
+mod funds;
 mod life;
 mod policy;
 mod posting;
@@ -18,6 +19,7 @@ mod seen;
 
 pub use ask::{Ask, KeyScope, Needs, RequestId};
 pub use decide::{Cost, Decision, PassedOver, Question, Reason, Refusal, Rule, decide, decide_in};
+pub use funds::Funds;
 pub use life::{ATTEMPTS_MAX, Action, Actions, Event, Failure, Fault, Life};
 pub use policy::Policy;
 pub use posting::{TokenMeters, postings};

@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use fleet::{ContractId, EndpointId, FleetVersion};
-use market::Tokens;
+use market::{TokenPrices, Tokens};
 use serde::{Deserialize, Serialize};
 use units::Instant;
 
@@ -41,6 +41,8 @@ pub enum Event {
         endpoint: EndpointId,
         /// The contract that pays.
         contract: ContractId,
+        /// Its list prices there.
+        list: TokenPrices,
     },
     /// No endpoint is eligible.
     Refused,
@@ -116,6 +118,7 @@ pub struct Life {
     state: State,
     attempt: u8,
     endpoint: Option<(EndpointId, ContractId)>,
+    list: TokenPrices,
     tried: ArrayVec<EndpointId, { ATTEMPTS_MAX as usize }>,
     started: Instant,
     first_content: Option<Instant>,
@@ -134,6 +137,7 @@ impl Life {
             state: State::Deciding,
             attempt: 0,
             endpoint: None,
+            list: TokenPrices::default(),
             tried: ArrayVec::new(),
             started: Instant::default(),
             first_content: None,
@@ -158,12 +162,13 @@ impl Life {
     pub fn step(&mut self, now: Instant, event: Event) -> Actions {
         let mut actions = Actions::new();
         match (self.state, event) {
-            (State::Deciding, Event::Decided { endpoint, contract }) => actions.push(self.call(now, endpoint, contract)),
+            (State::Deciding, Event::Decided { endpoint, contract, list }) => actions.push(self.call(now, endpoint, contract, list)),
             (State::Deciding, Event::Refused) => self.end(&mut actions, Some(Failure::NoCapacity)),
             (State::Deciding, Event::ClientGone) => self.end(&mut actions, None),
             (State::Calling, Event::Content) => {
                 self.state = State::Answering;
-                self.first_content = Some(now);
+                // A clock that was set back makes no duration negative.
+                self.first_content = Some(now.max(self.started));
             }
             (State::Calling | State::Answering, Event::Progress { counted, reported }) => {
                 self.counted = self.counted.max(counted);
@@ -188,10 +193,11 @@ impl Life {
         actions
     }
 
-    fn call(&mut self, now: Instant, endpoint: EndpointId, contract: ContractId) -> Action {
+    fn call(&mut self, now: Instant, endpoint: EndpointId, contract: ContractId, list: TokenPrices) -> Action {
         self.state = State::Calling;
         self.attempt += 1;
         self.endpoint = Some((endpoint, contract));
+        self.list = list;
         self.tried.push(endpoint);
         self.started = now;
         self.first_content = None;
@@ -240,9 +246,10 @@ impl Life {
             outcome,
             tokens,
             known,
+            list: self.list.cost(tokens),
             started: self.started,
             first_content: self.first_content,
-            ended: now,
+            ended: now.max(self.first_content.unwrap_or(self.started)),
         })
     }
 }

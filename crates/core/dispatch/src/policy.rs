@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use fleet::{ContractId, EndpointId};
-use market::Payer;
+use market::{Payer, TokenPrices};
 use serde::{Deserialize, Serialize};
 use units::Money;
 
@@ -50,6 +50,7 @@ pub(crate) struct Candidate {
     pub(crate) endpoint: EndpointId,
     pub(crate) contract: ContractId,
     pub(crate) cost: Cost,
+    pub(crate) prices: TokenPrices,
     list: Money,
     prepaid_and_free: bool,
     outstanding: u64,
@@ -66,6 +67,7 @@ impl Candidate {
             endpoint: seen.endpoint,
             contract: payer.contract,
             cost: score::cost(shared, seen, payer, rule),
+            prices: payer.list,
             list: payer.list.cost(score::tokens_at(shared.question, seen)),
             prepaid_and_free: payer.prepaid && seen.outstanding < slots,
             outstanding: u64::from(seen.outstanding),

@@ -3,7 +3,7 @@
 use fleet::{ContractId, EndpointId, FleetVersion};
 use market::{Tokens, Usage};
 use serde::{Deserialize, Serialize};
-use units::{Instant, Quantity, Span};
+use units::{Instant, Money, Quantity, Span};
 
 use crate::ask::RequestId;
 use crate::decide::{Decision, Question};
@@ -70,6 +70,8 @@ pub struct Settlement {
     pub tokens: Tokens,
     /// How that is known.
     pub known: Known,
+    /// What it comes to at the payer's list prices of the decision, in the fleet's currency.
+    pub list: Money,
     /// When the upstream was called.
     pub started: Instant,
     /// When the first content came, if any did.

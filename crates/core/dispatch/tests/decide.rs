@@ -1,7 +1,7 @@
 //! Decisions on the laptop fleet and on random observations: never an ineligible endpoint, every other one with its reason,
 //! same question same answer, and each policy by its own order.
 
-use dispatch::{Ask, Decision, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
+use dispatch::{Ask, Decision, Funds, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
 use expect_test::{Expect, expect};
 use fleet::{Capability, Fleet, Meter, ServiceTier};
 use market::{Balances, Forecast, Tokens, Usage, price_sheet};
@@ -46,6 +46,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
         policy,
         valid_until: sheet.valid_until,
         usable_until: sheet.usable_until,
+        funds: None,
         seen: seen.collect::<SeenAll>(),
         ask: Ask {
             id: RequestId(1),
@@ -143,6 +144,20 @@ fn when_nothing_is_left_every_reason_is_named() {
     );
 }
 
+/// The dear endpoint is the cheapest at the margin, because its floor is paid anyway: a budget counts its list price all the same.
+#[test]
+fn an_endpoint_that_the_accounts_cannot_pay_is_passed_over() {
+    let fleet = laptop();
+    let answer = |left: Money, output| {
+        let mut question = question(&fleet, Policy::MarginalCost, |_, _| {});
+        question.funds = Some(Funds { left, output });
+        shown(&fleet, &decide(&fleet, &question))
+    };
+    expect![].assert_eq(&answer(Money::from_nanos(10_000_000), 64));
+    expect![].assert_eq(&answer(Money::from_nanos(3_000_000), 64));
+    expect![].assert_eq(&answer(Money::from_nanos(-5), 64));
+}
+
 #[test]
 fn a_reservation_that_is_nearly_full_costs_what_its_capacity_is_worth() {
     check(
@@ -212,10 +227,12 @@ proptest! {
         policy in prop::sample::select(Policy::ALL.to_vec()),
         sequence in 0_u64..99,
         age in 0_u64..90,
+        left in prop::option::of(0_i64..12_000_000),
     ) {
         let fleet = laptop();
         let mut question = question(&fleet, policy, |_, _| {});
         question.ask.sequence = sequence;
+        question.funds = left.map(|nanos| Funds { left: Money::from_nanos(nanos.into()), output: 64 });
         question.now = question.now + core::time::Duration::from_secs(age);
         for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced)) in question.seen.iter_mut().zip(seen) {
             let price = if unpriced { None } else { place.price };
@@ -228,6 +245,7 @@ proptest! {
                 let seen = question.seen.iter().find(|seen| seen.endpoint == chosen.endpoint).expect("chosen from what was seen");
                 prop_assert!(!may_not(&fleet, &question, seen));
                 prop_assert!(fleet.contracts[chosen.contract].in_force(question.now));
+                prop_assert!(question.funds.is_none_or(|funds| funds.cost(chosen.list, question.ask.tokens.input) <= funds.left));
                 prop_assert_eq!(chosen.passed_over.len() + 1, question.seen.len());
                 for other in &chosen.passed_over {
                     if let Reason::Dearer { by } = other.reason {
@@ -239,7 +257,11 @@ proptest! {
             Err(refusal) => {
                 prop_assert_eq!(refusal.passed_over.len(), question.seen.len());
                 let exhausted = |seen: &Seen| fleet.endpoints.name(seen.endpoint) == "west" && seen.units_left < 300;
-                prop_assert!(question.seen.iter().all(|seen| may_not(&fleet, &question, seen) || exhausted(seen)));
+                let short = |seen: &Seen| {
+                    let reason = refusal.passed_over.iter().find(|passed| passed.endpoint == seen.endpoint).map(|passed| passed.reason);
+                    matches!(reason, Some(Reason::OverBudget { short }) if left.is_some() && short > Money::ZERO)
+                };
+                prop_assert!(question.seen.iter().all(|seen| may_not(&fleet, &question, seen) || exhausted(seen) || short(seen)));
             }
         }
     }

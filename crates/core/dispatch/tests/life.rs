@@ -3,18 +3,21 @@
 
 use dispatch::{ATTEMPTS_MAX, Action, AttemptId, Event, Failure, Fault, Known, Life, Outcome, RequestId};
 use fleet::{ContractId, EndpointId, FleetVersion, Id};
-use market::Tokens;
+use market::{TokenPrices, Tokens};
 use proptest::prelude::*;
-use units::Instant;
+use units::{Instant, Money};
 
 const BOUND: Tokens = Tokens { input: 40, cached: 0, output: 100 };
+
+/// A nano for an input token, two for an output token.
+const LIST: TokenPrices = TokenPrices { input: 1_000_000, cached: 0, output: 2_000_000 };
 
 fn life() -> Life {
     Life::new(RequestId(7), FleetVersion([1; 32]), BOUND)
 }
 
 fn decided(endpoint: usize) -> Event {
-    Event::Decided { endpoint: EndpointId::from_index(endpoint), contract: ContractId::from_index(endpoint) }
+    Event::Decided { endpoint: EndpointId::from_index(endpoint), contract: ContractId::from_index(endpoint), list: LIST }
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
@@ -58,6 +61,8 @@ proptest! {
                     Action::Call { attempt, .. } => called.push(attempt),
                     Action::Settle(settlement) => {
                         prop_assert!(settlement.started <= settlement.ended);
+                        prop_assert!(settlement.first_content.is_none_or(|at| settlement.started <= at && at <= settlement.ended));
+                        prop_assert_eq!(settlement.list, LIST.cost(settlement.tokens));
                         settled.push(settlement.attempt.attempt);
                     }
                     Action::Fail(_) => failures += 1,
@@ -100,4 +105,17 @@ fn an_upstream_that_was_reached_and_said_nothing_is_bounded() {
     life.step(Instant::from_micros(1), decided(0));
     let actions = life.step(Instant::from_micros(2), Event::Failed(Fault::TimedOut));
     assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.known == Known::Bounded && lost.tokens == BOUND));
+    // 40 input tokens at a nano, 100 output tokens at two.
+    assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.list == Money::from_nanos(240)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_duration_negative() {
+    let mut life = life();
+    let at = Instant::from_micros;
+    life.step(at(1_000_000), decided(0));
+    life.step(at(400_000), Event::Content);
+    let actions = life.step(at(200_000), Event::Ended);
+    let Some(Action::Settle(settled)) = actions.first() else { unreachable!("an attempt that ends is settled") };
+    assert_eq!((settled.started, settled.first_content, settled.ended), (at(1_000_000), Some(at(1_000_000)), at(1_000_000)));
 }

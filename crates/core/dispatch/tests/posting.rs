@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 use fleet::Id;
 use market::Tokens;
-use units::Instant;
+use units::{Instant, Money};
 
 use dispatch::{AttemptId, Known, Outcome, RequestId, Settlement, TokenMeters};
 
@@ -17,6 +17,7 @@ fn check(cached_apart: bool, known: Known, tokens: (u32, u32, u32), expected: &E
         outcome: Outcome::Answered,
         tokens: Tokens { input, cached, output },
         known,
+        list: Money::ZERO,
         started: Instant::from_micros(1),
         first_content: None,
         ended: Instant::from_micros(2),

@@ -8,8 +8,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use units::{Amount, Bytes, Currency, Flops, Instant, Money, Rate, Share, Span, Watts};
 
+use crate::allowance::Allowance;
 use crate::contract::Contract;
-use crate::id::{AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, WorkloadId};
+use crate::id::{
+    AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId,
+};
 use crate::outlook::{Cap, Debt, Horizon, Mishap, Mix, Recurs, Risk, Source, Terms, Venture};
 use crate::ramp::Ramp;
 
@@ -65,6 +68,10 @@ pub struct Fleet {
     pub contracts: Table<ContractId, Contract>,
     /// Demand.
     pub workloads: Table<WorkloadId, Workload>,
+    /// Teams that keys may belong to, with what each may take.
+    pub teams: Table<TeamId, Allowance>,
+    /// What the whole fleet may take.
+    pub limits: Allowance,
     /// Revenue, raises, debt and other costs.
     pub finance: Finance,
     /// Joint ventures, by name.

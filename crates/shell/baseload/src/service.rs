@@ -88,7 +88,11 @@ impl Service {
             clock: clock.clone(),
             limits: Limits::default(),
         };
+        tell_teamless(&config);
         let gateway = Arc::new(Gateway::new(config)?);
+        if let Some(since) = gateway.balances_from() {
+            store.spending(since, |spending| gateway.count_spent(spending)).context("read what was spent of budgets")?;
+        }
         let plan = setup.plan.clone();
         gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
         let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
@@ -157,6 +161,15 @@ impl Service {
         while self.tasks.join_next().await.is_some() {}
         self.engines.stop().await;
         self.store.flush().context("write the last of the ledger")
+    }
+}
+
+/// Says which keys are good for nothing because the fleet lacks their team.
+fn tell_teamless(config: &Config) {
+    for key in &config.keys {
+        if let Some(team) = key.team.as_ref().filter(|team| config.fleet.teams.id(team).is_none()) {
+            log::say(format_args!("key {} belongs to the team {team}, which the fleet does not have: its calls are refused", key.name));
+        }
     }
 }
 

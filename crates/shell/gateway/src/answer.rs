@@ -147,7 +147,7 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
         code,
         param: error.param,
         message: error.message.chars().take(MESSAGE_MAX).collect(),
-        retry_after: None,
+        ..Refused::refused_upstream(status)
     }
 }
 

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleet::ServiceTier;
 use hyper::StatusCode;
 use serde::Serialize;
+
+use crate::admission::Rates;
 
 /// A request refused or failed, in the words of its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,10 @@ pub(crate) struct Refused {
     pub param: Option<String>,
     pub message: String,
     pub retry_after: Option<Duration>,
+    /// Trying again can't help, whatever the status says.
+    pub for_good: bool,
+    /// How much is left of the key's rates.
+    pub rates: Option<Box<Rates>>,
 }
 
 #[derive(Serialize)]
@@ -33,7 +40,7 @@ struct Fields<'a> {
 impl Refused {
     fn new(status: StatusCode, kind: &str, code: &str, message: impl Into<String>) -> Self {
         let (kind, code) = (kind.to_owned(), Some(code.to_owned()));
-        Self { status, kind, code, param: None, message: message.into(), retry_after: None }
+        Self { status, kind, code, param: None, message: message.into(), retry_after: None, for_good: false, rates: None }
     }
 
     pub fn about(mut self, param: &str) -> Self {
@@ -44,6 +51,22 @@ impl Refused {
     pub fn again_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    pub fn for_good(mut self) -> Self {
+        self.for_good = true;
+        self
+    }
+
+    pub fn with_rates(mut self, rates: Rates) -> Self {
+        self.rates = Some(Box::new(rates));
+        self
+    }
+
+    /// Whether trying the same again can't help: a fault of the request itself, or a budget that is spent.
+    pub fn is_final(&self) -> bool {
+        let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+        self.for_good || (self.status.is_client_error() && !passing.contains(&self.status))
     }
 
     /// The body is at fault in `param`.
@@ -78,6 +101,36 @@ impl Refused {
     pub fn bad_key() -> Self {
         let message = "Incorrect API key provided. Send the key as 'Authorization: Bearer bl-...'.";
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", "invalid_api_key", message)
+    }
+
+    /// The key is good, but not for this.
+    pub fn out_of_scope(wanted: &str) -> Self {
+        let message = format!("You have insufficient permissions for this operation. Missing scope: {wanted}.");
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", "insufficient_permissions", message)
+    }
+
+    /// The key belongs to a team that the fleet has no more: whose budget it would spend is not known.
+    pub fn no_team() -> Self {
+        let message = "The team of this key does not exist any more. Ask for another key.";
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", "insufficient_permissions", message)
+    }
+
+    /// A rate of an account is used up for the moment.
+    pub fn rate_limited(message: String) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", "rate_limit_exceeded", message)
+    }
+
+    /// No endpoint costs as little as the accounts have left.
+    pub fn over_budget() -> Self {
+        let message = "You exceeded your current quota: the budget of your key, your team or the whole fleet can't pay for this request.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota", message).for_good()
+    }
+
+    /// There was no place, and no room in line or no patience left.
+    pub fn shed(tier: ServiceTier) -> Self {
+        let wait = if tier == ServiceTier::Flex { Duration::from_secs(10) } else { Duration::from_secs(1) };
+        let message = "The gateway has more requests than it can take, and this one could not wait any longer. Please try again.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", "overloaded", message).again_after(wait)
     }
 
     pub fn no_model(name: &str) -> Self {

@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dispatch::{
-    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll,
-    Settlement, decide,
+    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen,
+    SeenAll, Settlement, decide,
 };
 use fleet::{ContractId, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
+use crate::admission::{Ticket, UnderWay};
 use crate::counters::Counters;
-use crate::limits::RETRY_AFTER_MAX;
+use crate::limits::{BUDGET_RACES_MAX, RETRY_AFTER_MAX};
 use crate::meter::Tally;
 use crate::peek::{Peek, Streaming};
 use crate::prefix::Prefixes;
@@ -32,6 +33,10 @@ pub(crate) enum Next {
 /// Why a decision could not be taken.
 pub(crate) enum Undecided {
     Refusal(Box<Refusal>),
+    /// As a refusal, but some endpoint is only full: it may be asked again.
+    Full(Box<Refusal>),
+    /// Others spend the budget faster than it can be reserved.
+    Spent,
     /// The journal did not take it, so it is not to have any effect.
     NoJournal,
 }
@@ -67,42 +72,70 @@ pub(crate) struct Flight {
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
     /// Until its life is over.
-    place: Option<Place>,
+    places: Option<(Place, UnderWay)>,
+    pub ticket: Ticket,
 }
 
 impl Flight {
-    pub fn new(state: Arc<State>, snapshot: Arc<Snapshot>, place: Place, key: KeyId, ask: Ask, peek: &Peek<'_>) -> Self {
+    pub fn new(
+        state: Arc<State>,
+        snapshot: Arc<Snapshot>,
+        places: (Place, UnderWay),
+        ticket: Ticket,
+        key: KeyId,
+        ask: Ask,
+        peek: &Peek<'_>,
+    ) -> Self {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
-        let (prefixes, place) = (Prefixes::of(peek.prompt), Some(place));
-        Self { state, snapshot, ask, prompt_bytes, prefixes, streamed, weights, key, life, attempt: None, chosen: None, place }
+        let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
+        Self { state, snapshot, ask, prompt_bytes, prefixes, streamed, weights, key, life, attempt: None, chosen: None, places, ticket }
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
     pub fn decide(&mut self) -> Result<Next, Undecided> {
         let now = self.state.clock.now();
-        let question = self.question(now);
-        let decision = match decide(&self.snapshot.fleet, &question) {
-            Ok(decision) => Box::new(decision),
-            Err(refusal) => {
-                self.step(Event::Refused);
-                return Err(Undecided::Refusal(Box::new(refusal)));
-            }
-        };
+        let mut question = self.question(now);
+        let decision = Box::new(self.reserve(&mut question)?);
         let price = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint).and_then(|seen| seen.price);
         let attempt = self.life.next_attempt();
         let record = Record::Decided { attempt, key: self.key, question, decision };
         if self.state.journal.append(&record).is_err() {
+            self.ticket.release();
             self.step(Event::Refused);
             return Err(Undecided::NoJournal);
         }
         let Record::Decided { decision, .. } = record else { unreachable!("it was built as a decision") };
         self.begin(now, &decision, price);
-        let (endpoint, contract) = (decision.endpoint, decision.contract);
+        let Decision { endpoint, contract, list, .. } = *decision;
         self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, *decision);
-        Ok(self.step(Event::Decided { endpoint, contract }))
+        Ok(self.step(Event::Decided { endpoint, contract, list }))
+    }
+
+    /// Decides on what the accounts can pay, and sets the money aside on the endpoint that will bill. Where others took it in the meantime,
+    /// it is decided again on what they left.
+    fn reserve(&mut self, question: &mut Question) -> Result<Decision, Undecided> {
+        for _ in 0..BUDGET_RACES_MAX {
+            question.funds = self.ticket.funds(question.now);
+            let decision = match decide(&self.snapshot.fleet, question) {
+                Ok(decision) => decision,
+                Err(refusal) if refusal.passed_over.iter().any(|passed| passed.reason == Reason::Full) => {
+                    return Err(Undecided::Full(Box::new(refusal)));
+                }
+                Err(refusal) => {
+                    self.step(Event::Refused);
+                    return Err(Undecided::Refusal(Box::new(refusal)));
+                }
+            };
+            let cost = question.funds.map_or(Money::ZERO, |funds| funds.cost(decision.list, question.ask.tokens.input));
+            if self.ticket.reserve(cost, question.now).is_ok() {
+                return Ok(decision);
+            }
+        }
+        self.step(Event::Refused);
+        Err(Undecided::Spent)
     }
 
     /// What is known of every endpoint of the model.
@@ -118,6 +151,7 @@ impl Flight {
             valid_until: sheet.map_or(now, |sheet| sheet.valid_until),
             usable_until: sheet.map_or(now, |sheet| sheet.usable_until),
             ask: self.ask.clone(),
+            funds: None,
             seen: SeenAll::with_capacity(endpoints.len()),
         });
         for endpoint in endpoints {
@@ -226,7 +260,7 @@ impl Flight {
         let mut next = Next::Nothing;
         let actions = self.life.step(self.state.clock.now(), event);
         if actions.contains(&Action::Done) {
-            self.place = None;
+            self.places = None;
         }
         for action in actions {
             match action {
@@ -244,6 +278,7 @@ impl Flight {
     /// Posts an attempt's end, and counts it out.
     fn settle(&mut self, settlement: Settlement) {
         let Some(attempt) = self.attempt.take() else { return };
+        self.ticket.settle(settlement.list, settlement.tokens);
         let counters = self.state.counters(attempt.endpoint);
         counters.busy.leave(self.state.uptime_us(settlement.ended));
         counters.add(settlement.tokens);
@@ -272,6 +307,7 @@ impl Flight {
         if self.state.journal.append(&Record::Settled(settlement)).is_err() {
             self.state.lost_records.fetch_add(1, Ordering::Relaxed);
         }
+        self.state.rooms.opened(self.ask.model);
     }
 }
 

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dispatch::Policy;
 use fleet::{EndpointId, Fleet, Id};
-use ledger::KeyRow;
+use ledger::{KeyRow, Spending};
 use market::PriceSheet;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+use units::Instant;
 
+use crate::admission::{Accounts, Balance};
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::keys::Keys;
@@ -65,13 +67,14 @@ impl Gateway {
     pub fn new(config: Config) -> Result<Self, GatewayError> {
         let tls = config.upstreams.values().any(Upstream::is_tls);
         let wires = Wires::new(&config.limits, tls).map_err(GatewayError::Certificates)?;
-        let mut snapshot = Snapshot::new(Arc::clone(&config.fleet), config.policy);
-        snapshot.keys = Arc::new(Keys::new(&config.fleet, &config.keys));
+        let (mut snapshot, now) = (Snapshot::new(Arc::clone(&config.fleet), config.policy), config.clock.now());
+        let accounts = Arc::new(Accounts::new(Arc::clone(&config.fleet), now));
+        snapshot.keys = Arc::new(Keys::new(&config.fleet, &accounts, &config.keys, now));
         for (endpoint, upstream) in config.upstreams {
             snapshot.upstreams[endpoint.index()] = Some(Arc::new(upstream));
         }
         let (tallies, began) = mpsc::channel(TALLIES_MAX);
-        let state = State::new(snapshot, config.journal, config.clock, config.limits, wires, tallies);
+        let state = State::new(snapshot, config.journal, config.clock, config.limits, wires, accounts, tallies);
         Ok(Self { state: Arc::new(state), began: Mutex::new(Some(began)) })
     }
 
@@ -105,8 +108,26 @@ impl Gateway {
 
     /// Keys as they are now: made, revoked, expired.
     pub fn set_keys(&self, rows: &[KeyRow]) {
-        let keys = Arc::new(Keys::new(&self.state.snapshot.load().fleet, rows));
+        let fleet = Arc::clone(&self.state.snapshot.load().fleet);
+        let keys = Arc::new(Keys::new(&fleet, &self.state.accounts, rows, self.state.clock.now()));
         self.swap(|snapshot| snapshot.keys = Arc::clone(&keys));
+    }
+
+    /// From when on the ledger says what is spent of the present budgets; `None` when there is none.
+    #[must_use]
+    pub fn balances_from(&self) -> Option<Instant> {
+        self.state.accounts.present_from(self.state.clock.now())
+    }
+
+    /// Every budget in its present period: of keys, of teams, of the fleet.
+    #[must_use]
+    pub fn balances(&self) -> Vec<Balance> {
+        self.state.accounts.balances(self.state.clock.now())
+    }
+
+    /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.
+    pub fn count_spent(&self, spending: Spending) {
+        self.state.accounts.spent(spending, self.state.clock.now());
     }
 
     /// Another policy, for all requests from now on.

@@ -8,6 +8,7 @@
 //! - Heads are built anew; bodies pass through but for named edits by byte range.
 //! - No secret and no prompt is in any error, header, metric or status.
 
+mod admission;
 mod answer;
 mod body;
 mod call;
@@ -40,12 +41,13 @@ mod upstream;
 mod wires;
 mod workers;
 
+pub use admission::{Balance, Owner};
 pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
-    BACKOFF_MAX, BACKOFF_MIN, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, RECENT_MAX,
-    RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    BACKOFF_MAX, BACKOFF_MIN, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits,
+    METER_INTERVAL, OUTPUT_UNKNOWN, QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;

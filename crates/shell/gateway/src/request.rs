@@ -11,9 +11,11 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
+use ledger::Scope;
 use market::Tokens;
 use units::Instant;
 
+use crate::admission::{Rates, Ticket, Visit, Waiting};
 use crate::body::{Answer, Streaming};
 use crate::call::{self, Answered, Asked, Missed};
 use crate::envelope::Refused;
@@ -30,6 +32,8 @@ pub(crate) struct Served {
     pub body: Answer,
     pub kind: &'static str,
     pub source: Option<Source>,
+    /// How much is left of the key's rates.
+    pub rates: Rates,
 }
 
 /// Where an answer came from.
@@ -40,15 +44,25 @@ pub(crate) struct Source {
 }
 
 /// Serves one inference call.
-pub(crate) async fn serve(state: Arc<State>, call: Call, id: RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
+pub(crate) async fn serve(
+    state: Arc<State>,
+    call: Call,
+    id: RequestId,
+    visit: &Arc<Visit>,
+    request: Request<Incoming>,
+) -> Result<Served, Refused> {
     let snapshot = state.snapshot.load_full();
     let (head, body) = request.into_parts();
-    let key = snapshot.keys.check(&head.headers, state.clock.now()).ok_or_else(Refused::bad_key)?;
+    let key = snapshot.keys.admit(&head.headers, state.clock.now(), Scope::Inference)?;
+    let (accounts, under_way) = key.accounts()?;
     let place = state.admit()?;
     let body = read(&state, body).await?;
     let peek = Peek::parse(call, &body)?;
     let ask = ask(&state, &snapshot, key, id, &peek)?;
-    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), place, key.id, ask, &peek);
+    let output = state.learnt(ask.model).likely(ask.output_max, peek.output_max.is_some());
+    let ticket = Ticket::take(accounts, &ask, output, state.clock.now())?;
+    let under_way = state.gate.enter(ask.tier, under_way, Some(visit), &state.limits).await?;
+    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), (place, under_way), ticket, key.id, ask, &peek);
     fly(flight, call, &head.headers, &body, &peek).await
 }
 
@@ -84,12 +98,12 @@ const BYTES_PER_TOKEN_MOST: usize = 16;
 
 /// Decides, calls and moves on until there is content or nowhere left to go.
 async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Served, Refused> {
-    let mut next = Next::Decide;
+    let (mut next, mut line) = (Next::Decide, Line::of(&flight)?);
     loop {
         next = match next {
-            Next::Decide => match flight.decide() {
+            Next::Decide => match line.decide(&mut flight).await {
                 Ok(next) => next,
-                Err(undecided) => return Err(refusal(&flight, undecided)),
+                Err(refused) => return Err(refused.with_rates(flight.ticket.rates(flight.state.clock.now()))),
             },
             Next::Call(_) => match attempt(&flight, call, head, body, peek).await {
                 Ok(answered) => return Ok(answer(flight, answered)),
@@ -103,6 +117,43 @@ async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, pee
                 return Err(Refused::no_capacity("Every endpoint that could take the request has failed.", RETRY_SOON));
             }
         };
+    }
+}
+
+/// The line for an endpoint of the model that has room: a request stands in it only while all that could take it are full.
+struct Line(Option<Waiting>);
+
+impl Line {
+    /// Behind those who wait already, if there are any.
+    fn of(flight: &Flight) -> Result<Self, Refused> {
+        let (state, ask) = (&flight.state, &flight.ask);
+        let behind = state.rooms.is_ahead(ask.model, ask.tier);
+        behind.then(|| state.rooms.join(ask.model, ask.tier, &state.limits)).transpose().map(Self)
+    }
+
+    /// Decides as soon as some endpoint has room.
+    async fn decide(&mut self, flight: &mut Flight) -> Result<Next, Refused> {
+        if let Some(waiting) = &self.0 {
+            waiting.turn().await?;
+        }
+        loop {
+            match flight.decide() {
+                Ok(next) => {
+                    self.0 = None;
+                    return Ok(next);
+                }
+                Err(Undecided::Full(_)) => {}
+                Err(undecided) => return Err(refusal(flight, undecided)),
+            }
+            match &self.0 {
+                // Once in line it looks again at once: room that came in between woke nobody.
+                None => self.0 = Some(flight.state.rooms.join(flight.ask.model, flight.ask.tier, &flight.state.limits)?),
+                Some(waiting) => {
+                    waiting.pass();
+                    waiting.turn().await?;
+                }
+            }
+        }
     }
 }
 
@@ -132,6 +183,7 @@ fn answer(mut flight: Flight, answered: Answered) -> Served {
         })
     });
     flight.content();
+    let rates = flight.ticket.rates(flight.state.clock.now());
     let (body, kind) = match answered {
         Answered::Whole(body, read) => {
             let learnt = flight.state.learnt(flight.ask.model);
@@ -142,7 +194,7 @@ fn answer(mut flight: Flight, answered: Answered) -> Served {
         }
         Answered::Stream(relay) => (Answer::Stream(Box::new(Streaming::new(relay, flight))), "text/event-stream; charset=utf-8"),
     };
-    Served { status: StatusCode::OK, body, kind, source }
+    Served { status: StatusCode::OK, body, kind, source, rates }
 }
 
 /// When to come back when nothing better is known.
@@ -152,7 +204,8 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 fn refusal(flight: &Flight, undecided: Undecided) -> Refused {
     let refusal = match undecided {
         Undecided::NoJournal => return Refused::no_journal(),
-        Undecided::Refusal(refusal) => refusal,
+        Undecided::Spent => return Refused::over_budget(),
+        Undecided::Refusal(refusal) | Undecided::Full(refusal) => refusal,
     };
     explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now())
 }
@@ -174,6 +227,11 @@ fn explain(refusal: &Refusal, model: &str, now: Instant) -> Refused {
             let (param, what) = param_of(capability);
             return Refused::unsupported(param, format!("The model '{model}' does not support {what}."));
         }
+    }
+    // Where nothing but money is missing, waiting does not help; an endpoint that only is down or was tried may be paid for later.
+    let lasting = |reason| matches!(reason, Reason::OverBudget { .. } | Reason::OutOfScope | Reason::NoContract | Reason::Exclusive { .. });
+    if reasons().all(lasting) && reasons().any(|reason| matches!(reason, Reason::OverBudget { .. })) {
+        return Refused::over_budget();
     }
     let back = reasons().filter_map(|reason| match reason {
         Reason::Down { until } => Some(until.since(now)),

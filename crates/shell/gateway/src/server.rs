@@ -15,9 +15,11 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use ledger::Scope;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::admission::{Rates, Visit};
 use crate::body::Answer;
 use crate::envelope::Refused;
 use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
@@ -25,7 +27,7 @@ use crate::peek::Call;
 use crate::request::{self, Served};
 use crate::state::State;
 use crate::workers::{Arrival, Workers};
-use crate::{ids, metrics, models, status};
+use crate::{ids, keys, metrics, models, status};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -42,7 +44,11 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
             () = &mut shutdown => break,
         };
         match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok((stream, peer)) => workers.take(Arrival { stream, peer, place: place.ok() }),
+            Ok((stream, peer)) => {
+                // One address can't take the connections of all: what is too many is closed before anything is read.
+                let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
+                workers.take(Arrival { stream, peer, visit, place: place.ok() });
+            }
             // Out of file descriptors, most likely: let some connections end first.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
@@ -56,19 +62,25 @@ pub(crate) fn connection(
     state: &Arc<State>,
     stream: TcpStream,
     peer: SocketAddr,
+    visit: Arc<Visit>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<> {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(state.limits.header_timeout);
     builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
     let state = Arc::clone(state);
-    builder.serve_connection(TokioIo::new(stream), service_fn(move |request| answer(Arc::clone(&state), peer, request)))
+    builder.serve_connection(TokioIo::new(stream), service_fn(move |request| answer(Arc::clone(&state), peer, Arc::clone(&visit), request)))
 }
 
-async fn answer(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+async fn answer(
+    state: Arc<State>,
+    peer: SocketAddr,
+    visit: Arc<Visit>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
     let began = state.clock.now();
     let Some(id) = ids::draw(began) else { return Ok(refuse(&state, Refused::overloaded())) };
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let served = Box::pin(route(&state, peer, id, request)).await;
+    let served = Box::pin(route(&state, peer, &visit, id, request)).await;
     let mut response = match served {
         Ok(served) => respond(served),
         Err(refused) => refuse(&state, refused),
@@ -112,33 +124,69 @@ fn find(path: &str) -> Option<Route<'_>> {
     }
 }
 
-async fn route(state: &Arc<State>, peer: SocketAddr, id: dispatch::RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
+async fn route(
+    state: &Arc<State>,
+    peer: SocketAddr,
+    visit: &Arc<Visit>,
+    id: dispatch::RequestId,
+    request: Request<Incoming>,
+) -> Result<Served, Refused> {
     let path = request.uri().path().to_owned();
     let route = find(&path).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
     let wanted = if matches!(route, Route::Inference(_)) { Method::POST } else { Method::GET };
     if *request.method() != wanted {
         return Err(Refused::wrong_method(wanted.as_str()));
     }
+    gate(state, peer, request.headers(), route.wants())?;
     match route {
-        Route::Inference(call) => request::serve(Arc::clone(state), call, id, request).await,
+        Route::Inference(call) => request::serve(Arc::clone(state), call, id, visit, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
         Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
         Route::Health => Ok(text("ok\n")),
         Route::Ready if status::is_ready(state) => Ok(text("ready\n")),
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
-        Route::Metrics => insider(state, peer, request.headers()).map(|()| text(metrics::render(state))),
-        Route::Status => insider(state, peer, request.headers()).map(|()| json(status::render(state))),
+        Route::Metrics => Ok(text(metrics::render(state))),
+        Route::Status => Ok(json(status::render(state))),
     }
 }
 
-/// What we tell of ourselves goes to whoever has a key, and without one to this machine: but not to a web page there that
-/// had its own name resolved to this machine.
-fn insider(state: &State, peer: SocketAddr, head: &HeaderMap) -> Result<(), Refused> {
-    let known = || state.snapshot.load().keys.check(head, state.clock.now()).is_some();
+/// Who may ask for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// Anyone.
+    Nothing,
+    /// A key with this scope.
+    Key(Scope),
+    /// A key with this scope, or whoever asks without any key on this machine.
+    KeyOrHere(Scope),
+}
+
+impl Route<'_> {
+    /// What it takes to be answered: a route that says nothing here does not compile.
+    const fn wants(&self) -> Wants {
+        match self {
+            Self::Inference(_) | Self::Models | Self::Model(_) => Wants::Key(Scope::Inference),
+            Self::Health | Self::Ready => Wants::Nothing,
+            Self::Metrics | Self::Status => Wants::KeyOrHere(Scope::Read),
+        }
+    }
+}
+
+/// Lets a request through to its route, or not.
+fn gate(state: &State, peer: SocketAddr, head: &HeaderMap, wants: Wants) -> Result<(), Refused> {
+    match wants {
+        // The call looks its key up itself, for what it may use and spend.
+        Wants::Nothing | Wants::Key(Scope::Inference) => Ok(()),
+        Wants::KeyOrHere(_) if is_here(peer, head) && !keys::is_presented(head) => Ok(()),
+        Wants::Key(scope) | Wants::KeyOrHere(scope) => state.snapshot.load().keys.admit(head, state.clock.now(), scope).map(|_| ()),
+    }
+}
+
+/// Whether somebody on this machine asks: but not a web page that had its own name resolved to this machine.
+fn is_here(peer: SocketAddr, head: &HeaderMap) -> bool {
     let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    let local = peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok());
-    if local || known() { Ok(()) } else { Err(Refused::bad_key()) }
+    peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
 }
 
 /// A path's part with its percent-escapes read: clients escape the slash in a model's name. What is no escape stays.
@@ -154,11 +202,23 @@ fn decoded(part: &str) -> String {
 }
 
 fn json(body: Vec<u8>) -> Served {
-    Served { status: StatusCode::OK, body: Answer::from(Bytes::from(body)), kind: "application/json", source: None }
+    Served {
+        status: StatusCode::OK,
+        body: Answer::from(Bytes::from(body)),
+        kind: "application/json",
+        source: None,
+        rates: Rates::default(),
+    }
 }
 
 fn text(body: impl Into<Bytes>) -> Served {
-    Served { status: StatusCode::OK, body: Answer::from(body.into()), kind: "text/plain; charset=utf-8", source: None }
+    Served {
+        status: StatusCode::OK,
+        body: Answer::from(body.into()),
+        kind: "text/plain; charset=utf-8",
+        source: None,
+        rates: Rates::default(),
+    }
 }
 
 fn respond(served: Served) -> Response<Answer> {
@@ -169,6 +229,7 @@ fn respond(served: Served) -> Response<Answer> {
     if served.kind.starts_with("text/event-stream") {
         head.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
+    put_rates(head, &served.rates);
     if let Some(source) = served.source {
         head.insert("x-baseload-endpoint", source.endpoint);
         head.insert("x-baseload-contract", source.contract);
@@ -186,11 +247,29 @@ fn refuse(state: &State, refused: Refused) -> Response<Answer> {
     if refused.status == StatusCode::METHOD_NOT_ALLOWED {
         head.insert(ALLOW, HeaderValue::from_static("GET, POST"));
     }
+    if let Some(rates) = &refused.rates {
+        put_rates(head, rates);
+    }
+    if refused.is_final() {
+        put(head, "x-should-retry", "false");
+    }
     if let Some(wait) = refused.retry_after {
         put(head, "retry-after-ms", &wait.as_millis().to_string());
         put(head, RETRY_AFTER.as_str(), &wait.as_millis().div_ceil(1_000).max(1).to_string());
     }
     response
+}
+
+/// How much is left of the key's rates, as OpenAI's headers say it.
+fn put_rates(head: &mut HeaderMap, rates: &Rates) {
+    let requests = ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+    let tokens = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+    for (rate, [limit, left, reset]) in [(&rates.requests, requests), (&rates.tokens, tokens)] {
+        let Some(rate) = rate else { continue };
+        put(head, limit, &rate.limit.to_string());
+        put(head, left, &rate.left.to_string());
+        put(head, reset, &rate.reset());
+    }
 }
 
 /// Sets a header; a value that no header may have is left out.
@@ -203,6 +282,39 @@ fn put(head: &mut HeaderMap, name: &'static str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
+    const TABLE: [(&str, Wants); 8] = [
+        ("/v1/chat/completions", Wants::Key(Scope::Inference)),
+        ("/completions", Wants::Key(Scope::Inference)),
+        ("/v1/models", Wants::Key(Scope::Inference)),
+        ("/v1/models/default", Wants::Key(Scope::Inference)),
+        ("/healthz", Wants::Nothing),
+        ("/readyz", Wants::Nothing),
+        ("/metrics", Wants::KeyOrHere(Scope::Read)),
+        ("/api/status", Wants::KeyOrHere(Scope::Read)),
+    ];
+
+    const fn number(route: &Route<'_>) -> usize {
+        match route {
+            Route::Inference(Call::Chat) => 0,
+            Route::Inference(Call::Completions) => 1,
+            Route::Models => 2,
+            Route::Model(_) => 3,
+            Route::Health => 4,
+            Route::Ready => 5,
+            Route::Metrics => 6,
+            Route::Status => 7,
+        }
+    }
+
+    #[test]
+    fn every_route_says_what_it_wants() {
+        for (index, (path, wants)) in TABLE.into_iter().enumerate() {
+            let route = find(path).expect("it is one");
+            assert_eq!((number(&route), route.wants()), (index, wants), "{path}");
+        }
+    }
 
     #[test]
     fn escapes_in_a_models_name_are_read() {

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::admission::Visit;
 use crate::limits::UPSTREAM_IDLE_MAX;
 use crate::server;
 use crate::state::State;
@@ -19,6 +20,7 @@ use crate::wires::Wires;
 pub(crate) struct Arrival {
     pub stream: TcpStream,
     pub peer: SocketAddr,
+    pub visit: Arc<Visit>,
     pub place: Option<OwnedSemaphorePermit>,
 }
 
@@ -92,10 +94,10 @@ fn run(state: &Arc<State>, lane: usize, mut arrivals: mpsc::Receiver<Arrival>) {
 }
 
 fn take(state: &Arc<State>, arrival: Arrival, graceful: &GracefulShutdown, connections: &mut JoinSet<()>) {
-    let Arrival { stream, peer, place } = arrival;
+    let Arrival { stream, peer, visit, place } = arrival;
     // A connection that can't be watched is closed, as if it had broken.
     let Ok(stream) = taken_over(stream) else { return };
-    let connection = graceful.watch(server::connection(state, stream, peer));
+    let connection = graceful.watch(server::connection(state, stream, peer, visit));
     connections.spawn(async move {
         let _place = place;
         // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use dispatch::{AttemptId, HeldTime, KeyId, Settlement};
+use dispatch::{AttemptId, Cost, HeldTime, KeyId, Settlement};
 use fleet::FleetVersion;
-use market::Usage;
+use market::{TokenPrices, Usage};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use units::Instant;
 
-use crate::entry::{Entry, Intent};
+use crate::entry::{Entry, Intent, Why};
 use crate::error::LedgerError;
 use crate::journal::Position;
 use crate::register::{Register, Registers};
-use crate::words::{Request, Word};
+use crate::words::{Nanos, Request, Word};
 
 /// What a transaction changed, to be told to the books once it is committed.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ pub(crate) fn book(
                 connection,
                 entry,
                 intent.attempt,
-                stored_intent(connection, registers, intent.attempt)?.as_ref() == Some(intent),
+                stored_intent(connection, registers, intent.attempt)?.is_some_and(|stored| stored.says(intent)),
             )?,
         },
         Entry::Settled(settlement) => {
@@ -69,9 +69,11 @@ pub(crate) fn book(
 
 fn insert_intent(connection: &Connection, registers: &Registers, intent: &Intent, began: Position) -> Result<Option<i64>, LedgerError> {
     let register = registers.of(intent.fleet)?;
+    let why = intent.why.as_ref();
     let mut insert = connection.prepare_cached(
-        "INSERT INTO attempt (request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, segment, offset)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (request, attempt) DO NOTHING",
+        "INSERT INTO attempt (request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, segment, offset,
+             tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) ON CONFLICT (request, attempt) DO NOTHING",
     )?;
     let inserted = insert.execute(params![
         Request(intent.attempt.request),
@@ -86,6 +88,16 @@ fn insert_intent(connection: &Connection, registers: &Registers, intent: &Intent
         intent.bound_output,
         began.segment,
         offset(began),
+        why.map(|why| Word(why.tier)),
+        why.map(|why| Word(why.rule)),
+        why.map(|why| Nanos(why.cost.marginal)),
+        why.map(|why| Nanos(why.cost.energy)),
+        why.map(|why| Nanos(why.cost.scarcity)),
+        why.map(|why| Nanos(why.cost.cache_loss)),
+        why.map(|why| Nanos(why.cost.slo_miss)),
+        why.map(|why| why.list.input),
+        why.map(|why| why.list.cached),
+        why.map(|why| why.list.output),
     ])?;
     Ok((inserted == 1).then(|| connection.last_insert_rowid()))
 }
@@ -94,8 +106,8 @@ fn insert_settlement(connection: &Connection, registers: &Registers, settlement:
     let register = registers.of(settlement.fleet)?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO settlement
-             (request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (request, attempt) DO NOTHING",
+             (request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (request, attempt) DO NOTHING",
     )?;
     let inserted = insert.execute(params![
         Request(settlement.attempt.request),
@@ -111,6 +123,7 @@ fn insert_settlement(connection: &Connection, registers: &Registers, settlement:
         settlement.started.micros(),
         settlement.first_content.map(Instant::micros),
         settlement.ended.micros(),
+        Nanos(settlement.list),
     ])?;
     Ok(inserted == 1)
 }
@@ -201,7 +214,8 @@ pub(crate) fn stored_settlement(
 }
 
 /// The columns that [`intent_at`] reads.
-pub(crate) const INTENT: &str = "request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output";
+pub(crate) const INTENT: &str = "request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, \
+     tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output";
 
 pub(crate) fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, LedgerError> {
     let attempt = crate::words::attempt_at(row, 0)?;
@@ -216,12 +230,23 @@ pub(crate) fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, 
         decided: Instant::from_micros(row.get(7)?),
         bound_input: row.get(8)?,
         bound_output: row.get(9)?,
+        why: why_at(row, 10)?,
     })
+}
+
+/// The reason whose ten columns begin at `from`, if it was kept.
+pub(crate) fn why_at(row: &Row<'_>, from: usize) -> rusqlite::Result<Option<Why>> {
+    let Some(Word(tier)) = row.get(from)? else { return Ok(None) };
+    let Word(rule) = row.get(from + 1)?;
+    let money = |column: usize| row.get(from + column).map(|Nanos(money)| money);
+    let cost = Cost { marginal: money(2)?, energy: money(3)?, scarcity: money(4)?, cache_loss: money(5)?, slo_miss: money(6)? };
+    let list = TokenPrices { input: row.get(from + 7)?, cached: row.get(from + 8)?, output: row.get(from + 9)? };
+    Ok(Some(Why { tier, rule, cost, list }))
 }
 
 /// The columns that [`settlement_at`] reads.
 pub(crate) const SETTLEMENT: &str =
-    "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended";
+    "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list";
 
 pub(crate) fn settlement_at(row: &Row<'_>, from: usize, registers: &Registers) -> Result<Settlement, LedgerError> {
     let attempt = crate::words::attempt_at(row, from)?;
@@ -239,6 +264,7 @@ pub(crate) fn settlement_at(row: &Row<'_>, from: usize, registers: &Registers) -
         started: Instant::from_micros(row.get(from + 10)?),
         first_content: row.get::<_, Option<i64>>(from + 11)?.map(Instant::from_micros),
         ended: Instant::from_micros(row.get(from + 12)?),
+        list: row.get(from + 13).map(|Nanos(list)| list)?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! What of a journal record goes into the ledger.
 
-use dispatch::{AttemptId, HeldTime, KeyId, Record, Settlement};
-use fleet::{ContractId, EndpointId, FleetVersion, ModelId};
+use dispatch::{AttemptId, Cost, HeldTime, KeyId, Record, Rule, Settlement};
+use fleet::{ContractId, EndpointId, FleetVersion, ModelId, ServiceTier};
+use market::TokenPrices;
 use serde::{Deserialize, Serialize};
 use units::{Instant, Quantity};
 
@@ -20,6 +21,28 @@ pub(crate) struct Intent {
     pub(crate) decided: Instant,
     pub(crate) bound_input: u32,
     pub(crate) bound_output: u32,
+    /// Nothing where it was booked by a program that did not keep it.
+    pub(crate) why: Option<Why>,
+}
+
+impl Intent {
+    /// Whether this, as it was booked, is what `told` says.
+    pub(crate) fn says(&self, told: &Self) -> bool {
+        *self == Self { why: self.why.and(told.why), ..*told }
+    }
+}
+
+/// Why an attempt went where it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// Which class of service was asked for.
+    pub tier: ServiceTier,
+    /// Which rule chose.
+    pub rule: Rule,
+    /// What it was expected to cost, part by part, in the fleet's currency.
+    pub cost: Cost,
+    /// The payer's list prices.
+    pub list: TokenPrices,
 }
 
 /// A journal record without what only a replay of the decision needs.
@@ -43,6 +66,7 @@ impl Entry {
                 decided: question.now,
                 bound_input: question.ask.tokens.input,
                 bound_output: question.ask.output_max,
+                why: Some(Why { tier: question.ask.tier, rule: decision.rule, cost: decision.cost, list: decision.list }),
             }),
             Record::Settled(settlement) => Self::Settled(*settlement),
             Record::Held(held) => Self::Held(Box::new(held.clone())),

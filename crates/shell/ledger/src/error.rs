@@ -33,6 +33,14 @@ pub enum LedgerError {
         /// What this program knows.
         known: i64,
     },
+    /// A record was written by a program from before the first release.
+    #[error("read a record of format {found}: this program reads them from {oldest} on")]
+    Older {
+        /// What is there.
+        found: i64,
+        /// The oldest that can be read.
+        oldest: i64,
+    },
     /// A record in the journal is damaged before its end.
     #[error("read {path}: the record at byte {offset} is damaged")]
     Damaged {
@@ -77,6 +85,12 @@ pub enum LedgerError {
     Unreadable {
         /// Which.
         attempt: AttemptId,
+    },
+    /// A key's row is not what this program writes.
+    #[error("read the key {name}")]
+    UnreadableKey {
+        /// What it is called.
+        name: String,
     },
     /// What was appended is in the journal but could not be committed yet; it is tried again.
     #[error("commit what was appended")]

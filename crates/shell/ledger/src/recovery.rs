@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dispatch::{AttemptId, Known, Outcome, Record, Settlement};
 use fleet::Fleet;
 use market::Tokens;
-use units::Instant;
+use units::{Instant, Money};
 
 use crate::book::stored_intent;
 use crate::books::Fold;
@@ -81,14 +81,16 @@ pub(crate) fn recover(
 /// The settlement of an attempt that nobody is left to settle: anything up to its bounds may be billed.
 fn interrupted(ingester: &Ingester, attempt: AttemptId, now: Instant) -> Result<Settlement, LedgerError> {
     let intent = stored_intent(&ingester.connection, &ingester.registers, attempt)?.ok_or(LedgerError::Unreadable { attempt })?;
+    let tokens = Tokens { input: intent.bound_input, cached: 0, output: intent.bound_output };
     Ok(Settlement {
         attempt,
         endpoint: intent.endpoint,
         contract: intent.contract,
         fleet: intent.fleet,
         outcome: Outcome::Interrupted,
-        tokens: Tokens { input: intent.bound_input, cached: 0, output: intent.bound_output },
+        tokens,
         known: Known::Bounded,
+        list: intent.why.map_or(Money::ZERO, |why| why.list.cost(tokens)),
         started: intent.decided,
         first_content: None,
         ended: now.max(intent.decided),
@@ -197,6 +199,7 @@ mod tests {
             outcome: Outcome::Answered,
             tokens: Tokens { input: 300, cached: 1, output: 7 },
             known: Known::Reported,
+            list: Money::ZERO,
             started: Instant::from_micros(5),
             first_content: Some(Instant::from_micros(6)),
             ended: Instant::from_micros(7),

@@ -16,7 +16,8 @@ use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::ingest::Shared;
 use crate::journal::encode_into;
-use crate::key::{KeyRow, Keys, NewKey};
+use crate::key::{KeyRow, KeyTerms, NewKey};
+use crate::keys::Keys;
 use crate::recovery::{Recovered, Recovery, recover};
 use crate::register::Registers;
 use crate::view::View;
@@ -146,15 +147,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database refused.
-    pub fn create_key(
-        &self,
-        name: &str,
-        models: &[String],
-        random: [u8; 38],
-        now: Instant,
-        expires: Option<Instant>,
-    ) -> Result<NewKey, LedgerError> {
-        self.inner.keys.create(name, models, random, now, expires)
+    pub fn create_key(&self, terms: &KeyTerms, random: [u8; 38], now: Instant) -> Result<NewKey, LedgerError> {
+        self.inner.keys.create(terms, random, now)
     }
 
     /// Revokes a key by its public part or name.

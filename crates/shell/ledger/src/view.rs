@@ -8,7 +8,8 @@ use fleet::FleetVersion;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use units::Instant;
 
-use crate::book::{INTENT, SETTLEMENT, settlement_at};
+use crate::book::{INTENT, SETTLEMENT, settlement_at, why_at};
+use crate::entry::Why;
 use crate::error::LedgerError;
 use crate::journal::{self, Next, Position, SegmentReader, for_each, segments};
 use crate::register::Registers;
@@ -32,6 +33,8 @@ pub struct AttemptRow {
     pub fleet: FleetVersion,
     /// When the decision was taken.
     pub decided: Instant,
+    /// Why it went there; nothing where it was booked by a program that did not keep it.
+    pub why: Option<Why>,
     /// Its end; `None` while it is open.
     pub settled: Option<Settlement>,
 }
@@ -57,8 +60,8 @@ pub struct View {
 }
 
 #[derive(Debug)]
-struct Open {
-    connection: Connection,
+pub(crate) struct Open {
+    pub(crate) connection: Connection,
     registers: Registers,
     /// The newest fleet row that `registers` has.
     newest: i64,
@@ -175,6 +178,16 @@ impl View {
         attempts.into_iter().map(|attempt| self.decision(AttemptId { request, attempt })).collect()
     }
 
+    /// Every fleet version that was in use, the newest first.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn fleet_versions(&self) -> Result<Vec<FleetVersion>, LedgerError> {
+        let open = self.lock()?;
+        let mut select = open.connection.prepare_cached("SELECT version FROM fleet ORDER BY id DESC")?;
+        Ok(select.query_map([], |row| row.get(0).map(FleetVersion))?.collect::<Result<_, _>>()?)
+    }
+
     /// The text of a fleet version that was in use.
     ///
     /// # Errors
@@ -184,7 +197,7 @@ impl View {
     }
 
     /// The connection, with every fleet version that the rows may name.
-    fn lock(&self) -> Result<MutexGuard<'_, Open>, LedgerError> {
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Open>, LedgerError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = open.connection.query_row("SELECT coalesce(max(id), 0) FROM fleet", [], |row| row.get(0))?;
         if newest != open.newest {
@@ -200,7 +213,7 @@ pub(crate) fn position_at(row: &Row<'_>) -> rusqlite::Result<Position> {
 }
 
 fn attempt_row(row: &Row<'_>, registers: &Registers) -> Result<AttemptRow, LedgerError> {
-    const SETTLEMENT_FROM: usize = 10;
+    const SETTLEMENT_FROM: usize = 20;
     let settled = row.get_ref(SETTLEMENT_FROM)? != rusqlite::types::ValueRef::Null;
     Ok(AttemptRow {
         attempt: attempt_at(row, 0)?,
@@ -210,6 +223,7 @@ fn attempt_row(row: &Row<'_>, registers: &Registers) -> Result<AttemptRow, Ledge
         contract: row.get(5)?,
         fleet: registers.at_row(row.get(6)?)?.version,
         decided: Instant::from_micros(row.get(7)?),
+        why: why_at(row, 10)?,
         settled: settled.then(|| settlement_at(row, SETTLEMENT_FROM, registers)).transpose()?,
     })
 }

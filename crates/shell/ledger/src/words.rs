@@ -1,8 +1,9 @@
 //! How the words of `dispatch` and `fleet` stand in rows: stable, whatever happens to the enums' order.
 
-use dispatch::{AttemptId, Known, Outcome, RequestId};
-use fleet::MeterKind;
+use dispatch::{AttemptId, Known, Outcome, RequestId, Rule};
+use fleet::{MeterKind, ServiceTier};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+use units::Money;
 
 /// A value of a closed set as its word in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,15 @@ impl Words for MeterKind {
     ];
 }
 
+impl Words for Rule {
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(Self::Policy, "policy"), (Self::StalePrices, "stale-prices"), (Self::FallBack, "fall-back")];
+}
+
+impl Words for ServiceTier {
+    const WORDS: &'static [(Self, &'static str)] = &[(Self::Priority, "priority"), (Self::Default, "default"), (Self::Flex, "flex")];
+}
+
 impl<T: Words> ToSql for Word<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let word = T::WORDS.iter().find(|(value, _)| *value == self.0).map(|(_, word)| *word);
@@ -70,8 +80,53 @@ impl FromSql for Request {
     }
 }
 
+/// Money in a row, whole: a number where it fits in 64 bits, else its digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nanos(pub(crate) Money);
+
+impl ToSql for Nanos {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let nanos = self.0.nanos();
+        Ok(ToSqlOutput::Owned(i64::try_from(nanos).map_or_else(|_| Value::Text(nanos.to_string()), Value::Integer)))
+    }
+}
+
+impl FromSql for Nanos {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let nanos = match value {
+            ValueRef::Integer(nanos) => i128::from(nanos),
+            _ => value.as_str()?.parse().map_err(|_| FromSqlError::InvalidType)?,
+        };
+        Ok(Self(Money::from_nanos(nanos)))
+    }
+}
+
 /// The attempt whose request and number stand in two columns from `column` on.
 pub(crate) fn attempt_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<AttemptId> {
     let Request(request) = row.get(column)?;
     Ok(AttemptId { request, attempt: row.get(column + 1)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: ToSql + FromSql + PartialEq + std::fmt::Debug>(written: &T) {
+        let value = written.to_sql().expect("it has a form");
+        let ToSqlOutput::Owned(value) = value else { return check_ref(written, &value) };
+        assert_eq!(T::column_result(ValueRef::from(&value)).as_ref(), Ok(written));
+    }
+
+    fn check_ref<T: FromSql + PartialEq + std::fmt::Debug>(written: &T, value: &ToSqlOutput<'_>) {
+        let ToSqlOutput::Borrowed(value) = value else { unreachable!("what is not owned is borrowed") };
+        assert_eq!(T::column_result(*value).as_ref(), Ok(written));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        [ServiceTier::Priority, ServiceTier::Default, ServiceTier::Flex].into_iter().for_each(|tier| check(&Word(tier)));
+        [Rule::Policy, Rule::StalePrices, Rule::FallBack].into_iter().for_each(|rule| check(&Word(rule)));
+        let beyond = i128::from(i64::MAX) + 1;
+        [0, -5, i128::from(i64::MIN), beyond, i128::MAX].into_iter().for_each(|nanos| check(&Nanos(Money::from_nanos(nanos))));
+    }
 }

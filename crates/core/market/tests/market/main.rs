@@ -1,5 +1,6 @@
 //! What contracts come to, with amounts worked out by hand.
 
+mod accounts;
 mod books;
 mod clauses;
 mod deals;

@@ -203,6 +203,7 @@ mod tests {
             valid_until,
             usable_until,
             ask,
+            funds: None,
             seen: seen.collect::<SeenAll>(),
         };
         let endpoint = fleet.endpoints.id(to).expect("it is there");
@@ -214,6 +215,7 @@ mod tests {
             outcome: dispatch::Outcome::Answered,
             tokens,
             known: Known::Reported,
+            list: Money::ZERO,
             started: now,
             first_content: Some(now),
             ended: now,

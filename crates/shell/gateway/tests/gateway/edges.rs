@@ -64,7 +64,7 @@ async fn bad_bodies_are_refused_with_their_parameter_and_reach_no_upstream() {
 
 #[tokio::test]
 async fn limits_are_reached_and_told() {
-    let bench = Bench::with(Limits { body_bytes_max: 1_000, in_flight_max: 1, ..Limits::default() }).await;
+    let bench = Bench::with(Limits { body_bytes_max: 1_000, in_flight_max: 1, queue_max: 0, ..Limits::default() }).await;
     let long = format!(r#"{{"model":"default","messages":[],"x":"{}"}}"#, "x".repeat(1_000));
     assert_eq!(bench.chat(&long).await.error(), (413, "request_too_large".to_owned()));
     let gate = Gate::default();

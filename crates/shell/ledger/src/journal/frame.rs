@@ -1,5 +1,7 @@
 //! One record as bytes: magic, length, checksum, payload.
 
+use std::cmp::Ordering;
+
 use dispatch::Record;
 
 use crate::error::LedgerError;
@@ -8,7 +10,7 @@ use crate::error::LedgerError;
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 
 /// Three letters and the version of the payload's format.
-const MAGIC: [u8; 4] = *b"BLJ\x01";
+const MAGIC: [u8; 4] = *b"BLJ\x02";
 
 /// Magic, length and checksum, four bytes each.
 pub(super) const HEAD_BYTES: usize = 12;
@@ -39,8 +41,11 @@ impl Head {
 
     /// Decodes a payload that [`Self::matches`].
     pub(super) fn decode(&self, payload: &[u8]) -> Result<Record, LedgerError> {
-        if self.magic[3] > MAGIC[3] {
-            return Err(LedgerError::Newer { found: i64::from(self.magic[3]), known: i64::from(MAGIC[3]) });
+        match self.magic[3].cmp(&MAGIC[3]) {
+            Ordering::Greater => return Err(LedgerError::Newer { found: i64::from(self.magic[3]), known: i64::from(MAGIC[3]) }),
+            // No program that wrote an earlier format was ever released.
+            Ordering::Less => return Err(LedgerError::Older { found: i64::from(self.magic[3]), oldest: i64::from(MAGIC[3]) }),
+            Ordering::Equal => {}
         }
         Ok(postcard::from_bytes(payload)?)
     }

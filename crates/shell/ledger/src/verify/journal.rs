@@ -64,7 +64,8 @@ pub(super) fn check(
 fn booked(connection: &Connection, registers: &Registers, entry: &Entry, began: Position) -> Result<bool, LedgerError> {
     Ok(match entry {
         Entry::Intent(intent) => {
-            stored_intent(connection, registers, intent.attempt)?.as_ref() == Some(intent) || conflict(connection, intent.attempt, entry)?
+            stored_intent(connection, registers, intent.attempt)?.is_some_and(|stored| stored.says(intent))
+                || conflict(connection, intent.attempt, entry)?
         }
         Entry::Settled(settlement) => {
             stored_settlement(connection, registers, settlement.attempt)?.as_ref() == Some(settlement)

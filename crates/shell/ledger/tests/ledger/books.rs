@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use dispatch::{Known, Outcome, Record};
+use dispatch::{Known, Outcome, Record, Rule};
 use fleet::{Id, Meter};
 use ledger::{LedgerError, Store};
 use market::Tokens;
-use units::Quantity;
+use units::{Money, Quantity};
 
-use crate::fixture::{TEXT, attempt, decided, fleet, fleet_with, held, open, place, seconds, settlement, start};
+use crate::fixture::{LIST, TEXT, attempt, decided, fleet, fleet_with, held, open, place, seconds, settlement, start};
 
 fn total(store: &Store, contract: &str, meter: Meter) -> (i64, i64) {
     let contract = fleet().contracts.id(contract).expect("it is there");
@@ -59,7 +59,10 @@ fn an_attempt_is_settled_once() {
     }
     store.flush().expect("committed");
     assert_eq!(total(&store, "tokens", Meter::OutputTokens(Id::from_index(0))), (4, 4));
-    assert_eq!(store.attempts(9).expect("read")[0].settled, Some(first));
+    let row = &store.attempts(9).expect("read")[0];
+    // 7 input tokens at a nano, 4 output tokens at two, whatever the contract's floors.
+    assert_eq!((row.settled, first.list), (Some(first), Money::from_nanos(15)));
+    assert_eq!(row.why.map(|why| (why.rule, why.list)), Some((Rule::Policy, LIST)));
     assert_eq!(store.conflicts().expect("read"), [attempt(1, 1)], "the same again is none, another is one");
 }
 

@@ -13,11 +13,14 @@ use fleet::{
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use ledger::{Recovery, Store};
-use market::{Tokens, Usage};
+use market::{TokenPrices, Tokens, Usage};
 use units::{Bytes, Flops, Instant, Money, Quantity, Rate, Share, Span, Watts};
 
 /// The text that the store keeps; its content does not matter to the ledger.
 pub const TEXT: &str = "name = \"small\"\n";
+
+/// A nano for an input token, two for an output token.
+pub const LIST: TokenPrices = TokenPrices { input: 1_000_000, cached: 0, output: 2_000_000 };
 
 pub fn start() -> Instant {
     Instant::from_micros(1_795_000_000_000_000)
@@ -150,6 +153,8 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
         endpoints: named([("north", endpoint(Some(Id::from_index(0)))), ("web", endpoint(None))]),
         contracts: named(contracts),
         workloads: Table::default(),
+        teams: Table::default(),
+        limits: fleet::Allowance::default(),
         finance: Finance::default(),
         ventures: Vec::new(),
         caps: Vec::new(),
@@ -181,6 +186,7 @@ pub fn place(fleet: &Fleet, hosted: bool) -> (EndpointId, fleet::ContractId) {
 pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) -> Record {
     let (endpoint, contract) = place(fleet, hosted);
     let question = Question {
+        funds: None,
         now,
         fleet: fleet.version,
         policy: Policy::MarginalCost,
@@ -199,7 +205,7 @@ pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) ->
         },
         seen: Vec::new(),
     };
-    let decision = Decision { endpoint, contract, cost: Cost::default(), rule: Rule::Policy, passed_over: Vec::new() };
+    let decision = Decision { endpoint, contract, cost: Cost::default(), list: LIST, rule: Rule::Policy, passed_over: Vec::new() };
     Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
 }
 
@@ -213,6 +219,7 @@ pub fn settlement(fleet: &Fleet, attempt: AttemptId, hosted: bool, tokens: Token
         outcome: Outcome::Answered,
         tokens,
         known: Known::Reported,
+        list: LIST.cost(tokens),
         started: ended,
         first_content: None,
         ended,
