@@ -55,6 +55,7 @@ pub fn question(fleet: &Fleet) -> Question {
             cached_tokens: 0,
             units_left: 0,
             tried: false,
+            expressible: true,
             price: sheet.price(endpoint).copied(),
         })
         .collect();

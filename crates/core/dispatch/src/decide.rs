@@ -108,6 +108,8 @@ pub enum Reason {
     },
     /// The policy's order put another first.
     NotItsTurn,
+    /// The request says what its dialect has no word for.
+    Inexpressible,
 }
 
 /// An endpoint passed over, and why.

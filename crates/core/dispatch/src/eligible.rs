@@ -40,6 +40,9 @@ impl<'a> Shared<'a> {
         if let Some(reason) = self.unfit {
             return Err(reason);
         }
+        if !seen.expressible {
+            return Err(Reason::Inexpressible);
+        }
         if seen.tried {
             return Err(Reason::Tried);
         }

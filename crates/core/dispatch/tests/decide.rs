@@ -35,6 +35,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
             cached_tokens: 0,
             units_left: 1_000,
             tried: false,
+            expressible: true,
             price: sheet.price(endpoint).copied(),
         };
         edit(name, &mut seen);
@@ -111,6 +112,19 @@ fn tokens_that_only_fill_an_open_floor_cost_nothing() {
 }
 
 #[test]
+fn what_a_dialect_cannot_say_goes_elsewhere() {
+    check(
+        Policy::MarginalCost,
+        |name, seen| seen.expressible = name == "west",
+        expect![[r#"
+            west paid by west-provisioned, Policy
+              north: Inexpressible
+              spill: Inexpressible
+        "#]],
+    );
+}
+
+#[test]
 fn exhausted_units_make_the_overflow_contract_pay() {
     check(
         Policy::MarginalCost,
@@ -153,9 +167,25 @@ fn an_endpoint_that_the_accounts_cannot_pay_is_passed_over() {
         question.funds = Some(Funds { left, output });
         shown(&fleet, &decide(&fleet, &question))
     };
-    expect![].assert_eq(&answer(Money::from_nanos(10_000_000), 64));
-    expect![].assert_eq(&answer(Money::from_nanos(3_000_000), 64));
-    expect![].assert_eq(&answer(Money::from_nanos(-5), 64));
+    expect![[r#"
+        spill paid by spill-on-demand, Policy
+          north: Dearer { by: Money(23250) }
+          west: Dearer { by: Money(2788408) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(10_000_000), 64));
+    expect![[r#"
+        north paid by north-reserved, Policy
+          spill: OverBudget { short: Money(2340000) }
+          west: OverBudget { short: Money(2933333) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(3_000_000), 64));
+    expect![[r#"
+        nowhere
+          north: OverBudget { short: Money(1303483) }
+          spill: OverBudget { short: Money(5340000) }
+          west: OverBudget { short: Money(5933333) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(-5), 64));
 }
 
 #[test]
@@ -201,10 +231,11 @@ fn health() -> impl Strategy<Value = Health> {
     prop_oneof![3 => Just(Health::Up), 1 => Just(Health::Probing), 1 => (-9_i64..9).prop_map(move |s| Health::Down { until: at(s) })]
 }
 
-type Observation = (Health, u32, u32, u32, i64, bool, bool);
+type Observation = (Health, u32, u32, u32, i64, bool, bool, bool);
 
 fn observations() -> impl Strategy<Value = Vec<Observation>> {
-    let one = (health(), 0_u32..24, 0_u32..9_000_000, 0_u32..200, -50_i64..2_000, prop::bool::weighted(0.2), prop::bool::weighted(0.1));
+    let rarely = || prop::bool::weighted(0.2);
+    let one = (health(), 0_u32..24, 0_u32..9_000_000, 0_u32..200, -50_i64..2_000, rarely(), rarely(), prop::bool::weighted(0.9));
     prop::collection::vec(one, 3)
 }
 
@@ -216,7 +247,7 @@ fn may_not(fleet: &Fleet, question: &Question, seen: &Seen) -> bool {
         Health::Probing => seen.outstanding > 0,
         Health::Down { until } => question.now < until || seen.outstanding > 0,
     };
-    down || seen.tried || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
+    down || seen.tried || !seen.expressible || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
 }
 
 proptest! {
@@ -234,9 +265,9 @@ proptest! {
         question.ask.sequence = sequence;
         question.funds = left.map(|nanos| Funds { left: Money::from_nanos(nanos.into()), output: 64 });
         question.now = question.now + core::time::Duration::from_secs(age);
-        for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced)) in question.seen.iter_mut().zip(seen) {
+        for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced, expressible)) in question.seen.iter_mut().zip(seen) {
             let price = if unpriced { None } else { place.price };
-            *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, price, ..*place };
+            *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, expressible, price, ..*place };
         }
         let answer = decide(&fleet, &question);
         prop_assert_eq!(&answer, &decide(&fleet, &question), "same question, same answer");

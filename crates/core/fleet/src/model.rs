@@ -324,7 +324,7 @@ pub struct Profile {
 pub enum Dialect {
     /// OpenAI's API, which vLLM, SGLang, llama-server and our engine speak.
     OpenAi,
-    /// Legacy Azure deployments.
+    /// Azure's: OpenAI's API with a key of its own, and deployments where an API version is stated.
     Azure,
     /// Anthropic Messages.
     Anthropic,
@@ -360,6 +360,10 @@ pub struct Endpoint {
     pub url: String,
     /// What the upstream calls the model, when it is not our name for it.
     pub upstream_model: Option<String>,
+    /// The version of Azure's API, for deployments of its older surface.
+    pub api_version: Option<String>,
+    /// The most answer tokens that the upstream takes, when it was said.
+    pub output_max: Option<u32>,
     /// The upstream's key.
     pub key: Option<Secret>,
     /// Requests that it runs at once, over all replicas.

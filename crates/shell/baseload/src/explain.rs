@@ -47,6 +47,7 @@ pub fn reason(fleet: &Fleet, reason: Reason) -> String {
         Reason::Dearer { by: Money::ZERO } => "costs the same".to_owned(),
         Reason::Dearer { by } => format!("dearer by {}", micro(by, fleet.currency)),
         Reason::NotItsTurn => "not its turn".to_owned(),
+        Reason::Inexpressible => "can't be said in its dialect".to_owned(),
     }
 }
 

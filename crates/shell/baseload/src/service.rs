@@ -211,7 +211,7 @@ fn upstreams(setup: &Setup) -> Result<BTreeMap<EndpointId, Upstream>> {
             let place = place.map_or_else(|| setup.name.clone(), |place| format!("{}:{place}", setup.name));
             secrets::resolve(secret).with_context(|| format!("{place}: resolve the key of endpoint {name}"))
         });
-        let upstream = Upstream::new(&endpoint.url, key.transpose()?.as_deref(), endpoint.upstream_model.as_deref());
+        let upstream = Upstream::of(endpoint, setup.read.fleet.models.name(endpoint.model), key.transpose()?.as_deref());
         found.insert(id, upstream.with_context(|| format!("{}: use endpoint {name}", setup.name))?);
     }
     Ok(found)

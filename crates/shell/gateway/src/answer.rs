@@ -151,6 +151,17 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
     }
 }
 
+/// A client's own fault as another dialect's upstream words it.
+pub(crate) fn told(status: hyper::StatusCode, refusal: dialect::fault::Refusal) -> Refused {
+    Refused {
+        kind: refusal.kind.unwrap_or_else(|| "invalid_request_error".to_owned()),
+        code: refusal.code,
+        param: refusal.param,
+        message: refusal.message.chars().take(MESSAGE_MAX).collect(),
+        ..Refused::refused_upstream(status)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,12 +9,15 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use crate::envelope::Refused;
 use crate::flight::Flight;
+use crate::messages::Told;
 use crate::relay::{Ending, Next, Relay};
 
 /// The body of an answer.
 pub(crate) enum Answer {
     Whole(Option<Bytes>),
     Stream(Box<Streaming>),
+    /// A stream to a client of Anthropic's dialect.
+    Told(Box<Told>),
 }
 
 impl From<Bytes> for Answer {
@@ -35,7 +38,7 @@ impl Streaming {
         Self { relay, flight, over: false }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.over {
             return Poll::Ready(None);
         }
@@ -79,6 +82,7 @@ impl Body for Answer {
         let bytes = match self.get_mut() {
             Self::Whole(body) => body.take(),
             Self::Stream(stream) => ready!(stream.poll_next(cx)),
+            Self::Told(told) => ready!(told.poll_next(cx)),
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -87,13 +91,14 @@ impl Body for Answer {
         match self {
             Self::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
             Self::Stream(stream) => stream.over,
+            Self::Told(told) => told.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Told(_) => SizeHint::default(),
         }
     }
 }

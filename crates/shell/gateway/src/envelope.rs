@@ -22,6 +22,28 @@ pub(crate) struct Refused {
     pub for_good: bool,
     /// How much is left of the key's rates.
     pub rates: Option<Box<Rates>>,
+    /// Whose envelope it comes in.
+    pub words: Words,
+}
+
+/// Whose words a client is told an error in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Words {
+    #[default]
+    OpenAi,
+    Anthropic,
+}
+
+#[derive(Serialize)]
+struct AnthropicEnvelope<'a> {
+    r#type: &'static str,
+    error: AnthropicFields<'a>,
+}
+
+#[derive(Serialize)]
+struct AnthropicFields<'a> {
+    r#type: &'static str,
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -40,7 +62,8 @@ struct Fields<'a> {
 impl Refused {
     fn new(status: StatusCode, kind: &str, code: &str, message: impl Into<String>) -> Self {
         let (kind, code) = (kind.to_owned(), Some(code.to_owned()));
-        Self { status, kind, code, param: None, message: message.into(), retry_after: None, for_good: false, rates: None }
+        let message = message.into();
+        Self { status, kind, code, param: None, message, retry_after: None, for_good: false, rates: None, words: Words::OpenAi }
     }
 
     pub fn about(mut self, param: &str) -> Self {
@@ -176,8 +199,18 @@ impl Refused {
         Self::new(StatusCode::BAD_GATEWAY, "server_error", "upstream_lost", message)
     }
 
+    /// The same, as Anthropic's clients are told.
+    pub fn in_anthropic(self) -> Self {
+        Self { words: Words::Anthropic, ..self }
+    }
+
     /// The envelope as JSON.
     pub fn body(&self) -> Bytes {
+        if self.words == Words::Anthropic {
+            let error = AnthropicFields { r#type: anthropic_type(self.status), message: &self.message };
+            let envelope = AnthropicEnvelope { r#type: "error", error };
+            return Bytes::from(serde_json::to_vec(&envelope).expect("strings can always be written as JSON"));
+        }
         let (param, code) = (self.param.as_deref(), self.code.as_deref());
         let envelope = Envelope { error: Fields { message: &self.message, r#type: &self.kind, param, code } };
         Bytes::from(serde_json::to_vec(&envelope).expect("strings can always be written as JSON"))
@@ -185,6 +218,23 @@ impl Refused {
 
     /// The envelope as an event of a stream.
     pub fn event(&self) -> Bytes {
-        Bytes::from([b"data: ".as_slice(), &self.body(), b"\n\n"].concat())
+        let begin: &[u8] = if self.words == Words::Anthropic { b"event: error\ndata: " } else { b"data: " };
+        Bytes::from([begin, &self.body(), b"\n\n"].concat())
+    }
+}
+
+/// What Anthropic calls an error of this status.
+fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 | 405 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 => "overloaded_error",
+        504 => "timeout_error",
+        _ => "api_error",
     }
 }

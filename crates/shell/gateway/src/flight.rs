@@ -8,7 +8,7 @@ use dispatch::{
     Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen,
     SeenAll, Settlement, decide,
 };
-use fleet::{ContractId, EndpointId, TokenWeights};
+use fleet::{ContractId, Dialect, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
@@ -71,6 +71,8 @@ pub(crate) struct Flight {
     life: Life,
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
+    /// Dialects that the request can't be said in.
+    pub barred: Vec<Dialect>,
     /// Until its life is over.
     places: Option<(Place, UnderWay)>,
     pub ticket: Ticket,
@@ -91,7 +93,22 @@ impl Flight {
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
         let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
-        Self { state, snapshot, ask, prompt_bytes, prefixes, streamed, weights, key, life, attempt: None, chosen: None, places, ticket }
+        Self {
+            state,
+            snapshot,
+            ask,
+            prompt_bytes,
+            prefixes,
+            streamed,
+            weights,
+            key,
+            life,
+            attempt: None,
+            chosen: None,
+            barred: Vec::new(),
+            places,
+            ticket,
+        }
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
@@ -179,6 +196,7 @@ impl Flight {
             cached_tokens: self.cached(counters, now),
             units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
             tried: self.life.tried(endpoint),
+            expressible: !self.barred.contains(&self.snapshot.fleet.endpoints[endpoint].dialect),
             price,
         }
     }

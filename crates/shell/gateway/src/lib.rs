@@ -24,9 +24,11 @@ mod journal;
 mod keys;
 mod learnt;
 mod limits;
+mod messages;
 mod meter;
 mod metrics;
 mod models;
+mod paths;
 mod peek;
 mod prefix;
 mod relay;
@@ -34,9 +36,11 @@ mod request;
 mod server;
 mod snapshot;
 mod splice;
+mod spoken;
 mod sse;
 mod state;
 mod status;
+mod translate;
 mod upstream;
 mod wires;
 mod workers;
@@ -47,7 +51,8 @@ pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
     BACKOFF_MAX, BACKOFF_MIN, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits,
-    METER_INTERVAL, OUTPUT_UNKNOWN, QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN, QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX,
+    UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;

@@ -12,6 +12,9 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const EVENT_MAX: usize = 1024 * 1024;
 /// The most bytes of an upstream's error that are read to find out what it says.
 pub const ERROR_BODY_MAX: usize = 64 * 1024;
+/// The most answer tokens that are asked of an Anthropic upstream, which wants to be told, when neither its endpoint nor the
+/// request says a most.
+pub const OUTPUT_MAX_UNSAID: u32 = 8_192;
 /// The most attempts ended between two readings of the meter that take a share of held time by name.
 pub const TALLIES_MAX: usize = 262_144;
 /// The longest that an upstream's `retry-after` keeps it out of the choice.

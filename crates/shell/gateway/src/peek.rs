@@ -9,12 +9,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
+use crate::messages;
 
-/// Which of the two inference calls it is.
+/// Which inference call it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Chat,
     Completions,
+    /// Anthropic's.
+    Messages,
 }
 
 /// The fields that matter, each still as the client wrote it. A key given twice is refused: two readers of one body
@@ -48,7 +51,7 @@ struct Fields<'a> {
 }
 
 /// Unlike `Option`'s own, tells a field that is `null` from one that is missing.
-fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+pub(crate) fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -104,9 +107,12 @@ impl<'a> Peek<'a> {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
         }
+        if call == Call::Messages {
+            return messages::peek(body);
+        }
         let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| at_fault(&error))?;
         let prompt = match call {
-            Call::Chat => required(fields.messages, "messages")?,
+            Call::Chat | Call::Messages => required(fields.messages, "messages")?,
             Call::Completions => required(fields.prompt, "prompt")?,
         };
         if call == Call::Chat && !prompt.get().starts_with('[') {
@@ -132,13 +138,13 @@ impl<'a> Peek<'a> {
 }
 
 /// Where a raw value stands in the body that it was read from.
-fn range(body: &[u8], raw: &RawValue) -> Range<usize> {
+pub(crate) fn range(body: &[u8], raw: &RawValue) -> Range<usize> {
     let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
     start..start + raw.get().len()
 }
 
 /// Says what is wrong without repeating any of the body, which may be private.
-fn at_fault(error: &serde_json::Error) -> Refused {
+pub(crate) fn at_fault(error: &serde_json::Error) -> Refused {
     let text = error.to_string();
     if let Some(name) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
         return Refused::invalid(name, format!("'{name}' is given twice."));
@@ -151,7 +157,7 @@ fn at_fault(error: &serde_json::Error) -> Refused {
     Refused::bad_body(format!("We could not read the body of your request: {problem} (line {}, column {}).", error.line(), error.column()))
 }
 
-fn required<'a>(raw: Option<&'a RawValue>, param: &str) -> Result<&'a RawValue, Refused> {
+pub(crate) fn required<'a>(raw: Option<&'a RawValue>, param: &str) -> Result<&'a RawValue, Refused> {
     let given = raw.filter(|raw| raw.get() != "null");
     given.ok_or_else(|| Refused::invalid(param, format!("You must provide the parameter '{param}'.")))
 }
@@ -161,17 +167,17 @@ fn read<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, param: &str, what: &s
     serde_json::from_str(raw.get()).map_err(|_| Refused::invalid(param, format!("'{param}' should be {what}.")))
 }
 
-fn text<'a>(raw: &'a RawValue, param: &str) -> Result<Cow<'a, str>, Refused> {
+pub(crate) fn text<'a>(raw: &'a RawValue, param: &str) -> Result<Cow<'a, str>, Refused> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     read::<Text<'a>>(Some(raw), param, "a string")?.map(|text| text.0).ok_or_else(|| Refused::invalid(param, "It should be a string."))
 }
 
-fn number(raw: Option<&RawValue>, param: &str) -> Result<Option<u32>, Refused> {
+pub(crate) fn number(raw: Option<&RawValue>, param: &str) -> Result<Option<u32>, Refused> {
     Ok(read::<Option<u32>>(raw, param, "a whole number, not negative")?.flatten())
 }
 
-fn flag(raw: Option<&RawValue>, param: &str) -> Result<Option<bool>, Refused> {
+pub(crate) fn flag(raw: Option<&RawValue>, param: &str) -> Result<Option<bool>, Refused> {
     Ok(read::<Option<bool>>(raw, param, "true or false")?.flatten())
 }
 
@@ -188,7 +194,7 @@ fn tier(raw: Option<&RawValue>) -> Result<ServiceTier, Refused> {
 fn needs(call: Call, fields: &Fields<'_>, choices: u32) -> Result<Needs, Refused> {
     let given = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "false" | "[]"));
     let mut needs = Needs::default().with(match call {
-        Call::Chat => Capability::Chat,
+        Call::Chat | Call::Messages => Capability::Chat,
         Call::Completions => Capability::Completions,
     });
     if given(fields.tools) {

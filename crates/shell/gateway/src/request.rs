@@ -21,10 +21,12 @@ use crate::call::{self, Answered, Asked, Missed};
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
+use crate::messages::Told;
 use crate::peek::{self, Call, Peek};
+use crate::relay::Relay;
 use crate::snapshot::Snapshot;
-use crate::splice;
 use crate::state::State;
+use crate::translate::{self, Passage, Said};
 
 /// An answer on its way out, with what its head says about where it came from.
 pub(crate) struct Served {
@@ -62,8 +64,10 @@ pub(crate) async fn serve(
     let output = state.learnt(ask.model).likely(ask.output_max, peek.output_max.is_some());
     let ticket = Ticket::take(accounts, &ask, output, state.clock.now())?;
     let under_way = state.gate.enter(ask.tier, under_way, Some(visit), &state.limits).await?;
-    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), (place, under_way), ticket, key.id, ask, &peek);
-    fly(flight, call, &head.headers, &body, &peek).await
+    let said = Said::new(&snapshot, ask.model, call, &body, &peek);
+    let mut flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), (place, under_way), ticket, key.id, ask, &peek);
+    flight.barred = said.barred();
+    fly(flight, &head.headers, &said).await
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
@@ -97,16 +101,16 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
 const BYTES_PER_TOKEN_MOST: usize = 16;
 
 /// Decides, calls and moves on until there is content or nowhere left to go.
-async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Served, Refused> {
+async fn fly(mut flight: Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {
     let (mut next, mut line) = (Next::Decide, Line::of(&flight)?);
     loop {
         next = match next {
-            Next::Decide => match line.decide(&mut flight).await {
+            Next::Decide => match line.decide(&mut flight, said).await {
                 Ok(next) => next,
                 Err(refused) => return Err(refused.with_rates(flight.ticket.rates(flight.state.clock.now()))),
             },
-            Next::Call(_) => match attempt(&flight, call, head, body, peek).await {
-                Ok(answered) => return Ok(answer(flight, answered)),
+            Next::Call(_) => match attempt(&flight, head, said).await {
+                Ok(answered) => return Ok(answer(flight, answered, said.call())),
                 Err(Missed::Fault(fault)) => flight.failed(fault),
                 Err(Missed::Client(refused)) => {
                     flight.failed(dispatch::Fault::Client);
@@ -132,7 +136,7 @@ impl Line {
     }
 
     /// Decides as soon as some endpoint has room.
-    async fn decide(&mut self, flight: &mut Flight) -> Result<Next, Refused> {
+    async fn decide(&mut self, flight: &mut Flight, said: &Said<'_>) -> Result<Next, Refused> {
         if let Some(waiting) = &self.0 {
             waiting.turn().await?;
         }
@@ -143,7 +147,7 @@ impl Line {
                     return Ok(next);
                 }
                 Err(Undecided::Full(_)) => {}
-                Err(undecided) => return Err(refusal(flight, undecided)),
+                Err(undecided) => return Err(refusal(flight, undecided, said)),
             }
             match &self.0 {
                 // Once in line it looks again at once: room that came in between woke nobody.
@@ -157,14 +161,17 @@ impl Line {
     }
 }
 
-async fn attempt(flight: &Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Answered, Missed> {
+async fn attempt(flight: &Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Answered, Missed> {
     let chosen = flight.chosen.ok_or(dispatch::Fault::Unreachable)?;
     let upstream = Arc::clone(flight.snapshot.upstream(chosen.endpoint).ok_or(dispatch::Fault::Unreachable)?);
     let model = upstream.model.as_deref().unwrap_or_else(|| flight.snapshot.fleet.models.name(flight.ask.model));
+    let peek = said.peek();
     let asked = Asked {
         id: flight.ask.id,
-        call,
-        body: splice::for_upstream(body, peek, model),
+        call: said.call(),
+        body: said.body(&upstream, model, flight.ask.output_max)?,
+        model,
+        now: flight.state.clock.now(),
         head,
         streamed: peek.streaming != peek::Streaming::No,
         strip_usage: matches!(peek.streaming, peek::Streaming::AddUsage(_)),
@@ -173,7 +180,7 @@ async fn attempt(flight: &Flight, call: Call, head: &HeaderMap, body: &Bytes, pe
 }
 
 /// The answer's body, and the source that its head names.
-fn answer(mut flight: Flight, answered: Answered) -> Served {
+fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
     let source = flight.chosen.and_then(|chosen| {
         let snapshot = &flight.snapshot;
         Some(Source {
@@ -192,21 +199,39 @@ fn answer(mut flight: Flight, answered: Answered) -> Served {
             flight.ended();
             (Answer::from(body), "application/json")
         }
-        Answered::Stream(relay) => (Answer::Stream(Box::new(Streaming::new(relay, flight))), "text/event-stream; charset=utf-8"),
+        Answered::Stream(relay, passage) => (stream(flight, relay, passage, call), "text/event-stream; charset=utf-8"),
     };
     Served { status: StatusCode::OK, body, kind, source, rates }
+}
+
+/// A stream's body, in the words of its client.
+fn stream(flight: Flight, relay: Relay, passage: Passage, call: Call) -> Answer {
+    if call != Call::Messages {
+        return Answer::Stream(Box::new(Streaming::new(relay, flight)));
+    }
+    let model = flight.snapshot.fleet.models.name(flight.ask.model);
+    let about = translate::about(flight.ask.id, flight.state.clock.now(), model);
+    Answer::Told(Box::new(Told::new(Streaming::new(relay, flight), passage, about)))
 }
 
 /// When to come back when nothing better is known.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// What a client is told when a request goes nowhere.
-fn refusal(flight: &Flight, undecided: Undecided) -> Refused {
+fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
     let refusal = match undecided {
         Undecided::NoJournal => return Refused::no_journal(),
         Undecided::Spent => return Refused::over_budget(),
         Undecided::Refusal(refusal) | Undecided::Full(refusal) => refusal,
     };
+    let reasons = || refusal.passed_over.iter().map(|passed| passed.reason);
+    let never = |reason| matches!(reason, Reason::ContextTooLong { .. } | Reason::Lacks(_) | Reason::OutOfScope | Reason::Inexpressible);
+    if reasons().all(never)
+        && reasons().any(|reason| reason == Reason::Inexpressible)
+        && let Some(refused) = said.refusal()
+    {
+        return refused;
+    }
     explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now())
 }
 

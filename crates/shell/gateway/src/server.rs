@@ -27,7 +27,7 @@ use crate::peek::Call;
 use crate::request::{self, Served};
 use crate::state::State;
 use crate::workers::{Arrival, Workers};
-use crate::{ids, keys, metrics, models, status};
+use crate::{ids, keys, messages, metrics, models, paths, status};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -80,9 +80,11 @@ async fn answer(
     let began = state.clock.now();
     let Some(id) = ids::draw(began) else { return Ok(refuse(&state, Refused::overloaded())) };
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let anthropic = messages::is(request.uri().path());
     let served = Box::pin(route(&state, peer, &visit, id, request)).await;
     let mut response = match served {
         Ok(served) => respond(served),
+        Err(refused) if anthropic => refuse(&state, refused.in_anthropic()),
         Err(refused) => refuse(&state, refused),
     };
     let head = response.headers_mut();
@@ -92,6 +94,9 @@ async fn answer(
         head.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     put(head, "x-request-id", &id.to_string());
+    if anthropic {
+        put(head, "request-id", &id.to_string());
+    }
     put(head, "openai-processing-ms", &state.clock.now().since(began).as_millis().to_string());
     Ok(response)
 }
@@ -108,10 +113,11 @@ enum Route<'a> {
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
-    let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let bare = paths::bare(path);
     match bare {
         "/chat/completions" => Some(Route::Inference(Call::Chat)),
         "/completions" => Some(Route::Inference(Call::Completions)),
+        "/messages" => Some(Route::Inference(Call::Messages)),
         "/models" => Some(Route::Models),
         _ if bare.starts_with("/models/") => bare.strip_prefix("/models/").filter(|name| !name.is_empty()).map(Route::Model),
         _ => match path {
@@ -284,9 +290,10 @@ mod tests {
     use super::*;
 
     /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
-    const TABLE: [(&str, Wants); 8] = [
+    const TABLE: [(&str, Wants); 9] = [
         ("/v1/chat/completions", Wants::Key(Scope::Inference)),
         ("/completions", Wants::Key(Scope::Inference)),
+        ("/v1/messages", Wants::Key(Scope::Inference)),
         ("/v1/models", Wants::Key(Scope::Inference)),
         ("/v1/models/default", Wants::Key(Scope::Inference)),
         ("/healthz", Wants::Nothing),
@@ -299,12 +306,13 @@ mod tests {
         match route {
             Route::Inference(Call::Chat) => 0,
             Route::Inference(Call::Completions) => 1,
-            Route::Models => 2,
-            Route::Model(_) => 3,
-            Route::Health => 4,
-            Route::Ready => 5,
-            Route::Metrics => 6,
-            Route::Status => 7,
+            Route::Inference(Call::Messages) => 2,
+            Route::Models => 3,
+            Route::Model(_) => 4,
+            Route::Health => 5,
+            Route::Ready => 6,
+            Route::Metrics => 7,
+            Route::Status => 8,
         }
     }
 

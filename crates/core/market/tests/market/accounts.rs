@@ -20,7 +20,7 @@ fn at(ms: i64) -> Instant {
 fn a_bucket_holds_a_minute_s_worth_and_fills_evenly() {
     let (six, mut state) = (limit("6/min"), 0);
     assert_eq!((six.left(state, at(0)), six.full_in(state, at(0))), (6, Duration::ZERO));
-    for taken in 1..=6 {
+    for taken in 1..=6_i64 {
         state = six.take(state, at(0), 1).expect("there is room");
         assert_eq!((six.left(state, at(0)), six.full_in(state, at(0))), (6 - taken, Duration::from_secs(10 * taken.unsigned_abs())));
     }

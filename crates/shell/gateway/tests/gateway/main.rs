@@ -7,6 +7,7 @@ mod edges;
 mod failover;
 mod keys;
 mod limits;
+mod messages;
 mod meter;
 mod prefix;
 mod queues;

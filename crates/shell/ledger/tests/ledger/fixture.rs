@@ -74,6 +74,8 @@ fn endpoint(pool: Option<fleet::PoolId>) -> Endpoint {
         dialect: Dialect::OpenAi,
         url: String::new(),
         upstream_model: None,
+        api_version: None,
+        output_max: None,
         key: None,
         slots: 4,
         queue: 4,
