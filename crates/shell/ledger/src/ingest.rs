@@ -1,7 +1,8 @@
 //! The thread that brings the journal into the database, each record exactly once.
 //!
-//! A commit first makes sure that the journal is on disk up to where it goes, then writes the rows and the position in
-//! one transaction. What fails is tried again from the journal: memory holds no more than the queue's bound.
+//! The journal is synced once a commit window. A commit takes what was synced in several windows, as a transaction costs much the
+//! same however many rows it has, and writes them with the position that they bring the database to. What fails is tried again from
+//! the journal: memory holds no more than the queue's bound.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,11 +17,15 @@ use crate::book::{Booked, book, offset};
 use crate::books::{Books, Fold};
 use crate::entry::Entry;
 use crate::error::LedgerError;
-use crate::journal::{Appended, Journal, Next, Position, SegmentReader};
+use crate::journal::{Appended, Journal, Next, Position, SegmentReader, Wakeup};
 use crate::register::Registers;
 
 /// Books are shown anew at most this often, unless somebody waits for them.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// Synced records wait at most so long to be committed together, unless somebody waits for them.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+/// So many don't wait for more.
+const COMMIT_RECORDS: usize = 4_096;
 /// How long to wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 /// When it reads the journal back, a commit takes at most so many records.
@@ -114,18 +119,25 @@ impl Ingester {
         open.into_iter().map(|(_, attempt)| attempt).collect()
     }
 
-    /// Commits what was appended up to `end`: from the queue where it goes on from here, else from the file.
+    /// Makes sure that what was appended up to `end` is on disk, and commits it: from the queue where it goes on from here, else from
+    /// the file.
     pub(crate) fn advance(&mut self, appended: &[Appended], end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
         if self.at >= end {
             return Ok(());
         }
+        self.sync(end, unsynced)?;
+        self.catch_up(appended, end)
+    }
+
+    fn sync(&self, end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
         if end.segment > self.at.segment {
             let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
             folder.map_err(crate::error::at(&self.folder))?;
         }
-        for file in unsynced {
-            file.sync_data().map_err(crate::error::at(&self.folder))?;
-        }
+        unsynced.iter().try_for_each(|file| file.sync_data()).map_err(crate::error::at(&self.folder))
+    }
+
+    fn catch_up(&mut self, appended: &[Appended], end: Position) -> Result<(), LedgerError> {
         if let (Some(first), Some(last)) = (appended.first(), appended.last())
             && first.after == self.at
         {
@@ -184,42 +196,88 @@ impl Ingester {
         Ok((entries, reader.position()))
     }
 
-    /// Commits until the journal closes.
+    /// Syncs and commits until the journal closes.
     pub(crate) fn run(mut self, shared: &Shared) {
         let _stopped = TellStopped(shared);
-        let mut unsynced: Vec<Arc<File>> = Vec::new();
-        let (mut published, mut stale, mut behind) = (Instant::now(), false, false);
+        let mut pace =
+            Pace { unsynced: Vec::new(), synced: Vec::new(), committed: Instant::now(), published: Instant::now(), stale: false };
+        let mut behind = false;
         loop {
-            let deadline = if behind { Some(Instant::now()) } else { stale.then(|| published + PUBLISH_INTERVAL) };
+            let deadline = if behind { Some(Instant::now()) } else { pace.deadline() };
             let wakeup = shared.journal.wait(deadline);
-            for file in wakeup.unsynced {
-                if !unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
-                    unsynced.push(file);
-                }
-            }
-            let before = self.at;
-            let result = self.advance(&wakeup.appended, wakeup.end, &unsynced);
-            stale |= self.at > before;
-            if wakeup.urgent || wakeup.closing || stale && published.elapsed() >= PUBLISH_INTERVAL {
+            let hurried = wakeup.urgent || wakeup.closing;
+            let closing = wakeup.closing;
+            let result = self.step(&mut pace, wakeup, hurried || behind);
+            if hurried || pace.stale && pace.published.elapsed() >= PUBLISH_INTERVAL {
                 shared.publish(self.fold.books());
                 shared.tell(|progress| progress.shown = self.at);
-                (published, stale) = (Instant::now(), false);
+                (pace.published, pace.stale) = (Instant::now(), false);
             }
             behind = result.is_err();
-            match result {
-                Ok(()) => unsynced.clear(),
-                Err(failure) => {
-                    shared.tell(|progress| {
-                        progress.failures += 1;
-                        progress.last_failure = Some(Arc::new(failure));
-                    });
-                    shared.journal.wait_to_retry(RETRY);
-                }
+            if let Err(failure) = result {
+                shared.tell(|progress| {
+                    progress.failures += 1;
+                    progress.last_failure = Some(Arc::new(failure));
+                });
+                shared.journal.wait_to_retry(RETRY);
             }
-            if wakeup.closing {
+            if closing {
                 break;
             }
         }
+    }
+
+    /// Syncs what was appended, and commits it with what was synced before when it is time.
+    fn step(&mut self, pace: &mut Pace, wakeup: Wakeup, now: bool) -> Result<(), LedgerError> {
+        for file in wakeup.unsynced {
+            if !pace.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
+                pace.unsynced.push(file);
+            }
+        }
+        if self.at >= wakeup.end {
+            return Ok(());
+        }
+        let waiting = pace.synced.last().map_or(self.at, |last| last.end);
+        if waiting < wakeup.end {
+            // What fails is read back from the file: nothing that waits is lost with the queue.
+            let synced = std::mem::take(&mut pace.synced);
+            self.sync(wakeup.end, &pace.unsynced)?;
+            pace.unsynced.clear();
+            pace.synced = synced;
+            // A queue that ran over ends early: what it lacks is read back.
+            if wakeup.appended.first().is_some_and(|first| first.after == waiting) {
+                pace.synced.extend(wakeup.appended);
+            }
+        }
+        let whole = pace.synced.last().is_some_and(|last| last.end == wakeup.end);
+        if now || !whole || pace.committed.elapsed() >= COMMIT_INTERVAL || pace.synced.len() >= COMMIT_RECORDS {
+            let (synced, before) = (std::mem::take(&mut pace.synced), self.at);
+            let result = self.catch_up(&synced, wakeup.end);
+            pace.committed = Instant::now();
+            pace.stale |= self.at > before;
+            result?;
+        }
+        Ok(())
+    }
+}
+
+/// What waits to be synced, committed or shown.
+struct Pace {
+    /// Files that may hold what is not on disk yet.
+    unsynced: Vec<Arc<File>>,
+    /// On disk, and not in the database yet: without a gap, from where the database stands.
+    synced: Vec<Appended>,
+    committed: Instant,
+    published: Instant,
+    stale: bool,
+}
+
+impl Pace {
+    /// When there is something to do even if nothing is appended.
+    fn deadline(&self) -> Option<Instant> {
+        let commit = (!self.synced.is_empty()).then(|| self.committed + COMMIT_INTERVAL);
+        let publish = self.stale.then(|| self.published + PUBLISH_INTERVAL);
+        commit.into_iter().chain(publish).min()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state directory, opened.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
@@ -14,12 +15,19 @@ use crate::books::Books;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::ingest::Shared;
-use crate::journal::encode;
+use crate::journal::encode_into;
 use crate::key::{KeyRow, KeyTerms, NewKey};
 use crate::keys::Keys;
 use crate::recovery::{Recovered, Recovery, recover};
 use crate::register::Registers;
 use crate::view::View;
+
+/// The room for framing that a thread keeps from one record to the next.
+const FRAME_KEPT: usize = 64 << 10;
+
+thread_local! {
+    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// An open state directory. Cheap to clone; the last one to go closes it. What a [`View`] can read, it can.
 #[derive(Clone)]
@@ -104,8 +112,13 @@ impl Store {
     pub fn append(&self, record: &Record) -> Result<(), LedgerError> {
         let entry = Entry::of(record);
         entry.check(&self.inner.registers)?;
-        self.inner.shared.journal.append(&encode(record)?, entry)?;
-        Ok(())
+        FRAME.with_borrow_mut(|frame| {
+            encode_into(record, frame)?;
+            self.inner.shared.journal.append(frame, entry)?;
+            // One record in a million is long: its room is not kept.
+            frame.shrink_to(FRAME_KEPT);
+            Ok(())
+        })
     }
 
     /// Waits until everything appended so far is committed and in the books.

@@ -7,10 +7,10 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use frame::RECORD_BYTES_MAX;
-pub(crate) use frame::encode;
+pub(crate) use frame::{encode, encode_into};
 pub(crate) use reader::{Next, SegmentReader, for_each, holds_whole_frame, segments};
 pub use writer::SEGMENT_BYTES;
-pub(crate) use writer::{Appended, Journal};
+pub(crate) use writer::{Appended, Journal, Wakeup};
 
 /// A place between two records of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

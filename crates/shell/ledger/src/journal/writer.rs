@@ -14,10 +14,10 @@ use crate::error::{LedgerError, at};
 /// A segment that has grown past this is closed and the next one begun.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
-/// A commit takes what was appended within this time of its first record.
+/// A sync takes what was appended within this time of its first record.
 const COMMIT_WINDOW: Duration = Duration::from_millis(10);
-/// A commit does not wait for more than this many records.
-const COMMIT_RECORDS: usize = 512;
+/// A sync does not wait for more than this many records.
+const SYNC_RECORDS: usize = 512;
 /// At most so many entries wait in memory; past it the committing thread reads them back from the file.
 const QUEUE_MAX: usize = 8_192;
 
@@ -92,7 +92,7 @@ impl Journal {
         let end = tail.end;
         if tail.queue.len() < QUEUE_MAX {
             tail.queue.push(Appended { after, began, end, entry });
-            if matches!(tail.queue.len(), 1 | COMMIT_RECORDS) {
+            if matches!(tail.queue.len(), 1 | SYNC_RECORDS) {
                 self.woken.notify_one();
             }
         }
@@ -137,7 +137,7 @@ impl Journal {
             }
         };
         if !tail.queue.is_empty() {
-            let filling = |tail: &mut Tail| tail.queue.len() < COMMIT_RECORDS && !tail.urgent && !tail.closing;
+            let filling = |tail: &mut Tail| tail.queue.len() < SYNC_RECORDS && !tail.urgent && !tail.closing;
             tail = self.woken.wait_timeout_while(tail, COMMIT_WINDOW, filling).unwrap_or_else(PoisonError::into_inner).0;
         }
         let mut unsynced = std::mem::take(&mut tail.rolled);
