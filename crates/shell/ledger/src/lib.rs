@@ -6,8 +6,12 @@
 //! that was appended; attempts found in flight are settled as interrupted when the directory is opened again.
 //! Money is not stored here: it is derived from quantities by `market`.
 
+mod accounts;
 mod book;
 mod books;
+mod chain;
+mod closing;
+mod correction;
 mod directory;
 mod entry;
 mod error;
@@ -17,13 +21,19 @@ mod journal;
 mod key;
 mod recovery;
 mod register;
+mod rows;
 mod schema;
 mod store;
+mod unposted;
 mod verify;
 mod view;
 mod words;
 
+pub use accounts::{BUCKETS_MAX, Unreconciled, UsageBucket, UsageQuery, UsageRow, correct};
 pub use books::Books;
+pub use chain::{Hash, Head};
+pub use closing::{Closed, ClosedLine, GRACE, closable};
+pub use correction::{Correct, Corrected};
 pub use entry::Why;
 pub use error::LedgerError;
 pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};

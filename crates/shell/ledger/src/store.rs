@@ -115,6 +115,14 @@ impl Store {
         self.inner.shared.flush()
     }
 
+    /// Closes every billing period whose end lies far enough before `now`, and takes in what other processes corrected.
+    ///
+    /// # Errors
+    /// When the database refused; it is tried again.
+    pub fn close_periods(&self, now: Instant) -> Result<(), LedgerError> {
+        self.inner.shared.close(now)
+    }
+
     /// A copy of the books as of a commit, at most a tenth of a second after the last.
     #[must_use]
     pub fn books(&self) -> Arc<Books> {

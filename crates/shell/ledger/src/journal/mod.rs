@@ -2,13 +2,15 @@
 
 mod frame;
 mod reader;
+mod tail;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
 pub use frame::RECORD_BYTES_MAX;
 pub(crate) use frame::encode;
-pub(crate) use reader::{Next, SegmentReader, for_each, holds_whole_frame, segments};
+pub(crate) use reader::{Next, SegmentReader, count_whole_frames, for_each, segments};
+pub(crate) use tail::inspect;
 pub use writer::SEGMENT_BYTES;
 pub(crate) use writer::{Appended, Journal};
 

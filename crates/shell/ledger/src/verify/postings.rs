@@ -7,9 +7,9 @@ use rusqlite::{Connection, Row, Rows};
 use units::Instant;
 
 use super::{Finding, Verification};
-use crate::book::{SETTLEMENT, settlement_at};
 use crate::error::LedgerError;
 use crate::register::{Register, Registers};
+use crate::rows::{SETTLEMENT, settlement_at};
 use crate::words::{Word, attempt_at};
 
 /// A posting by the names in its row.
@@ -91,8 +91,9 @@ impl<'a> Groups<'a> {
 /// Every settlement's postings are those that it comes to, and no attempt has others.
 pub(super) fn check_settled(connection: &Connection, registers: &Registers, verification: &mut Verification) -> Result<(), LedgerError> {
     let columns = Posting::COLUMNS;
-    let mut postings = connection
-        .prepare(&format!("SELECT request, attempt, {columns} FROM posting WHERE request IS NOT NULL ORDER BY request, attempt"))?;
+    let mut postings = connection.prepare(&format!(
+        "SELECT request, attempt, {columns} FROM posting WHERE request IS NOT NULL AND correction IS NULL ORDER BY request, attempt"
+    ))?;
     let mut groups = Groups::new(postings.query([])?)?;
     let mut settlements = connection.prepare(&format!("SELECT {SETTLEMENT} FROM settlement ORDER BY request, attempt"))?;
     let mut rows = settlements.query([])?;

@@ -1,6 +1,7 @@
 //! The ledger from outside: one state directory, opened, filled, damaged, killed and opened again.
 
 mod books;
+mod closing;
 mod crash;
 mod fixture;
 mod history;
