@@ -1,13 +1,13 @@
-//! What an accountant asks: heads, closings, corrections, what is open, and usage by time.
+//! What an accountant asks: heads, closings, corrections and what is open.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
-use dispatch::{AttemptId, KeyId, Known};
-use market::Tokens;
-use rusqlite::{Connection, TransactionBehavior};
-use units::{Instant, Money, Span};
+use dispatch::AttemptId;
+use fleet::{Fleet, FleetVersion};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use units::{Instant, Money};
 
 use crate::book::Booking;
 use crate::chain::{self, Head};
@@ -17,7 +17,7 @@ use crate::error::LedgerError;
 use crate::register::Registers;
 use crate::schema;
 use crate::view::View;
-use crate::words::{Nanos, Word};
+use crate::words::Nanos;
 
 /// What is known only within bounds, in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,55 +32,24 @@ pub struct Unreconciled {
     pub list: Money,
 }
 
-/// Which usage is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageQuery {
-    /// Of requests decided within this span.
-    pub span: Span,
-    /// In buckets so long, from the span's beginning on.
-    pub width: Duration,
-    /// Of these keys only; empty: of all.
-    pub keys: Vec<KeyId>,
-    /// Of these models only; empty: of all.
-    pub models: Vec<String>,
-    /// Whether each key stands by itself.
-    pub by_key: bool,
-    /// Whether each model stands by itself.
-    pub by_model: bool,
-}
-
-/// What was used in one bucket by one group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UsageRow {
-    /// Whose, when keys stand by themselves.
-    pub key: Option<KeyId>,
-    /// Of which model, when models stand by themselves.
-    pub model: Option<String>,
-    /// Input tokens, cached ones among them.
-    pub input: u64,
-    /// Cached input tokens.
-    pub cached: u64,
-    /// Output tokens.
-    pub output: u64,
-    /// Attempts that an upstream took up.
-    pub requests: u64,
-    /// What they come to at list prices, in the fleet's currency.
-    pub list: Money,
-}
-
-/// One bucket of time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageBucket {
-    /// Which.
-    pub span: Span,
-    /// What was used in it, by group; none when nothing was.
-    pub rows: Vec<UsageRow>,
-}
-
-/// At most so many buckets are answered; a query for more is refused.
-pub const BUCKETS_MAX: usize = 10_000;
-
 impl View {
+    /// The fleet that the directory was last opened with, read from the text that was kept.
+    ///
+    /// # Errors
+    /// When it was never opened, or the text can't be read any more.
+    pub fn fleet(&self) -> Result<Arc<Fleet>, LedgerError> {
+        let missing = || LedgerError::Missing { what: "the fleet that the ledger was last opened with".to_owned() };
+        let version: Option<FleetVersion> = {
+            let open = self.lock()?;
+            let mut last = open.connection.prepare_cached(
+                "SELECT fleet.version FROM opening JOIN fleet ON fleet.id = opening.fleet ORDER BY opening.id DESC LIMIT 1",
+            )?;
+            last.query_row([], |row| row.get(0).map(FleetVersion)).optional()?
+        };
+        let text = self.fleet_text(version.ok_or_else(missing)?)?;
+        fleet::parse(&text).fleet.map(Arc::new).ok_or_else(missing)
+    }
+
     /// The end of the chain, once all before it is on disk: fit to be noted elsewhere.
     ///
     /// # Errors
@@ -142,66 +111,6 @@ impl View {
         }
         Ok(total)
     }
-
-    /// Usage by buckets of time; a bucket without usage is there without rows.
-    ///
-    /// # Errors
-    /// When there would be more than [`BUCKETS_MAX`] buckets, or the database refused.
-    pub fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageBucket>, LedgerError> {
-        let mut buckets = buckets(query)?;
-        let mut groups: Vec<BTreeMap<(Option<KeyId>, Option<String>), UsageRow>> = vec![BTreeMap::new(); buckets.len()];
-        let width = i64::try_from(query.width.as_micros()).unwrap_or(i64::MAX).max(1);
-        let open = self.lock()?;
-        let mut select = open.connection.prepare_cached(
-            "SELECT attempt.decided, attempt.key, attempt.model, settlement.outcome, settlement.known,
-                 coalesce(last.input, settlement.input), coalesce(last.cached, settlement.cached), coalesce(last.output, settlement.output),
-                 coalesce(last.list, settlement.list), last.id
-             FROM attempt JOIN settlement ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt)
-             LEFT JOIN correction AS last ON last.id = (SELECT max(id) FROM correction
-                 WHERE (correction.request, correction.attempt) = (attempt.request, attempt.attempt))
-             WHERE attempt.decided >= ?1 AND attempt.decided < ?2",
-        )?;
-        let mut rows = select.query([query.span.from.micros(), query.span.to.micros()])?;
-        while let Some(row) = rows.next()? {
-            let (key, model): (KeyId, String) = (KeyId(row.get(1)?), row.get(2)?);
-            let Word(known): Word<Known> = row.get(4)?;
-            let unknown = known == Known::Bounded && row.get::<_, Option<i64>>(9)?.is_none();
-            let wanted = (query.keys.is_empty() || query.keys.contains(&key)) && (query.models.is_empty() || query.models.contains(&model));
-            if unknown || !wanted {
-                continue;
-            }
-            let place = usize::try_from((row.get::<_, i64>(0)? - query.span.from.micros()) / width).unwrap_or(usize::MAX);
-            let Some(group) = groups.get_mut(place) else { continue };
-            let (key, model) = (query.by_key.then_some(key), query.by_model.then_some(model));
-            let sums = group.entry((key, model.clone())).or_insert_with(|| UsageRow { key, model, ..UsageRow::default() });
-            let tokens = Tokens { input: row.get(5)?, cached: row.get(6)?, output: row.get(7)? };
-            let Word(outcome): Word<dispatch::Outcome> = row.get(3)?;
-            let Nanos(list) = row.get(8)?;
-            sums.input += u64::from(tokens.input);
-            sums.cached += u64::from(tokens.cached);
-            sums.output += u64::from(tokens.output);
-            sums.requests += u64::from(outcome != dispatch::Outcome::Failed);
-            sums.list += list;
-        }
-        for (bucket, group) in buckets.iter_mut().zip(groups) {
-            bucket.rows = group.into_values().collect();
-        }
-        Ok(buckets)
-    }
-}
-
-fn buckets(query: &UsageQuery) -> Result<Vec<UsageBucket>, LedgerError> {
-    let mut buckets = Vec::new();
-    let mut from = query.span.from;
-    while from < query.span.to {
-        if buckets.len() == BUCKETS_MAX || query.width.is_zero() {
-            return Err(LedgerError::Missing { what: format!("usage in more than {BUCKETS_MAX} buckets") });
-        }
-        let to = (from + query.width).min(query.span.to);
-        buckets.push(UsageBucket { span: Span { from, to }, rows: Vec::new() });
-        from = to;
-    }
-    Ok(buckets)
 }
 
 /// Books a correction in a state directory, also while a service runs on it: that takes it in with its next closing or commit.

@@ -108,7 +108,7 @@ pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, now: Instant) -> Res
 }
 
 /// Where the last closing of a contract ended, and the newest posting that it knew.
-fn last_closed(connection: &Connection, contract: &str) -> Result<Option<(Instant, i64)>, LedgerError> {
+pub(crate) fn last_closed(connection: &Connection, contract: &str) -> Result<Option<(Instant, i64)>, LedgerError> {
     let mut select = connection.prepare_cached("SELECT to_us, posting_to FROM closing WHERE contract = ?1 ORDER BY to_us DESC LIMIT 1")?;
     Ok(select.query_row([contract], |row| Ok((Instant::from_micros(row.get(0)?), row.get(1)?))).optional()?)
 }
@@ -122,12 +122,16 @@ pub(crate) fn lines(
     known_to: Option<i64>,
     before: i64,
 ) -> Result<Vec<ClosedLine>, LedgerError> {
-    let statement = statement(&fold.fleet, &fold.balances, contract, period);
-    let mut lines = statement.lines.iter().map(|line| closed_line(&fold.present, line)).collect::<Result<Vec<_>, _>>()?;
+    let mut lines = statement_lines(fold, contract, period)?;
     if let Some(known_to) = known_to {
         lines.extend(amendments(connection, fold, (contract, period), known_to, before)?);
     }
     Ok(lines)
+}
+
+/// The lines of a period's statement by what is in the fold.
+pub(crate) fn statement_lines(fold: &Fold, contract: ContractId, period: i64) -> Result<Vec<ClosedLine>, LedgerError> {
+    statement(&fold.fleet, &fold.balances, contract, period).lines.iter().map(|line| closed_line(&fold.present, line)).collect()
 }
 
 /// What each earlier period of the contract has changed by, where a posting came late for any contract's closed time.
@@ -260,16 +264,6 @@ pub(crate) fn all(connection: &Connection, contract: Option<&str>) -> Result<Vec
         closed.lines = lines_of(connection, closed.number)?;
     }
     Ok(found)
-}
-
-/// One closed period.
-pub(crate) fn one(connection: &Connection, number: i64) -> Result<Option<Closed>, LedgerError> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, contract, period, from_us, to_us, at_us, currency, due, digest, posting_to, fleet FROM closing WHERE id = ?1",
-    )?;
-    let Some(mut closed) = select.query_row([number], closed_at).optional()? else { return Ok(None) };
-    closed.lines = lines_of(connection, number)?;
-    Ok(Some(closed))
 }
 
 fn closed_at(row: &Row<'_>) -> rusqlite::Result<Closed> {

@@ -77,6 +77,12 @@ pub enum LedgerError {
     /// A record about new work while there is no space but what is kept for work under way.
     #[error("append a record: the disk is full, and the space that is left is for what is under way")]
     Full,
+    /// An invoice was imported before.
+    #[error("import an invoice: the same file is invoice {number} already")]
+    Imported {
+        /// Its number.
+        number: i64,
+    },
     /// Held time whose parts don't add up.
     #[error("append held time: {why}")]
     Unbalanced {

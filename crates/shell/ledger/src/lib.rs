@@ -16,6 +16,7 @@ mod directory;
 mod entry;
 mod error;
 mod flow;
+mod focus;
 mod ingest;
 mod journal;
 mod key;
@@ -29,13 +30,17 @@ mod verify;
 mod view;
 mod words;
 
-pub use accounts::{BUCKETS_MAX, Unreconciled, UsageBucket, UsageQuery, UsageRow, correct};
+pub use accounts::{Unreconciled, correct};
 pub use books::Books;
 pub use chain::{Hash, Head};
 pub use closing::{Closed, ClosedLine, GRACE, closable};
 pub use correction::{Correct, Corrected};
 pub use entry::Why;
 pub use error::LedgerError;
+pub use focus::{
+    COLUMNS, Cell, Column, Difference, FOCUS_VERSION, FocusRow, InvoiceError, InvoiceLine, Kind as CellKind, Reconciliation, focus_rows,
+    import_invoice, read_invoice,
+};
 pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
 pub use key::{KeyRow, KeySecret, Keys, NewKey, hash_secret, split_key};
 pub use recovery::Recovery;

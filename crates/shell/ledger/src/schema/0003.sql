@@ -90,7 +90,7 @@ CREATE TABLE correction (
     output   INTEGER NOT NULL,
     list     ANY     NOT NULL,
     -- The invoice that says so; nothing: a person does.
-    invoice  INTEGER REFERENCES invoice (id),
+    invoice  INTEGER REFERENCES invoice (id) DEFERRABLE INITIALLY DEFERRED,
     why      TEXT    NOT NULL,
     who      TEXT    NOT NULL,
     at_us    INTEGER NOT NULL,

@@ -119,23 +119,23 @@ proptest! {
     }
 }
 
-const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
-const MINUTE: Duration = Duration::from_secs(60);
+pub const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
+pub const MINUTE: Duration = Duration::from_secs(60);
 
-fn laptop() -> Arc<Fleet> {
+pub fn laptop() -> Arc<Fleet> {
     Arc::new(fleet::parse(LAPTOP).fleet.expect("it is sound"))
 }
 
-fn start() -> Instant {
+pub fn start() -> Instant {
     at("2026-11-22T12:00:00Z")
 }
 
-fn open(directory: &Path) -> Store {
+pub fn open(directory: &Path) -> Store {
     Store::open(directory, LAPTOP, laptop(), start()).expect("opened").0
 }
 
 /// An attempt on the endpoint that is paid by the token: 15 dollars a million input tokens, 60 a million output tokens.
-fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: Instant) -> AttemptId {
+pub fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: Instant) -> AttemptId {
     let (fleet, attempt) = (laptop(), attempt(request, 1));
     let endpoint = fleet.endpoints.id("spill").expect("it is there");
     let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
@@ -183,7 +183,7 @@ fn lines(closed: &Closed) -> Vec<(String, i64, i128)> {
     closed.lines.iter().map(|line| (line.clause.clone(), line.quantity.count(), line.money.nanos())).collect()
 }
 
-const TOKENS: Tokens = Tokens { input: 1_000, cached: 0, output: 100 };
+pub const TOKENS: Tokens = Tokens { input: 1_000, cached: 0, output: 100 };
 
 #[test]
 fn a_closed_period_changes_only_by_an_amendment() {

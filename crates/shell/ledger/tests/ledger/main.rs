@@ -4,6 +4,7 @@ mod books;
 mod closing;
 mod crash;
 mod fixture;
+mod focus;
 mod history;
 mod keys;
 mod torn;
