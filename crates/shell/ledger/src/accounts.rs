@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use dispatch::AttemptId;
 use fleet::{Fleet, FleetVersion};
@@ -15,9 +16,9 @@ use crate::closing::{self, Closed};
 use crate::correction::{self, Correct, Corrected};
 use crate::error::LedgerError;
 use crate::register::Registers;
-use crate::schema;
 use crate::view::View;
 use crate::words::Nanos;
+use crate::{journal, schema};
 
 /// What is known only within bounds, in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,17 @@ impl View {
         let head = chain::head(&open.connection)?;
         open.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
         Ok(head)
+    }
+
+    /// Removes journal segments that are booked, and were last written to before `before`.
+    pub(crate) fn expire_journal(&self, before: SystemTime) -> Result<usize, LedgerError> {
+        let booked: u32 = {
+            let open = self.lock()?;
+            // A power cut must not bring back a database that still needs them.
+            open.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+            open.connection.query_row("SELECT segment FROM journal_position", [], |row| row.get(0))?
+        };
+        journal::expire(&journal::folder(&self.directory), booked, before)
     }
 
     /// Every closed period, or those of one contract, in the order in which they were closed.

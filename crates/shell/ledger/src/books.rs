@@ -19,6 +19,8 @@ pub struct Books {
     pub balances: Balances,
     /// Flows learnt from it.
     pub forecast: Forecast,
+    /// The newest posting that is in them.
+    pub(crate) posting_to: i64,
 }
 
 /// The fold as it goes on.
@@ -80,6 +82,6 @@ impl Fold {
     }
 
     pub(crate) fn books(&self) -> Books {
-        Books { balances: self.balances.clone(), forecast: self.flows.forecast(self.latest) }
+        Books { balances: self.balances.clone(), forecast: self.flows.forecast(self.latest), posting_to: self.posting_to }
     }
 }

@@ -7,6 +7,7 @@
 //! Money is not stored here: it is derived from quantities by `market`.
 
 mod accounts;
+mod audit;
 mod book;
 mod books;
 mod chain;

@@ -192,7 +192,11 @@ impl View {
             find.query_row(params![Request(attempt.request), attempt.attempt], position_at).optional()?
         };
         let missing = || LedgerError::Missing { what: format!("the decision of attempt {attempt}") };
-        let mut reader = SegmentReader::open(&journal::folder(&self.directory), position.ok_or_else(missing)?)?;
+        let position = position.ok_or_else(missing)?;
+        if !journal::segment_path(&journal::folder(&self.directory), position.segment).exists() {
+            return Err(LedgerError::Missing { what: format!("the decision of attempt {attempt}: its journal segment has expired") });
+        }
+        let mut reader = SegmentReader::open(&journal::folder(&self.directory), position)?;
         match reader.next()? {
             Next::Record(record, _) => journaled(*record).filter(|journaled| journaled.attempt == attempt).ok_or_else(missing),
             Next::End | Next::Broken => Err(reader.damaged()),

@@ -1,5 +1,6 @@
 //! The journal: numbered segments of framed records, appended and never changed.
 
+mod expire;
 mod frame;
 mod reader;
 mod tail;
@@ -7,6 +8,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use expire::expire;
 pub use frame::RECORD_BYTES_MAX;
 pub(crate) use frame::encode;
 pub(crate) use reader::{Next, SegmentReader, count_whole_frames, for_each, segments};

@@ -66,7 +66,7 @@ impl Verification {
         self.wrong == 0
     }
 
-    fn find(&mut self, finding: Finding) {
+    pub(crate) fn find(&mut self, finding: Finding) {
         self.wrong += 1;
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
@@ -124,6 +124,12 @@ pub enum Finding {
     Chain {
         /// Which.
         number: i64,
+    },
+    /// The balances that a service reckons with are not the fold of what is posted.
+    #[error("the balances are not the fold of the postings up to number {posting}")]
+    Balances {
+        /// The newest posting that they should have.
+        posting: i64,
     },
     /// Rows are not in the chain.
     #[error("{table} has {rows} rows, and the chain {entries} of them")]
@@ -198,6 +204,18 @@ pub fn verify(directory: &Path, noted: Option<Hash>) -> Result<Verification, Led
     closings::check(directory, &connection, &mut verification)?;
     journal::check(directory, &connection, &registers, &mut verification)?;
     Ok(verification)
+}
+
+/// Checks the entries past `from`, and gives the end of the chain.
+pub(crate) fn check_added(
+    connection: &Connection,
+    registers: &Registers,
+    from: Head,
+    verification: &mut Verification,
+) -> Result<Head, LedgerError> {
+    let head = chain::check(connection, from, None, verification)?;
+    postings::check_added(connection, registers, from, verification)?;
+    Ok(head)
 }
 
 fn integrity(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {

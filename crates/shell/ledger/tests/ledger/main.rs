@@ -7,6 +7,8 @@ mod fixture;
 mod focus;
 mod history;
 mod keys;
+mod space;
 mod torn;
+mod unposted;
 mod verify;
 mod view;
