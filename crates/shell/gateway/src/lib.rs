@@ -9,6 +9,7 @@
 //! - No secret and no prompt is in any error, header, metric or status.
 
 mod answer;
+mod audit;
 mod body;
 mod call;
 mod clock;

@@ -25,7 +25,7 @@ use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::{metrics, models, status};
+use crate::{audit, metrics, models, status};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -105,6 +105,7 @@ enum Route<'a> {
     Ready,
     Metrics,
     Status,
+    Audit,
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
@@ -119,6 +120,7 @@ fn find(path: &str) -> Option<Route<'_>> {
             "/readyz" => Some(Route::Ready),
             "/metrics" => Some(Route::Metrics),
             "/api/status" => Some(Route::Status),
+            "/api/ledger/verify" => Some(Route::Audit),
             _ => None,
         },
     }
@@ -140,6 +142,10 @@ async fn route(state: &Arc<State>, peer: SocketAddr, id: dispatch::RequestId, re
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
         Route::Metrics => insider(state, peer, request.headers()).map(|()| text(metrics::render(state))),
         Route::Status => insider(state, peer, request.headers()).map(|()| json(status::render(state))),
+        Route::Audit => {
+            insider(state, peer, request.headers())?;
+            audit::serve(state).await.map(json)
+        }
     }
 }
 
