@@ -19,7 +19,7 @@ help:
 setup: .venv/ready
 	@tools/setup cmake g++ libclang-dev
 
-.venv/ready: tests/sdk/python/requirements.txt tests/plan/requirements.txt
+.venv/ready: tests/sdk/python/requirements.txt tests/plan/requirements.txt tests/dialects/requirements.txt
 	@echo '== setup: Python packages of the tests, into .venv'
 	@tools/setup python3-venv
 	@python3 -m venv --clear .venv
@@ -55,6 +55,8 @@ test: model solver tests/sdk/node/node_modules
 	@python3 tests/plan/run.py $(TARGET)/debug/examples/reference
 	@echo '== test: the OpenAI SDKs against the demo'
 	@python3 tests/sdk/run.py $(BASELOAD)
+	@echo '== test: the dialects against fakes of their vendors'
+	@python3 tests/dialects/run.py $(BASELOAD)
 	@echo '== test: engines and baseload killed under load'
 	@python3 tests/chaos/kill.py $(BASELOAD)
 

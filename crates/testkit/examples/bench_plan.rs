@@ -1,5 +1,6 @@
 //! `bench_plan REPEATS`: what planning the reference takes of processor time, as one line of JSON: building the problem, building and
-//! solving it from the beginning, and a local what-if from the last basis and from the beginning.
+//! solving it from the beginning, and local what-ifs from the last basis, in one session, and from the beginning. A what-if
+//! begins with its problem being built, and ends with its answer checked.
 
 use std::env;
 use std::error::Error;
@@ -10,7 +11,11 @@ use std::path::PathBuf;
 use highs::Highs;
 use lp::{Effort, Kept, Problem, Solver};
 use planner::{Instance, LimitKind, Promises, Session, State, WorkKind, rows};
+use serde::Serialize;
 use serde_json::json;
+
+/// How often the session goes there and back.
+const ROUNDS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let repeats: u32 = env::args().nth(1).map_or(Ok(5), |text| text.parse())?;
@@ -20,41 +25,48 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (seconds, _) = timed(|| (0..repeats).for_each(|_| drop(std::hint::black_box(problem(&instance)))))?;
     let build = seconds / f64::from(repeats.max(1));
     let stated = problem(&instance);
+    let size = [stated.column_count(), stated.row_count(), stated.factors.len()];
+    drop(stated);
     let after_build = peak_kilobytes()?;
     let (cold, solution) = timed(|| {
-        solver.load(&problem(&instance))?;
+        solver.load(problem(&instance))?;
         solver.solve(Effort::default(), Kept::Nothing)
     })?;
     let objective = solution?.objective;
     let first_peak = peak_kilobytes()?;
-    let (month, what_if) = (one_month(instance.clone()), what_if(instance.clone()));
     let mut session = Session::new(&mut solver, Effort::default());
-    session.solve(&stated)?;
-    let (warm_month, answer) = timed(|| session.solve(&problem(&month)))?;
-    let how_month = answer?.1;
-    session.solve(&stated)?;
-    let (warm, answer) = timed(|| session.solve(&problem(&what_if)))?;
-    let (warm_solution, how) = answer?;
+    let (begun, answer) = timed(|| session.solve(problem(&instance)))?;
+    answer?;
+    let first = asked(&mut session, half_year(instance.clone()))?;
+    let mut answers = Vec::new();
+    for _ in 0..ROUNDS {
+        for of in [|instance| instance, one_month, |instance| instance, half_year] {
+            answers.push(asked(&mut session, of(instance.clone()))?);
+        }
+    }
+    let warm_peak = peak_kilobytes()?;
+    let what_if = half_year(instance);
     let (again, cold_solution) = timed(|| {
-        solver.load(&problem(&what_if))?;
+        solver.load(problem(&what_if))?;
         solver.solve(Effort::default(), Kept::Nothing)
     })?;
     let line = json!({
-        "columns": stated.column_count(),
-        "rows": stated.row_count(),
-        "entries": stated.factors.len(),
+        "columns": size[0],
+        "rows": size[1],
+        "entries": size[2],
+        "objective": objective,
         "build_s": build,
         "build_and_solve_s": cold,
-        "one_month_warm_s": warm_month,
-        "one_month_how": format!("{how_month:?}"),
-        "what_if_iterations": warm_solution.iterations,
-        "objective": objective,
-        "what_if_warm_s": warm,
-        "what_if_how": format!("{how:?}"),
+        "session_s": begun,
+        "first": first,
+        "month": answers[1],
+        "half_year": answers[3],
+        "later": answers,
         "what_if_cold_s": again,
-        "what_if_apart": (warm_solution.objective - cold_solution?.objective).abs() / objective.abs(),
+        "what_if_apart": (first.worth - cold_solution?.objective).abs() / objective.abs(),
         "peak_kb_built": after_build,
         "peak_kb_first": first_peak,
+        "peak_kb_warm": warm_peak,
         "peak_kb": peak_kilobytes()?,
     });
     Ok(writeln!(io::stdout().lock(), "{line}")?)
@@ -62,6 +74,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn problem(instance: &Instance) -> Problem {
     rows(instance, &State::opening(instance), Promises::Priced, None).0
+}
+
+/// An answer to a what-if.
+#[derive(Clone, Serialize)]
+struct Asked {
+    seconds: f64,
+    how: String,
+    iterations: u32,
+    worth: f64,
+}
+
+fn asked(session: &mut Session<'_>, what_if: Instance) -> Result<Asked, Box<dyn Error>> {
+    let (seconds, answer) = timed(|| session.solve(problem(&what_if)))?;
+    let (solution, how) = answer?;
+    Ok(Asked { seconds, how: format!("{how:?}").to_lowercase(), iterations: solution.iterations, worth: solution.objective })
 }
 
 /// One site has a tenth less for a month.
@@ -73,14 +100,14 @@ fn one_month(mut instance: Instance) -> Instance {
 }
 
 /// One site has a tenth less for half a year, and one workload's demand is a twentieth more in it.
-fn what_if(mut instance: Instance) -> Instance {
-    let half_year = 30..36;
+fn half_year(mut instance: Instance) -> Instance {
+    let months = 30..36;
     if let Some(site) = instance.limits.iter_mut().find(|limit| matches!(limit.kind, LimitKind::Site(_))) {
-        site.most.fixed[half_year.clone()].iter_mut().for_each(|most| *most *= 0.9);
+        site.most.fixed[months.clone()].iter_mut().for_each(|most| *most *= 0.9);
     }
     if let WorkKind::Serving { tranches, .. } = &mut instance.works[0].kind {
         for tranche in tranches {
-            tranche.demand[half_year.clone()].iter_mut().for_each(|demand| *demand *= 1.05);
+            tranche.demand[months.clone()].iter_mut().for_each(|demand| *demand *= 1.05);
         }
     }
     instance

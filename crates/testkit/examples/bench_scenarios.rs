@@ -58,6 +58,7 @@ fn draw(instance: &Instance) -> Draw {
         shortfalls: vec![odds(0.1, 12, 0.3); 12],
         windows: vec![0.75; instance.treasury.windows.len()],
         events: vec![1.0; instance.treasury.events.len()],
+        refusals: Vec::new(),
     }
 }
 

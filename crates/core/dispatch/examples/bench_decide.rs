@@ -61,10 +61,12 @@ fn question(fleet: &Fleet) -> Question {
             cached_tokens: 0,
             units_left: 0,
             tried: false,
+            expressible: true,
             price: sheet.price(endpoint).copied(),
         })
         .collect();
     Question {
+        funds: None,
         now,
         fleet: fleet.version,
         policy: Policy::MarginalCost,

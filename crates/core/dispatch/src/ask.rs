@@ -37,7 +37,8 @@ impl Needs {
     #[must_use]
     pub fn missing(self, offered: &[Capability]) -> Option<Capability> {
         use Capability as C;
-        let all = [C::Chat, C::Completions, C::Embeddings, C::Tools, C::JsonSchema, C::Vision, C::Logprobs, C::MultipleChoices];
+        let all =
+            [C::Chat, C::Completions, C::Embeddings, C::Tools, C::JsonSchema, C::Vision, C::Logprobs, C::MultipleChoices, C::Responses];
         all.into_iter().find(|capability| self.0 & 1 << (*capability as u16) != 0 && !offered.contains(capability))
     }
 }

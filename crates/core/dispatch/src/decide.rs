@@ -8,6 +8,7 @@ use units::{Instant, Money};
 
 use crate::ask::Ask;
 use crate::eligible::eligible;
+use crate::funds::Funds;
 use crate::policy::{Candidate, Candidates, Policy};
 use crate::seen::{ENDPOINTS_MAX, SeenAll};
 
@@ -26,6 +27,8 @@ pub struct Question {
     pub usable_until: Instant,
     /// The request.
     pub ask: Ask,
+    /// What its accounts can pay; `None` when none of them has a budget.
+    pub funds: Option<Funds>,
     /// Every endpoint of its model, by id.
     pub seen: SeenAll,
 }
@@ -92,6 +95,11 @@ pub enum Reason {
     },
     /// Its slots and its queue are full.
     Full,
+    /// The accounts of the request can't pay what it would cost there.
+    OverBudget {
+        /// How much they lack.
+        short: Money,
+    },
     /// This request tried it already.
     Tried,
     /// It would cost more.
@@ -101,6 +109,8 @@ pub enum Reason {
     },
     /// The policy's order put another first.
     NotItsTurn,
+    /// The request says what its dialect has no word for.
+    Inexpressible,
 }
 
 /// An endpoint passed over, and why.

@@ -4,8 +4,8 @@ use fleet::{ContractId, Fleet, Use};
 use market::{EndpointPrice, Payer};
 
 use crate::decide::{Question, Reason};
-use crate::score;
 use crate::seen::{Health, Seen};
+use crate::{funds, score};
 
 /// Who pays for this request there, or why it can't go there.
 pub(crate) fn eligible(fleet: &Fleet, question: &Question, seen: &Seen) -> Result<Payer, Reason> {
@@ -21,6 +21,9 @@ pub(crate) fn eligible(fleet: &Fleet, question: &Question, seen: &Seen) -> Resul
     }
     if let Some(capability) = ask.needs.missing(&model.capabilities) {
         return Err(Reason::Lacks(capability));
+    }
+    if !seen.expressible {
+        return Err(Reason::Inexpressible);
     }
     if seen.tried {
         return Err(Reason::Tried);
@@ -38,7 +41,10 @@ pub(crate) fn eligible(fleet: &Fleet, question: &Question, seen: &Seen) -> Resul
     let payer = payer(question, fleet, seen, seen.price.as_ref().ok_or(Reason::NoContract)?)?;
     match exclusive_to(fleet, question, seen, payer.contract) {
         Some(to) => Err(Reason::Exclusive { to }),
-        None => Ok(payer),
+        None => match funds::short(question, seen, &payer) {
+            Some(short) => Err(Reason::OverBudget { short }),
+            None => Ok(payer),
+        },
     }
 }
 

@@ -7,8 +7,10 @@
 //! - `dispatch` never learns a provider's name, an address or a secret.
 
 mod ask;
+pub mod batch;
 mod decide;
 mod eligible;
+mod funds;
 mod life;
 mod policy;
 mod posting;
@@ -18,6 +20,7 @@ mod seen;
 
 pub use ask::{Ask, KeyScope, Needs, RequestId};
 pub use decide::{Cost, Decision, PassedOver, Question, Reason, Refusal, Rule, decide};
+pub use funds::Funds;
 pub use life::{ATTEMPTS_MAX, Action, Actions, Event, Failure, Fault, Life};
 pub use policy::Policy;
 pub use posting::{TokenMeters, postings};

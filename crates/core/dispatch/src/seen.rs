@@ -47,6 +47,8 @@ pub struct Seen {
     pub units_left: i64,
     /// Whether this request tried it already.
     pub tried: bool,
+    /// Whether the request can be said in its dialect.
+    pub expressible: bool,
     /// Its price; `None` when nobody can pay for it now.
     pub price: Option<EndpointPrice>,
 }

@@ -1,7 +1,7 @@
 //! Decisions on the laptop fleet and on random observations: never an ineligible endpoint, every other one with its reason,
 //! same question same answer, and each policy by its own order.
 
-use dispatch::{Ask, Decision, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
+use dispatch::{Ask, Decision, Funds, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
 use expect_test::{Expect, expect};
 use fleet::{Capability, Fleet, Meter, ServiceTier};
 use market::{Balances, Forecast, Tokens, Usage, price_sheet};
@@ -35,6 +35,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
             cached_tokens: 0,
             units_left: 1_000,
             tried: false,
+            expressible: true,
             price: sheet.price(endpoint).copied(),
         };
         edit(name, &mut seen);
@@ -46,6 +47,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
         policy,
         valid_until: sheet.valid_until,
         usable_until: sheet.usable_until,
+        funds: None,
         seen: seen.collect::<SeenAll>(),
         ask: Ask {
             id: RequestId(1),
@@ -110,6 +112,19 @@ fn tokens_that_only_fill_an_open_floor_cost_nothing() {
 }
 
 #[test]
+fn what_a_dialect_cannot_say_goes_elsewhere() {
+    check(
+        Policy::MarginalCost,
+        |name, seen| seen.expressible = name == "west",
+        expect![[r#"
+            west paid by west-provisioned, Policy
+              north: Inexpressible
+              spill: Inexpressible
+        "#]],
+    );
+}
+
+#[test]
 fn exhausted_units_make_the_overflow_contract_pay() {
     check(
         Policy::MarginalCost,
@@ -141,6 +156,36 @@ fn when_nothing_is_left_every_reason_is_named() {
               west: NoContract
         "#]],
     );
+}
+
+/// The dear endpoint is the cheapest at the margin, because its floor is paid anyway: a budget counts its list price all the same.
+#[test]
+fn an_endpoint_that_the_accounts_cannot_pay_is_passed_over() {
+    let fleet = laptop();
+    let answer = |left: Money, output| {
+        let mut question = question(&fleet, Policy::MarginalCost, |_, _| {});
+        question.funds = Some(Funds { left, output });
+        shown(&fleet, &decide(&fleet, &question))
+    };
+    expect![[r#"
+        spill paid by spill-on-demand, Policy
+          north: Dearer { by: Money(23250) }
+          west: Dearer { by: Money(2788408) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(10_000_000), 64));
+    expect![[r#"
+        north paid by north-reserved, Policy
+          spill: OverBudget { short: Money(2340000) }
+          west: OverBudget { short: Money(2933333) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(3_000_000), 64));
+    expect![[r#"
+        nowhere
+          north: OverBudget { short: Money(1303483) }
+          spill: OverBudget { short: Money(5340000) }
+          west: OverBudget { short: Money(5933333) }
+    "#]]
+    .assert_eq(&answer(Money::from_nanos(-5), 64));
 }
 
 #[test]
@@ -186,10 +231,11 @@ fn health() -> impl Strategy<Value = Health> {
     prop_oneof![3 => Just(Health::Up), 1 => Just(Health::Probing), 1 => (-9_i64..9).prop_map(move |s| Health::Down { until: at(s) })]
 }
 
-type Observation = (Health, u32, u32, u32, i64, bool, bool);
+type Observation = (Health, u32, u32, u32, i64, bool, bool, bool);
 
 fn observations() -> impl Strategy<Value = Vec<Observation>> {
-    let one = (health(), 0_u32..24, 0_u32..9_000_000, 0_u32..200, -50_i64..2_000, prop::bool::weighted(0.2), prop::bool::weighted(0.1));
+    let rarely = || prop::bool::weighted(0.2);
+    let one = (health(), 0_u32..24, 0_u32..9_000_000, 0_u32..200, -50_i64..2_000, rarely(), rarely(), prop::bool::weighted(0.9));
     prop::collection::vec(one, 3)
 }
 
@@ -201,7 +247,7 @@ fn may_not(fleet: &Fleet, question: &Question, seen: &Seen) -> bool {
         Health::Probing => seen.outstanding > 0,
         Health::Down { until } => question.now < until || seen.outstanding > 0,
     };
-    down || seen.tried || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
+    down || seen.tried || !seen.expressible || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
 }
 
 proptest! {
@@ -212,14 +258,16 @@ proptest! {
         policy in prop::sample::select(Policy::ALL.to_vec()),
         sequence in 0_u64..99,
         age in 0_u64..90,
+        left in prop::option::of(0_i64..12_000_000),
     ) {
         let fleet = laptop();
         let mut question = question(&fleet, policy, |_, _| {});
         question.ask.sequence = sequence;
+        question.funds = left.map(|nanos| Funds { left: Money::from_nanos(nanos.into()), output: 64 });
         question.now = question.now + core::time::Duration::from_secs(age);
-        for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced)) in question.seen.iter_mut().zip(seen) {
+        for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced, expressible)) in question.seen.iter_mut().zip(seen) {
             let price = if unpriced { None } else { place.price };
-            *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, price, ..*place };
+            *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, expressible, price, ..*place };
         }
         let answer = decide(&fleet, &question);
         prop_assert_eq!(&answer, &decide(&fleet, &question), "same question, same answer");
@@ -228,6 +276,7 @@ proptest! {
                 let seen = question.seen.iter().find(|seen| seen.endpoint == chosen.endpoint).expect("chosen from what was seen");
                 prop_assert!(!may_not(&fleet, &question, seen));
                 prop_assert!(fleet.contracts[chosen.contract].in_force(question.now));
+                prop_assert!(question.funds.is_none_or(|funds| funds.cost(chosen.list, question.ask.tokens.input) <= funds.left));
                 prop_assert_eq!(chosen.passed_over.len() + 1, question.seen.len());
                 for other in &chosen.passed_over {
                     if let Reason::Dearer { by } = other.reason {
@@ -239,7 +288,11 @@ proptest! {
             Err(refusal) => {
                 prop_assert_eq!(refusal.passed_over.len(), question.seen.len());
                 let exhausted = |seen: &Seen| fleet.endpoints.name(seen.endpoint) == "west" && seen.units_left < 300;
-                prop_assert!(question.seen.iter().all(|seen| may_not(&fleet, &question, seen) || exhausted(seen)));
+                let short = |seen: &Seen| {
+                    let reason = refusal.passed_over.iter().find(|passed| passed.endpoint == seen.endpoint).map(|passed| passed.reason);
+                    matches!(reason, Some(Reason::OverBudget { short }) if left.is_some() && short > Money::ZERO)
+                };
+                prop_assert!(question.seen.iter().all(|seen| may_not(&fleet, &question, seen) || exhausted(seen) || short(seen)));
             }
         }
     }

@@ -55,6 +55,8 @@ ids! {
     ContractId,
     /// A workload.
     WorkloadId,
+    /// A team.
+    TeamId,
 }
 
 /// Named rows in the order of their names.

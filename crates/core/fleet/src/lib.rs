@@ -6,6 +6,7 @@
 //! - Tables are in the order of their names, so an id is the same wherever the same file is read.
 //! - Figures that a person gave as a range, or with a source, keep both in [`Fleet::figures`].
 
+mod allowance;
 mod calendar;
 mod check;
 mod codes;
@@ -23,6 +24,7 @@ mod rows;
 mod schema;
 mod spelling;
 
+pub use allowance::{Allowance, Budget, PerMinute};
 pub use calendar::{Calendar, Period};
 pub use codes::{CODES, CodeInfo};
 pub use contract::{
@@ -30,7 +32,9 @@ pub use contract::{
     Prepayment, Preset, RateClause, Spot, Status, Substitution, Termination, Tier, TierKind, Tranche,
 };
 pub use diagnostic::{Diagnostic, Related, Severity};
-pub use id::{AcceleratorId, ContractId, EndpointId, Id, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, WorkloadId};
+pub use id::{
+    AcceleratorId, ContractId, EndpointId, Id, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId,
+};
 pub use model::{
     Accelerator, Capability, CashEvent, Dialect, Endpoint, Executor, FigureNote, Finance, Fleet, FleetVersion, Link, Meter, MeterKind,
     Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier, TokenWeights, Use,

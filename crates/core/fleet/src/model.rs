@@ -8,8 +8,11 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use units::{Amount, Bytes, Currency, Flops, Instant, Money, Rate, Share, Span, Watts};
 
+use crate::allowance::Allowance;
 use crate::contract::Contract;
-use crate::id::{AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, WorkloadId};
+use crate::id::{
+    AcceleratorId, ContractId, EndpointId, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId,
+};
 use crate::outlook::{Cap, Debt, Horizon, Mishap, Mix, Recurs, Risk, Source, Terms, Venture};
 use crate::ramp::Ramp;
 
@@ -65,6 +68,10 @@ pub struct Fleet {
     pub contracts: Table<ContractId, Contract>,
     /// Demand.
     pub workloads: Table<WorkloadId, Workload>,
+    /// Teams that keys may belong to, with what each may take.
+    pub teams: Table<TeamId, Allowance>,
+    /// What the whole fleet may take.
+    pub limits: Allowance,
     /// Revenue, raises, debt and other costs.
     pub finance: Finance,
     /// Joint ventures, by name.
@@ -248,6 +255,8 @@ pub enum Capability {
     Logprobs,
     /// More than one choice.
     MultipleChoices,
+    /// `/v1/responses`, as the upstream itself speaks it; without it the call is translated.
+    Responses,
 }
 
 /// What a provisioned unit's supplier counts a token as, in parts per million of an input token.
@@ -317,7 +326,7 @@ pub struct Profile {
 pub enum Dialect {
     /// OpenAI's API, which vLLM, SGLang, llama-server and our engine speak.
     OpenAi,
-    /// Legacy Azure deployments.
+    /// Azure's: OpenAI's API with a key of its own, and deployments where an API version is stated.
     Azure,
     /// Anthropic Messages.
     Anthropic,
@@ -353,6 +362,10 @@ pub struct Endpoint {
     pub url: String,
     /// What the upstream calls the model, when it is not our name for it.
     pub upstream_model: Option<String>,
+    /// The version of Azure's API, for deployments of its older surface.
+    pub api_version: Option<String>,
+    /// The most answer tokens that the upstream takes, when it was said.
+    pub output_max: Option<u32>,
     /// The upstream's key.
     pub key: Option<Secret>,
     /// Requests that it runs at once, over all replicas.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use units::{Currency, Money};
 
+use crate::allowance::Allowance;
 use crate::contract::Contract;
 use crate::id::{PoolId, SiteId, Table};
 use crate::model::{
@@ -34,6 +35,8 @@ pub(crate) struct Rows {
     pub(crate) endpoints: Named<Endpoint>,
     pub(crate) contracts: Named<Contract>,
     pub(crate) workloads: Named<Workload>,
+    pub(crate) teams: Named<Allowance>,
+    pub(crate) limits: Allowance,
     pub(crate) finance: Finance,
     pub(crate) ventures: Named<Venture>,
     pub(crate) caps: Vec<Cap>,
@@ -75,6 +78,8 @@ impl Rows {
             endpoints,
             contracts: whole(self.contracts)?,
             workloads: whole(self.workloads)?,
+            teams: whole(self.teams)?,
+            limits: self.limits,
             finance: self.finance,
             ventures: self.ventures.into_iter().map(named).collect::<Option<_>>()?,
             caps: self.caps,

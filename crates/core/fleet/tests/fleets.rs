@@ -34,3 +34,22 @@ fn the_starter_the_labs_and_the_deals_read() {
         good(text);
     }
 }
+
+/// What is wrong with an endpoint whose dialect and version are these.
+fn check_version(dialect: &str, version: &str, wrong: Option<&str>) {
+    let text = format!(
+        "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[models.m]\nparameters = \"1 B\"\ncontext = 1\n\
+         [endpoints.e]\nmodel = \"m\"\nurl = \"https://x.example\"\ndialect = \"{dialect}\"\napi_version = \"{version}\"\n"
+    );
+    let found: Vec<_> = parse(&text).diagnostics.into_iter().filter(|it| it.code == "BL0202").map(|it| it.message).collect();
+    assert_eq!(found, wrong.map(|what| format!("`api_version` {what}")).into_iter().collect::<Vec<_>>(), "{dialect} {version}");
+}
+
+#[test]
+fn only_azures_older_surface_has_versions() {
+    check_version("azure", "2024-10-21", None);
+    check_version("azure", "2025-04-01-preview", None);
+    check_version("azure", "v1", Some("is no version of Azure's API"));
+    check_version("azure", "2024-10-2x", Some("is no version of Azure's API"));
+    check_version("openai", "2024-10-21", Some("is for the dialect `azure` only"));
+}

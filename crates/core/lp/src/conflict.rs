@@ -136,7 +136,7 @@ mod tests {
     fn search(stated: &Stated) -> (Option<Vec<usize>>, usize) {
         let (problem, promises) = state(stated);
         let mut solver = Exhaustive::default();
-        solver.load(&problem).expect("it can be loaded");
+        solver.load(problem.clone()).expect("it can be loaded");
         let found = conflict(&mut solver, &promises, Effort::default()).expect("it ends");
         assert_eq!(solver.problem, problem, "every promise is given up afterwards");
         (found.map(|conflict| conflict.promises), solver.solves)
@@ -173,7 +173,7 @@ mod tests {
     fn effort_that_is_used_up_is_no_answer() {
         let (problem, promises) = state(&Stated { hard: Vec::new(), promised: vec![([1.0; 3], 10.0)] });
         let mut solver = Exhaustive::default();
-        solver.load(&problem).expect("it can be loaded");
+        solver.load(problem.clone()).expect("it can be loaded");
         let none = Effort { nodes: 0, ..Effort::default() };
         let failure = conflict(&mut solver, &promises, none).expect_err("nothing can be known");
         assert!(failure.to_string().contains("used up"), "{failure}");

@@ -51,9 +51,13 @@ impl Exhaustive {
 }
 
 impl Solver for Exhaustive {
-    fn load(&mut self, problem: &Problem) -> Result<(), Failure> {
-        self.problem = problem.clone();
-        problem.check().map_err(Failure::Broke)
+    fn load(&mut self, problem: Problem) -> Result<(), Failure> {
+        self.problem = problem;
+        self.problem.check().map_err(Failure::Broke)
+    }
+
+    fn problem(&self) -> &Problem {
+        &self.problem
     }
 
     fn change(&mut self, changes: &[Change]) -> Result<(), Failure> {

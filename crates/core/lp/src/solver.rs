@@ -37,7 +37,7 @@ pub enum Change {
 pub enum Kept {
     /// Nothing: presolve and solve from the beginning. Best after large changes.
     Nothing,
-    /// The last basis. Best after a few changes; a solver skips presolve then.
+    /// The last basis. Best after a few changes; a solver skips presolve then, and begins anew where the basis leads nowhere.
     Basis,
 }
 
@@ -77,6 +77,8 @@ pub struct Solution {
     pub gap: f64,
     /// The most by which a row or a column's bound is missed.
     pub residual: f64,
+    /// What it was found from in the end: nothing where a kept basis led nowhere.
+    pub from: Kept,
 }
 
 impl Solution {
@@ -91,7 +93,7 @@ impl Solution {
     pub fn none(verdict: Verdict) -> Self {
         let objective = if verdict == Verdict::Unbounded { f64::INFINITY } else { f64::NEG_INFINITY };
         let [columns, rows, duals, reduced] = [const { Vec::new() }; 4];
-        Self { verdict, objective, columns, rows, duals, reduced, iterations: 0, nodes: 0, gap: 0.0, residual: 0.0 }
+        Self { verdict, objective, columns, rows, duals, reduced, iterations: 0, nodes: 0, gap: 0.0, residual: 0.0, from: Kept::Nothing }
     }
 }
 
@@ -108,11 +110,14 @@ pub enum Failure {
 
 /// A solver with one problem loaded.
 pub trait Solver {
-    /// Takes a problem in, in place of the last.
+    /// Takes a problem in, in place of the last. The solver has the only copy, as large ones take much memory.
     ///
     /// # Errors
-    /// When the solver can't be had or refuses it.
-    fn load(&mut self, problem: &Problem) -> Result<(), Failure>;
+    /// When the solver can't be had or refuses it; there is no problem then.
+    fn load(&mut self, problem: Problem) -> Result<(), Failure>;
+
+    /// The problem that is loaded, with the changes that were made; one without columns when there is none.
+    fn problem(&self) -> &Problem;
 
     /// Changes the problem that is loaded.
     ///

@@ -2,6 +2,8 @@
 //!
 //! `docs/contracts.md` is the definition. Quantities are posted; money is derived from them here and nowhere else.
 
+mod account;
+mod accrual;
 mod allocate;
 mod balance;
 mod books;
@@ -22,6 +24,8 @@ mod split;
 mod statement;
 mod usage;
 
+pub use account::{Account, Dry, Limit, Reservation};
+pub use accrual::Accrual;
 pub use allocate::{Allocation, Demand, Drawn, Part, Reach, draw};
 pub use balance::{Balances, Total};
 pub use bucket::UnitBucket;

@@ -307,6 +307,9 @@ pub struct Floor {
     pub least: Series,
     /// What counts beside use: committed charges and prepayments (one number, as above).
     pub counted: Series,
+    /// What of `counted` is other contracts' than its own, by contract.
+    #[serde(default)]
+    pub counted_of: Vec<(ContractId, Series)>,
     /// What use counts: (supply, step, money or quantity per unit of quantity).
     pub terms: Vec<(usize, usize, f64)>,
     /// Tiered charges that count, by position in [`Instance::tiered`]; none for a floor in quantity.
@@ -503,6 +506,19 @@ pub struct Bar {
     pub lifts: Lifts,
 }
 
+/// That a contract may come to rest on another party, which has the right to take it over at its terms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Which contract.
+    pub contract: ContractId,
+    /// Who may take it.
+    pub holder: PartyId,
+    /// How likely it does.
+    pub likelihood: f64,
+    /// The month by which it has answered.
+    pub answer: usize,
+}
+
 /// Everything that planning computes with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
@@ -537,6 +553,9 @@ pub struct Instance {
     /// What exclusivities and first refusals bar.
     #[serde(default)]
     pub bars: Vec<Bar>,
+    /// Offers that the holder of a first refusal may take.
+    #[serde(default)]
+    pub refusals: Vec<Refusal>,
     /// Cash.
     pub treasury: Treasury,
     /// What a unit of missing money costs in the objective: cash gaps, and promises that are broken, are last resorts.

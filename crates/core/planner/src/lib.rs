@@ -25,13 +25,13 @@ mod state;
 mod survey;
 mod zone;
 
-pub use audit::{Rule, Violation, audit};
+pub use audit::{Rule, Violation, audit, audit_lived};
 pub use decided::{Decided, Prices};
 pub use difference::{Difference, Shifted, Signed, diff};
 pub use guide::guide;
 pub use instance::{
-    Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On, Scale,
-    Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
+    Bar, BarKind, Cap, Choice, Credit, Debt, Event, EventKind, Expansion, Fit, Floor, Instance, Lifts, Limit, LimitKind, Month, On,
+    Refusal, Scale, Series, Step, Supply, Tiered, Tranche, Treasury, VentureFunds, Window, Work, WorkKind,
 };
 pub use moved::moved;
 pub use outline::{
@@ -45,7 +45,7 @@ pub use problem::{
     changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
 };
 pub use risk::{Decide, FAN, Outcome, QUARTER, Summary, foresight, frozen, regret, replanned};
-pub use scenario::{Delay, Draw, Odds, Outage, Scenario, World};
-pub use settle::{Beside, decided_fleet, settle};
+pub use scenario::{Delay, Draw, Odds, Outage, Scenario, Told, World};
+pub use settle::{Beside, decided_fleet, lived, settle};
 pub use state::{Month as MonthOutcome, State};
 pub use survey::{Refused, Why, decided, survey};

@@ -59,6 +59,14 @@ pub struct Month {
     pub revenue: f64,
     /// Paid for compute, energy with it.
     pub compute: f64,
+    /// Of that, energy; not what expansions take idle, which falls due with what they commit.
+    pub energy: f64,
+    /// Of what is paid for compute, what orders cost.
+    pub capex: f64,
+    /// From raises that are taken whole.
+    pub given: f64,
+    /// Costs beside compute and payments into ventures, below zero.
+    pub other: f64,
     /// Taken from raises that cost something.
     pub raised: f64,
     /// Floors' shortfalls paid.

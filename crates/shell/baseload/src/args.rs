@@ -186,6 +186,21 @@ pub enum Key {
         /// A model that it may use; repeat for more, leave out for all
         #[arg(long = "model", value_name = "MODEL")]
         models: Vec<String>,
+        /// What it may do: inference, read, plan, operate or admin; repeat for more, leave out for inference alone
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<ledger::Scope>,
+        /// A team of the fleet file that it belongs to, and whose limits it shares
+        #[arg(long, value_name = "TEAM")]
+        team: Option<String>,
+        /// What its requests may cost at list prices, such as '50 USD/month'
+        #[arg(long, value_name = "MONEY/PERIOD")]
+        budget: Option<fleet::Budget>,
+        /// How many calls it may make, such as '600/min'
+        #[arg(long, value_name = "RATE")]
+        requests: Option<fleet::PerMinute>,
+        /// How many tokens it may take, such as '1M/min'
+        #[arg(long, value_name = "RATE")]
+        tokens: Option<fleet::PerMinute>,
         /// When it stops, such as 2027-01-31 or 2027-01-31T12:00:00Z
         #[arg(long, value_name = "WHEN", value_parser = instant)]
         expires: Option<units::Instant>,
@@ -197,6 +212,16 @@ pub enum Key {
         /// Print one JSON document
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Gives a key a new secret and prints it, this once; the old one stays good until the overlap ends
+    Rotate {
+        /// Its name or public part
+        which: String,
+        /// How long both are good, such as 1h, 30m or 0s
+        #[arg(long, value_name = "TIME", value_parser = span)]
+        overlap: Duration,
         #[command(flatten)]
         state: State,
     },
@@ -276,6 +301,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
     if seconds == 0 { Err("at least one second is needed".to_owned()) } else { Ok(Duration::from_secs(seconds)) }
 }
 
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || "a time is needed, such as 1h, 30m or 90s".to_owned();
+    let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+    let found = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?.trim_end().parse::<u64>().ok()?, seconds)));
+    let seconds = found.and_then(|(count, seconds)| count.checked_mul(*seconds)).filter(|seconds| *seconds <= SPAN_SECONDS_MAX);
+    seconds.map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// Ten years: a longer overlap is no rotation.
+const SPAN_SECONDS_MAX: u64 = 10 * 366 * 86_400;
+
 fn instant(text: &str) -> Result<units::Instant, String> {
     let midnight = |date: jiff::civil::Date| date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     let timestamp = text.parse::<jiff::Timestamp>().ok().or_else(|| text.parse().ok().and_then(midnight));
@@ -290,6 +326,16 @@ mod tests {
     fn every_policy_can_be_named() {
         let named: Vec<Policy> = PolicyName::value_variants().iter().map(|name| name.0).collect();
         assert_eq!(named, Policy::ALL);
+    }
+
+    #[test]
+    fn overlaps_are_read() {
+        for (text, seconds) in [("1h", 3_600), ("30m", 1_800), ("90 s", 90), ("0s", 0), ("2d", 172_800)] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "h", "1", "1.5h", "-1h", "1w", "99999d", "1h30m"] {
+            assert!(span(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -42,10 +42,12 @@ pub fn reason(fleet: &Fleet, reason: Reason) -> String {
         Reason::NoContract => "no contract in force".to_owned(),
         Reason::Exclusive { to } => format!("only {} may", fleet.contracts.name(to)),
         Reason::Full => "full".to_owned(),
+        Reason::OverBudget { short } => format!("over budget by {}", micro(short, fleet.currency)),
         Reason::Tried => "tried already".to_owned(),
         Reason::Dearer { by: Money::ZERO } => "costs the same".to_owned(),
         Reason::Dearer { by } => format!("dearer by {}", micro(by, fleet.currency)),
         Reason::NotItsTurn => "not its turn".to_owned(),
+        Reason::Inexpressible => "can't be said in its dialect".to_owned(),
     }
 }
 

@@ -92,8 +92,13 @@ impl Service {
             upstreams,
             clock: clock.clone(),
             limits: Limits::default(),
+            directory: Some(setup.state.clone()),
         };
+        tell_teamless(&config);
         let gateway = Arc::new(Gateway::new(config)?);
+        if let Some(since) = gateway.balances_from() {
+            store.spending(since, |spending| gateway.count_spent(spending)).context("read what was spent of budgets")?;
+        }
         let plan = setup.plan.clone();
         gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
         let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
@@ -176,6 +181,15 @@ impl Service {
     }
 }
 
+/// Says which keys are good for nothing because the fleet lacks their team.
+fn tell_teamless(config: &Config) {
+    for key in &config.keys {
+        if let Some(team) = key.team.as_ref().filter(|team| config.fleet.teams.id(team).is_none()) {
+            log::say(format_args!("key {} belongs to the team {team}, which the fleet does not have: its calls are refused", key.name));
+        }
+    }
+}
+
 fn sheet(fleet: &Fleet, plan: Option<&planner::Plan>, store: &Store, clock: &Clock) -> market::PriceSheet {
     let (books, now) = (store.books(), clock.now());
     let forecast = match plan {
@@ -214,7 +228,7 @@ fn upstreams(setup: &Setup) -> Result<BTreeMap<EndpointId, Upstream>> {
             let place = place.map_or_else(|| setup.name.clone(), |place| format!("{}:{place}", setup.name));
             secrets::resolve(secret).with_context(|| format!("{place}: resolve the key of endpoint {name}"))
         });
-        let upstream = Upstream::new(&endpoint.url, key.transpose()?.as_deref(), endpoint.upstream_model.as_deref());
+        let upstream = Upstream::of(endpoint, setup.read.fleet.models.name(endpoint.model), key.transpose()?.as_deref());
         found.insert(id, upstream.with_context(|| format!("{}: use endpoint {name}", setup.name))?);
     }
     Ok(found)

@@ -5,16 +5,19 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
+use crate::peek::Call;
 
 /// Usage as OpenAI's API reports it; what it lacks is zero.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
 struct Usage {
-    #[serde(default)]
     prompt_tokens: u32,
-    #[serde(default)]
     completion_tokens: u32,
-    #[serde(default)]
     prompt_tokens_details: Option<Details>,
+    // As responses name them.
+    input_tokens: u32,
+    output_tokens: u32,
+    input_tokens_details: Option<Details>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -25,8 +28,10 @@ struct Details {
 
 impl From<Usage> for Tokens {
     fn from(usage: Usage) -> Self {
-        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
-        Self { input: usage.prompt_tokens, cached: cached.min(usage.prompt_tokens), output: usage.completion_tokens }
+        let (input, output) = (usage.prompt_tokens.max(usage.input_tokens), usage.completion_tokens.max(usage.output_tokens));
+        let details = usage.prompt_tokens_details.or(usage.input_tokens_details);
+        let cached = details.and_then(|details| details.cached_tokens).unwrap_or(0);
+        Self { input, cached: cached.min(input), output }
     }
 }
 
@@ -44,8 +49,17 @@ struct WholeFields<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     choices: Option<&'a RawValue>,
+    /// What a response has in place of choices.
+    #[serde(borrow, default)]
+    output: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+}
+
+impl WholeFields<'_> {
+    fn reported(&self) -> Option<Tokens> {
+        self.usage.and_then(|raw| serde_json::from_str::<Usage>(raw.get()).ok()).map(Tokens::from)
+    }
 }
 
 /// Reads an answer that came whole; `None` when it is no answer but an error, a web page or a fragment.
@@ -55,8 +69,8 @@ pub(crate) fn whole(body: &[u8]) -> Option<Whole> {
     if fields.error.is_some() {
         return None;
     }
-    let reported = fields.usage.and_then(|raw| serde_json::from_str::<Usage>(raw.get()).ok()).map(Tokens::from);
-    Some(Whole { reported, choice_bytes: fields.choices.map_or(0, |raw| raw.get().len()) })
+    let reported = fields.reported();
+    Some(Whole { reported, choice_bytes: fields.choices.or(fields.output).map_or(0, |raw| raw.get().len()) })
 }
 
 /// What the data of one event says.
@@ -69,6 +83,42 @@ pub(crate) struct Heard {
     pub reported: Option<Tokens>,
     /// It holds usage and no choices: what `include_usage` adds at the end.
     pub usage_only: bool,
+}
+
+/// Reads the data of one event.
+pub(crate) type Hear = fn(&[u8]) -> Heard;
+
+/// How a call's events are read.
+pub(crate) fn hearing(call: Call) -> Hear {
+    match call {
+        Call::Responses => heard_typed,
+        Call::Chat | Call::Messages | Call::Completions | Call::Embeddings => heard,
+    }
+}
+
+/// Reads the data of one event of a response, whose kind stands in its `type`.
+fn heard_typed(data: &[u8]) -> Heard {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow, default)]
+        r#type: Option<std::borrow::Cow<'a, str>>,
+        #[serde(borrow, default)]
+        response: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        delta: Option<&'a RawValue>,
+    }
+    let Ok(event) = serde_json::from_slice::<Typed<'_>>(data) else { return Heard::default() };
+    let kind = event.r#type.unwrap_or_default();
+    let usage = |response: &RawValue| serde_json::from_str::<WholeFields<'_>>(response.get()).ok().and_then(|fields| fields.reported());
+    let ended = matches!(kind.as_ref(), "response.completed" | "response.incomplete");
+    Heard {
+        done: ended,
+        error: matches!(kind.as_ref(), "response.failed" | "error"),
+        content: kind.ends_with(".delta") && event.delta.is_some_and(|delta| delta.get() != "\"\""),
+        finish: ended,
+        reported: event.response.filter(|_| ended).and_then(usage),
+        usage_only: false,
+    }
 }
 
 /// Reads the data of one event by searching for the few keys that matter: a stream has thousands of events and the
@@ -143,11 +193,22 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
     });
     Refused {
         status,
-        kind: error.r#type.unwrap_or_else(|| "invalid_request_error".to_owned()),
+        kind: error.r#type.map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
         code,
         param: error.param,
         message: error.message.chars().take(MESSAGE_MAX).collect(),
-        retry_after: None,
+        ..Refused::refused_upstream(status)
+    }
+}
+
+/// A client's own fault as another dialect's upstream words it.
+pub(crate) fn told(status: hyper::StatusCode, refusal: dialect::fault::Refusal) -> Refused {
+    Refused {
+        kind: refusal.kind.map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
+        code: refusal.code,
+        param: refusal.param,
+        message: refusal.message.chars().take(MESSAGE_MAX).collect(),
+        ..Refused::refused_upstream(status)
     }
 }
 

@@ -6,15 +6,27 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
 
-use crate::envelope::Refused;
 use crate::flight::Flight;
+use crate::messages::Told;
+use crate::peek::Call;
 use crate::relay::{Ending, Next, Relay};
+use crate::responses::{self, ToldStream};
 
 /// The body of an answer.
 pub(crate) enum Answer {
     Whole(Option<Bytes>),
     Stream(Box<Streaming>),
+    /// A stream to a client of Anthropic's dialect.
+    Messages(Box<Told>),
+    /// A stream of a chat to a client that asked for a response.
+    Response(Box<ToldStream>),
+    /// A kept file, piece by piece: `left` bytes in all.
+    Pieces {
+        pieces: mpsc::Receiver<Bytes>,
+        left: u64,
+    },
 }
 
 impl From<Bytes> for Answer {
@@ -27,15 +39,17 @@ impl From<Bytes> for Answer {
 pub(crate) struct Streaming {
     relay: Relay,
     flight: Flight,
+    call: Call,
     over: bool,
 }
 
 impl Streaming {
-    pub fn new(relay: Relay, flight: Flight) -> Self {
-        Self { relay, flight, over: false }
+    pub fn new(relay: Relay, flight: Flight, call: Call) -> Self {
+        Self { relay, flight, call, over: false }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next events; `None` once it is over.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.over {
             return Poll::Ready(None);
         }
@@ -65,7 +79,7 @@ impl Streaming {
             }
             Ending::Failed(fault) => {
                 self.flight.failed(fault);
-                Some(Refused::cut().event())
+                Some(responses::cut(self.call))
             }
         }
     }
@@ -79,6 +93,13 @@ impl Body for Answer {
         let bytes = match self.get_mut() {
             Self::Whole(body) => body.take(),
             Self::Stream(stream) => ready!(stream.poll_next(cx)),
+            Self::Messages(told) => ready!(told.poll_next(cx)),
+            Self::Response(told) => ready!(told.poll_next(cx)),
+            Self::Pieces { pieces, left } => {
+                let piece = ready!(pieces.poll_recv(cx));
+                *left = left.saturating_sub(piece.as_ref().map_or(0, |piece| piece.len() as u64));
+                piece
+            }
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -87,13 +108,17 @@ impl Body for Answer {
         match self {
             Self::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
             Self::Stream(stream) => stream.over,
+            Self::Messages(told) => told.is_over(),
+            Self::Response(told) => told.is_over(),
+            Self::Pieces { left, .. } => *left == 0,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Pieces { left, .. } => SizeHint::with_exact(*left),
+            Self::Stream(_) | Self::Messages(_) | Self::Response(_) => SizeHint::default(),
         }
     }
 }

@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dispatch::{Fault, RequestId};
+use fleet::Dialect;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
+use units::Instant;
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
 use crate::limits::{ERROR_BODY_MAX, Limits};
 use crate::peek;
 use crate::relay::Relay;
+use crate::spoken::{Ear, Spoken};
+use crate::translate::{self, Passage};
 use crate::upstream::Upstream;
 use crate::wires::Wires;
 
@@ -25,6 +29,9 @@ pub(crate) struct Asked<'a> {
     pub id: RequestId,
     pub call: peek::Call,
     pub body: Bytes,
+    /// What the upstream calls the model.
+    pub model: &'a str,
+    pub now: Instant,
     pub head: &'a HeaderMap,
     pub streamed: bool,
     /// Whether the client did not ask for usage.
@@ -34,7 +41,7 @@ pub(crate) struct Asked<'a> {
 /// How an upstream answered.
 pub(crate) enum Answered {
     Whole(Bytes, Whole),
-    Stream(Relay),
+    Stream(Relay, Passage),
 }
 
 /// Why an attempt gave no answer.
@@ -60,29 +67,39 @@ pub(crate) async fn call(wires: &Wires, limits: &Limits, upstream: &Upstream, as
 }
 
 async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
-    let strip_usage = asked.strip_usage;
+    let Asked { id, call, model, now, strip_usage, .. } = asked;
+    let passage = Passage::of(call, upstream.dialect);
+    let about = || translate::about(id, now, model);
     let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
-        return Err(refused(head.status, &head.headers, body).await);
+        return Err(refused(head.status, &head.headers, body, upstream.dialect).await);
     }
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
-        return Ok(Answered::Stream(Relay::begin(body, strip_usage, limits.between_tokens_timeout).await?));
+        let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
+        return Ok(Answered::Stream(Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await?, passage));
     }
     let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
         Ok(whole) => whole.to_bytes(),
         Err(error) => return Err(if error.is::<LengthLimitError>() { Fault::Broken } else { Fault::Lost }.into()),
     };
-    let read = answer::whole(&body).ok_or(Fault::Broken)?;
+    let (body, read) = passage.whole(body, about)?;
+    if call == peek::Call::Messages && passage != Passage::Messages {
+        let told = dialect::told_as_anthropic(&body, &about()).map_err(translate::fault)?;
+        return Ok(Answered::Whole(Bytes::from(told), read));
+    }
     Ok(Answered::Whole(body, read))
 }
 
 /// The head is built anew: nothing of the client's goes on but what is named.
 fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
     let uri = match asked.call {
-        peek::Call::Chat => &upstream.chat,
+        peek::Call::Chat | peek::Call::Messages if asked.streamed => &upstream.streamed,
+        peek::Call::Chat | peek::Call::Messages => &upstream.chat,
         peek::Call::Completions => &upstream.completions,
+        peek::Call::Embeddings => &upstream.embeddings,
+        peek::Call::Responses => &upstream.responses,
     };
     let mut request = Request::new(Full::new(asked.body));
     *request.method_mut() = Method::POST;
@@ -94,29 +111,57 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
     if let Ok(id) = HeaderValue::try_from(asked.id.to_string()) {
         head.insert("x-request-id", id);
     }
-    if let Some(authorization) = &upstream.authorization {
-        head.insert(AUTHORIZATION, authorization.clone());
+    if let Some((name, secret)) = &upstream.secret {
+        head.insert(name, secret.clone());
+    }
+    if upstream.dialect == Dialect::Anthropic {
+        head.insert(ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01"));
     }
     for name in FORWARDED {
         if let Some(value) = asked.head.get(name) {
             head.insert(name, value.clone());
         }
     }
+    if upstream.dialect == Dialect::Anthropic && asked.call == peek::Call::Messages {
+        for name in [ANTHROPIC_VERSION, "anthropic-beta"] {
+            if let Some(value) = asked.head.get(name) {
+                head.insert(HeaderName::from_static(name), value.clone());
+            }
+        }
+    }
     request
 }
 
+/// The version of Messages that a request is written in.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
+
 /// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming) -> Missed {
+async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, dialect: Dialect) -> Missed {
     match status.as_u16() {
-        429 | 503 => Fault::Busy { retry_after_ms: retry_after_ms(head) }.into(),
+        // 529 is Anthropic's for being overloaded.
+        429 | 503 | 529 => Fault::Busy { retry_after_ms: retry_after_ms(head) }.into(),
         408 => Fault::TimedOut.into(),
         // Our own credentials or address are at fault, not the client's request.
-        401 | 403 | 404 => Fault::Broken.into(),
+        401..=404 => Fault::Broken.into(),
         400..=499 => match Limited::new(body, ERROR_BODY_MAX).collect().await {
-            Ok(body) => Missed::Client(answer::client_error(status, &body.to_bytes())),
+            Ok(body) => client_error(status, &body.to_bytes(), dialect),
             Err(_) => Missed::Client(Refused::refused_upstream(status)),
         },
         _ => Fault::Broken.into(),
+    }
+}
+
+/// A client's own fault as the upstream words it, unless it is ours after all.
+fn client_error(status: StatusCode, body: &[u8], dialect: Dialect) -> Missed {
+    let refusal = match dialect {
+        Dialect::OpenAi | Dialect::Azure => return Missed::Client(answer::client_error(status, body)),
+        Dialect::Anthropic => dialect::fault::of_anthropic(body),
+        Dialect::Gemini => dialect::fault::of_gemini(body),
+    };
+    match refusal {
+        Some(refusal) if refusal.is_ours => Fault::Broken.into(),
+        Some(refusal) => Missed::Client(answer::told(status, refusal)),
+        None => Missed::Client(Refused::refused_upstream(status)),
     }
 }
 

@@ -3,18 +3,53 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleet::ServiceTier;
 use hyper::StatusCode;
 use serde::Serialize;
+
+use crate::admission::Rates;
 
 /// A request refused or failed, in the words of its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub status: StatusCode,
-    pub kind: String,
+    pub kind: Box<str>,
     pub code: Option<String>,
     pub param: Option<String>,
     pub message: String,
     pub retry_after: Option<Duration>,
+    /// Trying again can't help, whatever the status says.
+    pub for_good: bool,
+    /// How much is left of the key's rates.
+    pub rates: Option<Box<Rates>>,
+    /// Whose envelope it comes in.
+    pub words: Words,
+}
+
+/// Whose words a client is told an error in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Words {
+    #[default]
+    OpenAi,
+    Anthropic,
+}
+
+#[derive(Serialize)]
+struct AnthropicEnvelope<'a> {
+    r#type: &'static str,
+    error: AnthropicFields<'a>,
+}
+
+#[derive(Serialize)]
+struct AnthropicFields<'a> {
+    r#type: &'static str,
+    message: &'a str,
+}
+
+impl From<dialect::Unsupported> for Refused {
+    fn from(unsupported: dialect::Unsupported) -> Self {
+        Self::unsupported(&unsupported.param, unsupported.message)
+    }
 }
 
 #[derive(Serialize)]
@@ -32,8 +67,9 @@ struct Fields<'a> {
 
 impl Refused {
     fn new(status: StatusCode, kind: &str, code: &str, message: impl Into<String>) -> Self {
-        let (kind, code) = (kind.to_owned(), Some(code.to_owned()));
-        Self { status, kind, code, param: None, message: message.into(), retry_after: None }
+        let (kind, code) = (kind.into(), Some(code.to_owned()));
+        let message = message.into();
+        Self { status, kind, code, param: None, message, retry_after: None, for_good: false, rates: None, words: Words::OpenAi }
     }
 
     pub fn about(mut self, param: &str) -> Self {
@@ -44,6 +80,22 @@ impl Refused {
     pub fn again_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    pub fn for_good(mut self) -> Self {
+        self.for_good = true;
+        self
+    }
+
+    pub fn with_rates(mut self, rates: Rates) -> Self {
+        self.rates = Some(Box::new(rates));
+        self
+    }
+
+    /// Whether trying the same again can't help: a fault of the request itself, or a budget that is spent.
+    pub fn is_final(&self) -> bool {
+        let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+        self.for_good || (self.status.is_client_error() && !passing.contains(&self.status))
     }
 
     /// The body is at fault in `param`.
@@ -78,6 +130,36 @@ impl Refused {
     pub fn bad_key() -> Self {
         let message = "Incorrect API key provided. Send the key as 'Authorization: Bearer bl-...'.";
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", "invalid_api_key", message)
+    }
+
+    /// The key is good, but not for this.
+    pub fn out_of_scope(wanted: &str) -> Self {
+        let message = format!("You have insufficient permissions for this operation. Missing scope: {wanted}.");
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", "insufficient_permissions", message)
+    }
+
+    /// The key belongs to a team that the fleet has no more: whose budget it would spend is not known.
+    pub fn no_team() -> Self {
+        let message = "The team of this key does not exist any more. Ask for another key.";
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", "insufficient_permissions", message)
+    }
+
+    /// A rate of an account is used up for the moment.
+    pub fn rate_limited(message: String) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", "rate_limit_exceeded", message)
+    }
+
+    /// No endpoint costs as little as the accounts have left.
+    pub fn over_budget() -> Self {
+        let message = "You exceeded your current quota: the budget of your key, your team or the whole fleet can't pay for this request.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota", message).for_good()
+    }
+
+    /// There was no place, and no room in line or no patience left.
+    pub fn shed(tier: ServiceTier) -> Self {
+        let wait = if tier == ServiceTier::Flex { Duration::from_secs(10) } else { Duration::from_secs(1) };
+        let message = "The gateway has more requests than it can take, and this one could not wait any longer. Please try again.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", "overloaded", message).again_after(wait)
     }
 
     pub fn no_model(name: &str) -> Self {
@@ -123,8 +205,52 @@ impl Refused {
         Self::new(StatusCode::BAD_GATEWAY, "server_error", "upstream_lost", message)
     }
 
+    /// The same, as Anthropic's clients are told.
+    pub fn in_anthropic(self) -> Self {
+        Self { words: Words::Anthropic, ..self }
+    }
+
+    /// This gateway keeps no files, batches or ledger.
+    pub fn nothing_kept() -> Self {
+        let message = "This gateway runs without a state directory: it keeps no files, batches or ledger.";
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "not_supported", message)
+    }
+
+    /// There is no such file or batch, or it is another key's.
+    pub fn not_kept(what: &str, id: &str) -> Self {
+        let shown: String = id.chars().take(128).collect();
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "not_found", format!("No such {what}: '{shown}'.")).about("id")
+    }
+
+    /// It can't be done to the thing as it is.
+    pub fn conflict(message: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "invalid_request_error", "conflict", message)
+    }
+
+    /// A limit on what is kept is reached.
+    pub fn too_many(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", "limit_reached", message).again_after(Duration::from_secs(60))
+    }
+
+    /// It could not be written to the state directory, or read from it.
+    pub fn not_stored() -> Self {
+        let message = "The gateway could not read or write its state directory. Please try again later.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "storage_unavailable", message).again_after(Duration::from_secs(5))
+    }
+
+    /// The answer was had and can't be told in the call's own shape.
+    pub fn untold() -> Self {
+        let message = "The model server answered in a shape that can't be read.";
+        Self::new(StatusCode::BAD_GATEWAY, "server_error", "bad_upstream_answer", message)
+    }
+
     /// The envelope as JSON.
     pub fn body(&self) -> Bytes {
+        if self.words == Words::Anthropic {
+            let error = AnthropicFields { r#type: anthropic_type(self.status), message: &self.message };
+            let envelope = AnthropicEnvelope { r#type: "error", error };
+            return Bytes::from(serde_json::to_vec(&envelope).expect("strings can always be written as JSON"));
+        }
         let (param, code) = (self.param.as_deref(), self.code.as_deref());
         let envelope = Envelope { error: Fields { message: &self.message, r#type: &self.kind, param, code } };
         Bytes::from(serde_json::to_vec(&envelope).expect("strings can always be written as JSON"))
@@ -132,6 +258,23 @@ impl Refused {
 
     /// The envelope as an event of a stream.
     pub fn event(&self) -> Bytes {
-        Bytes::from([b"data: ".as_slice(), &self.body(), b"\n\n"].concat())
+        let begin: &[u8] = if self.words == Words::Anthropic { b"event: error\ndata: " } else { b"data: " };
+        Bytes::from([begin, &self.body(), b"\n\n"].concat())
+    }
+}
+
+/// What Anthropic calls an error of this status.
+fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 | 405 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 => "overloaded_error",
+        504 => "timeout_error",
+        _ => "api_error",
     }
 }

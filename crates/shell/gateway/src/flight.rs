@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dispatch::{
-    Action, Ask, Decision, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Record, Refusal, Seen, SeenAll, Settlement,
-    decide,
+    Action, Ask, Decision, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen, SeenAll,
+    Settlement, decide,
 };
-use fleet::{ContractId, EndpointId, TokenWeights};
+use fleet::{ContractId, Dialect, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
+use crate::admission::{Ticket, UnderWay};
 use crate::counters::Counters;
-use crate::limits::RETRY_AFTER_MAX;
+use crate::limits::{BUDGET_RACES_MAX, RETRY_AFTER_MAX};
 use crate::meter::Tally;
 use crate::peek::{Peek, Streaming};
 use crate::prefix::Prefixes;
@@ -32,6 +33,10 @@ pub(crate) enum Next {
 /// Why a decision could not be taken.
 pub(crate) enum Undecided {
     Refusal(Box<Refusal>),
+    /// As a refusal, but some endpoint is only full: it may be asked again.
+    Full(Box<Refusal>),
+    /// Others spend the budget faster than it can be reserved.
+    Spent,
     /// The journal did not take it, so it is not to have any effect.
     NoJournal,
 }
@@ -65,35 +70,56 @@ pub(crate) struct Flight {
     life: Life,
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
+    /// Dialects that the request can't be said in.
+    pub barred: Vec<Dialect>,
     /// Until its life is over.
-    place: Option<Place>,
+    places: Option<(Place, UnderWay)>,
+    pub ticket: Ticket,
 }
 
 impl Flight {
-    pub fn new(state: Arc<State>, snapshot: Arc<Snapshot>, place: Place, key: KeyId, ask: Ask, peek: &Peek<'_>) -> Self {
+    pub fn new(
+        state: Arc<State>,
+        snapshot: Arc<Snapshot>,
+        places: (Place, UnderWay),
+        ticket: Ticket,
+        key: KeyId,
+        ask: Ask,
+        peek: &Peek<'_>,
+    ) -> Self {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
-        let (prefixes, place) = (Prefixes::of(peek.prompt), Some(place));
-        Self { state, snapshot, ask, prompt_bytes, prefixes, streamed, weights, key, life, attempt: None, chosen: None, place }
+        let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
+        Self {
+            state,
+            snapshot,
+            ask,
+            prompt_bytes,
+            prefixes,
+            streamed,
+            weights,
+            key,
+            life,
+            attempt: None,
+            chosen: None,
+            barred: Vec::new(),
+            places,
+            ticket,
+        }
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
     pub fn decide(&mut self) -> Result<Next, Undecided> {
         let now = self.state.clock.now();
-        let question = self.question(now);
-        let decision = match decide(&self.snapshot.fleet, &question) {
-            Ok(decision) => Box::new(decision),
-            Err(refusal) => {
-                self.step(Event::Refused);
-                return Err(Undecided::Refusal(Box::new(refusal)));
-            }
-        };
+        let mut question = self.question(now);
+        let decision = Box::new(self.reserve(&mut question)?);
         let price = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint).and_then(|seen| seen.price);
         let attempt = self.life.next_attempt();
         let record = Record::Decided { attempt, key: self.key, question, decision };
         if self.state.journal.append(&record).is_err() {
+            self.ticket.release();
             self.step(Event::Refused);
             return Err(Undecided::NoJournal);
         }
@@ -101,6 +127,30 @@ impl Flight {
         self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, &decision);
         self.begin(now, &decision, price);
         Ok(self.step(Event::Decided(decision)))
+    }
+
+    /// Decides on what the accounts can pay, and sets the money aside on the endpoint that will bill. Where others took it in the meantime,
+    /// it is decided again on what they left.
+    fn reserve(&mut self, question: &mut Question) -> Result<Decision, Undecided> {
+        for _ in 0..BUDGET_RACES_MAX {
+            question.funds = self.ticket.funds(question.now);
+            let decision = match decide(&self.snapshot.fleet, question) {
+                Ok(decision) => decision,
+                Err(refusal) if refusal.passed_over.iter().any(|passed| passed.reason == Reason::Full) => {
+                    return Err(Undecided::Full(Box::new(refusal)));
+                }
+                Err(refusal) => {
+                    self.step(Event::Refused);
+                    return Err(Undecided::Refusal(Box::new(refusal)));
+                }
+            };
+            let cost = question.funds.map_or(Money::ZERO, |funds| funds.cost(decision.list, question.ask.tokens.input));
+            if self.ticket.reserve(cost, question.now).is_ok() {
+                return Ok(decision);
+            }
+        }
+        self.step(Event::Refused);
+        Err(Undecided::Spent)
     }
 
     /// What is known of every endpoint of the model.
@@ -113,36 +163,21 @@ impl Flight {
             valid_until: sheet.map_or(now, |sheet| sheet.valid_until),
             usable_until: sheet.map_or(now, |sheet| sheet.usable_until),
             ask: self.ask.clone(),
+            funds: None,
             seen: SeenAll::new(),
         });
         for endpoint in self.snapshot.endpoints(self.ask.model) {
-            let price = sheet.and_then(|sheet| sheet.price(*endpoint)).copied();
             // What lies beyond the most that a decision can hold is not seen: such a fleet is refused when it is read.
-            _ = question.seen.try_push(self.seen(*endpoint, price, now));
+            _ = question.seen.try_push(self.seen(*endpoint, now));
         }
         question.ask.tokens.cached = question.seen.iter().map(|seen| seen.cached_tokens).max().unwrap_or(0);
         question
     }
 
-    fn seen(&self, endpoint: EndpointId, price: Option<EndpointPrice>, now: Instant) -> Seen {
-        let counters = self.state.counters(endpoint);
-        let health = match self.snapshot.upstream(endpoint) {
-            Some(_) => counters.health(now),
-            None => Health::Down { until: now + Duration::from_secs(1) },
-        };
-        Seen {
-            endpoint,
-            health,
-            outstanding: counters.busy.outstanding(),
-            service_us: counters.service_us.load(Ordering::Relaxed),
-            ttft_us: counters.ttft_us.load(Ordering::Relaxed),
-            tpot_us: counters.tpot_us.load(Ordering::Relaxed),
-            arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
-            cached_tokens: self.cached(counters, now),
-            units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
-            tried: self.life.tried(endpoint),
-            price,
-        }
+    fn seen(&self, endpoint: EndpointId, now: Instant) -> Seen {
+        let cached_tokens = self.cached(self.state.counters(endpoint), now);
+        let expressible = !self.barred.contains(&self.snapshot.fleet.endpoints[endpoint].dialect);
+        Seen { cached_tokens, expressible, tried: self.life.tried(endpoint), ..observed(&self.state, &self.snapshot, endpoint, now) }
     }
 
     /// Input tokens that the endpoint is expected to have in its cache; the last one is always read anew.
@@ -221,7 +256,7 @@ impl Flight {
         let mut next = Next::Nothing;
         let actions = self.life.step(self.state.clock.now(), event);
         if actions.contains(&Action::Done) {
-            self.place = None;
+            self.places = None;
         }
         for action in actions {
             match action {
@@ -239,6 +274,7 @@ impl Flight {
     /// Posts an attempt's end, and counts it out.
     fn settle(&mut self, settlement: Settlement) {
         let Some(attempt) = self.attempt.take() else { return };
+        self.ticket.settle(settlement.list, settlement.tokens);
         let counters = self.state.counters(attempt.endpoint);
         counters.busy.leave(self.state.uptime_us(settlement.ended));
         counters.add(settlement.tokens);
@@ -267,12 +303,37 @@ impl Flight {
         if self.state.journal.append(&Record::Settled(settlement)).is_err() {
             self.state.lost_records.fetch_add(1, Ordering::Relaxed);
         }
+        self.state.rooms.opened(self.ask.model);
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         self.step(Event::ClientGone);
+    }
+}
+
+/// What is known of an endpoint, whatever the request.
+pub(crate) fn observed(state: &State, snapshot: &Snapshot, endpoint: EndpointId, now: Instant) -> Seen {
+    let counters = state.counters(endpoint);
+    let price = snapshot.sheet.as_deref().and_then(|sheet| sheet.price(endpoint)).copied();
+    let health = match snapshot.upstream(endpoint) {
+        Some(_) => counters.health(now),
+        None => Health::Down { until: now + Duration::from_secs(1) },
+    };
+    Seen {
+        endpoint,
+        health,
+        outstanding: counters.busy.outstanding(),
+        service_us: counters.service_us.load(Ordering::Relaxed),
+        ttft_us: counters.ttft_us.load(Ordering::Relaxed),
+        tpot_us: counters.tpot_us.load(Ordering::Relaxed),
+        arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
+        cached_tokens: 0,
+        units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
+        tried: false,
+        expressible: true,
+        price,
     }
 }
 

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dispatch::Policy;
 use fleet::{EndpointId, Fleet, Id};
-use ledger::KeyRow;
+use ledger::{KeyRow, Spending};
 use market::PriceSheet;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use units::Instant;
 
+use crate::admission::{Accounts, Balance};
+use crate::batch::{Desk, Runner};
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::keys::Keys;
@@ -40,6 +44,8 @@ pub struct Config {
     pub clock: Clock,
     /// Its limits.
     pub limits: Limits,
+    /// The state directory, with a ledger in it: where files and batches are kept and usage is read. Without one there are none.
+    pub directory: Option<PathBuf>,
 }
 
 /// Why a gateway can't begin.
@@ -48,6 +54,12 @@ pub enum GatewayError {
     /// An upstream wants TLS, and this machine's certificates can't be read.
     #[error("read this machine's TLS certificates")]
     Certificates(#[source] std::io::Error),
+    /// The files and batches of the state directory can't be read.
+    #[error("read the files and batches of {0}")]
+    Kept(PathBuf, #[source] std::io::Error),
+    /// The ledger of the state directory can't be read.
+    #[error("read the ledger of {0}")]
+    Ledger(PathBuf, #[source] ledger::LedgerError),
 }
 
 /// Requests in, decisions, upstreams, metering.
@@ -61,17 +73,23 @@ impl Gateway {
     /// A gateway that serves nobody yet.
     ///
     /// # Errors
-    /// When an upstream wants TLS and this machine's certificates can't be read.
+    /// When an upstream wants TLS and this machine's certificates can't be read, or what the state directory keeps can't be.
     pub fn new(config: Config) -> Result<Self, GatewayError> {
         let tls = config.upstreams.values().any(Upstream::is_tls);
         let wires = Wires::new(&config.limits, tls).map_err(GatewayError::Certificates)?;
-        let mut snapshot = Snapshot::new(Arc::clone(&config.fleet), config.policy);
-        snapshot.keys = Arc::new(Keys::new(&config.fleet, &config.keys));
+        let (mut snapshot, now) = (Snapshot::new(Arc::clone(&config.fleet), config.policy), config.clock.now());
+        let accounts = Arc::new(Accounts::new(Arc::clone(&config.fleet), now));
+        snapshot.keys = Arc::new(Keys::new(&config.fleet, &accounts, &config.keys, now));
         for (endpoint, upstream) in config.upstreams {
             snapshot.upstreams[endpoint.index()] = Some(Arc::new(upstream));
         }
         let (tallies, began) = mpsc::channel(TALLIES_MAX);
-        let state = State::new(snapshot, config.journal, config.clock, config.limits, wires, tallies);
+        let mut state = State::new(snapshot, config.journal, config.clock, config.limits, wires, accounts, tallies);
+        if let Some(directory) = config.directory {
+            let desk = Desk::open(&directory).map_err(|error| GatewayError::Kept(directory.clone(), error))?;
+            let view = ledger::View::open(&directory).map_err(|error| GatewayError::Ledger(directory, error))?;
+            (state.desk, state.ledger) = (Some(Arc::new(desk)), Some(Arc::new(view)));
+        }
         Ok(Self { state: Arc::new(state), began: Mutex::new(Some(began)) })
     }
 
@@ -86,7 +104,23 @@ impl Gateway {
                 _ = stopped.await;
             }))
         });
+        let (halt, mut halted) = watch::channel(false);
+        let batches = self.state.desk.clone().map(|desk| {
+            let runner = Runner::new(Arc::clone(&self.state), desk);
+            tokio::spawn(Box::pin(runner.run(async move {
+                // The sender gone says the same as its message.
+                _ = halted.wait_for(|halt| *halt).await;
+            })))
+        });
+        let shutdown = async {
+            shutdown.await;
+            halt.send_replace(true);
+        };
         server::serve(Arc::clone(&self.state), listener, shutdown).await;
+        if let Some(batches) = batches {
+            // One that panicked has been reported by its panic; what it had under way was settled when it was dropped.
+            _ = batches.await;
+        }
         drop(stop);
         if let Some(meter) = meter {
             // A meter that panicked has been reported by its panic; there is nothing left to post.
@@ -105,8 +139,26 @@ impl Gateway {
 
     /// Keys as they are now: made, revoked, expired.
     pub fn set_keys(&self, rows: &[KeyRow]) {
-        let keys = Arc::new(Keys::new(&self.state.snapshot.load().fleet, rows));
+        let fleet = Arc::clone(&self.state.snapshot.load().fleet);
+        let keys = Arc::new(Keys::new(&fleet, &self.state.accounts, rows, self.state.clock.now()));
         self.swap(|snapshot| snapshot.keys = Arc::clone(&keys));
+    }
+
+    /// From when on the ledger says what is spent of the present budgets; `None` when there is none.
+    #[must_use]
+    pub fn balances_from(&self) -> Option<Instant> {
+        self.state.accounts.present_from(self.state.clock.now())
+    }
+
+    /// Every budget in its present period: of keys, of teams, of the fleet.
+    #[must_use]
+    pub fn balances(&self) -> Vec<Balance> {
+        self.state.accounts.balances(self.state.clock.now())
+    }
+
+    /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.
+    pub fn count_spent(&self, spending: Spending) {
+        self.state.accounts.spent(spending, self.state.clock.now());
     }
 
     /// Another policy, for all requests from now on.

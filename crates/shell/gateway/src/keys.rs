@@ -1,15 +1,19 @@
 //! Whose request it is: the key check.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use dispatch::{KeyId, KeyScope};
 use fleet::{Fleet, ModelId};
 use hyper::HeaderMap;
-use hyper::header::AUTHORIZATION;
-use ledger::KeyRow;
+use ledger::{KeyRow, Scope, Scopes};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use units::Instant;
+
+use crate::admission::{Accounts, Belongs};
+use crate::envelope::Refused;
 
 /// Which models a key may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,19 +27,41 @@ pub(crate) enum Models {
 pub(crate) struct Key {
     pub id: KeyId,
     hash: [u8; 32],
+    /// The secret before the last rotation, and when it stops.
+    previous: ([u8; 32], Instant),
+    scopes: Scopes,
     models: Models,
     ends: Instant,
+    /// What its requests are counted against; `None` when its team is gone, and with it what it may spend.
+    accounts: Option<(Belongs, Arc<AtomicUsize>)>,
 }
 
 impl Key {
-    fn new(fleet: &Fleet, row: &KeyRow) -> Self {
+    fn new(fleet: &Fleet, accounts: &Accounts, row: &KeyRow, now: Instant) -> Self {
         let models = match row.models.as_slice() {
             [] => Models::All,
             // A name that the fleet no longer has allows nothing, and never everything.
             names => Models::Only(names.iter().filter_map(|name| fleet.model(name)).collect()),
         };
         let ends = [row.expires, row.revoked].into_iter().flatten().min().unwrap_or(Instant::MAX);
-        Self { id: row.id, hash: row.hash, models, ends }
+        let previous = row.previous.map_or(([0; 32], Instant::MIN), |previous| (previous.hash, previous.until));
+        Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, accounts: accounts.of(row, now) }
+    }
+
+    /// What its requests are counted against, and how many are under way.
+    pub fn accounts(&self) -> Result<&(Belongs, Arc<AtomicUsize>), Refused> {
+        self.accounts.as_ref().ok_or_else(Refused::no_team)
+    }
+
+    /// Whether it may do what `scope` names.
+    pub fn may(&self, scope: Scope) -> Result<&Self, Refused> {
+        if self.scopes.allows(scope) { Ok(self) } else { Err(Refused::out_of_scope(scope.name())) }
+    }
+
+    /// Whether this is its secret, or was until an overlap that has not ended; both are compared, however the first turns out.
+    fn is_secret(&self, hash: &[u8; 32], now: Instant) -> bool {
+        let (previous, until) = &self.previous;
+        bool::from(self.hash.ct_eq(hash)) | (bool::from(previous.ct_eq(hash)) & (now < *until))
     }
 
     /// Whether it may use `model`.
@@ -63,8 +89,18 @@ impl Key {
 pub(crate) struct Keys(HashMap<String, Key>);
 
 impl Keys {
-    pub fn new(fleet: &Fleet, rows: &[KeyRow]) -> Self {
-        Self(rows.iter().map(|row| (row.public.clone(), Key::new(fleet, row))).collect())
+    pub fn new(fleet: &Fleet, accounts: &Accounts, rows: &[KeyRow], now: Instant) -> Self {
+        Self(rows.iter().map(|row| (row.public.clone(), Key::new(fleet, accounts, row, now))).collect())
+    }
+
+    /// The key of this number, if it is good at `now`: for what it asked for earlier.
+    pub fn by_id(&self, id: KeyId, now: Instant) -> Option<&Key> {
+        self.0.values().find(|key| key.id == id && now < key.ends)
+    }
+
+    /// The public part of the key of this number.
+    pub fn public(&self, id: KeyId) -> Option<&str> {
+        self.0.iter().find(|(_, key)| key.id == id).map(|(public, _)| public.as_str())
     }
 
     /// The key that a request's head carries, if it is good at `now`. An unknown key takes as long as a wrong secret.
@@ -72,15 +108,30 @@ impl Keys {
         let (public, secret) = presented(head)?.strip_prefix("bl-")?.split_once('-')?;
         let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let key = self.0.get(public);
-        let known = key.map_or([0; 32], |key| key.hash);
-        let same = bool::from(known.ct_eq(&hash));
+        let same = match key {
+            Some(key) => key.is_secret(&hash, now),
+            None => bool::from([0; 32].ct_eq(&hash)) & bool::from([0; 32].ct_eq(&hash)),
+        };
         key.filter(|key| same && now < key.ends)
+    }
+
+    /// The key that a request's head carries, if it is good at `now` and may do what `scope` names.
+    pub fn admit(&self, head: &HeaderMap, now: Instant, scope: Scope) -> Result<&Key, Refused> {
+        self.check(head, now).ok_or_else(Refused::bad_key)?.may(scope)
     }
 }
 
+/// Whether a head carries any key, good or bad: who shows one is judged by it.
+pub(crate) fn is_presented(head: &HeaderMap) -> bool {
+    PLACES.iter().any(|name| head.contains_key(*name))
+}
+
+/// Where clients put keys.
+const PLACES: [&str; 3] = ["authorization", "api-key", "x-api-key"];
+
 /// The text of the key as OpenAI's, Azure's and Anthropic's clients send it; two of one header are none.
 fn presented(head: &HeaderMap) -> Option<&str> {
-    for name in [AUTHORIZATION.as_str(), "api-key", "x-api-key"] {
+    for name in PLACES {
         let mut values = head.get_all(name).iter();
         let Some(value) = values.next() else { continue };
         let text = if values.next().is_none() { value.to_str().ok()? } else { return None };
@@ -100,6 +151,7 @@ mod tests {
     use super::*;
     use crate::fixture;
     use hyper::header::HeaderValue;
+    use ledger::Previous;
     use proptest::prelude::*;
 
     fn row(public: &str, secret: &str) -> KeyRow {
@@ -108,6 +160,10 @@ mod tests {
             name: "test".to_owned(),
             public: public.to_owned(),
             hash: Sha256::digest(secret.as_bytes()).into(),
+            previous: None,
+            scopes: Scope::Inference.into(),
+            team: None,
+            allowance: fleet::Allowance::default(),
             models: Vec::new(),
             created: Instant::default(),
             expires: None,
@@ -115,8 +171,14 @@ mod tests {
         }
     }
 
+    fn keys(rows: &[KeyRow]) -> Keys {
+        let fleet = fixture::fleet();
+        let accounts = Accounts::new(Arc::new(fleet.clone()), Instant::default());
+        Keys::new(&fleet, &accounts, rows, Instant::default())
+    }
+
     fn check(rows: &[KeyRow], header: (&'static str, &str), now: i64) -> Option<u32> {
-        let keys = Keys::new(&fixture::fleet(), rows);
+        let keys = keys(rows);
         let mut head = HeaderMap::new();
         head.insert(header.0, HeaderValue::from_str(header.1).expect("a header value"));
         keys.check(&head, Instant::from_micros(now)).map(|key| key.id.0)
@@ -143,19 +205,49 @@ mod tests {
     #[test]
     fn names_that_the_fleet_lacks_allow_nothing() {
         let fleet = fixture::fleet();
-        let key = Key::new(&fleet, &KeyRow { models: vec!["gone".to_owned()], ..row("pub", "s") });
+        let accounts = Accounts::new(Arc::new(fleet.clone()), Instant::default());
+        let key = Key::new(&fleet, &accounts, &KeyRow { models: vec!["gone".to_owned()], ..row("pub", "s") }, Instant::default());
         assert!(fleet.models.iter().all(|(model, ..)| !key.allows(model)));
+    }
+
+    #[test]
+    fn a_rotated_secret_is_good_until_its_overlap_ends() {
+        let previous = Previous { hash: Sha256::digest(b"old").into(), until: Instant::from_micros(50) };
+        let rows = [KeyRow { previous: Some(previous), ..row("pub", "new") }];
+        let good = |secret: &str, now| check(&rows, ("api-key", &format!("bl-pub-{secret}")), now).is_some();
+        assert!(good("new", 49) && good("old", 49) && good("new", 50) && !good("old", 50) && !good("older", 49));
+    }
+
+    #[test]
+    fn a_key_whose_team_is_gone_has_no_accounts() {
+        let rows = [KeyRow { team: Some("gone".to_owned()), ..row("pub", "s") }];
+        let (keys, mut head) = (keys(&rows), HeaderMap::new());
+        head.insert("api-key", HeaderValue::from_static("bl-pub-s"));
+        let key = keys.admit(&head, Instant::default(), Scope::Inference).expect("the key itself is good");
+        assert_eq!(key.accounts().map(|_| ()), Err(Refused::no_team()));
+        assert_eq!(key.may(Scope::Read).map(|key| key.id), Err(Refused::out_of_scope("read")));
     }
 
     proptest! {
         #[test]
         fn no_header_panics_or_lets_anyone_in(value in prop::collection::vec(any::<u8>(), 0..200), name in 0..3_usize) {
-            let keys = Keys::new(&fixture::fleet(), &[row("pub", "s3-cret")]);
+            let keys = keys(&[row("pub", "s3-cret")]);
             let mut head = HeaderMap::new();
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 head.insert(["authorization", "api-key", "x-api-key"][name], value);
             }
             prop_assert!(keys.check(&head, Instant::default()).is_none());
+        }
+
+        #[test]
+        fn no_key_that_differs_in_a_byte_is_the_key(at in any::<prop::sample::Index>(), byte in 0x21..0x7f_u8) {
+            let good = b"bl-pub-s3-cret-with-more-to-it";
+            let rows = [row("pub", "s3-cret-with-more-to-it")];
+            let mut text = good.to_vec();
+            let place = at.index(text.len());
+            text[place] = byte;
+            let text = String::from_utf8(text).expect("it is ASCII");
+            prop_assert_eq!(check(&rows, ("api-key", &text), 9).is_some(), text.as_bytes() == good);
         }
     }
 }

@@ -8,8 +8,10 @@
 //! - Heads are built anew; bodies pass through but for named edits by byte range.
 //! - No secret and no prompt is in any error, header, metric or status.
 
+mod admission;
 mod answer;
 mod audit;
+mod batch;
 mod body;
 mod call;
 mod clock;
@@ -23,28 +25,37 @@ mod journal;
 mod keys;
 mod learnt;
 mod limits;
+mod messages;
 mod meter;
 mod metrics;
 mod models;
+mod paths;
 mod peek;
 mod prefix;
+mod query;
 mod relay;
 mod request;
+mod responses;
 mod server;
 mod snapshot;
 mod splice;
+mod spoken;
 mod sse;
 mod state;
 mod status;
+mod translate;
 mod upstream;
+mod usage;
 mod wires;
 
+pub use admission::{Balance, Owner};
 pub use clock::Clock;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
-    BACKOFF_MAX, BACKOFF_MIN, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, RECENT_MAX,
-    RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX,
+    FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN,
+    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fleet::ServiceTier;
+
 /// The most header fields of a request.
 pub const HEADERS_MAX: usize = 100;
 /// The most bytes of a request's head.
@@ -10,6 +12,9 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const EVENT_MAX: usize = 1024 * 1024;
 /// The most bytes of an upstream's error that are read to find out what it says.
 pub const ERROR_BODY_MAX: usize = 64 * 1024;
+/// The most answer tokens that are asked of an Anthropic upstream, which wants to be told, when neither its endpoint nor the
+/// request says a most.
+pub const OUTPUT_MAX_UNSAID: u32 = 8_192;
 /// The most attempts ended between two readings of the meter that take a share of held time by name.
 pub const TALLIES_MAX: usize = 262_144;
 /// The longest that an upstream's `retry-after` keeps it out of the choice.
@@ -25,16 +30,47 @@ pub const FAILURES_MAX: u32 = 3;
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(4);
 /// How often held time is posted: whole multiples of it, so that no interval lies in two billing periods of minutes.
 pub const METER_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a request that waits for room on an endpoint looks again by itself, as when units drain or an endpoint comes back.
+pub const QUEUE_GLANCE: Duration = Duration::from_millis(100);
+/// How often a decision is taken again because others spent the budget in the meantime.
+pub const BUDGET_RACES_MAX: usize = 64;
+/// Output tokens that are reckoned with for a request that states no most, until the model's answers are known.
+pub const OUTPUT_UNKNOWN: u32 = 1_024;
 /// Decisions that are kept for people to look at.
 pub const RECENT_MAX: usize = 64;
+
+/// The most bytes of one uploaded file.
+pub const FILE_BYTES_MAX: u64 = 200 * 1_000_000;
+/// The most bytes of all kept files together; past it no more are taken.
+pub const FILES_BYTES_MAX: u64 = 10_000 * 1_000_000;
+/// The most files that one key may have, those that batches made included.
+pub const FILES_MAX: usize = 10_000;
+/// The most requests of one batch.
+pub const BATCH_LINES_MAX: u32 = 50_000;
+/// The most batches of one key that are not over.
+pub const BATCHES_MAX: usize = 100;
+/// The most lines of all batches that run at once.
+pub const BATCH_LINES_AT_ONCE: usize = 8;
 
 /// The limits that a test or an operator may want to be other than usual.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once; more wait in the kernel's queue.
     pub connections_max: usize,
-    /// Requests under way at once; more are refused.
+    /// Connections open at once from one address.
+    pub peer_connections_max: usize,
+    /// Requests under way at once; more wait in line.
     pub in_flight_max: usize,
+    /// Of these, with one key.
+    pub key_in_flight_max: usize,
+    /// Of these, from one address.
+    pub peer_in_flight_max: usize,
+    /// Requests that wait for a place, and again for room on the endpoints of one model; more are shed, `flex` first.
+    pub queue_max: usize,
+    /// How long a request of `priority` or `default` waits in line.
+    pub queue_timeout: Duration,
+    /// How long one of `flex` does.
+    pub queue_timeout_flex: Duration,
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
     /// Bytes of an upstream's answer that is not streamed.
@@ -59,7 +95,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 16_384,
+            peer_connections_max: 8_192,
             in_flight_max: 8_192,
+            key_in_flight_max: 4_096,
+            peer_in_flight_max: 4_096,
+            queue_max: 2_048,
+            queue_timeout: Duration::from_secs(10),
+            queue_timeout_flex: Duration::from_secs(60),
             body_bytes_max: 8 * 1024 * 1024,
             upstream_body_bytes_max: 32 * 1024 * 1024,
             header_timeout: Duration::from_secs(10),
@@ -70,5 +112,23 @@ impl Default for Limits {
             answer_timeout: Duration::from_secs(600),
             drain_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    /// How long a request of this tier waits in line.
+    #[must_use]
+    pub const fn queue_timeout(&self, tier: ServiceTier) -> Duration {
+        match tier {
+            ServiceTier::Flex => self.queue_timeout_flex,
+            ServiceTier::Default | ServiceTier::Priority => self.queue_timeout,
+        }
+    }
+
+    /// Requests that may be here at all: those under way, those in line, and as many again whose bodies are read, so that the line can be
+    /// full and one of a higher tier still come.
+    #[must_use]
+    pub const fn present_max(&self) -> usize {
+        self.in_flight_max.saturating_add(self.queue_max.saturating_mul(2))
     }
 }

@@ -44,7 +44,8 @@ pub(crate) fn render(state: &State) -> String {
         let prices = endpoint.price.map(|price| price.payer.marginal);
         prices.map_or_else(Vec::new, |prices| vec![(",kind=\"input\"", price(prices.input)), (",kind=\"output\"", price(prices.output))])
     });
-    text.one("baseload_in_flight", "gauge", "Requests under way.", live.in_flight.to_string());
+    text.one("baseload_in_flight", "gauge", "Requests under way or waiting.", live.in_flight.to_string());
+    text.one("baseload_waiting", "gauge", "Requests that wait in line for a place or for room.", live.waiting.to_string());
     text.one("baseload_refused_total", "counter", "Requests answered with an error of the gateway's own.", live.refused.to_string());
     text.one(
         "baseload_lost_records_total",

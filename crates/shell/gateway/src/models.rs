@@ -2,6 +2,7 @@
 
 use fleet::ModelId;
 use hyper::HeaderMap;
+use ledger::Scope;
 use serde::Serialize;
 
 use crate::envelope::Refused;
@@ -26,7 +27,7 @@ struct List<'a> {
 /// Every model that the key may use, by name, aliases included.
 pub(crate) fn list(state: &State, head: &HeaderMap) -> Result<Vec<u8>, Refused> {
     let snapshot = state.snapshot.load();
-    let key = snapshot.keys.check(head, state.clock.now()).ok_or_else(Refused::bad_key)?;
+    let key = snapshot.keys.admit(head, state.clock.now(), Scope::Inference)?;
     let mut data: Vec<Model<'_>> = snapshot
         .fleet
         .models
@@ -42,7 +43,7 @@ pub(crate) fn list(state: &State, head: &HeaderMap) -> Result<Vec<u8>, Refused> 
 /// One model by name.
 pub(crate) fn one(state: &State, head: &HeaderMap, name: &str) -> Result<Vec<u8>, Refused> {
     let snapshot = state.snapshot.load();
-    let key = snapshot.keys.check(head, state.clock.now()).ok_or_else(Refused::bad_key)?;
+    let key = snapshot.keys.admit(head, state.clock.now(), Scope::Inference)?;
     allowed(&snapshot, key, name).ok_or_else(|| Refused::no_model(name))?;
     Ok(write(&describe(state, &snapshot, name)))
 }

@@ -9,12 +9,39 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
+use crate::messages;
 
-/// Which of the two inference calls it is.
+/// Which of the inference calls it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Chat,
     Completions,
+    /// Anthropic's.
+    Messages,
+    Embeddings,
+    /// To an upstream that speaks it; for others it is told as [`Call::Chat`].
+    Responses,
+}
+
+impl Call {
+    /// What its upstream must be able to do.
+    pub const fn capability(self) -> Capability {
+        match self {
+            Self::Chat | Self::Messages => Capability::Chat,
+            Self::Completions => Capability::Completions,
+            Self::Embeddings => Capability::Embeddings,
+            Self::Responses => Capability::Responses,
+        }
+    }
+
+    /// The field that holds the prompt.
+    pub const fn prompt(self) -> &'static str {
+        match self {
+            Self::Chat | Self::Messages => "messages",
+            Self::Completions => "prompt",
+            Self::Embeddings | Self::Responses => "input",
+        }
+    }
 }
 
 /// The fields that matter, each still as the client wrote it. A key given twice is refused: two readers of one body
@@ -45,10 +72,20 @@ struct Fields<'a> {
     messages: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "raw")]
     prompt: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    input: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    instructions: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    store: Option<&'a RawValue>,
 }
 
 /// Unlike `Option`'s own, tells a field that is `null` from one that is missing.
-fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+pub(crate) fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -62,6 +99,13 @@ struct StreamOptions<'a> {
 struct ResponseFormat<'a> {
     #[serde(borrow)]
     r#type: Option<Cow<'a, str>>,
+}
+
+/// Where a response's format stands.
+#[derive(Deserialize)]
+struct ResponseText<'a> {
+    #[serde(borrow, default)]
+    format: Option<&'a RawValue>,
 }
 
 /// Whether and how an answer is streamed, with the place where usage must be asked for.
@@ -88,14 +132,18 @@ pub(crate) struct Peek<'a> {
     /// Where the model's name stands in the body.
     pub model_at: Range<usize>,
     pub streaming: Streaming,
+    /// Where an upstream is told to keep nothing of a response: we could not lead a later request back to it.
+    pub unstored: Option<Edit>,
     pub tier: ServiceTier,
     pub needs: Needs,
     /// The most output tokens over all choices, if the client said.
     pub output_max: Option<u32>,
     /// The messages or the prompt as written.
     pub prompt: &'a str,
-    /// Bytes of it, and of the tools that are put before it.
+    /// Bytes of it, and of the tools and instructions that are put before it.
     pub prompt_bytes: usize,
+    /// Bytes that must fit into one context: less than all where several inputs are embedded.
+    pub context_bytes: usize,
 }
 
 impl<'a> Peek<'a> {
@@ -104,41 +152,100 @@ impl<'a> Peek<'a> {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
         }
+        if call == Call::Messages {
+            return messages::peek(body);
+        }
         let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| at_fault(&error))?;
-        let prompt = match call {
-            Call::Chat => required(fields.messages, "messages")?,
-            Call::Completions => required(fields.prompt, "prompt")?,
-        };
-        if call == Call::Chat && !prompt.get().starts_with('[') {
+        let prompt = required(fields.prompt_of(call), call.prompt())?;
+        let array = prompt.get().starts_with('[');
+        if call == Call::Chat && !array {
             return Err(Refused::invalid("messages", "'messages' should be an array."));
+        }
+        if matches!(call, Call::Embeddings | Call::Responses) && !array && !prompt.get().starts_with('"') {
+            return Err(Refused::invalid("input", "'input' should be a string or an array."));
+        }
+        if call == Call::Responses {
+            dialect::responses::stateless(body)?;
         }
         let model_raw = required(fields.model, "model")?;
         let model = text(model_raw, "model")?;
         let choices = number(fields.n, "n")?.unwrap_or(1);
-        let limit = number(fields.max_completion_tokens, "max_completion_tokens")?.or(number(fields.max_tokens, "max_tokens")?);
-        let stream = flag(fields.stream, "stream")?.unwrap_or(false);
-        let streaming = if stream { usage_wanted(body, fields.stream_options)? } else { Streaming::No };
+        let stream = flag(fields.stream, "stream")?.unwrap_or(false) && call != Call::Embeddings;
+        let streaming = match call {
+            _ if !stream => Streaming::No,
+            Call::Responses => Streaming::WithUsage,
+            _ => usage_wanted(body, fields.stream_options)?,
+        };
+        let before = [fields.tools, fields.instructions].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>();
+        let prompt_bytes = prompt.get().len() + before;
         Ok(Self {
             model,
             model_at: range(body, model_raw),
             streaming,
+            unstored: (call == Call::Responses).then(|| unstored(body, fields.store)).flatten(),
             tier: tier(fields.service_tier)?,
             needs: needs(call, &fields, choices)?,
-            output_max: limit.map(|limit| limit.saturating_mul(choices.max(1))),
-            prompt: prompt.get(),
-            prompt_bytes: prompt.get().len() + fields.tools.map_or(0, |tools| tools.get().len()),
+            output_max: output_max(call, &fields)?.map(|limit| limit.saturating_mul(choices.max(1))),
+            // Nothing is kept of what was embedded.
+            prompt: if call == Call::Embeddings { "" } else { prompt.get() },
+            prompt_bytes,
+            context_bytes: if call == Call::Embeddings { longest(prompt) } else { prompt_bytes },
         })
     }
 }
 
+impl<'a> Fields<'a> {
+    fn prompt_of(&self, call: Call) -> Option<&'a RawValue> {
+        match call {
+            Call::Chat | Call::Messages => self.messages,
+            Call::Completions => self.prompt,
+            Call::Embeddings | Call::Responses => self.input,
+        }
+    }
+}
+
+/// The most output tokens of a choice; what is embedded has none.
+fn output_max(call: Call, fields: &Fields<'_>) -> Result<Option<u32>, Refused> {
+    match call {
+        Call::Embeddings => Ok(Some(0)),
+        Call::Responses => number(fields.max_output_tokens, "max_output_tokens"),
+        Call::Chat | Call::Messages | Call::Completions => {
+            Ok(number(fields.max_completion_tokens, "max_completion_tokens")?.or(number(fields.max_tokens, "max_tokens")?))
+        }
+    }
+}
+
+/// Bytes of the longest of several texts; one text, or one list of tokens, is its own longest.
+fn longest(input: &RawValue) -> usize {
+    let several: Vec<&RawValue> = serde_json::from_str(input.get()).unwrap_or_default();
+    let parts = several.iter().filter(|part| part.get().starts_with(['"', '[']));
+    parts.map(|part| part.get().len()).max().unwrap_or(input.get().len())
+}
+
+/// The edit that says `store: false` where the client did not.
+fn unstored(body: &[u8], store: Option<&RawValue>) -> Option<Edit> {
+    let edit = |range: Range<usize>, text: &'static str| Some(Edit { range, text: Cow::Borrowed(text) });
+    match store {
+        None => edit(opening(body), "\"store\":false,"),
+        Some(raw) if raw.get() == "null" => edit(range(body, raw), "false"),
+        Some(_) => None,
+    }
+}
+
+/// The empty range behind the brace that opens the body: it has at least one field, so a comma may follow what is put there.
+fn opening(body: &[u8]) -> Range<usize> {
+    let open = body.iter().position(|byte| *byte == b'{').expect("it was read as an object") + 1;
+    open..open
+}
+
 /// Where a raw value stands in the body that it was read from.
-fn range(body: &[u8], raw: &RawValue) -> Range<usize> {
+pub(crate) fn range(body: &[u8], raw: &RawValue) -> Range<usize> {
     let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
     start..start + raw.get().len()
 }
 
 /// Says what is wrong without repeating any of the body, which may be private.
-fn at_fault(error: &serde_json::Error) -> Refused {
+pub(crate) fn at_fault(error: &serde_json::Error) -> Refused {
     let text = error.to_string();
     if let Some(name) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
         return Refused::invalid(name, format!("'{name}' is given twice."));
@@ -151,7 +258,7 @@ fn at_fault(error: &serde_json::Error) -> Refused {
     Refused::bad_body(format!("We could not read the body of your request: {problem} (line {}, column {}).", error.line(), error.column()))
 }
 
-fn required<'a>(raw: Option<&'a RawValue>, param: &str) -> Result<&'a RawValue, Refused> {
+pub(crate) fn required<'a>(raw: Option<&'a RawValue>, param: &str) -> Result<&'a RawValue, Refused> {
     let given = raw.filter(|raw| raw.get() != "null");
     given.ok_or_else(|| Refused::invalid(param, format!("You must provide the parameter '{param}'.")))
 }
@@ -161,17 +268,17 @@ fn read<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, param: &str, what: &s
     serde_json::from_str(raw.get()).map_err(|_| Refused::invalid(param, format!("'{param}' should be {what}.")))
 }
 
-fn text<'a>(raw: &'a RawValue, param: &str) -> Result<Cow<'a, str>, Refused> {
+pub(crate) fn text<'a>(raw: &'a RawValue, param: &str) -> Result<Cow<'a, str>, Refused> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     read::<Text<'a>>(Some(raw), param, "a string")?.map(|text| text.0).ok_or_else(|| Refused::invalid(param, "It should be a string."))
 }
 
-fn number(raw: Option<&RawValue>, param: &str) -> Result<Option<u32>, Refused> {
+pub(crate) fn number(raw: Option<&RawValue>, param: &str) -> Result<Option<u32>, Refused> {
     Ok(read::<Option<u32>>(raw, param, "a whole number, not negative")?.flatten())
 }
 
-fn flag(raw: Option<&RawValue>, param: &str) -> Result<Option<bool>, Refused> {
+pub(crate) fn flag(raw: Option<&RawValue>, param: &str) -> Result<Option<bool>, Refused> {
     Ok(read::<Option<bool>>(raw, param, "true or false")?.flatten())
 }
 
@@ -187,10 +294,10 @@ fn tier(raw: Option<&RawValue>) -> Result<ServiceTier, Refused> {
 
 fn needs(call: Call, fields: &Fields<'_>, choices: u32) -> Result<Needs, Refused> {
     let given = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "false" | "[]"));
-    let mut needs = Needs::default().with(match call {
-        Call::Chat => Capability::Chat,
-        Call::Completions => Capability::Completions,
-    });
+    let mut needs = Needs::default().with(call.capability());
+    if call == Call::Embeddings {
+        return Ok(needs);
+    }
     if given(fields.tools) {
         needs = needs.with(Capability::Tools);
     }
@@ -200,13 +307,18 @@ fn needs(call: Call, fields: &Fields<'_>, choices: u32) -> Result<Needs, Refused
     if choices > 1 {
         needs = needs.with(Capability::MultipleChoices);
     }
-    let format: Option<Option<ResponseFormat<'_>>> = read(fields.response_format, "response_format", "an object with a 'type'")?;
+    let text: Option<Option<ResponseText<'_>>> = read(fields.text.filter(|_| call == Call::Responses), "text", "an object")?;
+    let format = fields.response_format.or(text.flatten().and_then(|text| text.format));
+    let param = if call == Call::Responses { "text.format" } else { "response_format" };
+    let format: Option<Option<ResponseFormat<'_>>> = read(format, param, "an object with a 'type'")?;
     let plain = format.flatten().and_then(|format| format.r#type).is_none_or(|kind| kind == "text");
     if !plain {
         needs = needs.with(Capability::JsonSchema);
     }
     // An image is a content part of this type; one inside a string has its quotes escaped, and asks too much at worst.
-    if fields.messages.is_some_and(|raw| memchr::memmem::find(raw.get().as_bytes(), b"\"image_url\"").is_some()) {
+    let image = if call == Call::Responses { "\"input_image\"" } else { "\"image_url\"" };
+    let said = fields.prompt_of(call).filter(|_| call != Call::Completions);
+    if said.is_some_and(|raw| memchr::memmem::find(raw.get().as_bytes(), image.as_bytes()).is_some()) {
         needs = needs.with(Capability::Vision);
     }
     Ok(needs)
@@ -216,8 +328,7 @@ fn needs(call: Call, fields: &Fields<'_>, choices: u32) -> Result<Needs, Refused
 fn usage_wanted(body: &[u8], options: Option<&RawValue>) -> Result<Streaming, Refused> {
     let edit = |range: Range<usize>, text: &'static str| Ok(Streaming::AddUsage(Edit { range, text: Cow::Borrowed(text) }));
     let Some(raw) = options else {
-        let open = body.iter().position(|byte| *byte == b'{').expect("it was read as an object") + 1;
-        return edit(open..open, "\"stream_options\":{\"include_usage\":true},");
+        return edit(opening(body), "\"stream_options\":{\"include_usage\":true},");
     };
     let place = range(body, raw);
     let options: Option<StreamOptions<'_>> = read(Some(raw), "stream_options", "an object")?.flatten();

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dispatch::Fault;
-use hyper::body::{Body, Incoming};
 use market::Tokens;
 use tokio::time::{Instant, Sleep};
 
-use crate::answer::{self, Heard};
+use crate::answer::Heard;
+use crate::spoken::{Ear, Spoken};
 use crate::sse::{self, Splitter, Verdict};
 
 /// What a stream has said so far.
@@ -52,7 +52,8 @@ pub(crate) enum Next {
 
 /// The upstream's half of a stream: bytes in, whole events out.
 pub(crate) struct Relay {
-    body: Incoming,
+    body: Spoken,
+    ear: Ear,
     splitter: Splitter,
     ready: VecDeque<Bytes>,
     progress: Progress,
@@ -65,9 +66,10 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer.
-    pub async fn begin(body: Incoming, strip_usage: bool, patience: Duration) -> Result<Self, Fault> {
+    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, patience: Duration) -> Result<Self, Fault> {
         let mut relay = Self {
             body,
+            ear,
             splitter: Splitter::default(),
             ready: VecDeque::new(),
             progress: Progress::default(),
@@ -123,13 +125,9 @@ impl Relay {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Ok(came) = frame.into_data() {
-                    self.take(came);
-                }
-            }
-            Poll::Ready(Some(Err(_))) => self.ending = Some(Ending::Failed(Fault::Lost)),
+        match self.body.poll(cx) {
+            Poll::Ready(Some(Ok(came))) => self.take(came),
+            Poll::Ready(Some(Err(fault))) => self.ending = Some(Ending::Failed(fault)),
             Poll::Ready(None) => self.ending = Some(self.at_end()),
             // After `[DONE]` nobody waits for an upstream that holds its connection open.
             Poll::Pending if self.progress.done => self.ending = Some(self.at_end()),
@@ -139,10 +137,10 @@ impl Relay {
     }
 
     fn take(&mut self, came: Bytes) {
-        let (progress, strip_usage) = (&mut self.progress, self.strip_usage);
-        let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, strip_usage, event));
+        let (progress, ear, strip_usage) = (&mut self.progress, &mut self.ear, self.strip_usage);
+        let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, strip_usage, event));
         if judged.is_err() || self.progress.error {
-            self.ending = Some(Ending::Failed(Fault::Broken));
+            self.ending = Some(Ending::Failed(self.ear.fault()));
         }
     }
 
@@ -154,13 +152,14 @@ impl Relay {
 }
 
 /// Reads one event, and says whether the client gets it.
-fn judge(progress: &mut Progress, strip_usage: bool, event: &[u8]) -> Verdict {
+fn judge(progress: &mut Progress, ear: &mut Ear, strip_usage: bool, event: &[u8]) -> Verdict {
     let Some(data) = sse::data(event) else { return Verdict::Forward };
     if progress.error || progress.done {
         return Verdict::Strip;
     }
-    let Heard { done, error, content, finish, reported, usage_only } = answer::heard(&data);
-    progress.begun |= !error;
+    let heard = ear.hear(&data);
+    progress.begun |= ear.begins(&heard);
+    let Heard { done, error, content, finish, reported, usage_only } = heard;
     progress.done |= done;
     progress.error |= error;
     progress.finished |= finish;

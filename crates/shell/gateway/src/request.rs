@@ -5,23 +5,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dispatch::{Ask, Failure, Reason, Refusal, RequestId};
-use fleet::Capability;
+use fleet::{Capability, ServiceTier};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, StatusCode};
+use ledger::Scope;
 use market::Tokens;
 use units::Instant;
 
+use crate::admission::{Rates, Ticket, Visit, Waiting};
 use crate::body::{Answer, Streaming};
 use crate::call::{self, Answered, Asked, Missed};
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
+use crate::messages::Told;
 use crate::peek::{self, Call, Peek};
+use crate::relay::Relay;
+use crate::responses;
 use crate::snapshot::Snapshot;
-use crate::splice;
-use crate::state::State;
+use crate::state::{Place, State};
+use crate::translate::{self, Passage, Said};
 
 /// An answer on its way out, with what its head says about where it came from.
 pub(crate) struct Served {
@@ -29,6 +34,16 @@ pub(crate) struct Served {
     pub body: Answer,
     pub kind: &'static str,
     pub source: Option<Source>,
+    /// How much is left of the key's rates.
+    pub rates: Rates,
+}
+
+impl Served {
+    /// A document.
+    pub fn json(document: &serde_json::Value) -> Self {
+        let body = Answer::from(Bytes::from(document.to_string()));
+        Self { status: StatusCode::OK, body, kind: "application/json", source: None, rates: Rates::default() }
+    }
 }
 
 /// Where an answer came from.
@@ -39,20 +54,61 @@ pub(crate) struct Source {
 }
 
 /// Serves one inference call.
-pub(crate) async fn serve(state: Arc<State>, call: Call, id: RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
+pub(crate) async fn serve(
+    state: Arc<State>,
+    call: Call,
+    id: RequestId,
+    visit: &Arc<Visit>,
+    request: Request<Incoming>,
+) -> Result<Served, Refused> {
     let snapshot = state.snapshot.load_full();
     let (head, body) = request.into_parts();
-    let key = snapshot.keys.check(&head.headers, state.clock.now()).ok_or_else(Refused::bad_key)?;
+    let key = snapshot.keys.admit(&head.headers, state.clock.now(), Scope::Inference)?;
     let place = state.admit()?;
     let body = read(&state, body).await?;
-    let peek = Peek::parse(call, &body)?;
-    let ask = ask(&state, &snapshot, key, id, &peek)?;
-    let flight = Flight::new(Arc::clone(&state), Arc::clone(&snapshot), place, key.id, ask, &peek);
-    fly(flight, call, &head.headers, &body, &peek).await
+    answer_to(&state, &snapshot, key, place, Some(visit), id, Asking { call, head: &head.headers, body, tier: None }).await
+}
+
+/// A body with what it asks for, and the head that it came with.
+pub(crate) struct Asking<'a> {
+    pub call: Call,
+    pub head: &'a HeaderMap,
+    pub body: Bytes,
+    /// The class of service, where the body has no say in it.
+    pub tier: Option<ServiceTier>,
+}
+
+/// Answers one inference call of a key that was let in: a request that came from an address, or a line of a batch.
+pub(crate) async fn answer_to(
+    state: &Arc<State>,
+    snapshot: &Arc<Snapshot>,
+    key: &Key,
+    place: Place,
+    visit: Option<&Arc<Visit>>,
+    id: RequestId,
+    asking: Asking<'_>,
+) -> Result<Served, Refused> {
+    let (asking, told) = responses::door(state, snapshot, id, asking)?;
+    let Asking { call, head, body, tier } = asking;
+    let mut peek = Peek::parse(call, &body)?;
+    peek.tier = tier.unwrap_or(peek.tier);
+    let ask = ask(state, snapshot, key, id, &peek)?;
+    let (accounts, under_way) = key.accounts()?;
+    let output = state.learnt(ask.model).likely(ask.output_max, peek.output_max.is_some());
+    let ticket = Ticket::take(accounts, &ask, output, state.clock.now())?;
+    let under_way = state.gate.enter(ask.tier, under_way, visit, &state.limits).await?;
+    let said = Said::new(snapshot, ask.model, call, &body, &peek);
+    let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key.id, ask, &peek);
+    flight.barred = said.barred();
+    let served = fly(flight, head, &said).await?;
+    match told {
+        Some(told) => responses::tell(told, served),
+        None => Ok(served),
+    }
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
-async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
+pub(crate) async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
     let limit = state.limits.body_bytes_max;
     if body.size_hint().lower() > limit as u64 {
         return Err(Refused::too_large(limit));
@@ -73,7 +129,7 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     let room = snapshot.fleet.models[model].context.saturating_sub(input);
     let output_max = peek.output_max.unwrap_or(room);
     let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
-    let input_least = u32::try_from(peek.prompt_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
+    let input_least = u32::try_from(peek.context_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
     Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
 }
@@ -82,16 +138,16 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
 const BYTES_PER_TOKEN_MOST: usize = 16;
 
 /// Decides, calls and moves on until there is content or nowhere left to go.
-async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Served, Refused> {
-    let mut next = Next::Decide;
+async fn fly(mut flight: Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {
+    let (mut next, mut line) = (Next::Decide, Line::of(&flight)?);
     loop {
         next = match next {
-            Next::Decide => match flight.decide() {
+            Next::Decide => match line.decide(&mut flight, said).await {
                 Ok(next) => next,
-                Err(undecided) => return Err(refusal(&flight, undecided)),
+                Err(refused) => return Err(refused.with_rates(flight.ticket.rates(flight.state.clock.now()))),
             },
-            Next::Call(_) => match attempt(&flight, call, head, body, peek).await {
-                Ok(answered) => return Ok(answer(flight, answered)),
+            Next::Call(_) => match attempt(&flight, head, said).await {
+                Ok(answered) => return Ok(answer(flight, answered, said.call())),
                 Err(Missed::Fault(fault)) => flight.failed(fault),
                 Err(Missed::Client(refused)) => {
                     flight.failed(dispatch::Fault::Client);
@@ -105,14 +161,54 @@ async fn fly(mut flight: Flight, call: Call, head: &HeaderMap, body: &Bytes, pee
     }
 }
 
-async fn attempt(flight: &Flight, call: Call, head: &HeaderMap, body: &Bytes, peek: &Peek<'_>) -> Result<Answered, Missed> {
+/// The line for an endpoint of the model that has room: a request stands in it only while all that could take it are full.
+struct Line(Option<Waiting>);
+
+impl Line {
+    /// Behind those who wait already, if there are any.
+    fn of(flight: &Flight) -> Result<Self, Refused> {
+        let (state, ask) = (&flight.state, &flight.ask);
+        let behind = state.rooms.is_ahead(ask.model, ask.tier);
+        behind.then(|| state.rooms.join(ask.model, ask.tier, &state.limits)).transpose().map(Self)
+    }
+
+    /// Decides as soon as some endpoint has room.
+    async fn decide(&mut self, flight: &mut Flight, said: &Said<'_>) -> Result<Next, Refused> {
+        if let Some(waiting) = &self.0 {
+            waiting.turn().await?;
+        }
+        loop {
+            match flight.decide() {
+                Ok(next) => {
+                    self.0 = None;
+                    return Ok(next);
+                }
+                Err(Undecided::Full(_)) => {}
+                Err(undecided) => return Err(refusal(flight, undecided, said)),
+            }
+            match &self.0 {
+                // Once in line it looks again at once: room that came in between woke nobody.
+                None => self.0 = Some(flight.state.rooms.join(flight.ask.model, flight.ask.tier, &flight.state.limits)?),
+                Some(waiting) => {
+                    waiting.pass();
+                    waiting.turn().await?;
+                }
+            }
+        }
+    }
+}
+
+async fn attempt(flight: &Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Answered, Missed> {
     let chosen = flight.chosen.ok_or(dispatch::Fault::Unreachable)?;
     let upstream = Arc::clone(flight.snapshot.upstream(chosen.endpoint).ok_or(dispatch::Fault::Unreachable)?);
     let model = upstream.model.as_deref().unwrap_or_else(|| flight.snapshot.fleet.models.name(flight.ask.model));
+    let peek = said.peek();
     let asked = Asked {
         id: flight.ask.id,
-        call,
-        body: splice::for_upstream(body, peek, model),
+        call: said.call(),
+        body: said.body(&upstream, model, flight.ask.output_max)?,
+        model,
+        now: flight.state.clock.now(),
         head,
         streamed: peek.streaming != peek::Streaming::No,
         strip_usage: matches!(peek.streaming, peek::Streaming::AddUsage(_)),
@@ -121,7 +217,7 @@ async fn attempt(flight: &Flight, call: Call, head: &HeaderMap, body: &Bytes, pe
 }
 
 /// The answer's body, and the source that its head names.
-fn answer(mut flight: Flight, answered: Answered) -> Served {
+fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
     let source = flight.chosen.map(|chosen| {
         let fleet = &flight.snapshot.fleet;
         Source {
@@ -131,6 +227,7 @@ fn answer(mut flight: Flight, answered: Answered) -> Served {
         }
     });
     flight.content();
+    let rates = flight.ticket.rates(flight.state.clock.now());
     let (body, kind) = match answered {
         Answered::Whole(body, read) => {
             let learnt = flight.state.learnt(flight.ask.model);
@@ -139,21 +236,41 @@ fn answer(mut flight: Flight, answered: Answered) -> Served {
             flight.ended();
             (Answer::from(body), "application/json")
         }
-        Answered::Stream(relay) => (Answer::Stream(Box::new(Streaming::new(relay, flight))), "text/event-stream; charset=utf-8"),
+        Answered::Stream(relay, passage) => (stream(flight, relay, passage, call), "text/event-stream; charset=utf-8"),
     };
-    Served { status: StatusCode::OK, body, kind, source }
+    Served { status: StatusCode::OK, body, kind, source, rates }
+}
+
+/// A stream's body, in the words of its client.
+fn stream(flight: Flight, relay: Relay, passage: Passage, call: Call) -> Answer {
+    if call != Call::Messages {
+        return Answer::Stream(Box::new(Streaming::new(relay, flight, call)));
+    }
+    let model = flight.snapshot.fleet.models.name(flight.ask.model);
+    let about = translate::about(flight.ask.id, flight.state.clock.now(), model);
+    Answer::Messages(Box::new(Told::new(Streaming::new(relay, flight, call), passage, about)))
 }
 
 /// When to come back when nothing better is known.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// What a client is told when a request goes nowhere.
-fn refusal(flight: &Flight, undecided: Undecided) -> Refused {
+fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
     let refusal = match undecided {
         Undecided::NoJournal => return Refused::no_journal(),
-        Undecided::Refusal(refusal) => refusal,
+        Undecided::Spent => return Refused::over_budget(),
+        Undecided::Refusal(refusal) | Undecided::Full(refusal) => refusal,
     };
-    explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now())
+    let reasons = || refusal.passed_over.iter().map(|passed| passed.reason);
+    let never = |reason| matches!(reason, Reason::ContextTooLong { .. } | Reason::Lacks(_) | Reason::OutOfScope | Reason::Inexpressible);
+    if reasons().all(never)
+        && reasons().any(|reason| reason == Reason::Inexpressible)
+        && let Some(refused) = said.refusal()
+    {
+        return refused;
+    }
+    let refused = explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now());
+    if refused.param.as_deref() == Some(Call::Chat.prompt()) { refused.about(said.call().prompt()) } else { refused }
 }
 
 /// The reason that all endpoints share, when it is the request's own; else that there is no capacity, and when there may be.
@@ -174,6 +291,11 @@ fn explain(refusal: &Refusal, model: &str, now: Instant) -> Refused {
             return Refused::unsupported(param, format!("The model '{model}' does not support {what}."));
         }
     }
+    // Where nothing but money is missing, waiting does not help; an endpoint that only is down or was tried may be paid for later.
+    let lasting = |reason| matches!(reason, Reason::OverBudget { .. } | Reason::OutOfScope | Reason::NoContract | Reason::Exclusive { .. });
+    if reasons().all(lasting) && reasons().any(|reason| matches!(reason, Reason::OverBudget { .. })) {
+        return Refused::over_budget();
+    }
     let back = reasons().filter_map(|reason| match reason {
         Reason::Down { until } => Some(until.since(now)),
         _ => None,
@@ -192,5 +314,6 @@ fn param_of(capability: Capability) -> (&'static str, &'static str) {
         Capability::Vision => ("messages", "images"),
         Capability::Logprobs => ("logprobs", "log probabilities"),
         Capability::MultipleChoices => ("n", "more than one choice"),
+        Capability::Responses => ("input", "responses"),
     }
 }

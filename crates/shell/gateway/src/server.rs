@@ -15,17 +15,20 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use ledger::Scope;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::admission::{Rates, Visit};
 use crate::body::Answer;
 use crate::envelope::Refused;
 use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
+use crate::query::decoded;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::{audit, metrics, models, status};
+use crate::{audit, batch, keys, messages, metrics, models, paths, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -49,7 +52,9 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             continue;
         };
-        let connection = graceful.watch(connection(&state, stream, peer));
+        // One address can't take the connections of all: what is too many is closed before anything is read.
+        let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
+        let connection = graceful.watch(connection(&state, stream, peer, visit));
         connections.spawn(async move {
             let _place = place;
             // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.
@@ -66,6 +71,7 @@ fn connection(
     state: &Arc<State>,
     stream: TcpStream,
     peer: SocketAddr,
+    visit: Arc<Visit>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<> {
     // Without it, small events wait for the other side's delayed acknowledgement.
     _ = stream.set_nodelay(true);
@@ -73,16 +79,23 @@ fn connection(
     builder.timer(TokioTimer::new()).header_read_timeout(state.limits.header_timeout);
     builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
     let state = Arc::clone(state);
-    builder.serve_connection(TokioIo::new(stream), service_fn(move |request| answer(Arc::clone(&state), peer, request)))
+    builder.serve_connection(TokioIo::new(stream), service_fn(move |request| answer(Arc::clone(&state), peer, Arc::clone(&visit), request)))
 }
 
-async fn answer(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+async fn answer(
+    state: Arc<State>,
+    peer: SocketAddr,
+    visit: Arc<Visit>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
     let began = state.clock.now();
     let Some(id) = state::draw_id() else { return Ok(refuse(&state, Refused::overloaded())) };
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let served = Box::pin(route(&state, peer, id, request)).await;
+    let anthropic = messages::is(request.uri().path());
+    let served = Box::pin(route(&state, peer, &visit, id, request)).await;
     let mut response = match served {
         Ok(served) => respond(served),
+        Err(refused) if anthropic => refuse(&state, refused.in_anthropic()),
         Err(refused) => refuse(&state, refused),
     };
     let head = response.headers_mut();
@@ -92,6 +105,9 @@ async fn answer(state: Arc<State>, peer: SocketAddr, request: Request<Incoming>)
         head.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     put(head, "x-request-id", &id.to_string());
+    if anthropic {
+        put(head, "request-id", &id.to_string());
+    }
     put(head, "openai-processing-ms", &state.clock.now().since(began).as_millis().to_string());
     Ok(response)
 }
@@ -101,6 +117,9 @@ enum Route<'a> {
     Inference(Call),
     Models,
     Model(&'a str),
+    Usage(usage::Report),
+    /// Files and batches.
+    Kept(batch::Wanted<'a>),
     Health,
     Ready,
     Metrics,
@@ -109,12 +128,17 @@ enum Route<'a> {
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
-    let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let bare = paths::bare(path);
     match bare {
         "/chat/completions" => Some(Route::Inference(Call::Chat)),
         "/completions" => Some(Route::Inference(Call::Completions)),
+        "/embeddings" => Some(Route::Inference(Call::Embeddings)),
+        "/responses" => Some(Route::Inference(Call::Responses)),
+        "/messages" => Some(Route::Inference(Call::Messages)),
         "/models" => Some(Route::Models),
         _ if bare.starts_with("/models/") => bare.strip_prefix("/models/").filter(|name| !name.is_empty()).map(Route::Model),
+        _ if let Some(report) = usage::find(bare) => Some(Route::Usage(report)),
+        _ if let Some(kept) = batch::find(bare) => Some(Route::Kept(kept)),
         _ => match path {
             "/healthz" => Some(Route::Health),
             "/readyz" => Some(Route::Ready),
@@ -126,57 +150,94 @@ fn find(path: &str) -> Option<Route<'_>> {
     }
 }
 
-async fn route(state: &Arc<State>, peer: SocketAddr, id: dispatch::RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
+async fn route(
+    state: &Arc<State>,
+    peer: SocketAddr,
+    visit: &Arc<Visit>,
+    id: dispatch::RequestId,
+    request: Request<Incoming>,
+) -> Result<Served, Refused> {
     let path = request.uri().path().to_owned();
     let route = find(&path).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
+    // Files and batches say themselves which methods they take.
     let wanted = if matches!(route, Route::Inference(_)) { Method::POST } else { Method::GET };
-    if *request.method() != wanted {
+    if *request.method() != wanted && !matches!(route, Route::Kept(_)) {
         return Err(Refused::wrong_method(wanted.as_str()));
     }
+    gate(state, peer, request.headers(), route.wants())?;
     match route {
-        Route::Inference(call) => request::serve(Arc::clone(state), call, id, request).await,
+        Route::Inference(call) => request::serve(Arc::clone(state), call, id, visit, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
         Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
+        Route::Usage(report) => usage::serve(state, report, &request).await,
+        Route::Kept(kept) => Box::pin(batch::serve(state, kept, request)).await,
         Route::Health => Ok(text("ok\n")),
         Route::Ready if status::is_ready(state) => Ok(text("ready\n")),
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
-        Route::Metrics => insider(state, peer, request.headers()).map(|()| text(metrics::render(state))),
-        Route::Status => insider(state, peer, request.headers()).map(|()| json(status::render(state))),
-        Route::Audit => {
-            insider(state, peer, request.headers())?;
-            audit::serve(state).await.map(json)
+        Route::Metrics => Ok(text(metrics::render(state))),
+        Route::Status => Ok(json(status::render(state))),
+        Route::Audit => audit::serve(state).await.map(json),
+    }
+}
+
+/// Who may ask for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// Anyone.
+    Nothing,
+    /// A key with this scope.
+    Key(Scope),
+    /// A key with this scope, or whoever asks without any key on this machine.
+    KeyOrHere(Scope),
+}
+
+impl Route<'_> {
+    /// What it takes to be answered: a route that says nothing here does not compile.
+    const fn wants(&self) -> Wants {
+        match self {
+            Self::Inference(_) | Self::Models | Self::Model(_) | Self::Kept(_) => Wants::Key(Scope::Inference),
+            Self::Usage(_) => Wants::Key(Scope::Read),
+            Self::Health | Self::Ready => Wants::Nothing,
+            Self::Metrics | Self::Status | Self::Audit => Wants::KeyOrHere(Scope::Read),
         }
     }
 }
 
-/// What we tell of ourselves goes to whoever has a key, and without one to this machine: but not to a web page there that
-/// had its own name resolved to this machine.
-fn insider(state: &State, peer: SocketAddr, head: &HeaderMap) -> Result<(), Refused> {
-    let known = || state.snapshot.load().keys.check(head, state.clock.now()).is_some();
-    let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    let local = peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok());
-    if local || known() { Ok(()) } else { Err(Refused::bad_key()) }
+/// Lets a request through to its route, or not.
+fn gate(state: &State, peer: SocketAddr, head: &HeaderMap, wants: Wants) -> Result<(), Refused> {
+    match wants {
+        // The call looks its key up itself, for what it may use and spend.
+        Wants::Nothing | Wants::Key(Scope::Inference) => Ok(()),
+        Wants::KeyOrHere(_) if is_here(peer, head) && !keys::is_presented(head) => Ok(()),
+        Wants::Key(scope) | Wants::KeyOrHere(scope) => state.snapshot.load().keys.admit(head, state.clock.now(), scope).map(|_| ()),
+    }
 }
 
-/// A path's part with its percent-escapes read: clients escape the slash in a model's name. What is no escape stays.
-fn decoded(part: &str) -> String {
-    let hex = |digits: Option<&[u8]>| u8::from_str_radix(std::str::from_utf8(digits?).ok()?, 16).ok();
-    let (bytes, mut out, mut at) = (part.as_bytes(), Vec::with_capacity(part.len()), 0);
-    while let Some(byte) = bytes.get(at) {
-        let escaped = if *byte == b'%' { hex(bytes.get(at + 1..at + 3)) } else { None };
-        out.push(escaped.unwrap_or(*byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+/// Whether somebody on this machine asks: but not a web page that had its own name resolved to this machine.
+fn is_here(peer: SocketAddr, head: &HeaderMap) -> bool {
+    let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
 }
 
 fn json(body: Vec<u8>) -> Served {
-    Served { status: StatusCode::OK, body: Answer::from(Bytes::from(body)), kind: "application/json", source: None }
+    Served {
+        status: StatusCode::OK,
+        body: Answer::from(Bytes::from(body)),
+        kind: "application/json",
+        source: None,
+        rates: Rates::default(),
+    }
 }
 
 fn text(body: impl Into<Bytes>) -> Served {
-    Served { status: StatusCode::OK, body: Answer::from(body.into()), kind: "text/plain; charset=utf-8", source: None }
+    Served {
+        status: StatusCode::OK,
+        body: Answer::from(body.into()),
+        kind: "text/plain; charset=utf-8",
+        source: None,
+        rates: Rates::default(),
+    }
 }
 
 fn respond(served: Served) -> Response<Answer> {
@@ -187,6 +248,7 @@ fn respond(served: Served) -> Response<Answer> {
     if served.kind.starts_with("text/event-stream") {
         head.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
+    put_rates(head, &served.rates);
     if let Some(source) = served.source {
         put(head, "x-baseload-endpoint", &source.endpoint);
         put(head, "x-baseload-contract", &source.contract);
@@ -204,11 +266,29 @@ fn refuse(state: &State, refused: Refused) -> Response<Answer> {
     if refused.status == StatusCode::METHOD_NOT_ALLOWED {
         head.insert(ALLOW, HeaderValue::from_static("GET, POST"));
     }
+    if let Some(rates) = &refused.rates {
+        put_rates(head, rates);
+    }
+    if refused.is_final() {
+        put(head, "x-should-retry", "false");
+    }
     if let Some(wait) = refused.retry_after {
         put(head, "retry-after-ms", &wait.as_millis().to_string());
         put(head, RETRY_AFTER.as_str(), &wait.as_millis().div_ceil(1_000).max(1).to_string());
     }
     response
+}
+
+/// How much is left of the key's rates, as OpenAI's headers say it.
+fn put_rates(head: &mut HeaderMap, rates: &Rates) {
+    let requests = ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+    let tokens = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+    for (rate, [limit, left, reset]) in [(&rates.requests, requests), (&rates.tokens, tokens)] {
+        let Some(rate) = rate else { continue };
+        put(head, limit, &rate.limit.to_string());
+        put(head, left, &rate.left.to_string());
+        put(head, reset, &rate.reset());
+    }
 }
 
 /// Sets a header; a value that no header may have is left out.
@@ -222,12 +302,48 @@ fn put(head: &mut HeaderMap, name: &'static str, value: &str) {
 mod tests {
     use super::*;
 
+    /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
+    const TABLE: [(&str, Wants); 14] = [
+        ("/v1/chat/completions", Wants::Key(Scope::Inference)),
+        ("/completions", Wants::Key(Scope::Inference)),
+        ("/v1/embeddings", Wants::Key(Scope::Inference)),
+        ("/v1/responses", Wants::Key(Scope::Inference)),
+        ("/v1/messages", Wants::Key(Scope::Inference)),
+        ("/v1/models", Wants::Key(Scope::Inference)),
+        ("/v1/models/default", Wants::Key(Scope::Inference)),
+        ("/v1/organization/costs", Wants::Key(Scope::Read)),
+        ("/v1/batches", Wants::Key(Scope::Inference)),
+        ("/healthz", Wants::Nothing),
+        ("/readyz", Wants::Nothing),
+        ("/metrics", Wants::KeyOrHere(Scope::Read)),
+        ("/api/status", Wants::KeyOrHere(Scope::Read)),
+        ("/api/ledger/verify", Wants::KeyOrHere(Scope::Read)),
+    ];
+
+    const fn number(route: &Route<'_>) -> usize {
+        match route {
+            Route::Inference(Call::Chat) => 0,
+            Route::Inference(Call::Completions) => 1,
+            Route::Inference(Call::Embeddings) => 2,
+            Route::Inference(Call::Responses) => 3,
+            Route::Inference(Call::Messages) => 4,
+            Route::Models => 5,
+            Route::Model(_) => 6,
+            Route::Usage(_) => 7,
+            Route::Kept(_) => 8,
+            Route::Health => 9,
+            Route::Ready => 10,
+            Route::Metrics => 11,
+            Route::Status => 12,
+            Route::Audit => 13,
+        }
+    }
+
     #[test]
-    fn escapes_in_a_models_name_are_read() {
-        for (part, want) in
-            [("a%2Fb%2fc", "a/b/c"), ("a/b", "a/b"), ("100%", "100%"), ("%zz%2", "%zz%2"), ("%C3%A9", "\u{e9}"), ("%ff", "\u{fffd}")]
-        {
-            assert_eq!(decoded(part), want, "{part}");
+    fn every_route_says_what_it_wants() {
+        for (index, (path, wants)) in TABLE.into_iter().enumerate() {
+            let route = find(path).expect("it is one");
+            assert_eq!((number(&route), route.wants()), (index, wants), "{path}");
         }
     }
 }

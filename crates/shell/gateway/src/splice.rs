@@ -14,6 +14,7 @@ pub(crate) fn for_upstream(body: &Bytes, peek: &Peek<'_>, model: &str) -> Bytes 
     if let Streaming::AddUsage(edit) = &peek.streaming {
         edits.push(edit.clone());
     }
+    edits.extend(peek.unstored.clone());
     splice(body, edits)
 }
 
@@ -127,6 +128,38 @@ mod tests {
             prop_assert_eq!(spliced, want);
         }
 
+        /// Tools, formats, settings and what nobody knows are the upstream's affair, in every call.
+        #[test]
+        fn every_call_passes_with_its_named_edits_only(
+            others in prop::collection::vec(("[a-z_]{1,12}", value()), 0..6),
+            call in prop::sample::select(vec![Call::Completions, Call::Embeddings, Call::Responses]),
+            store in prop::sample::select(vec![None, Some(json!(null)), Some(json!(false))]),
+            (pretty, at) in (any::<bool>(), 0..6_usize),
+        ) {
+            let routed = [
+                "model", "stream", "stream_options", "n", "tools", "logprobs", "max_tokens", "max_completion_tokens", "response_format", "text",
+                "service_tier", "messages", "prompt", "input", "instructions", "max_output_tokens", "store", "background",
+                "previous_response_id", "conversation",
+            ];
+            let mut fields: Vec<(String, Value)> = others.into_iter().filter(|(key, _)| !routed.contains(&key.as_str())).collect();
+            let store = store.filter(|_| call == Call::Responses);
+            let tools = json!([{ "type": "function", "name": "f", "parameters": { "a": 1.5 } }]);
+            let ours = [("model", json!("m")), (call.prompt(), json!("text")), ("seed", json!(7)), ("tools", tools), ("n", json!(1))];
+            for (key, value) in ours.into_iter().chain(store.clone().map(|store| ("store", store))) {
+                fields.insert(at.min(fields.len()), (key.to_owned(), value));
+            }
+            let body = Bytes::from(written(&fields, pretty, false));
+            let peek = Peek::parse(call, &body).expect("a good body");
+            prop_assert_eq!(for_upstream(&body, &peek, "m") == body, call != Call::Responses || store == Some(json!(false)), "byte for byte");
+            let mut want: Value = serde_json::from_slice(&body).expect("JSON");
+            want["model"] = json!("upstream");
+            if call == Call::Responses {
+                want["store"] = json!(false);
+            }
+            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, "upstream")).expect("still JSON");
+            prop_assert_eq!(spliced, want);
+        }
+
         #[test]
         fn a_routing_key_given_twice_is_refused(key in prop::sample::select(vec!["model", "stream", "stream_options", "max_tokens"]), escape in any::<bool>()) {
             let again = if escape { format!("\\u{:04x}{}", key.as_bytes()[0], &key[1..]) } else { key.to_owned() };
@@ -138,7 +171,9 @@ mod tests {
         #[test]
         fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
             // Bytes that happen to be a good body are fine too.
-            _ = Peek::parse(Call::Chat, &body).is_ok();
+            for call in [Call::Chat, Call::Completions, Call::Embeddings, Call::Responses] {
+                _ = Peek::parse(call, &body).is_ok();
+            }
         }
     }
 }

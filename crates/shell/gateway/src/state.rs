@@ -9,6 +9,8 @@ use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
 use tokio::sync::mpsc;
 use units::Instant;
 
+use crate::admission::{Accounts, Gate, Peers, Rooms};
+use crate::batch::Desk;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::envelope::Refused;
@@ -31,7 +33,15 @@ pub(crate) struct State {
     pub started: Instant,
     pub limits: Limits,
     pub wires: Wires,
+    pub accounts: Arc<Accounts>,
+    pub gate: Arc<Gate>,
+    pub rooms: Rooms,
+    pub peers: Arc<Peers>,
     pub recent: Recent,
+    /// Files and batches; `None` without a state directory.
+    pub desk: Option<Arc<Desk>>,
+    /// The ledger, to be read; `None` without a state directory.
+    pub ledger: Option<Arc<ledger::View>>,
     /// Attempts on their way to the meter.
     pub tallies: mpsc::Sender<Arc<Tally>>,
     sequence: AtomicU64,
@@ -51,18 +61,25 @@ impl State {
         clock: Clock,
         limits: Limits,
         wires: Wires,
+        accounts: Arc<Accounts>,
         tallies: mpsc::Sender<Arc<Tally>>,
     ) -> Self {
         Self {
             counters: std::iter::repeat_with(Counters::default).take(snapshot.fleet.endpoints.len()).collect(),
             learnt: std::iter::repeat_with(Learnt::default).take(snapshot.fleet.models.len()).collect(),
-            snapshot: ArcSwap::from_pointee(snapshot),
             journal,
             started: clock.now(),
             clock,
+            gate: Arc::new(Gate::new(&limits)),
+            rooms: Rooms::new(snapshot.fleet.models.len()),
+            peers: Arc::default(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            accounts,
             limits,
             wires,
             recent: Recent::default(),
+            desk: None,
+            ledger: None,
             tallies,
             sequence: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
@@ -94,14 +111,14 @@ impl State {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Takes one of the places for requests under way.
+    /// Takes one of the places for requests that are here at all, under way or waiting: what bounds the bodies that are held.
     pub fn admit(self: &Arc<Self>) -> Result<Place, Refused> {
         let place = Place(Arc::clone(self));
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.in_flight_max { Ok(place) } else { Err(Refused::overloaded()) }
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.present_max() { Ok(place) } else { Err(Refused::overloaded()) }
     }
 }
 
-/// A place among the requests under way; given back when dropped.
+/// A place among the requests that are here; given back when dropped.
 pub(crate) struct Place(Arc<State>);
 
 impl Drop for Place {

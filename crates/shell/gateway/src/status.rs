@@ -20,8 +20,10 @@ pub struct Live {
     pub at: Instant,
     /// Under which fleet.
     pub fleet: FleetVersion,
-    /// Requests under way.
+    /// Requests that are here, under way or waiting.
     pub in_flight: usize,
+    /// Of these, waiting in line.
+    pub waiting: usize,
     /// Requests answered with an error of ours.
     pub refused: u64,
     /// Records that the journal did not take after their effect.
@@ -91,6 +93,7 @@ pub(crate) fn live(state: &State) -> Live {
         at,
         fleet: snapshot.fleet.version,
         in_flight: state.in_flight(),
+        waiting: state.gate.waiting() + state.rooms.waiting(),
         refused: state.refused.load(Ordering::Relaxed),
         lost_records: state.lost_records.load(Ordering::Relaxed),
         endpoints: endpoints.collect(),
@@ -156,6 +159,7 @@ pub(crate) fn render(state: &State) -> Vec<u8> {
         "at": live.at.to_string(),
         "fleet": live.fleet.to_string(),
         "in_flight": live.in_flight,
+        "waiting": live.waiting,
         "refused": live.refused,
         "lost_records": live.lost_records,
         "endpoints": live.endpoints.iter().map(endpoint).collect::<Vec<_>>(),

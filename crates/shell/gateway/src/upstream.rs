@@ -1,21 +1,35 @@
-//! Where an endpoint's requests are sent.
+//! Where an endpoint's requests are sent, in which dialect, and with which secret.
 
 use std::net::{IpAddr, SocketAddr};
 
+use dialect::openai::Most;
+use fleet::{Dialect, Endpoint};
 use hyper::Uri;
-use hyper::header::HeaderValue;
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 /// An upstream's address and the secret that it wants; the secret is bound to the address and is never printed.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// The URL of chat completions.
+    /// Its wire format.
+    pub(crate) dialect: Dialect,
+    /// The URL of chats.
     pub(crate) chat: Uri,
-    /// The URL of completions.
+    /// The URL of chats that are streamed.
+    pub(crate) streamed: Uri,
+    /// The URL of completions, where its dialect has any.
     pub(crate) completions: Uri,
-    /// What to send as `authorization`: marked sensitive, so `Debug` does not show it.
-    pub(crate) authorization: Option<HeaderValue>,
+    /// The URL of embeddings, where its dialect has any.
+    pub(crate) embeddings: Uri,
+    /// The URL of responses, where its dialect has any.
+    pub(crate) responses: Uri,
+    /// The header that its secret goes into: marked sensitive, so `Debug` does not show it.
+    pub(crate) secret: Option<(HeaderName, HeaderValue)>,
     /// What the upstream calls the model, when it is not our name for it.
     pub(crate) model: Option<String>,
+    /// What it calls the most tokens of an answer.
+    pub(crate) most: Most,
+    /// The most answer tokens that it takes, when that is known.
+    pub(crate) output_max: Option<u32>,
 }
 
 /// Why a base URL can't be used.
@@ -36,32 +50,60 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
-    /// An upstream at `base`, such as `https://host/v1`, with the key it wants and what it calls the model.
+    /// An upstream of OpenAI's dialect at `base`, such as `https://host/v1`, with the key it wants and what it calls the model.
     ///
     /// # Errors
     /// When the URL can't be read, or is one that requests must not go to.
     pub fn new(base: &str, key: Option<&str>, model: Option<&str>) -> Result<Self, UpstreamError> {
-        let bad = || UpstreamError::Url(base.to_owned());
-        let uri: Uri = base.parse().map_err(|_| bad())?;
-        let host = uri.host().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
-        let address = host.parse::<IpAddr>().ok();
-        match (uri.scheme_str(), address) {
-            (Some("http" | "https"), Some(address)) if link_local(address) => return Err(UpstreamError::LinkLocal(host)),
-            (Some("https"), _) => {}
-            (Some("http"), Some(address)) if address.is_loopback() => {}
-            (Some("http"), None) if host == "localhost" => {}
-            (Some("http"), _) => return Err(UpstreamError::InTheClear(host)),
-            _ => return Err(bad()),
-        }
+        let host = host(base)?;
         let root = base.trim_end_matches('/');
-        let authorization = key.map(|key| HeaderValue::from_str(&format!("Bearer {key}"))).transpose();
-        let mut authorization = authorization.map_err(|_| UpstreamError::Secret(host))?;
-        authorization.iter_mut().for_each(|value| value.set_sensitive(true));
+        let chat = uri(base, format!("{root}/chat/completions"))?;
         Ok(Self {
-            chat: format!("{root}/chat/completions").parse().map_err(|_| bad())?,
-            completions: format!("{root}/completions").parse().map_err(|_| bad())?,
-            authorization,
+            dialect: Dialect::OpenAi,
+            streamed: chat.clone(),
+            completions: uri(base, format!("{root}/completions"))?,
+            embeddings: uri(base, format!("{root}/embeddings"))?,
+            responses: uri(base, format!("{root}/responses"))?,
+            chat,
+            secret: secret(&host, AUTHORIZATION, key.map(|key| format!("Bearer {key}")))?,
             model: model.map(str::to_owned),
+            most: if host == OPENAI_HOST { Most::CompletionTokens } else { Most::Tokens },
+            output_max: None,
+        })
+    }
+
+    /// Where an endpoint with a URL sends its requests; `name` is our name for its model.
+    ///
+    /// # Errors
+    /// When the URL can't be read, or is one that requests must not go to.
+    pub fn of(endpoint: &Endpoint, name: &str, key: Option<&str>) -> Result<Self, UpstreamError> {
+        let (base, model) = (endpoint.url.as_str(), endpoint.upstream_model.as_deref());
+        let plain = Self { dialect: endpoint.dialect, output_max: endpoint.output_max, ..Self::new(base, key, model)? };
+        let (host, root) = (host(base)?, base.trim_end_matches('/'));
+        let segment = segment(model.unwrap_or(name));
+        let own = |header: &'static str| secret(&host, HeaderName::from_static(header), key.map(str::to_owned));
+        Ok(match endpoint.dialect {
+            Dialect::OpenAi => plain,
+            Dialect::Azure => {
+                let at = |call: &str| match &endpoint.api_version {
+                    Some(version) => uri(base, format!("{root}/openai/deployments/{segment}/{call}?api-version={version}")),
+                    None => uri(base, format!("{root}/{call}")),
+                };
+                let (chat, completions, embeddings) = (at("chat/completions")?, at("completions")?, at("embeddings")?);
+                // The older surface learnt the newer name in late 2024 only.
+                let most = if endpoint.api_version.is_some() { Most::Tokens } else { Most::CompletionTokens };
+                Self { streamed: chat.clone(), chat, completions, embeddings, secret: own("api-key")?, most, ..plain }
+            }
+            Dialect::Anthropic => {
+                let chat = uri(base, format!("{root}/messages"))?;
+                Self { streamed: chat.clone(), chat, secret: own("x-api-key")?, ..plain }
+            }
+            Dialect::Gemini => {
+                let at = |call: &str| uri(base, format!("{root}/models/{segment}:{call}"));
+                // Vertex takes tokens that expire, where the Gemini API has keys.
+                let secret = if host.ends_with(VERTEX_HOSTS) { plain.secret.clone() } else { own("x-goog-api-key")? };
+                Self { chat: at("generateContent")?, streamed: at("streamGenerateContent?alt=sse")?, secret, ..plain }
+            }
         })
     }
 
@@ -77,6 +119,49 @@ impl Upstream {
     pub(crate) fn is_tls(&self) -> bool {
         self.chat.scheme_str() == Some("https")
     }
+}
+
+const OPENAI_HOST: &str = "api.openai.com";
+const VERTEX_HOSTS: &str = "aiplatform.googleapis.com";
+
+/// The host of a base URL that requests may go to.
+fn host(base: &str) -> Result<String, UpstreamError> {
+    let bad = || UpstreamError::Url(base.to_owned());
+    let uri: Uri = base.parse().map_err(|_| bad())?;
+    let host = uri.host().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
+    let address = host.parse::<IpAddr>().ok();
+    match (uri.scheme_str(), address) {
+        (Some("http" | "https"), Some(address)) if link_local(address) => Err(UpstreamError::LinkLocal(host)),
+        (Some("https"), _) => Ok(host),
+        (Some("http"), Some(address)) if address.is_loopback() => Ok(host),
+        (Some("http"), None) if host == "localhost" => Ok(host),
+        (Some("http"), _) => Err(UpstreamError::InTheClear(host)),
+        _ => Err(bad()),
+    }
+}
+
+fn uri(base: &str, text: String) -> Result<Uri, UpstreamError> {
+    text.parse().map_err(|_| UpstreamError::Url(base.to_owned()))
+}
+
+fn secret(host: &str, name: HeaderName, text: Option<String>) -> Result<Option<(HeaderName, HeaderValue)>, UpstreamError> {
+    let Some(text) = text else { return Ok(None) };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| UpstreamError::Secret(host.to_owned()))?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
+}
+
+/// A model's name as a segment of a path: what is no letter, digit or one of `-._~` is escaped.
+fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 fn link_local(address: IpAddr) -> bool {
@@ -108,6 +193,44 @@ mod tests {
         check("https://[::ffff:169.254.169.254]/v1", "use the upstream ::ffff:169.254.169.254: link-local addresses are refused");
         check("ftp://api.example", "read the upstream's base URL \"ftp://api.example\": it should look like https://host/v1");
         check("nonsense", "read the upstream's base URL \"nonsense\": it should look like https://host/v1");
+    }
+
+    /// Where an endpoint's chats go, whole and streamed, and in which header its key is.
+    fn check_of(fields: &str, want: [&str; 3]) {
+        let text = format!(
+            "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[models.m]\nparameters = \"1 B\"\ncontext = 1\n\
+             [parties.p]\nroles = [\"supplier\"]\n[contracts.c]\nparty = \"p\"\npreset = \"on-demand\"\nendpoints = [\"e\"]\n\
+             input = \"1 USD/1M tokens\"\noutput = \"1 USD/1M tokens\"\nstart = 2026-01-01\nend = 2030-01-01\n\
+             [endpoints.e]\nmodel = \"m\"\n{fields}\n"
+        );
+        let parsed = fleet::parse(&text);
+        let fleet = parsed.fleet.unwrap_or_else(|| unreachable!("{:#?}", parsed.diagnostics));
+        let endpoint = &fleet.endpoints[fleet.endpoints.id("e").expect("it is there")];
+        let upstream = Upstream::of(endpoint, "m", Some("canary")).expect("a good URL");
+        let (header, secret) = upstream.secret.expect("it has a key");
+        assert!(secret.is_sensitive());
+        assert_eq!([upstream.chat.to_string(), upstream.streamed.to_string(), header.to_string()], want, "{fields}");
+    }
+
+    #[test]
+    fn each_dialect_has_its_own_urls_and_header() {
+        let chat = "https://x.example/v1/chat/completions";
+        check_of("url = \"https://x.example/v1\"", [chat, chat, "authorization"]);
+        check_of("dialect = \"azure\"\nurl = \"https://x.example/v1\"", [chat, chat, "api-key"]);
+        let deployment = "https://x.example/openai/deployments/a%20b/chat/completions?api-version=2024-10-21";
+        check_of(
+            "dialect = \"azure\"\nurl = \"https://x.example/\"\napi_version = \"2024-10-21\"\nupstream_model = \"a b\"",
+            [deployment, deployment, "api-key"],
+        );
+        let messages = "https://x.example/v1/messages";
+        check_of("dialect = \"anthropic\"\nurl = \"https://x.example/v1\"", [messages, messages, "x-api-key"]);
+        let gemini = ["https://x.example/v1/models/m:generateContent", "https://x.example/v1/models/m:streamGenerateContent?alt=sse"];
+        check_of("dialect = \"gemini\"\nurl = \"https://x.example/v1\"", [gemini[0], gemini[1], "x-goog-api-key"]);
+        let vertex = "https://x-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/google";
+        check_of(
+            &format!("dialect = \"gemini\"\nurl = \"{vertex}\""),
+            [&format!("{vertex}/models/m:generateContent"), &format!("{vertex}/models/m:streamGenerateContent?alt=sse"), "authorization"],
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use lp::Failure;
 
 use crate::library::Functions;
+use crate::memory;
 
 /// The version that `baseload solver pull` fetches; another patch of the same minor version will do.
 pub const VERSION: &str = "1.15.1";
@@ -32,6 +33,7 @@ fn load(path: &Path) -> Result<&'static Functions, String> {
     if !path.is_file() {
         return Err(format!("there is no solver at {}", path.display()));
     }
+    memory::give_back();
     let functions = Functions::load(path).map_err(|error| format!("the solver at {} can't be loaded ({error})", path.display()))?;
     accept(&functions.version()).map_err(|reason| format!("the solver at {} {reason}", path.display()))?;
     Ok(functions)

@@ -50,6 +50,8 @@ functions! {
     costs = "Highs_changeColsCostBySet": fn(*mut c_void, c_int, *const c_int, *const f64) -> c_int;
     factor = "Highs_changeCoeff": fn(*mut c_void, c_int, c_int, f64) -> c_int;
     clear = "Highs_clearSolver": fn(*mut c_void) -> c_int;
+    basis = "Highs_getBasis": fn(*const c_void, *mut c_int, *mut c_int) -> c_int;
+    set_basis = "Highs_setBasis": fn(*mut c_void, *const c_int, *const c_int) -> c_int;
     run = "Highs_run": fn(*mut c_void) -> c_int;
     status = "Highs_getModelStatus": fn(*const c_void) -> c_int;
     columns = "Highs_getNumCol": fn(*const c_void) -> c_int;
@@ -63,7 +65,6 @@ functions! {
 impl Functions {
     /// Loads a library. It is never unloaded: HiGHS has thread-locals, whose destructors run when their thread ends.
     pub fn load(path: &Path) -> Result<&'static Self, libloading::Error> {
-        give_memory_back();
         // SAFETY: what runs on loading are the library's own initialisers; that the file is a HiGHS library is the word of whoever put it there.
         let library = Box::leak(Box::new(unsafe { Library::new(path)? }));
         Ok(Box::leak(Box::new(Self::of(library)?)))
@@ -77,21 +78,11 @@ impl Functions {
     }
 }
 
-/// Has glibc map large blocks singly, at the size at which it begins to anyhow, and not raise that size with use: so what HiGHS frees goes back to
-/// the system at once. A plan of ten years then takes 74 MB and not 105.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn give_memory_back() {
-    const M_MMAP_THRESHOLD: c_int = -3;
-    const BYTES: c_int = 128 * 1024;
-    unsafe extern "C" {
-        fn mallopt(parameter: c_int, value: c_int) -> c_int;
-    }
-    // SAFETY: mallopt locks the heap; it can be called at any time, and a refusal changes nothing.
-    unsafe { mallopt(M_MMAP_THRESHOLD, BYTES) };
+/// A basis: how each column and each row stands in it.
+pub struct Basis {
+    columns: Vec<c_int>,
+    rows: Vec<c_int>,
 }
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_memory_back() {}
 
 /// The value of an option.
 #[derive(Clone, Copy)]
@@ -244,6 +235,30 @@ impl Instance {
         done(status, || "it could not begin anew".to_owned())
     }
 
+    /// The basis that the last run left.
+    pub fn basis(&self) -> Result<Basis, Failure> {
+        let (columns, rows) = self.size();
+        let mut basis = Basis { columns: vec![0; columns], rows: vec![0; rows] };
+        // SAFETY: `highs` is alive and fills as many entries as it has columns and rows, which is how long the lists are.
+        let status = unsafe { (self.functions.basis)(self.highs, basis.columns.as_mut_ptr(), basis.rows.as_mut_ptr()) };
+        done(status, || "it does not tell its basis".to_owned()).map(|()| basis)
+    }
+
+    /// Begins from a basis.
+    pub fn set_basis(&mut self, basis: &Basis) -> Result<(), Failure> {
+        assert_eq!((basis.columns.len(), basis.rows.len()), self.size(), "a basis is of a problem of that size");
+        // SAFETY: `highs` is alive and reads as many entries as it has columns and rows, which is how long the lists are.
+        let status = unsafe { (self.functions.set_basis)(self.highs, basis.columns.as_ptr(), basis.rows.as_ptr()) };
+        done(status, || "it refused a basis".to_owned())
+    }
+
+    /// How many columns and rows it has.
+    fn size(&self) -> (usize, usize) {
+        // SAFETY: `highs` is alive.
+        let (columns, rows) = unsafe { ((self.functions.columns)(self.highs), (self.functions.rows)(self.highs)) };
+        (usize::try_from(columns).unwrap_or(0), usize::try_from(rows).unwrap_or(0))
+    }
+
     /// Solves, and returns how the problem stands then (`kHighsModelStatus`).
     pub fn run(&mut self) -> Result<c_int, Failure> {
         // SAFETY: `highs` is alive.
@@ -253,9 +268,8 @@ impl Instance {
 
     /// The solution as it stands.
     pub fn told(&self) -> Result<Told, Failure> {
-        // SAFETY: `highs` is alive.
-        let (columns, rows) = unsafe { ((self.functions.columns)(self.highs), (self.functions.rows)(self.highs)) };
-        let list = |count: c_int| vec![0.0; usize::try_from(count).unwrap_or(0)];
+        let (columns, rows) = self.size();
+        let list = |count| vec![0.0; count];
         let mut told = Told { columns: list(columns), reduced: list(columns), rows: list(rows), duals: list(rows) };
         let (values, reduced) = (told.columns.as_mut_ptr(), told.reduced.as_mut_ptr());
         let (sums, duals) = (told.rows.as_mut_ptr(), told.duals.as_mut_ptr());

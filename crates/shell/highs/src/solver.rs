@@ -8,6 +8,7 @@ use lp::{Change, ColumnId, Effort, Failure, Kept, Problem, RowId, Solution, Solv
 
 use crate::find;
 use crate::library::{Functions, Instance, Setting};
+use crate::memory;
 
 /// What every solve has in common. Tolerances are a hundredth of HiGHS's own, so that a kept basis and a fresh start agree to nine digits.
 const SETTINGS: [(&CStr, Setting); 9] = [
@@ -21,6 +22,14 @@ const SETTINGS: [(&CStr, Setting); 9] = [
     (c"mip_feasibility_tolerance", Setting::Number(1e-9)),
     (c"mip_abs_gap", Setting::Number(1e-9)),
 ];
+/// What solves from a kept basis have beside that. Perturbed costs would have to be mended afterwards, which takes most of the iterations of a
+/// small change; and exact weights of a basis that has just been set take longer than what they save.
+const WARM: [(&CStr, Setting); 2] =
+    [(c"dual_simplex_cost_perturbation_multiplier", Setting::Number(0.0)), (c"simplex_dual_edge_weight_strategy", Setting::Count(DEVEX))];
+const DEVEX: u32 = 1;
+/// A kept basis may take an iteration for so many rows, or these when that is more: past them a presolve was worth it.
+const ROWS_AN_ITERATION: usize = 8;
+const ITERATIONS_LEAST: u32 = 1000;
 /// A solution from a kept basis that misses bounds by more than this is solved again from the beginning.
 const RESIDUAL_MAX: f64 = 1e-6;
 
@@ -28,6 +37,8 @@ const RESIDUAL_MAX: f64 = 1e-6;
 const GAP_MAX: f64 = 1e-9;
 /// What `primal_solution_status` is when there is a feasible solution.
 const FEASIBLE: u32 = 2;
+/// What `basis_validity` is when there is a basis.
+const VALID: u32 = 1;
 
 /// How the problem stands after a run, as the C interface numbers it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +57,10 @@ pub struct Highs {
     whole: bool,
     /// Whether HiGHS has solved anything since the problem was passed.
     ran: bool,
+    /// Whether the last run left a basis; HiGHS doesn't say any more once something is changed.
+    based: bool,
+    /// Whether it goes on from basis to basis.
+    warm: bool,
 }
 
 impl Highs {
@@ -72,16 +87,48 @@ impl Highs {
     }
 
     fn of(functions: &'static Functions) -> Result<Self, Failure> {
-        Ok(Self { instance: instance(functions)?, problem: Problem::with_room(0, 0, 0), whole: false, ran: false })
+        Ok(Self {
+            instance: instance(functions)?,
+            problem: Problem::with_room(0, 0, 0),
+            whole: false,
+            ran: false,
+            based: false,
+            warm: false,
+        })
     }
 
     /// Begins anew with the problem as it stands. HiGHS keeps memory of what it solved until it is destroyed.
     fn anew(&mut self) -> Result<(), Failure> {
         if self.ran {
-            self.instance = instance(self.instance.functions())?;
+            self.clear()?;
             self.instance.pass(&self.problem)?;
-            (self.whole, self.ran) = (false, false);
         }
+        Ok(())
+    }
+
+    /// Gives up what HiGHS holds before anything else is taken.
+    fn clear(&mut self) -> Result<(), Failure> {
+        self.instance = instance(self.instance.functions())?;
+        if self.warm {
+            memory::give_back();
+        }
+        (self.whole, self.ran, self.based, self.warm) = (false, false, false, false);
+        Ok(())
+    }
+
+    /// Gets ready to go on from the last basis, if there is one, without what HiGHS keeps of its presolve.
+    fn settle(&mut self) -> Result<(), Failure> {
+        if self.warm || !self.based {
+            return Ok(());
+        }
+        let basis = self.instance.basis()?;
+        self.clear()?;
+        memory::give_back();
+        memory::keep();
+        WARM.iter().try_for_each(|&(option, setting)| self.instance.set(option, setting))?;
+        self.instance.pass(&self.problem)?;
+        self.instance.set_basis(&basis)?;
+        self.warm = true;
         Ok(())
     }
 
@@ -109,7 +156,9 @@ impl Highs {
     fn run(&mut self) -> Result<Standing, Failure> {
         use Standing::{Ended, InfeasibleOrUnbounded, Unknown};
         self.ran = true;
-        Ok(match self.instance.run()? {
+        let status = self.instance.run()?;
+        self.based = self.instance.count(c"basis_validity") == VALID;
+        Ok(match status {
             // Nothing to choose, or chosen best.
             6 | 7 => Ended(Verdict::Optimal),
             8 => Ended(Verdict::Infeasible),
@@ -127,16 +176,31 @@ impl Highs {
         self.read(standing)
     }
 
-    /// Solves without a search. What a kept basis leads to is solved anew when there is reason for doubt.
+    /// Solves without a search.
     fn linear(&mut self, effort: Effort, kept: Kept) -> Result<Solution, Failure> {
-        let solution = self.proven();
-        let sure = |solution: &Solution| solution.residual <= RESIDUAL_MAX && solution.gap <= GAP_MAX;
-        if kept == Kept::Nothing || solution.as_ref().is_ok_and(sure) {
-            return solution;
+        if kept == Kept::Basis {
+            self.settle()?;
+        }
+        if self.warm
+            && let Some(solution) = self.again(effort)?
+        {
+            return Ok(solution);
         }
         self.anew()?;
         self.limit(effort)?;
         self.proven()
+    }
+
+    /// What the last basis leads to, unless that takes long or there is reason for doubt.
+    fn again(&mut self, effort: Effort) -> Result<Option<Solution>, Failure> {
+        let patience = u32::try_from(self.problem.row_count() / ROWS_AN_ITERATION).unwrap_or(u32::MAX);
+        let iterations = effort.iterations.min(patience.max(ITERATIONS_LEAST));
+        self.limit(Effort { iterations, ..effort })?;
+        // That it broke off is no more than a reason to begin anew.
+        let Ok(solution) = self.proven() else { return Ok(None) };
+        let long = solution.verdict == Verdict::Exhausted && iterations < effort.iterations;
+        let sure = !long && solution.residual <= RESIDUAL_MAX && solution.gap <= GAP_MAX;
+        Ok(sure.then_some(Solution { from: Kept::Basis, ..solution }))
     }
 
     /// An answer with the gap that its duals leave.
@@ -212,7 +276,19 @@ impl Highs {
             _ => (vec![0.0; rows.len()], vec![0.0; told.columns.len()]),
         };
         let residual = self.problem.residual(&told.columns, &rows);
-        Ok(Solution { verdict, objective, columns: told.columns, rows, duals, reduced, iterations, nodes, gap: 0.0, residual })
+        Ok(Solution {
+            verdict,
+            objective,
+            columns: told.columns,
+            rows,
+            duals,
+            reduced,
+            iterations,
+            nodes,
+            gap: 0.0,
+            residual,
+            from: Kept::Nothing,
+        })
     }
 
     /// Infeasible or unbounded: without costs it can't be unbounded.
@@ -220,6 +296,7 @@ impl Highs {
         let all: Vec<u32> = (0..).take(self.problem.column_count()).collect();
         self.instance.set_costs(&all, &vec![0.0; all.len()])?;
         self.instance.clear()?;
+        self.warm = false;
         let standing = self.run();
         self.instance.set_costs(&all, &self.problem.cost)?;
         match standing? {
@@ -231,14 +308,21 @@ impl Highs {
 }
 
 impl Solver for Highs {
-    fn load(&mut self, problem: &Problem) -> Result<(), Failure> {
+    fn load(&mut self, problem: Problem) -> Result<(), Failure> {
+        self.problem = problem;
         if self.ran {
-            self.instance = instance(self.instance.functions())?;
+            self.clear()?;
         }
-        self.instance.pass(problem)?;
-        self.problem.clone_from(problem);
-        (self.whole, self.ran) = (false, false);
-        Ok(())
+        let passed = self.instance.pass(&self.problem);
+        if passed.is_err() {
+            self.problem = Problem::with_room(0, 0, 0);
+            self.clear()?;
+        }
+        passed
+    }
+
+    fn problem(&self) -> &Problem {
+        &self.problem
     }
 
     fn change(&mut self, changes: &[Change]) -> Result<(), Failure> {

@@ -95,6 +95,12 @@ pub enum LedgerError {
         /// Which.
         attempt: AttemptId,
     },
+    /// A key's row is not what this program writes.
+    #[error("read the key {name}")]
+    UnreadableKey {
+        /// What it is called.
+        name: String,
+    },
     /// What was appended is in the journal but could not be committed yet; it is tried again.
     #[error("commit what was appended")]
     Commit(#[source] Arc<LedgerError>),

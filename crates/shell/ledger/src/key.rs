@@ -1,15 +1,11 @@
 //! API keys: shown once, stored hashed.
 
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use dispatch::KeyId;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use fleet::Allowance;
 use sha2::{Digest, Sha256};
 use units::Instant;
 
-use crate::error::LedgerError;
-use crate::schema;
+use crate::scope::{Scope, Scopes};
 
 /// A key as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +18,14 @@ pub struct KeyRow {
     pub public: String,
     /// SHA-256 of the secret part.
     pub hash: [u8; 32],
+    /// The secret before it was rotated, while that is still good.
+    pub previous: Option<Previous>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Whom it belongs to: a team of the fleet file.
+    pub team: Option<String>,
+    /// What it may take.
+    pub allowance: Allowance,
     /// Names of models it may use; empty means all.
     pub models: Vec<String>,
     /// When it was made.
@@ -37,6 +41,41 @@ impl KeyRow {
     #[must_use]
     pub fn valid(&self, now: Instant) -> bool {
         self.revoked.is_none_or(|revoked| now < revoked) && self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// A secret that was rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Previous {
+    /// SHA-256 of it.
+    pub hash: [u8; 32],
+    /// When it stops.
+    pub until: Instant,
+}
+
+/// What a new key is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyTerms {
+    /// What a person calls it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Names of models it may use; empty means all.
+    pub models: Vec<String>,
+    /// Whom it belongs to.
+    pub team: Option<String>,
+    /// What it may take.
+    pub allowance: Allowance,
+    /// When it stops.
+    pub expires: Option<Instant>,
+}
+
+impl KeyTerms {
+    /// A key for inference, with all models and without limits.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let (scopes, allowance) = (Scope::Inference.into(), Allowance::default());
+        Self { name: name.to_owned(), scopes, models: Vec::new(), team: None, allowance, expires: None }
     }
 }
 
@@ -78,149 +117,8 @@ const PUBLIC_CHARS: usize = 12;
 /// Thirty-two bytes, five bits a character.
 const SECRET_CHARS: usize = 52;
 
-/// The keys of a state directory; several processes may have it open at once.
-#[derive(Debug)]
-pub struct Keys {
-    open: Mutex<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    connection: Connection,
-    /// What was read last, and the count of changes it was read at.
-    read: Option<(i64, Vec<KeyRow>)>,
-}
-
-impl Keys {
-    /// Opens the keys of a state directory, which is made if there is none.
-    ///
-    /// # Errors
-    /// When the directory can't be used, the database refused, or it is newer than this program.
-    pub fn open(directory: &Path) -> Result<Self, LedgerError> {
-        crate::directory::make(directory)?;
-        let mut connection = schema::connect(directory)?;
-        schema::migrate(&mut connection)?;
-        Ok(Self { open: Mutex::new(Open { connection, read: None }) })
-    }
-
-    /// Every key that was ever made, by number; read anew only when there was a change.
-    ///
-    /// # Errors
-    /// When the database refused.
-    pub fn list(&self) -> Result<Vec<KeyRow>, LedgerError> {
-        let mut open = self.lock();
-        let changes = changes(&open.connection)?;
-        if let Some((at, rows)) = &open.read
-            && *at == changes
-        {
-            return Ok(rows.clone());
-        }
-        let rows = read(&open.connection)?;
-        open.read = Some((changes, rows.clone()));
-        Ok(rows)
-    }
-
-    /// Makes a key from random bytes that the caller drew: six for the public part, the rest for the secret.
-    ///
-    /// # Errors
-    /// When the database refused.
-    pub fn create(
-        &self,
-        name: &str,
-        models: &[String],
-        random: [u8; 38],
-        now: Instant,
-        expires: Option<Instant>,
-    ) -> Result<NewKey, LedgerError> {
-        let public: String = random[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        let secret = base32(&random[6..]);
-        let hash = hash_secret(&secret);
-        let mut open = self.lock();
-        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute(
-            "INSERT INTO api_key (name, public, hash, created, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![name, public, hash, now.micros(), expires.map(Instant::micros)],
-        )?;
-        let id: u32 = transaction.query_row("SELECT last_insert_rowid()", [], |row| row.get(0))?;
-        for model in models {
-            transaction.execute("INSERT OR IGNORE INTO api_key_model (api_key, model) VALUES (?1, ?2)", params![id, model])?;
-        }
-        transaction.commit()?;
-        let text = KeySecret(format!("bl-{public}-{secret}"));
-        let mut models = models.to_vec();
-        models.sort();
-        models.dedup();
-        Ok(NewKey {
-            row: KeyRow { id: KeyId(id), name: name.to_owned(), public, hash, models, created: now, expires, revoked: None },
-            text,
-        })
-    }
-
-    /// Revokes a key by its public part, or by its name where only one unrevoked key has it.
-    ///
-    /// # Errors
-    /// When there is none or more than one of that name, or the database refused.
-    pub fn revoke(&self, which: &str, now: Instant) -> Result<KeyRow, LedgerError> {
-        let mut open = self.lock();
-        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let by_public = "SELECT id FROM api_key WHERE public = ?1";
-        let id: u32 = match transaction.query_row(by_public, [which], |row| row.get(0)).optional()? {
-            Some(id) => id,
-            None => only_named(&transaction, which)?,
-        };
-        transaction.execute("UPDATE api_key SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL", params![id, now.micros()])?;
-        let row = read(&transaction)?.into_iter().find(|row| row.id.0 == id);
-        transaction.commit()?;
-        row.ok_or_else(|| missing(which))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn only_named(connection: &Connection, name: &str) -> Result<u32, LedgerError> {
-    let mut select = connection.prepare("SELECT id FROM api_key WHERE name = ?1 AND revoked IS NULL")?;
-    let ids = select.query_map([name], |row| row.get(0))?.collect::<Result<Vec<u32>, _>>()?;
-    match ids.as_slice() {
-        [id] => Ok(*id),
-        [] => Err(missing(name)),
-        _ => Err(LedgerError::Ambiguous { name: name.to_owned(), count: ids.len() }),
-    }
-}
-
-fn missing(which: &str) -> LedgerError {
-    LedgerError::Missing { what: format!("a key in use that is called {which}") }
-}
-
-fn changes(connection: &Connection) -> Result<i64, LedgerError> {
-    Ok(connection.prepare_cached("SELECT changes FROM api_key_changes")?.query_row([], |row| row.get(0))?)
-}
-
-fn read(connection: &Connection) -> Result<Vec<KeyRow>, LedgerError> {
-    let mut models = connection.prepare_cached("SELECT model FROM api_key_model WHERE api_key = ?1 ORDER BY model")?;
-    let mut select = connection.prepare_cached("SELECT id, name, public, hash, created, expires, revoked FROM api_key ORDER BY id")?;
-    let mut rows = select.query([])?;
-    let mut keys = Vec::new();
-    while let Some(row) = rows.next()? {
-        let id: u32 = row.get(0)?;
-        let instant = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Instant::from_micros));
-        keys.push(KeyRow {
-            id: KeyId(id),
-            name: row.get(1)?,
-            public: row.get(2)?,
-            hash: row.get(3)?,
-            models: models.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?,
-            created: Instant::from_micros(row.get(4)?),
-            expires: instant(5)?,
-            revoked: instant(6)?,
-        });
-    }
-    Ok(keys)
-}
-
 /// Five bits a character, in lower case and without padding.
-fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let bit = |index: usize| bytes.get(index / 8).is_some_and(|byte| byte >> (7 - index % 8) & 1 == 1);
     let character = |start: usize| (start..start + 5).fold(0, |value, index| value << 1 | usize::from(bit(index)));

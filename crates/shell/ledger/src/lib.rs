@@ -21,10 +21,14 @@ mod focus;
 mod ingest;
 mod journal;
 mod key;
+mod keys;
 mod recovery;
 mod register;
 mod rows;
 mod schema;
+mod scope;
+mod spending;
+mod spent;
 mod store;
 mod unposted;
 mod verify;
@@ -43,8 +47,12 @@ pub use focus::{
     import_invoice, read_invoice,
 };
 pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
-pub use key::{KeyRow, KeySecret, Keys, NewKey, hash_secret, split_key};
+pub use key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, hash_secret, split_key};
+pub use keys::Keys;
 pub use recovery::Recovery;
+pub use scope::{NoScope, Scope, Scopes};
+pub use spending::Spending;
+pub use spent::{Spent, Taken};
 pub use store::Store;
 pub use verify::{Finding, Verification, verify};
 pub use view::{AttemptRow, Journaled, View};

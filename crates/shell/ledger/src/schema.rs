@@ -11,7 +11,7 @@ use crate::error::LedgerError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Step `n` brings a store from version `n` to `n + 1`. A step that was released is never edited.
-const STEPS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0003.sql")];
+const STEPS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
 
 /// The database of a state directory.
 pub(crate) fn database(directory: &Path) -> PathBuf {

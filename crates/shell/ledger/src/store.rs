@@ -17,7 +17,8 @@ use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::ingest::Shared;
 use crate::journal::encode;
-use crate::key::{KeyRow, Keys, NewKey};
+use crate::key::{KeyRow, KeyTerms, NewKey};
+use crate::keys::Keys;
 use crate::recovery::{Recovered, Recovery, recover};
 use crate::register::Registers;
 use crate::verify::Verification;
@@ -166,15 +167,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database refused.
-    pub fn create_key(
-        &self,
-        name: &str,
-        models: &[String],
-        random: [u8; 38],
-        now: Instant,
-        expires: Option<Instant>,
-    ) -> Result<NewKey, LedgerError> {
-        self.inner.keys.create(name, models, random, now, expires)
+    pub fn create_key(&self, terms: &KeyTerms, random: [u8; 38], now: Instant) -> Result<NewKey, LedgerError> {
+        self.inner.keys.create(terms, random, now)
     }
 
     /// Revokes a key by its public part or name.

@@ -216,6 +216,16 @@ impl View {
         attempts.into_iter().map(|attempt| self.decision(AttemptId { request, attempt })).collect()
     }
 
+    /// Every fleet version that was in use, the newest first.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn fleet_versions(&self) -> Result<Vec<FleetVersion>, LedgerError> {
+        let open = self.lock()?;
+        let mut select = open.connection.prepare_cached("SELECT version FROM fleet ORDER BY id DESC")?;
+        Ok(select.query_map([], |row| row.get(0).map(FleetVersion))?.collect::<Result<_, _>>()?)
+    }
+
     /// The text of a fleet version that was in use.
     ///
     /// # Errors

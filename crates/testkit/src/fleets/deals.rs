@@ -59,6 +59,6 @@ fn holder(dice: &mut Dice) -> String {
     format!(
         "\n[contracts.holder]\nparty = \"joint\"\npools = [\"north\"]\nstart = 2026-06-01\nend = 2029-01-01\n\
          rates = [{{ meter = \"accelerators\", rate = \"2.20 USD/accelerator-hour\" }}]\n{exclusivity}\
-         [[contracts.holder.first_refusal]]\nregions = {regions}\nanswer = {{ days = {days} }}\n"
+         [[contracts.holder.first_refusal]]\nregions = {regions}\nanswer = {{ days = {days}, takes = \"50 %\" }}\n"
     )
 }

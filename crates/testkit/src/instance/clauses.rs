@@ -129,6 +129,7 @@ fn floor(instance: &Instance, dice: &mut Dice, contract: usize, (from, to): (usi
         last: to - 1,
         due: (to - 1 + dice.count(0, 1)).min(instance.months.len() - 1),
         counted: Series { fixed: vec![least.fixed[0] * dice.between(0.0, 0.3)], by_choice: vec![] },
+        counted_of: Vec::new(),
         least,
         terms,
         tiered: (0..instance.tiered.len()).filter(|at| money && due_within(&instance.tiered[*at])).collect(),

@@ -48,6 +48,7 @@ pub(super) fn empty(months: Vec<planner::Month>, steps: Vec<planner::Step>) -> I
         ventures: vec![],
         caps: vec![],
         bars: vec![],
+        refusals: Vec::new(),
         treasury,
         gap_cost: 10.0,
         miss_cost: vec![],

@@ -201,6 +201,7 @@ fn add_floors(instance: &mut Instance, dice: &mut Dice) {
                 due: from + 11,
                 least: one(share * full),
                 counted: one(0.0),
+                counted_of: Vec::new(),
                 terms: terms.map(|(supply, month)| (supply, month, rate(supply, month))).collect(),
                 tiered: vec![],
                 nested: vec![],

@@ -1,7 +1,9 @@
 //! Instances small enough to solve by hand, written line by line.
 
 use fleet::{AcceleratorId, ContractId, Id, ModelId, PartyId, PoolId, ServiceTier, WorkloadId};
-use planner::{Choice, Event, EventKind, Fit, Floor, Instance, Limit, LimitKind, On, Series, Supply, Tiered, Tranche, Work, WorkKind};
+use planner::{
+    Choice, Event, EventKind, Expansion, Fit, Floor, Instance, Limit, LimitKind, On, Series, Supply, Tiered, Tranche, Work, WorkKind,
+};
 use units::Span;
 
 use super::random::empty;
@@ -47,6 +49,29 @@ impl Small {
             energy: vec![0.0; self.count()],
             arithmetic: 1.0,
             base_units: 3.6e12,
+        });
+        index
+    }
+
+    /// Up to 8 that may be ordered beside a limit, so many a month, each of which adds one to it `lead` months later and costs 0.5 a month from then
+    /// on; there is no end of chips and no capex.
+    pub fn expansion(&mut self, limit: usize, per_month: f64, lead: usize) -> usize {
+        let (index, count) = (self.instance.expansions.len(), self.count());
+        self.instance.limits[limit].expansions.push((index, vec![1.0; count]));
+        self.instance.expansions.push(Expansion {
+            name: "expansion of oracle".to_owned(),
+            contract: ContractId::from_index(0),
+            clause: 0,
+            accelerator: AcceleratorId::from_index(0),
+            choice: None,
+            most: 8.0,
+            per_month: vec![per_month; count],
+            lead,
+            held: None,
+            capex: vec![0.0; count],
+            running: vec![0.5; count],
+            due: (0..count).collect(),
+            supply: None,
         });
         index
     }
@@ -126,6 +151,7 @@ impl Small {
             due: to - 1,
             least: one(least),
             counted: one(0.0),
+            counted_of: Vec::new(),
             terms: (from..to).map(|month| (supply, month, self.instance.supplies[supply].rate[month])).collect(),
             tiered: vec![],
             nested: vec![],

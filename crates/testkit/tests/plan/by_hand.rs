@@ -1,7 +1,7 @@
 //! Compute: capacity, floors, tiers, offers, expansions, backlogs and caps.
 
-use fleet::{AcceleratorId, ContractId, Id, PartyId};
-use planner::{Cap, Expansion, Lifts, Series};
+use fleet::{Id, PartyId};
+use planner::{Cap, Lifts, Series};
 use proptest::prelude::*;
 use testkit::instance::Small;
 
@@ -169,22 +169,9 @@ fn expansions_arrive_later_and_share_the_chips_that_there_are() {
     let supply = small.supply("oracle", 0.0);
     let limit = small.limit("capacity of oracle", &[supply], 0.0);
     small.serving("chat", &[100.0; 3], 3.0);
-    small.instance.limits[limit].expansions.push((0, vec![1.0; 3]));
-    small.instance.expansions.push(Expansion {
-        name: "expansion of oracle".to_owned(),
-        contract: ContractId::from_index(0),
-        clause: 0,
-        accelerator: AcceleratorId::from_index(0),
-        choice: None,
-        most: 8.0,
-        per_month: vec![5.0; 3],
-        lead: 1,
-        held: None,
-        capex: vec![1.0; 3],
-        running: vec![0.5; 3],
-        due: vec![0, 1, 2],
-        supply: Some(vec![4.0; 3]),
-    });
+    let expansion = small.expansion(limit, 5.0, 1);
+    small.instance.expansions[expansion].capex = vec![1.0; 3];
+    small.instance.expansions[expansion].supply = Some(vec![4.0; 3]);
     // 4 in the second month and 8 in the third, each earning 3 for 0.5 of running, 8 of capex.
     let answer = check(&small.instance, 12.0 * 2.5 - 8.0);
     assert!(answer.decided.ordered[0].iter().zip([4.0, 4.0, 0.0]).all(|(found, expected)| agree(*found, expected)));
@@ -192,7 +179,7 @@ fn expansions_arrive_later_and_share_the_chips_that_there_are() {
     let chip = answer.decided.prices.orders[0][0];
     assert!((2.5 - 1e-9..=4.0 + 1e-9).contains(&chip), "{chip}");
     // While chips are short, what would arrive in the second month arrives in the third.
-    small.instance.expansions[0].held = Some((1, 2));
+    small.instance.expansions[expansion].held = Some((1, 2));
     check(&small.instance, 8.0 * 2.5 - 8.0);
 }
 

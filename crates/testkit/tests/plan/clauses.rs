@@ -1,8 +1,8 @@
 //! What clauses cost that bar orders, limit dependence, bind debt and bound power: by hand.
 
-use fleet::{AcceleratorId, ContractId, Id, PartyId, SiteId};
+use fleet::{Id, PartyId, SiteId};
 use lp::Effort;
-use planner::{Bar, BarKind, Cap, Debt, EventKind, Expansion, Instance, Lifts, LimitKind, State, clause_price, clauses};
+use planner::{Bar, BarKind, Cap, Debt, EventKind, Instance, Lifts, LimitKind, State, clause_price, clauses};
 use testkit::instance::Small;
 
 use crate::solved::{agree, check, highs};
@@ -74,22 +74,7 @@ fn a_first_refusal_over_orders() {
     let supply = small.supply("oracle", 0.0);
     let limit = small.limit("capacity of oracle", &[supply], 0.0);
     small.serving("chat", &[100.0; 3], 3.0);
-    small.instance.limits[limit].expansions.push((0, vec![1.0; 3]));
-    small.instance.expansions.push(Expansion {
-        name: "expansion of oracle".to_owned(),
-        contract: ContractId::from_index(0),
-        clause: 0,
-        accelerator: AcceleratorId::from_index(0),
-        choice: None,
-        most: 8.0,
-        per_month: vec![4.0; 3],
-        lead: 0,
-        held: None,
-        capex: vec![0.0; 3],
-        running: vec![0.5; 3],
-        due: vec![0, 1, 2],
-        supply: None,
-    });
+    small.expansion(limit, 4.0, 0);
     // Without it 4, 8 and 8 are there, each for 2.5; with it none, 4 and 8.
     let (name, kind) = ("first refusal of azure".to_owned(), BarKind::FirstRefusal);
     small.instance.bars.push(Bar { name, kind, contract: None, lifts: Lifts::Expansion(0, 0, 1) });

@@ -119,3 +119,28 @@ fn random_fleets_are_planned_as_their_auditor_reads_them() {
     assert!(planned * 10 >= count * 8, "only {planned} of {count} have a plan");
     assert!(plain * 5 >= count && exact * 10 >= plain * 9, "{plain} of {count} should be counted exactly, and {exact} are");
 }
+
+#[test]
+fn a_limit_on_spend_that_does_not_hold_is_found() {
+    let mut tried_on = 0;
+    for seed in 0..FLEETS {
+        let mut fleet = read(seed);
+        if !fleet.caps.iter().any(|cap| cap.of == fleet::Of::Spend) {
+            continue;
+        }
+        let instance = survey(&fleet).expect("it can be planned");
+        let Ok(answer) = tried(&instance) else { continue };
+        let plan = settle(&fleet, &instance, &answer.decided, &Beside::default());
+        // Most of what is paid rests on whoever is paid most: a hundredth of it is too little.
+        fleet.caps.retain(|cap| cap.of == fleet::Of::Spend);
+        fleet.caps.iter_mut().for_each(|cap| cap.share = units::Share::from_ppm(10));
+        let paid =
+            |party| plan.due.iter().any(|due| fleet.contracts.id(&due.contract).is_some_and(|id| fleet.contracts[id].party == party));
+        if fleet.caps.iter().any(|cap| paid(cap.party)) {
+            tried_on += 1;
+            let found = audit(&fleet, &plan);
+            assert!(found.iter().any(|violation| violation.rule == planner::Rule::Dependence), "seed {seed}: {found:?}");
+        }
+    }
+    assert!(tried_on >= 3, "{tried_on}");
+}

@@ -5,6 +5,7 @@ mod audited;
 mod by_hand;
 mod clauses;
 mod fleets;
+mod lived;
 mod midway;
 mod money;
 mod policy;

@@ -176,7 +176,7 @@ fn the_best_way_on_from_the_middle_of_a_plan_is_the_plan_s_own() {
                 continue;
             }
             let (problem, _) = rows(&instance, &stand.state(), Promises::Priced, Some(&answer.decided.taken));
-            solver.load(&problem).expect("a problem");
+            solver.load(problem).expect("a problem");
             let on = solver.solve(effort, Kept::Nothing).expect("it is solved");
             let whole = answer.decided.objective;
             let found = on.objective + stand.behind();

@@ -62,6 +62,7 @@ fn draw(instance: &Instance) -> Draw {
         shortfalls: vec![odds(0.3, 4, 0.5); 4],
         windows: vec![0.7; instance.treasury.windows.len()],
         events: vec![0.9; instance.treasury.events.len()],
+        refusals: Vec::new(),
     }
 }
 

@@ -19,8 +19,9 @@ fn at_a_corner_one_more_is_worth_less_than_one_less() {
     let answer = solved(&small.instance);
     let probe = |limit: usize| Probe::limit(&small.instance, &answer.layout, limit, 0).expect("it has a row");
     let probes = [probe(tight), probe(loose), probe(none)];
-    let ask =
-        |solves: usize| sides(&answer.problem, &answer.layout, &probes, solves, &mut highs(), Effort::default()).expect("it is solved");
+    let ask = |solves: usize| {
+        sides(answer.problem.clone(), &answer.layout, &probes, solves, &mut highs(), Effort::default()).expect("it is solved")
+    };
     let near = |side: Option<f64>, expected: Option<f64>| match (side, expected) {
         (Some(side), Some(expected)) => (side - expected).abs() < 1e-6,
         (side, expected) => side == expected,
@@ -45,7 +46,7 @@ fn every_dual_of_a_limit_lies_between_its_sides() {
         let steps = 0..instance.steps.len();
         let all = (0..instance.limits.len()).flat_map(|limit| steps.clone().map(move |step| (limit, step)));
         let probes: Vec<Probe> = all.filter_map(|(limit, step)| Probe::limit(&instance, &answer.layout, limit, step)).collect();
-        let found = sides(&problem, &answer.layout, &probes, 60, &mut highs(), Effort::default()).expect("it is solved");
+        let found = sides(problem, &answer.layout, &probes, 60, &mut highs(), Effort::default()).expect("it is solved");
         for (probe, Sides { less, more }) in probes.iter().zip(found) {
             let cash = answer.decided.prices.cash[probe.month];
             let dual = answer.solution.duals[probe.row.0 as usize] / cash;

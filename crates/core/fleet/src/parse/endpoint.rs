@@ -12,7 +12,7 @@ use crate::model::{Capability, Dialect, Endpoint, Model, Profile, ProfileBasis, 
 use crate::parse::secret;
 use crate::reader::Reader;
 
-const CAPABILITIES: [(&str, Capability); 8] = [
+const CAPABILITIES: [(&str, Capability); 9] = [
     ("chat", Capability::Chat),
     ("completions", Capability::Completions),
     ("embeddings", Capability::Embeddings),
@@ -21,6 +21,7 @@ const CAPABILITIES: [(&str, Capability); 8] = [
     ("vision", Capability::Vision),
     ("logprobs", Capability::Logprobs),
     ("multiple-choices", Capability::MultipleChoices),
+    ("responses", Capability::Responses),
 ];
 const CAPABILITY_WORDS: &[&str] = &words(&CAPABILITIES);
 
@@ -67,6 +68,13 @@ pub(crate) const ENDPOINT: &[Key] = &[
     or("dialect", "openai", Shape::Word(DIALECT_WORDS), "the wire format"),
     may("url", Shape::Text("https://api.example.com/v1"), "the base URL; a pool's executor says it when it is left out"),
     or("upstream_model", "our name for it", Shape::Text("llama-70b-instruct"), "what the upstream calls the model"),
+    may("api_version", Shape::Text("2024-10-21"), "the version of Azure's API, for deployments of its older surface"),
+    or(
+        "output_max",
+        "8192 in anthropic",
+        Shape::Figure("64000"),
+        "the most answer tokens it takes: asked for where a dialect needs a most and a request has none",
+    ),
     may("key", Shape::Secret, "where the upstream's key is to be found"),
     or("slots", "16", Shape::Figure("64"), "requests that it runs at once, over all replicas"),
     or("queue", "64", Shape::Figure("256"), "requests that may wait there"),
@@ -146,6 +154,9 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         row.add(Diagnostic::error(codes::NOWHERE, &row.place, message, hint));
     }
     let upstream_model = row.text("upstream_model").map(str::to_owned);
+    let api_version = row.text("api_version").filter(|version| check_version(row, version, dialect)).map(str::to_owned);
+    let output_max = row.has("output_max").then(|| row.count("output_max", 1, 100_000_000)).flatten();
+    let output_max = output_max.and_then(|count| u32::try_from(count).ok());
     let key: Option<Secret> = row.entry("key").and_then(|entry| secret::read(row, &entry));
     let profile = row.named("profile", Kind::Profile);
     Some(Endpoint {
@@ -156,9 +167,23 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         dialect: dialect?,
         url: url.unwrap_or_default().to_owned(),
         upstream_model,
+        api_version,
+        output_max,
         key,
         slots: slots?,
         queue: queue?,
         profile,
     })
+}
+
+/// Azure dates its versions, and marks some as previews; no other dialect has any.
+fn check_version(row: &Reader<'_>, version: &str, dialect: Option<Dialect>) -> bool {
+    let hint = "write `dialect = \"azure\"` beside it, or leave it out";
+    if !row.check("api_version", dialect == Some(Dialect::Azure), "is for the dialect `azure` only", hint) {
+        return false;
+    }
+    let date = version.strip_suffix("-preview").unwrap_or(version).as_bytes();
+    let dated = date.len() == 10
+        && date.iter().enumerate().all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() });
+    row.check("api_version", dated, "is no version of Azure's API", "write its date, as in \"2024-10-21\" or \"2025-04-01-preview\"")
 }

@@ -1,5 +1,6 @@
 //! The text into a fleet: every section by its own file, then what only holds between sections.
 
+mod allowance;
 mod contract;
 pub(crate) mod endpoint;
 mod finance;
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 use units::Currency;
 
+pub(crate) use allowance::ALLOWANCE;
 pub(crate) use contract::CONTRACT;
 pub use secret::masked;
 pub(crate) use secret::{SECRET, looks_secret};
@@ -175,6 +177,8 @@ fn rows(root: &Reader<'_>) -> Rows {
         endpoints,
         contracts,
         workloads,
+        teams: root.rows("teams", ALLOWANCE, |row| allowance::allowance(row, &fixed)),
+        limits: root.table("limits", ALLOWANCE).and_then(|table| allowance::allowance(&table, &fixed)).unwrap_or_default(),
         finance: finance.unwrap_or_default(),
         ventures: root.rows("ventures", venture::VENTURE, |row| venture::venture(row, &fixed)),
         caps: root.tables("caps", outlook::CAP).iter().filter_map(outlook::cap).collect(),

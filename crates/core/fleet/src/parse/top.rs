@@ -9,7 +9,7 @@ use units::{Amount, Currency, Money};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys::{Key, Kind, Shape, may, must, or};
-use crate::parse::{CONTRACT, Fixed, endpoint, finance, outlook, site, venture, workload};
+use crate::parse::{ALLOWANCE, CONTRACT, Fixed, endpoint, finance, outlook, site, venture, workload};
 use crate::ramp::Ramp;
 use crate::reader::Reader;
 use crate::spelling;
@@ -38,6 +38,8 @@ pub(crate) const FILE: &[Key] = &[
     may("endpoints", Shape::Named(endpoint::ENDPOINT), "where requests go"),
     may("contracts", Shape::Named(CONTRACT), "contracts as clauses"),
     may("workloads", Shape::Named(workload::WORKLOAD), "demand"),
+    may("teams", Shape::Named(ALLOWANCE), "teams that keys may belong to, with what each may take"),
+    may("limits", Shape::Table(ALLOWANCE), "what the whole fleet may take"),
     may("finance", Shape::Table(finance::FINANCE), "the lab's money"),
     may("ventures", Shape::Named(venture::VENTURE), "joint ventures, which are paid for before they deliver power"),
     may("caps", Shape::Tables(outlook::CAP), "how much may rest on whom"),
@@ -88,7 +90,7 @@ pub(super) fn name(root: &Reader<'_>) -> Option<String> {
 
 /// Reports names of rows that headers and reports could not show.
 pub(super) fn check_names(root: &Reader<'_>) {
-    let sections = Kind::ALL.map(Kind::table).into_iter().chain(["links", "ventures"]);
+    let sections = Kind::ALL.map(Kind::table).into_iter().chain(["links", "teams", "ventures"]);
     for section in sections.filter_map(|section| root.entry(section)) {
         let DeValue::Table(table) = section.value else { continue };
         let fits =

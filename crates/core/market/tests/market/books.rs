@@ -52,7 +52,7 @@ fn a_contract() -> impl Strategy<Value = Contract> {
 }
 
 /// A nest of two and what is posted to it: contract, meter, second of the year, held, and the share of it that was used.
-fn a_nest() -> impl Strategy<Value = (Fleet, Vec<Usage>)> {
+pub fn a_nest() -> impl Strategy<Value = (Fleet, Vec<Usage>)> {
     let posts = proptest::collection::vec((any::<bool>(), any::<bool>(), 0_i64..250 * 86_400, 0_i64..20_000, 0_i64..=100), 0..40);
     (a_contract(), a_contract(), posts).prop_map(|(outer, inner, posts)| {
         let inner = Contract { under: Some(id(&["a", "b"], "a")), ..inner };

@@ -1,5 +1,7 @@
 //! What contracts come to, with amounts worked out by hand.
 
+mod accounts;
+mod accrual;
 mod books;
 mod clauses;
 mod deals;

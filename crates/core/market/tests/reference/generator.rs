@@ -74,6 +74,8 @@ pub fn fleet_of(contracts: Vec<Contract>) -> Fleet {
         endpoints: Table::default(),
         contracts: Table::new(named),
         workloads: Table::default(),
+        teams: Table::default(),
+        limits: fleet::Allowance::default(),
         finance: Finance::default(),
         ventures: Vec::new(),
         caps: Vec::new(),

@@ -48,7 +48,7 @@ pub(super) fn check(auditor: &mut Auditor<'_>) {
 }
 
 /// Every flow, part by part: first by kind of token, then by billing period.
-fn post(auditor: &Auditor<'_>) -> Balances {
+pub(super) fn post(auditor: &Auditor<'_>) -> Balances {
     let mut balances = Balances::default();
     for found in &auditor.flows {
         for (meter, quantity) in metered(auditor, found) {
@@ -61,7 +61,7 @@ fn post(auditor: &Auditor<'_>) -> Balances {
     balances
 }
 
-fn metered(auditor: &Auditor<'_>, found: &Found<'_>) -> Vec<(Meter, i64)> {
+pub(super) fn metered(auditor: &Auditor<'_>, found: &Found<'_>) -> Vec<(Meter, i64)> {
     let world = &auditor.world;
     match found.on {
         Where::Pool(pool) => vec![(Meter::AcceleratorTime(world.pools[pool].accelerator), found.row.quantity)],
@@ -81,7 +81,7 @@ fn metered(auditor: &Auditor<'_>, found: &Found<'_>) -> Vec<(Meter, i64)> {
 }
 
 /// A month's use by billing period: even over the part of the month that lies in the term.
-fn by_period(auditor: &Auditor<'_>, contract: ContractId, month: usize, quantity: i64) -> Vec<(Instant, i64)> {
+pub(super) fn by_period(auditor: &Auditor<'_>, contract: ContractId, month: usize, quantity: i64) -> Vec<(Instant, i64)> {
     let terms = &auditor.world.contracts[contract];
     let in_term = auditor.span(month).overlap(terms.term);
     if in_term.is_empty() {

@@ -6,6 +6,7 @@ use fleet::{ServiceTier, WorkloadKind};
 use units::{Instant, round_half_even};
 
 use super::dates::{PPM, area, last_instant, later};
+use super::turned::scaled;
 use super::{Auditor, Rule};
 
 /// Whether a tier wants anything in a step.
@@ -44,8 +45,9 @@ fn serving(auditor: &mut Auditor<'_>) {
     for row in &plan.served {
         let place = format!("{} {:?}, step {}", row.workload, row.tier, row.step);
         let wanted = wanted(auditor, row.step, &row.workload, row.tier);
-        auditor.same(Rule::Demand, format!("{place}: wanted"), &row.wanted, &wanted);
-        if row.served > row.wanted {
+        let slack = auditor.slack(i128::from(wanted), 2);
+        auditor.near(Rule::Demand, format!("{place}: wanted"), (i128::from(row.wanted), i128::from(wanted)), slack);
+        if i128::from(row.served) > i128::from(row.wanted) + slack {
             auditor.report(Rule::Demand, place, format!("{} more than wanted", row.served - row.wanted));
         }
         *left.entry((row.step, &row.workload)).or_default() += i128::from(row.served);
@@ -56,7 +58,12 @@ fn serving(auditor: &mut Auditor<'_>) {
             *left.entry((row.step, &row.workload)).or_default() -= i128::from(row.done);
         }
     }
-    for ((step, workload), more) in left.into_iter().filter(|(_, more)| *more != 0) {
+    for ((step, workload), more) in left {
+        let all: i128 =
+            plan.served.iter().filter(|row| row.step == step && row.workload == workload).map(|row| i128::from(row.wanted)).sum();
+        if more.abs() <= auditor.slack(all, 64) {
+            continue;
+        }
         auditor.report(Rule::Demand, format!("{workload}, step {step}"), format!("{more} tokens served that no flow does"));
     }
 }
@@ -88,7 +95,9 @@ fn jobs(auditor: &Auditor<'_>, workload: &str) -> Vec<Job> {
         let still_open = deadline.map_or(at >= begins || recurs.is_none(), |deadline| deadline > begins);
         if let Some(arrives) = month(at.max(begins)).filter(|_| still_open) {
             let due = deadline.and_then(|deadline| month(last_instant(units::Span { from: begins, to: deadline })));
-            jobs.push(Job { arrives, due, work: size });
+            let factor = auditor.turn.and_then(|turn| turn.told.demand.get(workload)).map_or(1.0, |factors| factors[arrives]);
+            let work = i64::try_from(scaled(i128::from(size), factor)).unwrap_or(i64::MAX);
+            jobs.push(Job { arrives, due, work });
         }
         let Some(recurs) = recurs else { return jobs };
         let growth = round_half_even(i128::from(size) * i128::from(recurs.growth.ppm()), PPM);
@@ -105,14 +114,16 @@ fn training(auditor: &mut Auditor<'_>, workload: &str) {
         let place = format!("{workload}, month {}", row.month);
         let sum = |of: &dyn Fn(&Job) -> bool| jobs.iter().filter(|job| of(job)).map(|job| i128::from(job.work)).sum::<i128>();
         let arrived = sum(&|job| job.arrives == row.month);
-        auditor.same(Rule::Backlog, format!("{place}: arrived"), &i128::from(row.arrived), &arrived);
+        let so_far = sum(&|job| job.arrives <= row.month);
+        let slack = auditor.slack(so_far, 64);
+        auditor.near(Rule::Backlog, format!("{place}: arrived"), (i128::from(row.arrived), arrived), slack);
         let flows = plan.flows.iter().filter(|flow| flow.workload == workload && plan.steps[flow.step].0 == row.month);
         let done: i128 = flows.map(|flow| i128::from(flow.done)).sum();
-        auditor.same(Rule::Backlog, format!("{place}: done"), &i128::from(row.done), &done);
+        auditor.near(Rule::Backlog, format!("{place}: done"), (i128::from(row.done), done), slack);
         let backlog = before + i128::from(row.arrived) - i128::from(row.done) - i128::from(row.late);
-        auditor.same(Rule::Backlog, format!("{place}: backlog"), &i128::from(row.backlog), &backlog);
-        let allowed = sum(&|job| job.arrives <= row.month) - sum(&|job| job.due.is_some_and(|due| due <= row.month));
-        if i128::from(row.backlog) > allowed {
+        auditor.near(Rule::Backlog, format!("{place}: backlog"), (i128::from(row.backlog), backlog), slack);
+        let allowed = so_far - sum(&|job| job.due.is_some_and(|due| due <= row.month));
+        if i128::from(row.backlog) > allowed + slack {
             let over = i128::from(row.backlog) - allowed;
             auditor.report(Rule::Backlog, format!("{place}: deadline"), format!("{over} ms are due and neither done nor given up"));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{CapacityOf, ContractId, Fleet, Of, Overflow, PoolId, SiteId, Status};
+use fleet::{CapacityOf, ContractId, Fleet, Overflow, PoolId, SiteId, Status};
 use units::{Money, Span};
 
 use super::dates::{PPM, area, between, later, length};
@@ -14,7 +14,6 @@ pub(super) fn check(auditor: &mut Auditor<'_>) {
         pools(auditor, step);
         sites(auditor, step);
     }
-    dependence(auditor);
 }
 
 /// Milliseconds of a pool's accelerators in a step, by contract and pool.
@@ -34,7 +33,7 @@ fn step_span(auditor: &Auditor<'_>, step: usize) -> (Span, i128) {
 }
 
 /// What a clause of a contract delivers within a span: amount times microseconds.
-fn delivers(world: &Fleet, contract: ContractId, of: CapacityOf, span: Span) -> i128 {
+pub(super) fn delivers(world: &Fleet, contract: ContractId, of: CapacityOf, span: Span) -> i128 {
     let terms = &world.contracts[contract];
     let within = terms.term.overlap(span);
     if terms.status != Status::Signed || within.is_empty() {
@@ -44,7 +43,7 @@ fn delivers(world: &Fleet, contract: ContractId, of: CapacityOf, span: Span) -> 
 }
 
 /// Watts at the facility of one accelerator, times a million.
-fn watts(fleet: &Fleet, pool: PoolId) -> i128 {
+pub(super) fn watts(fleet: &Fleet, pool: PoolId) -> i128 {
     let row = &fleet.pools[pool];
     i128::from(fleet.accelerators[row.accelerator].power.count()) * i128::from(fleet.sites[row.site].pue_ppm)
 }
@@ -74,15 +73,30 @@ fn capacities(auditor: &mut Auditor<'_>, step: usize) {
         let beyond = matches!(auditor.world.contracts[contract].overflow, Some(Overflow::AtRate(_)));
         let place = format!("{}, step {step}", auditor.world.contracts.name(contract));
         let there = delivers(&auditor.world, contract, of, span);
-        over(auditor, if beyond { None } else { Some(Rule::Capacity) }, &place, taken, there * hours);
+        let there = (there + unrounded(auditor, contract, of, span)) * hours;
+        over(auditor, if beyond { None } else { Some(Rule::Capacity) }, &place, taken, there);
         if let Some(paid) = paid_for.get(&(contract, of)) {
             over(auditor, Some(Rule::Venture), &place, taken, *paid * hours);
         }
     }
 }
 
+/// What the policy may have ordered beyond whole accelerators, which is what the auditor reads: half of one for each order.
+fn unrounded(auditor: &Auditor<'_>, contract: ContractId, of: CapacityOf, span: Span) -> i128 {
+    if auditor.turn.is_none() {
+        return 0;
+    }
+    let world = &auditor.world;
+    let orders = auditor.plan.added.iter().filter(|added| world.contracts.id(&added.contract) == Some(contract)).count();
+    let pools = world.contracts[contract].pools.iter().map(|pool| watts(world, *pool) / PPM + 1);
+    let each = if matches!(of, CapacityOf::Power(_)) { pools.max().unwrap_or(0) } else { 1 };
+    // What takes its place in part takes whole ones.
+    let replaced = world.contracts.iter().any(|(.., terms)| terms.substitutions.iter().any(|it| it.of == contract));
+    (i128::try_from(orders).unwrap_or(0) * each + 2 * i128::from(replaced)) * length(span) / 2
+}
+
 fn over(auditor: &mut Auditor<'_>, rule: Option<Rule>, place: &str, taken: i128, there: i128) {
-    if let Some(rule) = rule.filter(|_| taken > there) {
+    if let Some(rule) = rule.filter(|_| taken > there + auditor.slack(there, 0)) {
         let share = (taken - there).saturating_mul(PPM) / there.max(1);
         auditor.report(rule, place, format!("{share} parts per million over ({} of {there})", taken - there));
     }
@@ -170,32 +184,5 @@ fn sites(auditor: &mut Auditor<'_>, step: usize) {
     }
     for (place, taken, there) in excess {
         over(auditor, Some(Rule::SitePower), &place, taken, there);
-    }
-}
-
-/// Work that rests on a party, by peak arithmetic. A share that is over by less than a millionth is rounding.
-fn dependence(auditor: &mut Auditor<'_>) {
-    let fleet = auditor.fleet;
-    for cap in fleet.caps.iter().filter(|cap| cap.of == Of::Work) {
-        for month in 0..auditor.plan.months.len() {
-            if cap.span.overlap(auditor.span(month)).is_empty() {
-                continue;
-            }
-            let (mut mine, mut all) = (0_i128, 0_i128);
-            for found in auditor.flows.iter().filter(|found| found.month == month) {
-                let Where::Pool(pool) = found.on else { continue };
-                let chip = &fleet.accelerators[fleet.pools[pool].accelerator];
-                let work = i128::from(chip.peak.count()) * i128::from(found.row.quantity);
-                all += work;
-                if fleet.contracts[found.contract].party == cap.party || chip.vendor == Some(cap.party) {
-                    mine += work;
-                }
-            }
-            let most = all / PPM * (i128::from(cap.share.ppm()) + 1);
-            if mine > most {
-                let place = format!("{}, month {month}", fleet.parties.name(cap.party));
-                auditor.report(Rule::Dependence, place, format!("{} % of work", mine * 100 / all.max(1)));
-            }
-        }
     }
 }

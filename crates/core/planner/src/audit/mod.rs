@@ -3,21 +3,26 @@
 mod bills;
 mod dates;
 mod demand;
+mod dependence;
 mod limits;
+mod lived;
 mod money;
 mod offers;
 mod places;
 mod promises;
 mod shape;
+mod turned;
 mod world;
 
 use core::fmt;
 
 use fleet::{ContractId, EndpointId, Fleet, PoolId, WorkloadId};
 use serde::{Deserialize, Serialize};
-use units::Span;
+use units::{Money, Span};
 
 use crate::plan::{Flow, Plan};
+use crate::scenario::Told;
+use turned::Turned;
 
 /// What `docs/plan.md` asks of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,16 +128,35 @@ impl fmt::Display for Violation {
 /// Everything that is wrong with a plan; nothing for a plan that keeps every rule. A plan whose shape is wrong is checked no further.
 #[must_use]
 pub fn audit(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
-    let mut auditor = Auditor { fleet, world: world::world(fleet, plan), plan, flows: Vec::new(), found: Vec::new() };
+    let mut auditor = Auditor { fleet, world: world::world(fleet, plan), plan, turn: None, flows: Vec::new(), found: Vec::new() };
     shape::check(&mut auditor);
     if auditor.found.is_empty() {
-        places::check(&mut auditor);
-        limits::check(&mut auditor);
-        offers::check(&mut auditor);
-        demand::check(&mut auditor);
+        auditor.limits();
+        dependence::check(&mut auditor);
         bills::check(&mut auditor);
         money::check(&mut auditor);
         promises::check(&mut auditor);
+    }
+    auditor.found
+}
+
+/// Everything that is wrong with what the policy did in a scenario, told in the fleet's words: every limit as the scenario leaves it, and its
+/// money. What the policy counts in floats is held to a hundred-millionth, what falls due under contracts to a `rough` share of the money
+/// that moves.
+#[must_use]
+pub fn audit_lived(fleet: &Fleet, lived: &Plan, told: &Told, rough: f64) -> Vec<Violation> {
+    if lived.months.is_empty() {
+        return audit(fleet, lived);
+    }
+    let turned = turned::turned(fleet, lived, told);
+    let turn = Some(Turn { told, turned: &turned });
+    let mut auditor =
+        Auditor { fleet: &turned.fleet, world: turned.world.clone(), plan: lived, turn, flows: Vec::new(), found: Vec::new() };
+    shape::check(&mut auditor);
+    if auditor.found.is_empty() {
+        auditor.limits();
+        lived::check(&mut auditor, rough);
+        money::check(&mut auditor);
     }
     auditor.found
 }
@@ -155,12 +179,24 @@ struct Found<'a> {
     month: usize,
 }
 
+/// A scenario, and what it leaves.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    told: &'a Told,
+    turned: &'a Turned,
+}
+
+/// What a number of the policy may be off: a hundred-millionth.
+const FUZZ: i128 = 100_000_000;
+
 struct Auditor<'a> {
     /// As the file says.
     fleet: &'a Fleet,
     /// As the plan decides it.
     world: Fleet,
     plan: &'a Plan,
+    /// The scenario, where what the policy did is checked.
+    turn: Option<Turn<'a>>,
     flows: Vec<Found<'a>>,
     found: Vec<Violation>,
 }
@@ -173,6 +209,33 @@ impl Auditor<'_> {
     /// Reports where what is there is not what should be.
     fn same<T: PartialEq + fmt::Display>(&mut self, rule: Rule, place: impl Into<String>, there: &T, should: &T) {
         if there != should {
+            self.report(rule, place, format!("{there}, and should be {should}"));
+        }
+    }
+
+    /// What is checked of work, whoever decided it.
+    fn limits(&mut self) {
+        places::check(self);
+        limits::check(self);
+        offers::check(self);
+        demand::check(self);
+    }
+
+    /// How far a number of about this size may be off: not at all in a plan.
+    fn slack(&self, of: i128, least: i128) -> i128 {
+        if self.turn.is_some() { of.abs() / FUZZ + least } else { 0 }
+    }
+
+    /// Reports where a number is further from what it should be than `slack`.
+    fn near(&mut self, rule: Rule, place: impl Into<String>, (there, should): (i128, i128), slack: i128) {
+        if (there - should).abs() > slack {
+            self.report(rule, place, format!("{there}, and should be {should}"));
+        }
+    }
+
+    /// Reports where money is further from what it should be than a scenario's may.
+    fn same_money(&mut self, place: impl Into<String>, rule: Rule, (there, should): (Money, Money), slack: i128) {
+        if (there - should).nanos().abs() > slack {
             self.report(rule, place, format!("{there}, and should be {should}"));
         }
     }

@@ -7,6 +7,7 @@ use units::{Amount, Instant, Money, Quantity, Span, round_half_even};
 
 use super::dates::{PPM, between, last_instant, length};
 use super::limits::held;
+use super::turned::scaled;
 use super::{Auditor, Rule, Where};
 use crate::plan::MonthMoney;
 
@@ -43,7 +44,8 @@ fn parts(auditor: &mut Auditor<'_>, month: usize, row: &MonthMoney, (cash, debt)
     let of =
         |events: &[CashEvent], keep: fn(&CashEvent) -> bool| sum(&events.iter().filter(|event| keep(event)).cloned().collect::<Vec<_>>());
     let twelfth = |money: Money, ppm: i64| Money::from_nanos(round_half_even(money.nanos() * i128::from(ppm), 12 * PPM));
-    let own = auditor.fleet.ventures.iter().flat_map(|(_, venture)| &venture.stakes).filter(|stake| stake.party.is_none());
+    let own = auditor.fleet.ventures.iter().filter(|(_, venture)| !declined(auditor, venture.party));
+    let own = own.flat_map(|(_, venture)| &venture.stakes).filter(|stake| stake.party.is_none());
     let stakes: Money = own.map(|stake| falls(auditor, stake.amount, stake.span, month)).sum();
     let taken: Money = auditor.plan.raised.iter().filter(|raised| raised.month == month).map(|raised| raised.amount).sum();
     let due: Money = auditor.plan.due.iter().filter(|due| due.month == month).map(|due| due.paid).sum();
@@ -57,9 +59,56 @@ fn parts(auditor: &mut Auditor<'_>, month: usize, row: &MonthMoney, (cash, debt)
         ("energy", row.energy, energy(auditor, month)),
         ("capex", row.capex, capex(auditor, month)),
     ];
+    let slack = slack(auditor, row);
+    // What falls due in a scenario, and energy with it, is checked beside: `lived`.
+    let apart = |what: &str| auditor.turn.is_some() && matches!(what, "contracts" | "energy");
+    let checks: Vec<_> = checks.into_iter().filter(|(what, ..)| !apart(what)).collect();
     for (what, there, should) in checks {
-        auditor.same(Rule::Money, format!("{what}, month {month}"), &there, &should);
+        let orders = if what == "capex" { rounded_orders(auditor, month) } else { 0 };
+        auditor.same_money(format!("{what}, month {month}"), Rule::Money, (there, should), slack + orders);
     }
+}
+
+/// Whether a venture's one contract is an offer that is not signed: then the lab pays nothing into it.
+fn declined(auditor: &Auditor<'_>, party: fleet::PartyId) -> bool {
+    let mut with = auditor.fleet.contracts.iter().filter(|(.., terms)| terms.party == party);
+    let only = with.next().filter(|_| with.next().is_none());
+    only.is_some_and(|(id, _, terms)| {
+        let offered = terms.offer.is_some() && terms.status == fleet::Status::Discussed;
+        offered && auditor.world.contracts[id].status != fleet::Status::Signed
+    })
+}
+
+/// How far money may be off that the policy counted in floats: of the largest sum of the month.
+fn slack(auditor: &Auditor<'_>, row: &MonthMoney) -> i128 {
+    let moved = [row.revenue, row.raised, row.other, row.drawn, row.repaid, row.contracts, row.energy, row.capex, row.cash, row.debt];
+    let most = moved.iter().map(|money| money.nanos().abs()).max().unwrap_or(0);
+    auditor.slack(most, Money::from_units(1).nanos() / 100)
+}
+
+/// What orders cost that the policy doesn't round and the auditor reads as whole ones.
+fn rounded_orders(auditor: &Auditor<'_>, month: usize) -> i128 {
+    if auditor.turn.is_none() {
+        return 0;
+    }
+    let orders = auditor.plan.added.iter().filter(|added| added.month == month);
+    let each = orders.filter_map(|added| {
+        let terms = auditor.fleet.contracts.id(&added.contract).map(|id| &auditor.fleet.contracts[id])?;
+        let capex = terms.expansions.get(added.clause)?.capex?;
+        Some(in_fleet(auditor, Amount { money: capex, currency: terms.currency }, last_instant(auditor.span(month))).nanos())
+    });
+    each.sum()
+}
+
+/// The price per token in a month over the file's, and how much more a workload is asked for.
+fn factors(auditor: &Auditor<'_>, workload: &str, month: usize) -> (f64, f64) {
+    let Some(turn) = auditor.turn else { return (1.0, 1.0) };
+    let demand = turn.told.demand.get(workload).map_or(1.0, |factors| factors[month]);
+    (turn.told.price.get(month).copied().unwrap_or(1.0), demand)
+}
+
+fn times(money: Money, factor: f64) -> Money {
+    Money::from_nanos(scaled(money.nanos(), factor))
 }
 
 /// What is served at its price, and the share of what the workload earns.
@@ -73,19 +122,23 @@ fn sales(auditor: &Auditor<'_>, month: usize) -> Money {
         let Some(id) = fleet.workloads.id(&row.workload) else { continue };
         let WorkloadKind::Serving { classes, .. } = &fleet.workloads[id].kind else { continue };
         for class in classes.iter().filter(|class| class.tier == row.tier) {
-            sum += class.price.map_or(Money::ZERO, |price| price.cost(Quantity::new(row.served)));
+            sum += times(
+                class.price.map_or(Money::ZERO, |price| price.cost(Quantity::new(row.served))),
+                factors(auditor, &row.workload, month).0,
+            );
         }
     }
     for (name, (served, wanted)) in tokens.into_iter().filter(|(_, (_, wanted))| *wanted > 0) {
         let workload = fleet.workloads.id(name);
         let events = fleet.finance.revenue.iter().filter(|event| event.terms.earned_by.is_some() && event.terms.earned_by == workload);
         let earns: Money = events.map(|event| falls(auditor, event.amount, event.span, month)).sum();
+        let earns = times(earns, factors(auditor, name, month).1);
         sum += Money::from_nanos(round_half_even(earns.nanos().saturating_mul(served), wanted));
     }
     sum
 }
 
-fn energy(auditor: &Auditor<'_>, month: usize) -> Money {
+pub(super) fn energy(auditor: &Auditor<'_>, month: usize) -> Money {
     let sites: Vec<SiteId> = auditor.world.sites.iter().map(|(site, ..)| site).collect();
     sites.into_iter().map(|site| auditor.world.sites[site].energy.cost(Quantity::new(joules(auditor, site, month)))).sum()
 }
@@ -128,32 +181,35 @@ fn capex(auditor: &Auditor<'_>, month: usize) -> Money {
 fn balance(auditor: &mut Auditor<'_>, month: usize, row: &MonthMoney, (cash, debt): (Money, Money)) {
     let into = cash + row.interest + row.revenue + row.raised + row.other + row.drawn + row.gap;
     let out = row.repaid + row.debt_interest + row.contracts + row.energy + row.capex;
-    auditor.same(Rule::Cash, format!("cash, month {month}"), &row.cash, &(into - out));
-    auditor.same(Rule::Debt, format!("debt, month {month}"), &row.debt, &(debt + row.drawn - row.repaid));
+    let slack = slack(auditor, row);
+    auditor.same_money(format!("cash, month {month}"), Rule::Cash, (row.cash, into - out), slack);
+    auditor.same_money(format!("debt, month {month}"), Rule::Debt, (row.debt, debt + row.drawn - row.repaid), slack);
+    let near = Money::from_nanos(slack);
     let finance = &auditor.fleet.finance;
     let floor = finance.cash.and(finance.floor).map(|floor| in_fleet(auditor, floor, last_instant(auditor.span(month))));
     let bound = finance.cash.map(|_| floor.unwrap_or(Money::ZERO));
-    if bound.is_some_and(|floor| row.cash < floor) {
+    if bound.is_some_and(|floor| row.cash + near < floor) {
         auditor.report(Rule::Cash, format!("floor, month {month}"), format!("cash is {}", row.cash));
     }
-    if row.gap < Money::ZERO || (row.gap > Money::ZERO && bound.is_none_or(|floor| row.cash > floor)) {
+    if row.gap < Money::ZERO || (row.gap > Money::ZERO && bound.is_none_or(|floor| row.cash > floor + near)) {
         auditor.report(Rule::Cash, format!("gap, month {month}"), format!("{} is missing and not needed", row.gap));
     }
 }
 
 fn debts(auditor: &mut Auditor<'_>, month: usize, row: &MonthMoney, before: Money) {
+    let near = Money::from_nanos(slack(auditor, row));
     let Some(debt) = &auditor.fleet.finance.debt else {
         if row.drawn != Money::ZERO || row.repaid != Money::ZERO {
             auditor.report(Rule::Debt, format!("month {month}"), "nobody lends");
         }
         return;
     };
-    if row.drawn < Money::ZERO || row.repaid < Money::ZERO || row.repaid > before + row.drawn {
+    if row.drawn < Money::ZERO || row.repaid < Money::ZERO || row.repaid > before + row.drawn + near {
         auditor.report(Rule::Debt, format!("month {month}"), format!("{} drawn, {} repaid", row.drawn, row.repaid));
     }
     let limit = debt.limit.at(last_instant(auditor.span(month))).unwrap_or(Money::ZERO);
     // What was owed already and is not added to may be over a limit that has fallen, while it can't be paid back: it is then a gap.
-    if row.debt > limit {
+    if row.debt > limit + near {
         auditor.report(Rule::Debt, format!("limit, month {month}"), format!("{} of at most {limit}", row.debt));
     }
     if let Some(covenant) = debt.covenant {
@@ -161,7 +217,7 @@ fn debts(auditor: &mut Auditor<'_>, month: usize, row: &MonthMoney, before: Mone
         let year: i128 = (0..12).map(|back| revenue(back).nanos()).sum();
         // The plan's first month stands for those before it.
         if row.debt.nanos() > 0
-            && row.debt.nanos().saturating_mul(PPM) > year.saturating_mul(i128::from(covenant.ppm())).saturating_add(PPM / 2)
+            && (row.debt - near).nanos().saturating_mul(PPM) > year.saturating_mul(i128::from(covenant.ppm())).saturating_add(PPM / 2)
         {
             let most = Money::from_nanos(year).times_ratio(i128::from(covenant.ppm()), PPM);
             auditor.report(Rule::Debt, format!("covenant, month {month}"), format!("{} of at most {most}", row.debt));
@@ -182,7 +238,8 @@ fn raises(auditor: &mut Auditor<'_>) {
     for (name, sum) in sums {
         let named = raises.iter().filter(|event| event.name == name);
         let most: Money = named.map(|event| in_fleet(auditor, event.amount, event.span.from.max(auditor.begins()))).sum();
-        if sum > most {
+        let slack = auditor.slack(most.nanos(), Money::from_units(1).nanos() / 100);
+        if (sum - most).nanos() > slack {
             auditor.report(Rule::Raise, name, format!("{sum} of at most {most}"));
         }
     }

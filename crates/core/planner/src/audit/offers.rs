@@ -9,7 +9,7 @@ use units::{Instant, Span};
 use super::dates::{area, length};
 use super::{Auditor, Rule};
 use crate::moved::moved;
-use crate::plan::Chosen;
+use crate::plan::{Added, Chosen};
 
 pub(super) fn check(auditor: &mut Auditor<'_>) {
     let mut signed: BTreeMap<&str, usize> = BTreeMap::new();
@@ -107,6 +107,10 @@ fn expansions(auditor: &mut Auditor<'_>) {
             auditor.report(Rule::Expansion, place, "the contract is not in force");
             continue;
         }
+        if failed(auditor, added, expansion.accelerator) {
+            auditor.report(Rule::Expansion, place, "its party, or who makes it, has failed");
+            continue;
+        }
         let accelerator = expansion.accelerator;
         for sum in [
             in_all.entry((&added.contract, added.clause)).or_default(),
@@ -117,19 +121,30 @@ fn expansions(auditor: &mut Auditor<'_>) {
         }
     }
     let expansion = |contract: &str, clause: usize| fleet.contracts.id(contract).and_then(|id| fleet.contracts[id].expansions.get(clause));
+    // What the policy orders is whole only to the nearest.
+    let whole = |rows: usize| if auditor.turn.is_some() { i64::try_from(rows).unwrap_or(i64::MAX) } else { 0 };
+    let (each, all) = (whole(plan.choices.len() + fleet.contracts.len()), whole(plan.added.len()));
     for ((contract, clause), sum) in in_all {
-        let most = expansion(contract, clause).map_or(0, |expansion| expansion.most);
+        let most = expansion(contract, clause).map_or(0, |expansion| expansion.most).saturating_add(all);
         beyond(auditor, Rule::Expansion, contract.to_owned(), sum, most);
     }
     for ((contract, clause, month), sum) in in_month {
-        let most = expansion(contract, clause).and_then(|expansion| expansion.per_month).unwrap_or(i64::MAX);
+        let most = expansion(contract, clause).and_then(|expansion| expansion.per_month).unwrap_or(i64::MAX).saturating_add(each);
         beyond(auditor, Rule::Expansion, format!("{contract}, month {month}"), sum, most);
     }
     for ((accelerator, month), sum) in chips {
         let supply = fleet.accelerators[accelerator].supply.as_ref();
-        let most = supply.map_or(i64::MAX, |supply| mean(supply, plan.months[month].span));
+        let most = supply.map_or(i64::MAX, |supply| mean(supply, plan.months[month].span)).saturating_add(each);
         beyond(auditor, Rule::ChipSupply, format!("{}, month {month}", fleet.accelerators.name(accelerator)), sum, most);
     }
+}
+
+/// Whether nothing can be ordered any more: the supplier has failed, or who makes the chips.
+fn failed(auditor: &Auditor<'_>, added: &Added, accelerator: AcceleratorId) -> bool {
+    let fleet = auditor.fleet;
+    let parties = [fleet.contracts.id(&added.contract).map(|id| fleet.contracts[id].party), fleet.accelerators[accelerator].vendor];
+    let fails = |party| auditor.turn.and_then(|turn| turn.told.defaults.get(fleet.parties.name(party)));
+    parties.into_iter().flatten().filter_map(fails).any(|fails| *fails <= added.month)
 }
 
 fn beyond(auditor: &mut Auditor<'_>, rule: Rule, place: String, sum: i64, most: i64) {

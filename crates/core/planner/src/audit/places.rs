@@ -29,6 +29,14 @@ fn in_force(auditor: &Auditor<'_>, found: &Found<'_>) -> Result<(), &'static str
     if terms.term.overlap(auditor.span(found.month)).is_empty() {
         return Err("is not in its term");
     }
+    if let Some(turn) = auditor.turn {
+        if turn.turned.ends.get(&found.contract).is_some_and(|ends| *ends <= found.month) {
+            return Err("is over, its party having failed");
+        }
+        if turn.turned.opens.get(&found.contract).is_some_and(|opens| found.month < *opens) {
+            return Err("is not there yet, its party being late");
+        }
+    }
     let covers = match found.on {
         Where::Pool(pool) => {
             let of_endpoints = || terms.endpoints.iter().any(|endpoint| auditor.world.endpoints[*endpoint].pool == Some(pool));
@@ -110,6 +118,11 @@ fn does(auditor: &Auditor<'_>, found: &Found<'_>) -> bool {
     });
     let Some((speed, per)) = fastest else { return false };
     let (quantity, done) = (i128::from(found.row.quantity), i128::from(found.row.done));
+    if auditor.turn.is_some() {
+        // A base unit more or less of the quantity, and of what it does.
+        let exact = quantity.saturating_mul(speed) / per;
+        return (done - exact).abs() <= auditor.slack(exact, 2 + speed / per);
+    }
     let product = quantity.checked_mul(speed);
     let (least, most) = (done.checked_mul(per), (done + 1).checked_mul(per));
     product.is_some_and(|product| least.is_some_and(|least| least <= product) && most.is_none_or(|most| product < most))

@@ -1,6 +1,6 @@
 //! The fleet as a plan decides it, as the auditor reads sections 2 and 6.
 
-use fleet::{Capacity, CapacityOf, Contract, Fleet, Least, Period, Ramp, Status, Table, Tranche};
+use fleet::{Calendar, Capacity, CapacityOf, Contract, Fleet, Least, Period, Ramp, Status, Table, Tranche};
 use units::{Instant, Money, Quantity, Span, round_half_even};
 
 use super::dates::length;
@@ -38,27 +38,31 @@ fn span(plan: &Plan) -> Option<Span> {
 /// Raises the clauses of expansions by what has come by each month.
 fn install(terms: &mut Contract, name: &str, plan: &Plan) {
     for (clause, expansion) in terms.expansions.clone().iter().enumerate() {
-        let of = CapacityOf::Accelerators(expansion.accelerator);
-        if !terms.capacity.iter().any(|clause| clause.of == of) {
-            terms.capacity.push(Capacity { of, ramp: Ramp::constant(0), tokens_per_unit_minute: 0 });
+        let lead = usize::try_from(expansion.lead_months).unwrap_or(usize::MAX);
+        add_delivered(terms, (name, clause), plan, &|ordered| ordered.checked_add(lead));
+    }
+}
+
+/// Raises the clause of an expansion by what was ordered, in the month in which `arrives` says that it comes.
+pub(super) fn add_delivered(terms: &mut Contract, (name, clause): (&str, usize), plan: &Plan, arrives: &dyn Fn(usize) -> Option<usize>) {
+    let of = CapacityOf::Accelerators(terms.expansions[clause].accelerator);
+    if !terms.capacity.iter().any(|clause| clause.of == of) {
+        terms.capacity.push(Capacity { of, ramp: Ramp::constant(0), tokens_per_unit_minute: 0 });
+    }
+    let mut installed = Vec::new();
+    let mut sum = 0_i64;
+    for (month, row) in plan.months.iter().enumerate() {
+        let orders = plan.added.iter().filter(|added| added.contract == name && added.clause == clause);
+        let orders = orders.filter(|added| arrives(added.month) == Some(month));
+        let comes = orders.fold(0, |sum: i64, added| sum.saturating_add(added.count));
+        sum = sum.saturating_add(comes);
+        installed.push((row.span.from, sum));
+        if let Some(delivery) = terms.delivery.as_mut().filter(|delivery| delivery.of == of && comes > 0) {
+            delivery.tranches.push(Tranche { amount: comes, due: row.span.from, delivered: Some(row.span.from) });
         }
-        let mut installed = Vec::new();
-        let mut sum = 0_i64;
-        for (month, row) in plan.months.iter().enumerate() {
-            let orders = plan.added.iter().filter(|added| added.contract == name && added.clause == clause);
-            let lead = usize::try_from(expansion.lead_months).unwrap_or(usize::MAX);
-            let comes: i64 = orders
-                .filter(|added| added.month.checked_add(lead) == Some(month))
-                .fold(0, |sum: i64, added| sum.saturating_add(added.count));
-            sum = sum.saturating_add(comes);
-            installed.push((row.span.from, sum));
-            if let Some(delivery) = terms.delivery.as_mut().filter(|delivery| delivery.of == of && comes > 0) {
-                delivery.tranches.push(Tranche { amount: comes, due: row.span.from, delivered: Some(row.span.from) });
-            }
-        }
-        if let (Ok(installed), Some(capacity)) = (Ramp::new(installed), terms.capacity.iter_mut().find(|capacity| capacity.of == of)) {
-            capacity.ramp = sum_of(&capacity.ramp, &installed);
-        }
+    }
+    if let (Ok(installed), Some(capacity)) = (Ramp::new(installed), terms.capacity.iter_mut().find(|capacity| capacity.of == of)) {
+        capacity.ramp = sum_of(&capacity.ramp, &installed);
     }
 }
 
@@ -119,6 +123,44 @@ fn open(terms: &mut Contract, begins: Instant) {
     }
 }
 
+/// The minimum up to an instant, and nothing from there.
+pub(super) fn until(least: &Least, at: Instant) -> Least {
+    fn up_to<T: Copy + Default>(ramp: &Ramp<T>, at: Instant) -> Ramp<T> {
+        let kept = ramp.steps().iter().copied().filter(|(from, _)| *from < at);
+        Ramp::new(kept.chain([(at, T::default())]).collect()).unwrap_or_else(|_| ramp.clone())
+    }
+    match least {
+        Least::Spend(ramp) => Least::Spend(up_to(ramp, at)),
+        Least::Quantity(ramp, rate) => Least::Quantity(up_to(ramp, at), *rate),
+    }
+}
+
+/// The minimum by window, each with a share of its own.
+pub(super) fn by_window(least: &Least, windows: &Calendar, term: Span, share: &dyn Fn(Span) -> (i128, i128)) -> Least {
+    let range = windows.index(term.from)..=windows.index(Instant::from_micros(term.to.micros() - 1));
+    let spans: Vec<Span> = range.map(|index| windows.span(index).overlap(term)).collect();
+    let part = |span: Span, amount: i128| {
+        let (left, whole) = share(span);
+        if left < whole { Money::from_nanos(amount).times_ratio(left, whole).nanos() } else { amount }
+    };
+    match least {
+        Least::Spend(ramp) => {
+            let steps = spans.iter().map(|span| {
+                let amount = ramp.at(span.from).unwrap_or(Money::ZERO);
+                (span.from, Money::from_nanos(part(*span, amount.nanos())))
+            });
+            Least::Spend(Ramp::new(steps.collect()).unwrap_or_else(|_| ramp.clone()))
+        }
+        Least::Quantity(ramp, rate) => {
+            let steps = spans.iter().map(|span| {
+                let amount = ramp.at(span.from).map_or(0, |quantity| i128::from(quantity.count()));
+                (span.from, Quantity::new(i64::try_from(part(*span, amount)).unwrap_or(i64::MAX)))
+            });
+            Least::Quantity(Ramp::new(steps.collect()).unwrap_or_else(|_| ramp.clone()), *rate)
+        }
+    }
+}
+
 /// The minimum with its first step at the window's beginning.
 fn rebased(least: &Least, window: Span) -> Least {
     match least {
@@ -135,7 +177,7 @@ fn steps_of<T: Copy + Default>(ramp: &Ramp<T>, window: Span) -> Ramp<T> {
 }
 
 /// The minimum with `left / whole` of the steps that are meant, half to even.
-fn times(least: &Least, meant: &dyn Fn(Instant) -> bool, left: i128, whole: i128) -> Least {
+pub(super) fn times(least: &Least, meant: &dyn Fn(Instant) -> bool, left: i128, whole: i128) -> Least {
     let part =
         |at: Instant, amount: i128| if meant(at) { Money::from_nanos(amount).times_ratio(left, whole.max(1)).nanos() } else { amount };
     match least {

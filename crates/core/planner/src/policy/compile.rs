@@ -2,7 +2,7 @@
 
 use super::lists::Lists;
 use super::order::Prices;
-use super::{FinancePlan, FloorPlan, Policy};
+use super::{At, FinancePlan, FloorPlan, Policy, Way};
 use crate::decided::Decided;
 use crate::instance::{Instance, WorkKind};
 use crate::scenario::first_steps;
@@ -29,14 +29,16 @@ impl Policy {
             firsts: first_steps(instance),
             taken: decided.taken.clone(),
             money,
-            supply: instance.fits.iter().map(|fit| small(fit.supply)).collect(),
-            work: instance.fits.iter().map(|fit| small(fit.work)).collect(),
-            speed: instance.fits.iter().map(|fit| fit.speed).collect(),
+            ways: instance.fits.iter().map(|fit| Way { supply: small(fit.supply), work: small(fit.work), speed: fit.speed }).collect(),
+            costs: Vec::new(),
+            floats: instance.supplies.iter().map(|supply| supply.floating).collect(),
             limits: Lists::new(supplies, limits.filter(|(_, (_, factor))| *factor > 0.0).collect()),
             planned: Lists::new(steps, Vec::new()),
             ranks: Lists::new(steps, Vec::new()),
-            beyond: Vec::new(),
-            fit_of: fit_of(instance),
+            hidden: Vec::new(),
+            scarce: Vec::new(),
+            fit_of: by_work_and_supply(instance, None, |index| Some(small(index))),
+            speeds: by_work_and_supply(instance, 0.0, |index| instance.fits[index].speed),
             counts: Lists::new(steps * supplies, counts),
             tiers: Lists::new(steps * supplies, tiers),
             windows: Lists::new(months, Vec::new()),
@@ -55,10 +57,15 @@ impl Policy {
             finance: finance(instance, decided),
         };
         policy.ordered.resize(instance.expansions.len() * months, 0.0);
+        let steps = instance.steps.iter().enumerate().map(|(step, at)| At { month: at.month, step });
+        policy.costs = steps
+            .flat_map(|at| instance.supplies.iter().map(move |supply| (supply, at)))
+            .map(|(supply, at)| policy.cost(supply, at))
+            .collect();
         policy.count_floors(instance, opening, decided);
         let prices = Prices::new(instance, decided, &policy);
-        let (planned, beyond, ranks) = (prices.planned(decided), prices.beyond(), prices.ranks());
-        Self { planned, beyond, ranks, ..policy }
+        let (planned, hidden, scarce, ranks) = (prices.planned(decided), prices.all_hidden(), prices.all_scarce(), prices.ranks());
+        Self { planned, hidden, scarce, ranks, ..policy }
     }
 
     /// What the plan counts towards each floor, and what a unit that counts is worth.
@@ -86,7 +93,8 @@ impl Policy {
             let short = decided.short.get(index).copied().unwrap_or(0.0) > 1e-9
                 || floor.counted.at(0, &self.taken) + before + counted < floor.least.at(0, &self.taken) * (1.0 - 1e-9);
             let price = decided.prices.floors.get(index).copied().unwrap_or(if short { floor.price } else { 0.0 });
-            self.floors.push(FloorPlan { counted, price });
+            let money = self.money[floor.due.min(self.months - 1)];
+            self.floors.push(FloorPlan { counted, credit: price * money, credit_short: floor.price * money });
         }
         self.windows = Lists::new(self.months, windows);
     }
@@ -141,13 +149,13 @@ fn charged(instance: &Instance) -> Vec<(usize, u32)> {
     instance.floors.iter().enumerate().flat_map(of).collect()
 }
 
-fn fit_of(instance: &Instance) -> Vec<Option<u32>> {
+fn by_work_and_supply<T: Clone>(instance: &Instance, none: T, of: impl Fn(usize) -> T) -> Vec<T> {
     let supplies = instance.supplies.len();
-    let mut fit_of = vec![None; instance.works.len() * supplies];
+    let mut all = vec![none; instance.works.len() * supplies];
     for (index, fit) in instance.fits.iter().enumerate() {
-        fit_of[fit.work * supplies + fit.supply] = Some(small(index));
+        all[fit.work * supplies + fit.supply] = of(index);
     }
-    fit_of
+    all
 }
 
 fn kinds(instance: &Instance) -> Vec<u32> {

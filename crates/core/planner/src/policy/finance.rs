@@ -49,11 +49,17 @@ impl Policy {
             run.now.penalty += (1.0 + world.treasury.windows[window].cost) * raise;
         }
         run.now.gap = gap;
-        run.now.penalty += world.gap_cost_in(month) * gap;
-        run.state.gap += gap;
+        if gap > 0.0 {
+            run.now.penalty += world.gap_cost_in(month) * gap;
+            run.state.gap += gap;
+        }
         run.state.cash = cash + gap;
         run.state.debt = (debt + drawn - repaid).max(0.0);
         (run.now.cash, run.now.debt) = (run.state.cash, run.state.debt);
+        let Run { did: Some(did), raises, state, .. } = run else { return };
+        did.raised.iter_mut().zip(raises).for_each(|(months, raise)| months[month] = *raise);
+        (did.drawn[month], did.repaid[month], did.gap[month]) = (drawn, repaid, gap);
+        (did.cash[month], did.debt[month]) = (state.cash, state.debt);
     }
 
     /// What can still be had from a window of the treasury.

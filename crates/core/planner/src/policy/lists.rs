@@ -1,7 +1,9 @@
 //! Many short lists in one piece of memory.
 
+use super::compile::small;
+
 /// Lists by position, one after the other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lists<T> {
     starts: Vec<u32>,
     items: Vec<T>,
@@ -19,6 +21,20 @@ impl<T> Lists<T> {
             starts[list + 1] += starts[list];
         }
         Self { starts, items: items.into_iter().map(|(_, item)| item).collect() }
+    }
+
+    /// Becomes these lists, in the room that there is.
+    pub(super) fn refill<'a>(&mut self, lists: impl Iterator<Item = &'a [T]>)
+    where
+        T: Copy + 'a,
+    {
+        self.starts.clear();
+        self.items.clear();
+        self.starts.push(0);
+        for list in lists {
+            self.items.extend_from_slice(list);
+            self.starts.push(small(self.items.len()));
+        }
     }
 
     /// One list.

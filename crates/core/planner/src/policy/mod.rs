@@ -30,19 +30,27 @@ pub struct Policy {
     taken: Vec<f64>,
     /// What a unit of money in a month is worth at the end, by month.
     money: Vec<f64>,
-    supply: Vec<u32>,
-    work: Vec<u32>,
-    speed: Vec<f64>,
+    /// By fit.
+    ways: Vec<Way>,
+    /// By step and supply: what a unit costs in the plan's own world, in money of the end, before what it counts towards floors.
+    costs: Vec<f64>,
+    /// By supply: whether its price moves with the market.
+    floats: Vec<bool>,
     /// By supply: (limit, what a unit takes).
     limits: Lists<(u32, f64)>,
     /// By step: what is planned, in the order in which it is placed.
     planned: Lists<Planned>,
     /// By step: works' tranches, the one to be served first at the front.
     ranks: Lists<Rank>,
-    /// By step and fit.
-    beyond: Vec<Beyond>,
+    /// By step, work and supply: what must be paid for a unit beyond the plan, beside what is seen; infinite when there is no fit, or it is
+    /// not open. There is one for each step, so it is kept small.
+    hidden: Vec<f32>,
+    /// By step and supply: what is scarce that a unit takes, at the plan's prices.
+    scarce: Vec<f32>,
     /// By work and supply: the fit, if there is one.
     fit_of: Vec<Option<u32>>,
+    /// By work and supply: its speed, or zero.
+    speeds: Vec<f64>,
     /// By step and supply: (floor, what a unit counts).
     counts: Lists<(u32, f64)>,
     /// By step and supply: (tiered charge, share that lies in it).
@@ -82,6 +90,14 @@ struct At {
     step: usize,
 }
 
+/// What a fit puts to which work, and how fast.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    supply: u32,
+    work: u32,
+    speed: f64,
+}
+
 /// A planned quantity of a fit.
 #[derive(Clone, Copy, Debug)]
 struct Planned {
@@ -91,19 +107,11 @@ struct Planned {
     margin: f64,
 }
 
-/// What a unit of a fit costs beyond the plan, beside what is seen. There is one for each step, so it is kept small.
-#[derive(Clone, Copy, Debug)]
-struct Beyond {
-    /// What must be paid; infinite when the fit is not open.
-    hidden: f32,
-    /// What is scarce that it takes, at the plan's prices.
-    scarce: f32,
-}
-
 /// A tranche of a work, or all of a training work.
 #[derive(Clone, Copy, Debug)]
 struct Rank {
     work: u32,
+    /// Its position among the tranches of all works; a training work has one.
     tranche: u32,
 }
 
@@ -112,8 +120,10 @@ struct Rank {
 struct FloorPlan {
     /// What its use counts in the whole window, from the plan's beginning on.
     counted: f64,
-    /// What a unit is worth in money of the month when the shortfall is due.
-    price: f64,
+    /// What a unit that counts takes off what is to be paid by the plan's prices, in money of the end.
+    credit: f64,
+    /// What it takes off when the window is sure to end short.
+    credit_short: f64,
 }
 
 /// What the plan does about money, by month.

@@ -3,7 +3,7 @@
 use super::compile::small;
 use super::lists::Lists;
 use super::place::is_open;
-use super::{Beyond, Planned, Policy, Rank};
+use super::{Planned, Policy, Rank};
 use crate::decided::Decided;
 use crate::instance::{Fit, Instance, WorkKind};
 
@@ -25,16 +25,14 @@ impl<'a> Prices<'a> {
         let mut cost = vec![0.0; steps * supplies];
         let mut scarce = vec![0.0; steps * supplies];
         for (step, at) in instance.steps.iter().enumerate() {
-            for (index, supply) in instance.supplies.iter().enumerate() {
+            for index in 0..supplies {
                 let credit: f64 = policy
                     .counts
                     .of(step * supplies + index)
                     .iter()
-                    .map(|(floor, amount)| amount * policy.credit(instance, *floor as usize, policy.floors[*floor as usize].price))
+                    .map(|(floor, amount)| amount * policy.floors[*floor as usize].credit)
                     .sum();
-                let due = supply.due[at.month].min(policy.months - 1);
-                cost[step * supplies + index] =
-                    supply.rate[step] * policy.money[due] + supply.energy[at.month] * policy.money[at.month] - credit;
+                cost[step * supplies + index] = policy.costs[step * supplies + index] - credit;
                 let takes = policy.limits.of(index).iter().map(|(limit, factor)| {
                     let price = decided.prices.limits.get(*limit as usize).and_then(|prices| prices.get(step)).copied().unwrap_or(0.0);
                     factor * price.max(0.0) * policy.money[at.month]
@@ -100,15 +98,20 @@ impl<'a> Prices<'a> {
         Lists::new(steps, items)
     }
 
-    /// What a unit costs beyond the plan, by step and fit.
-    pub(super) fn beyond(&self) -> Vec<Beyond> {
+    /// What a unit beyond the plan must cost beside, by step, work and supply.
+    pub(super) fn all_hidden(&self) -> Vec<f32> {
         let signed = |fit: &Fit| self.instance.supplies[fit.supply].choice.is_none_or(|choice| self.policy.taken[choice] > 0.5);
         let of = |step: usize, fit: &Fit| {
-            let open = signed(fit) && is_open(fit, step);
-            let hidden = if open { rough(self.hidden(step, fit)) } else { f32::INFINITY };
-            Beyond { hidden, scarce: rough(self.scarce[self.at(step, fit)]) }
+            let open = signed(fit) && is_open(&fit.open, step);
+            if open { rough(self.hidden(step, fit)) } else { f32::INFINITY }
         };
-        (0..self.instance.steps.len()).flat_map(|step| self.instance.fits.iter().map(move |fit| of(step, fit))).collect()
+        let fits = || self.policy.fit_of.iter().map(|fit| fit.map(|fit| &self.instance.fits[fit as usize]));
+        (0..self.instance.steps.len()).flat_map(|step| fits().map(move |fit| fit.map_or(f32::INFINITY, |fit| of(step, fit)))).collect()
+    }
+
+    /// What is scarce that a unit takes, by step and supply.
+    pub(super) fn all_scarce(&self) -> Vec<f32> {
+        self.scarce.iter().copied().map(rough).collect()
     }
 
     /// Every tranche, by step: first the one that gains most on a unit of the supply that gains most on it.
@@ -122,7 +125,7 @@ impl<'a> Prices<'a> {
                     let worth = self.worth(step, work, tranche);
                     let fits = self.instance.fits.iter().filter(|fit| fit.work == work);
                     let gain = fits.map(|fit| fit.speed * (worth - self.unit_cost(step, fit))).fold(f64::NEG_INFINITY, f64::max);
-                    ranks.push((gain, Rank { work: small(work), tranche: small(tranche) }));
+                    ranks.push((gain, Rank { work: small(work), tranche: small(ranks.len()) }));
                 }
             }
             ranks.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -142,12 +145,5 @@ fn tranche_count(instance: &Instance, work: usize) -> usize {
     match &instance.works[work].kind {
         WorkKind::Serving { tranches, .. } => tranches.len(),
         WorkKind::Training { .. } => 1,
-    }
-}
-
-impl Policy {
-    /// What a unit that counts towards a floor takes off what is to be paid, in money of the end.
-    pub(super) fn credit(&self, instance: &Instance, floor: usize, price: f64) -> f64 {
-        price * self.money[instance.floors[floor].due.min(self.months - 1)]
     }
 }

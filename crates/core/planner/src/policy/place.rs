@@ -1,8 +1,8 @@
 //! Where work goes in one step.
 
-use super::compile::small;
-use super::{At, Planned, Policy, Rank, Run};
-use crate::instance::{Fit, Instance, WorkKind};
+use super::run::{Asked, Tally};
+use super::{At, Planned, Policy, Rank, Run, Way};
+use crate::instance::{Instance, Supply, WorkKind};
 
 /// Below this nothing is worth placing, in the instance's units.
 const NOTHING: f64 = 1e-9;
@@ -14,30 +14,36 @@ impl Policy {
     pub(super) fn place(&self, world: &Instance, at: At, run: &mut Run) {
         let step = at.step;
         self.measure(world, step, run);
-        self.ask(world, step, run);
+        self.ask(world, at, run);
         self.price(world, at, run);
-        for work in 0..world.works.len() {
-            run.best[work] = self.best_worth(world, at, work);
-        }
         let planned = self.planned.of(step);
         run.placed.clear();
         run.placed.resize(planned.len(), 0.0);
         run.used.fill(0.0);
-        if run.promised.iter().any(|promised| *promised > 0.0) {
+        if run.tallies.iter().any(|tally| tally.promised > 0.0) {
             self.follow(world, step, planned, true, run);
             for work in 0..world.works.len() {
-                let target = run.promised[work] - self.waived[work * world.steps.len() + step];
-                if run.done[work] < target - NOTHING * target.abs().max(1.0) {
+                let target = run.tallies[work].promised - self.waived[work * world.steps.len() + step];
+                if run.tallies[work].done < target - NOTHING * target.abs().max(1.0) {
                     self.offer(run);
                     self.keep_promise(world, at, work, target, run);
                 }
             }
         }
         self.follow(world, step, planned, false, run);
-        run.exhausted.fill(false);
-        self.offer(run);
+        run.tallies.iter_mut().for_each(|tally| tally.exhausted = false);
+        let mut is_offered = false;
         for rank in self.ranks.of(step) {
-            self.add(world, at, *rank, run);
+            let work = rank.work as usize;
+            let most = self.reach(world, step, *rank, run);
+            if !run.tallies[work].exhausted && falls_short(run.tallies[work].done, most) {
+                if !is_offered {
+                    self.offer(run);
+                    is_offered = true;
+                }
+                let worth = run.asked[rank.tranche as usize].worth;
+                self.fill(world, at, work, most, worth, run);
+            }
         }
         self.account(world, at, run);
     }
@@ -50,141 +56,141 @@ impl Policy {
         }
     }
 
-    /// What is wanted and promised of each work.
-    fn ask(&self, world: &Instance, step: usize, run: &mut Run) {
-        for (work, of) in world.works.iter().enumerate() {
-            (run.done[work], run.reach[work]) = (0.0, 0.0);
-            (run.wanted[work], run.promised[work]) = match &of.kind {
-                WorkKind::Serving { tranches, .. } => tranches.iter().fold((0.0, 0.0), |(wanted, promised), tranche| {
-                    (wanted + tranche.demand[step], promised + tranche.least * tranche.demand[step])
-                }),
-                WorkKind::Training { .. } => (run.state.backlog[work], 0.0),
-            };
+    /// What is wanted and promised of each work, and what it is worth.
+    fn ask(&self, world: &Instance, at: At, run: &mut Run) {
+        let At { month, step } = at;
+        run.asked.clear();
+        for (work, (of, tally)) in world.works.iter().zip(&mut run.tallies).enumerate() {
+            *tally = Tally { best: f64::NEG_INFINITY, ..Tally::default() };
+            match &of.kind {
+                WorkKind::Serving { tranches, .. } => {
+                    for tranche in tranches {
+                        let (demand, price, value) = (tranche.demand[step], tranche.price[step], tranche.value[step]);
+                        let worth = price * self.money[month] + value;
+                        tally.wanted += demand;
+                        tally.promised += tranche.least * demand;
+                        tally.best = tally.best.max(worth);
+                        run.asked.push(Asked { demand, price, value, worth });
+                    }
+                }
+                WorkKind::Training { value, .. } => {
+                    (tally.wanted, tally.best) = (run.state.backlog[work], *value);
+                    run.asked.push(Asked { worth: *value, ..Asked::default() });
+                }
+            }
         }
     }
 
     /// What a unit of each supply costs now; what a tier adds is in what the plan's prices hide.
     fn price(&self, world: &Instance, at: At, run: &mut Run) {
-        let At { month, step } = at;
         let supplies = world.supplies.len();
-        for (index, supply) in world.supplies.iter().enumerate() {
-            let of = step * supplies + index;
-            let credit: f64 = self.counts.of(of).iter().map(|(floor, amount)| amount * run.credit[*floor as usize]).sum();
-            let due = supply.due[month].min(self.months - 1);
-            run.cost[index] = supply.rate[step] * self.money[due] + supply.energy[month] * self.money[month] - credit;
+        let first = at.step * supplies;
+        for (index, cost) in run.cost.iter_mut().enumerate() {
+            let credit: f64 = self.counts.of(first + index).iter().map(|(floor, amount)| amount * run.floors[*floor as usize].credit).sum();
+            let all = if self.floats[index] { self.cost(&world.supplies[index], at) } else { self.costs[first + index] };
+            *cost = all - credit;
         }
     }
 
-    /// What a unit of a tranche is worth now, in money of the end.
-    fn worth(&self, world: &Instance, at: At, work: usize, tranche: usize) -> f64 {
-        let At { month, step } = at;
-        match &world.works[work].kind {
-            WorkKind::Serving { tranches, .. } => tranches[tranche].price[step] * self.money[month] + tranches[tranche].value[step],
-            WorkKind::Training { value, .. } => *value,
-        }
-    }
-
-    fn best_worth(&self, world: &Instance, at: At, work: usize) -> f64 {
-        match &world.works[work].kind {
-            WorkKind::Serving { tranches, .. } => {
-                (0..tranches.len()).map(|tranche| self.worth(world, at, work, tranche)).fold(f64::NEG_INFINITY, f64::max)
-            }
-            WorkKind::Training { value, .. } => *value,
-        }
+    /// What a unit of a supply costs, in money of the end, before what it counts towards floors.
+    pub(super) fn cost(&self, supply: &Supply, at: At) -> f64 {
+        let due = supply.due[at.month].min(self.months - 1);
+        supply.rate[at.step] * self.money[due] + supply.energy[at.month] * self.money[at.month]
     }
 
     /// Places the plan's quantities as far as there is room and work, up to what is promised or whole; not what has turned into a loss.
     fn follow(&self, world: &Instance, step: usize, planned: &[Planned], promised: bool, run: &mut Run) {
         for (index, entry) in planned.iter().enumerate() {
-            let fit = entry.fit as usize;
-            let (work, supply) = (self.work[fit] as usize, self.supply[fit] as usize);
-            let most = if promised { run.promised[work].min(run.wanted[work]) } else { run.wanted[work] };
-            let want = (entry.amount - run.placed[index]).min((most - run.done[work]) / self.speed[fit]);
-            if want <= 0.0 {
+            let Way { supply, work, speed } = self.ways[entry.fit as usize];
+            let (cost, tally) = (run.cost[supply as usize], &run.tallies[work as usize]);
+            let most = if promised { tally.promised.min(tally.wanted) } else { tally.wanted };
+            let left = entry.amount - run.placed[index];
+            if left <= 0.0 || most <= tally.done {
                 continue;
             }
-            let due = if run.done[work] < run.promised[work] { world.miss_cost[work] } else { 0.0 };
-            let margin = self.speed[fit] * (run.best[work] + due) - run.cost[supply];
-            if margin < entry.margin.min(0.0) - NEAR * (1.0 + run.cost[supply].abs()) {
+            let want = left.min((most - tally.done) / speed);
+            let due = if tally.done < tally.promised { world.miss_cost[work as usize] } else { 0.0 };
+            let margin = speed * (tally.best + due) - cost;
+            if margin < entry.margin.min(0.0) - NEAR * (1.0 + cost.abs()) {
                 continue;
             }
-            run.placed[index] += self.put(world, step, fit, want, run);
+            run.placed[index] += self.put(step, entry.fit as usize, want, run);
         }
     }
 
     /// What is promised is served wherever that costs less than to break the promise.
     fn keep_promise(&self, world: &Instance, at: At, work: usize, target: f64, run: &mut Run) {
-        let worth = run.best[work] + world.miss_cost[work];
+        let worth = run.tallies[work].best + world.miss_cost[work];
         self.fill(world, at, work, target, worth, run);
     }
 
-    /// More of a tranche, where it pays; of training, what the plan would have done by now.
-    fn add(&self, world: &Instance, at: At, rank: Rank, run: &mut Run) {
-        let step = at.step;
-        let (work, tranche) = (rank.work as usize, rank.tranche as usize);
-        let most = match &world.works[work].kind {
-            WorkKind::Serving { tranches, .. } => {
+    /// How much of a work is to be done with a tranche and those before it; of training, what the plan would have done by now.
+    fn reach(&self, world: &Instance, step: usize, rank: Rank, run: &mut Run) -> f64 {
+        let work = rank.work as usize;
+        let tally = &mut run.tallies[work];
+        match &world.works[work].kind {
+            WorkKind::Serving { .. } => {
                 // A work's tranches come one after the other: the ones before are served first.
-                run.reach[work] += tranches[tranche].demand[step];
-                run.reach[work]
+                tally.reach += run.asked[rank.tranche as usize].demand;
+                tally.reach
             }
             WorkKind::Training { .. } => {
-                let left = run.state.backlog[work] + run.late[work] - run.done[work];
+                let left = run.state.backlog[work] + run.late[work] - tally.done;
                 let behind = left - self.left[work * world.steps.len() + step];
-                run.wanted[work].min(run.done[work] + behind.max(0.0))
+                tally.wanted.min(tally.done + behind.max(0.0))
             }
-        };
-        if !run.exhausted[work] && most - run.done[work] > NOTHING * most.max(1.0) {
-            let worth = self.worth(world, at, work, tranche);
-            self.fill(world, at, work, most, worth, run);
         }
     }
 
     /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
     fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
+        let supplies = world.supplies.len();
+        let speeds = &self.speeds[work * supplies..][..supplies];
+        let hidden = &self.hidden[at.step * self.fit_of.len() + work * supplies..][..supplies];
+        let pays = |cost: f64, speed: f64| speed * worth > cost + NEAR * (1.0 + cost.abs());
+        let seen = || run.offered.iter().zip(hidden).zip(speeds).map(|((cost, hidden), speed)| (cost + f64::from(*hidden), *speed));
+        // Mostly nothing pays: to see that first, without a branch for each supply, is several at a time.
+        if !seen().fold(false, |any, (cost, speed)| any | pays(cost, speed)) {
+            run.tallies[work].exhausted = true;
+            return;
+        }
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        let fits = &self.fit_of[work * world.supplies.len()..][..world.supplies.len()];
-        for (supply, cost) in &run.offered {
-            let Some(fit) = fits[*supply as usize] else { continue };
-            let beyond = &self.beyond[at.step * self.speed.len() + fit as usize];
-            let (cost, speed) = (cost + f64::from(beyond.hidden), self.speed[fit as usize]);
-            if speed * worth > cost + NEAR * (1.0 + cost.abs()) {
-                open.push(((cost + f64::from(beyond.scarce)) / speed, fit));
+        let fits = self.fit_of[work * supplies..][..supplies].iter().zip(&self.scarce[at.step * supplies..]);
+        for ((cost, speed), (fit, scarce)) in seen().zip(fits) {
+            if pays(cost, speed) {
+                open.extend(fit.map(|fit| ((cost + f64::from(*scarce)) / speed, fit)));
             }
         }
-        while most - run.done[work] > NOTHING * most.max(1.0) {
+        while falls_short(run.tallies[work].done, most) {
             let Some(next) = (0..open.len()).min_by(|a, b| open[*a].0.total_cmp(&open[*b].0).then(open[*a].1.cmp(&open[*b].1))) else {
                 break;
             };
             let fit = open.swap_remove(next).1 as usize;
-            let supply = self.supply[fit] as usize;
-            let want = ((most - run.done[work]) / self.speed[fit]).min(self.within_shares(world, at, supply, run));
+            let Way { supply, speed, .. } = self.ways[fit];
+            let want = ((most - run.tallies[work].done) / speed).min(self.within_shares(world, at, supply as usize, run));
             if want > 0.0 {
-                self.put(world, at.step, fit, want, run);
+                self.put(at.step, fit, want, run);
             }
         }
-        run.exhausted[work] = most - run.done[work] > NOTHING * most.max(1.0);
+        run.tallies[work].exhausted = falls_short(run.tallies[work].done, most);
         run.open = open;
     }
 
     /// Finds the supplies of which more can be had.
     fn offer(&self, run: &mut Run) {
         run.offered.clear();
-        for (supply, cost) in run.cost.iter().enumerate() {
-            if self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING) {
-                run.offered.push((small(supply), *cost));
-            }
-        }
+        let is_left = |supply: usize| self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING);
+        run.offered.extend(run.cost.iter().enumerate().map(|(supply, cost)| if is_left(supply) { *cost } else { f64::INFINITY }));
     }
 
     /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much.
-    fn put(&self, world: &Instance, step: usize, fit: usize, want: f64, run: &mut Run) -> f64 {
-        if !is_open(&world.fits[fit], step) {
+    fn put(&self, step: usize, fit: usize, want: f64, run: &mut Run) -> f64 {
+        if !is_open(run.open_in.of(fit), step) {
             return 0.0;
         }
-        let supply = self.supply[fit] as usize;
-        let limits = self.limits.of(supply);
+        let Way { supply, work, speed } = self.ways[fit];
+        let limits = self.limits.of(supply as usize);
         let amount = limits.iter().fold(want, |amount, (limit, factor)| amount.min(run.left[*limit as usize] / factor));
         if amount <= 0.0 {
             return 0.0;
@@ -192,13 +198,19 @@ impl Policy {
         for (limit, factor) in limits {
             run.left[*limit as usize] -= amount * factor;
         }
-        run.used[supply] += amount;
-        run.done[self.work[fit] as usize] += amount * self.speed[fit];
+        run.used[supply as usize] += amount;
+        run.note(|did| did.used[fit * self.firsts[self.months] + step] += amount);
+        run.tallies[work as usize].done += amount * speed;
         amount
     }
 }
 
-/// Whether a fit may be used in a step.
-pub(super) fn is_open(fit: &Fit, step: usize) -> bool {
-    fit.open.iter().any(|(from, to)| (*from..*to).contains(&step))
+/// Whether more than rounding is left to do.
+fn falls_short(done: f64, most: f64) -> bool {
+    most - done > NOTHING * most.max(1.0)
+}
+
+/// Whether a step is one of those in which a fit is open.
+pub(super) fn is_open(open: &[(usize, usize)], step: usize) -> bool {
+    open.iter().any(|(from, to)| (*from..*to).contains(&step))
 }

@@ -1,6 +1,8 @@
 //! Room for one simulation after another.
 
-use crate::instance::Instance;
+use super::lists::Lists;
+use crate::decided::Decided;
+use crate::instance::{Floor, Instance, WorkKind};
 use crate::state::{Month, State};
 
 /// A simulation: where it stands, what each month came to, and room that the next one uses again.
@@ -12,38 +14,30 @@ pub struct Run {
     pub months: Vec<Month>,
     /// What was served and trained was worth beside cash, less what gaps, broken promises and dilution cost.
     pub worth: f64,
+    /// What was done in each month and step, where [`Run::recording`] asks for it.
+    pub did: Option<Decided>,
     /// The month that is simulated.
     pub(super) now: Month,
     /// What is left of each limit in the step.
     pub(super) left: Vec<f64>,
     /// What a unit of each supply costs in the step, in money of the end.
     pub(super) cost: Vec<f64>,
-    /// Supplies of which more can be had in the step, and what a unit of them costs.
-    pub(super) offered: Vec<(u32, f64)>,
-    /// Whether no supply that pays is left for each work in the step.
-    pub(super) exhausted: Vec<bool>,
+    /// What a unit of each supply costs of which more can be had in the step; of the others it is infinite.
+    pub(super) offered: Vec<f64>,
     /// What a unit of a work costs on each fit that may do more of it.
     pub(super) open: Vec<(f64, u32)>,
-    /// What the dearest tranche of each work is worth in the step, in money of the end.
-    pub(super) best: Vec<f64>,
+    /// Each work in the step.
+    pub(super) tallies: Vec<Tally>,
+    /// Each tranche of each work in the step, as [`super::Rank`] counts them.
+    pub(super) asked: Vec<Asked>,
     /// What is used of each supply in the step.
     pub(super) used: Vec<f64>,
-    /// What is done of each work in the step.
-    pub(super) done: Vec<f64>,
-    /// What is wanted of each work in the step.
-    pub(super) wanted: Vec<f64>,
-    /// What is wanted of the tranches of each work that were looked at so far.
-    pub(super) reach: Vec<f64>,
-    /// What is promised of each work in the step.
-    pub(super) promised: Vec<f64>,
     /// Of each planned quantity in the step: what is placed.
     pub(super) placed: Vec<f64>,
-    /// What a unit that counts towards each floor takes off what is to be paid, in money of the end.
-    pub(super) credit: Vec<f64>,
-    /// What counted towards each floor in this simulation.
-    pub(super) counted: Vec<f64>,
-    /// What the plan counted towards each floor in the same months.
-    pub(super) expected: Vec<f64>,
+    /// Steps in which each fit may be used.
+    pub(super) open_in: Lists<(usize, usize)>,
+    /// How each floor stands.
+    pub(super) floors: Vec<Standing>,
     /// Ordered in all, by expansion.
     pub(super) ordered: Vec<f64>,
     /// Ordered in the month of each kind of chip, by the first expansion of that kind.
@@ -60,7 +54,64 @@ pub struct Run {
     pub(super) raises: Vec<f64>,
 }
 
+/// A work in a step.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// What is wanted.
+    pub(super) wanted: f64,
+    /// What of that is promised.
+    pub(super) promised: f64,
+    /// What is done.
+    pub(super) done: f64,
+    /// What is wanted of the tranches that were looked at so far.
+    pub(super) reach: f64,
+    /// What a unit of the dearest tranche is worth, in money of the end.
+    pub(super) best: f64,
+    /// Whether no supply that pays is left.
+    pub(super) exhausted: bool,
+}
+
+/// A tranche in a step; of training there is no more to it than what it is worth.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    /// What is wanted.
+    pub(super) demand: f64,
+    /// Cash for a unit.
+    pub(super) price: f64,
+    /// What a unit is worth beside its cash.
+    pub(super) value: f64,
+    /// What a unit is worth in all, in money of the end.
+    pub(super) worth: f64,
+}
+
+/// A floor, as far as it has come in this simulation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    /// What must count towards it beside what counts whatever is done.
+    pub(super) needed: f64,
+    /// What counted towards it.
+    pub(super) counted: f64,
+    /// What the plan counted towards it in the same months.
+    pub(super) expected: f64,
+    /// What a unit that counts takes off what is to be paid, in money of the end.
+    pub(super) credit: f64,
+}
+
 impl Run {
+    /// A run that keeps what it does: [`Run::did`].
+    #[must_use]
+    pub fn recording() -> Self {
+        Self { did: Some(Decided::default()), ..Self::default() }
+    }
+
+    /// Notes something that was done, where that is kept.
+    #[inline]
+    pub(super) fn note(&mut self, note: impl FnOnce(&mut Decided)) {
+        if let Some(did) = &mut self.did {
+            note(did);
+        }
+    }
+
     /// Stands at `from`, with everything else as it is before a first month.
     pub(super) fn begin(&mut self, world: &Instance, from: &State) {
         let refill = |list: &mut Vec<f64>, length: usize| {
@@ -91,22 +142,53 @@ impl Run {
         refill(&mut self.left, world.limits.len());
         refill(&mut self.cost, world.supplies.len());
         refill(&mut self.used, world.supplies.len());
-        for list in [&mut self.done, &mut self.wanted, &mut self.reach, &mut self.best, &mut self.promised, &mut self.late, &mut self.due] {
+        for list in [&mut self.late, &mut self.due] {
             refill(list, world.works.len());
         }
-        for list in [&mut self.credit, &mut self.counted, &mut self.expected] {
-            refill(list, world.floors.len());
-        }
+        self.tallies.clear();
+        self.tallies.resize(world.works.len(), Tally::default());
         for list in [&mut self.ordered, &mut self.chips, &mut self.wished] {
             refill(list, world.expansions.len());
         }
         refill(&mut self.raises, world.treasury.windows.len());
-        self.exhausted.resize(world.works.len(), false);
         self.shares.clear();
         self.shares.resize(world.caps.len(), (0.0, 0.0));
         for (index, arriving) in self.state.arriving.iter().enumerate() {
             self.ordered[index] = self.state.installed[index] + arriving.iter().skip(from.month).sum::<f64>();
         }
         self.wished.copy_from_slice(&self.ordered);
+        if from.month == 0 {
+            self.note(|did| *did = nothing(world));
+        }
+    }
+
+    /// Lays out what of `world` is the same in all its months and would else be looked up in each.
+    pub(super) fn learn(&mut self, world: &Instance, taken: &[f64]) {
+        self.open_in.refill(world.fits.iter().map(|fit| fit.open.as_slice()));
+        self.floors.clear();
+        let needed = |floor: &Floor| floor.least.at(0, taken) - floor.counted.at(0, taken);
+        self.floors.extend(world.floors.iter().map(|floor| Standing { needed: needed(floor), ..Standing::default() }));
+    }
+}
+
+/// Nothing done yet: room for every month and step.
+fn nothing(world: &Instance) -> Decided {
+    let (months, steps) = (world.months.len(), world.steps.len());
+    let served = |work: &crate::instance::Work| match &work.kind {
+        WorkKind::Serving { tranches, .. } => vec![vec![0.0; steps]; tranches.len()],
+        WorkKind::Training { .. } => Vec::new(),
+    };
+    Decided {
+        used: vec![0.0; world.fits.len() * steps],
+        served: world.works.iter().map(served).collect(),
+        late: vec![vec![0.0; months]; world.works.len()],
+        ordered: vec![vec![0.0; months]; world.expansions.len()],
+        raised: vec![vec![0.0; months]; world.treasury.windows.len()],
+        drawn: vec![0.0; months],
+        repaid: vec![0.0; months],
+        gap: vec![0.0; months],
+        cash: vec![0.0; months],
+        debt: vec![0.0; months],
+        ..Decided::default()
     }
 }

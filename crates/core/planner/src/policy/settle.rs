@@ -25,39 +25,45 @@ impl Policy {
                 }
             }
             run.now.compute += supply.energy[month] * used;
+            run.now.energy += supply.energy[month] * used;
             for (floor, amount) in self.counts.of(step * supplies + index) {
                 run.state.counted[*floor as usize] += amount * used;
-                run.counted[*floor as usize] += amount * used;
+                run.floors[*floor as usize].counted += amount * used;
             }
             for (tiered, share) in self.tiers.of(step * supplies + index) {
                 run.state.tiered[*tiered as usize] += share * used;
             }
             self.share(world, at, index, used, run);
         }
-        for (work, of) in world.works.iter().enumerate() {
+        for (work, (of, tally)) in world.works.iter().zip(&run.tallies).enumerate() {
             match &of.kind {
                 WorkKind::Serving { .. } => {
-                    let missed = (run.promised[work] - run.done[work]).max(0.0);
+                    let missed = (tally.promised - tally.done).max(0.0);
                     run.now.missed += missed;
                     run.now.penalty += world.miss_cost[work] * missed;
-                    run.now.unserved += (run.wanted[work] - run.done[work]).max(0.0);
+                    run.now.unserved += (tally.wanted - tally.done).max(0.0);
                 }
                 WorkKind::Training { value, .. } => {
-                    run.state.backlog[work] = (run.state.backlog[work] - run.done[work]).max(0.0);
-                    run.state.done[work] += run.done[work];
-                    run.now.worth += value * run.done[work];
+                    run.state.backlog[work] = (run.state.backlog[work] - tally.done).max(0.0);
+                    run.state.done[work] += tally.done;
+                    run.now.worth += value * tally.done;
                 }
             }
         }
+        // Of training nothing is asked by the tranche.
         for rank in self.ranks.of(step) {
-            let work = rank.work as usize;
-            if let WorkKind::Serving { tranches, .. } = &world.works[work].kind {
-                let tranche = &tranches[rank.tranche as usize];
-                let served = run.done[work].min(tranche.demand[step]);
-                run.done[work] -= served;
-                run.now.revenue += tranche.price[step] * served;
-                run.now.worth += tranche.value[step] * served;
-            }
+            let (tally, asked) = (&mut run.tallies[rank.work as usize], &run.asked[rank.tranche as usize]);
+            let served = tally.done.min(asked.demand);
+            tally.done -= served;
+            run.now.revenue += asked.price * served;
+            run.now.worth += asked.value * served;
+            run.note(|did| {
+                // Tranches are counted through all works, and training as one.
+                let before: usize = did.served[..rank.work as usize].iter().map(|tranches| tranches.len().max(1)).sum();
+                if let Some(tranche) = did.served[rank.work as usize].get_mut(rank.tranche as usize - before) {
+                    tranche[step] += served;
+                }
+            });
         }
     }
 
@@ -72,17 +78,18 @@ impl Policy {
         let due = run.state.payable[month] - self.use_credits(world, month, run);
         run.state.payable[month] = 0.0;
         run.now.compute += due;
-        let mut other = 0.0;
         for event in &world.treasury.events {
             let amount = event.amounts.at(month, &self.taken);
             match event.kind {
                 EventKind::Revenue => run.now.revenue += amount,
-                EventKind::Committed | EventKind::Prepayment | EventKind::Penalty | EventKind::Energy => run.now.compute -= amount,
-                EventKind::Raise | EventKind::Cost | EventKind::Stake => other += amount,
+                EventKind::Energy => (run.now.compute, run.now.energy) = (run.now.compute - amount, run.now.energy - amount),
+                EventKind::Committed | EventKind::Prepayment | EventKind::Penalty => run.now.compute -= amount,
+                EventKind::Raise => run.now.given += amount,
+                EventKind::Cost | EventKind::Stake => run.now.other += amount,
             }
         }
         let interest = world.treasury.debt.as_ref().map_or(0.0, |debt| debt.rate * run.state.debt);
-        (1.0 + world.treasury.interest) * run.state.cash + run.now.revenue + other - run.now.compute - interest
+        (1.0 + world.treasury.interest) * run.state.cash + run.now.revenue + run.now.given + run.now.other - run.now.compute - interest
     }
 
     fn bill(&self, world: &Instance, month: usize, index: usize, run: &mut Run) {

@@ -32,6 +32,7 @@ impl Instance {
         for floor in &mut signed.floors {
             settle(&mut floor.least, taken);
             settle(&mut floor.counted, taken);
+            floor.counted_of.iter_mut().for_each(|(_, counted)| settle(counted, taken));
         }
         for credit in &mut signed.credits {
             if !is_signed(credit.choice.take()) {

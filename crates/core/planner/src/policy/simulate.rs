@@ -6,9 +6,10 @@ use crate::state::{Month, State};
 
 impl Policy {
     /// Lives through `months` months of `world` from where `from` stands. `world` has the shape of the instance that the policy was compiled
-    /// for; of it only the month that is lived through is looked at.
+    /// for, and its prices but for those that float; of it only the month that is lived through is looked at.
     pub fn simulate(&self, world: &Instance, from: &State, months: usize, run: &mut Run) {
         run.begin(world, from);
+        run.learn(world, &self.taken);
         for (work, of) in world.works.iter().enumerate() {
             if let WorkKind::Training { due, .. } = &of.kind {
                 run.due[work] = due[..from.month].iter().sum();
@@ -17,12 +18,12 @@ impl Policy {
         for month in from.month..(from.month + months).min(self.months) {
             run.now = Month::default();
             self.order(world, month, run);
-            self.credit_floors(world, month, run);
+            self.credit_floors(month, run);
             self.begin_month(world, month, run);
             for step in self.firsts[month]..self.firsts[month + 1] {
                 self.place(world, At { month, step }, run);
             }
-            give_up(world, run);
+            give_up(world, month, run);
             let before = self.settle(world, month, run);
             self.finance(world, month, before, run);
             run.worth += run.now.worth - run.now.penalty;
@@ -43,6 +44,8 @@ impl Policy {
             run.chips[kind] += ordered;
             run.ordered[index] += ordered;
             run.now.compute += expansion.capex[month] * ordered;
+            run.now.capex += expansion.capex[month] * ordered;
+            run.note(|did| did.ordered[index][month] += ordered);
             if let Some(arriving) = run.state.arriving[index].get_mut(expansion.arrival(month)) {
                 *arriving += ordered;
             }
@@ -56,26 +59,24 @@ impl Policy {
 
     /// What a unit that counts towards a floor is worth: the plan's price while the window goes as planned; nothing when it will be met
     /// anyway; all that is due when it will not.
-    fn credit_floors(&self, world: &Instance, month: usize, run: &mut Run) {
+    fn credit_floors(&self, month: usize, run: &mut Run) {
         for (index, planned) in self.windows.of(month) {
-            let floor = *index as usize;
-            let (plan, clause) = (&self.floors[floor], &world.floors[floor]);
-            let needed =
-                clause.least.at(0, &self.taken) - clause.counted.at(0, &self.taken) - (run.state.counted[floor] - run.counted[floor]);
-            let pace = if run.expected[floor] > 1e-9 { run.counted[floor] / run.expected[floor] } else { 1.0 };
-            let forecast = run.counted[floor] + (plan.counted - run.expected[floor]) * pace;
+            let index = *index as usize;
+            let (plan, floor) = (&self.floors[index], &mut run.floors[index]);
+            let needed = floor.needed - (run.state.counted[index] - floor.counted);
+            let pace = if floor.expected > 1e-9 { floor.counted / floor.expected } else { 1.0 };
+            let forecast = floor.counted + (plan.counted - floor.expected) * pace;
             let astray = 1e-6 * (plan.counted.abs() + needed.abs());
-            let price = if needed <= 0.0 {
+            floor.credit = if needed <= 0.0 {
                 0.0
             } else if forecast < plan.counted - astray && forecast < needed {
-                clause.price
+                plan.credit_short
             } else if forecast > plan.counted + astray && forecast > needed {
                 0.0
             } else {
-                plan.price
+                plan.credit
             };
-            run.credit[floor] = self.credit(world, floor, price);
-            run.expected[floor] += planned;
+            floor.expected += planned;
         }
     }
 
@@ -83,7 +84,7 @@ impl Policy {
         for (floor, expansion, amount) in self.grown.of(month) {
             let counted = amount * run.state.installed[*expansion as usize];
             run.state.counted[*floor as usize] += counted;
-            run.counted[*floor as usize] += counted;
+            run.floors[*floor as usize].counted += counted;
         }
         for (work, of) in world.works.iter().enumerate() {
             if let WorkKind::Training { arrivals, due, .. } = &of.kind {
@@ -96,7 +97,7 @@ impl Policy {
 }
 
 /// What is due and not done is given up; a deadline that was promised costs more than its value.
-fn give_up(world: &Instance, run: &mut Run) {
+fn give_up(world: &Instance, month: usize, run: &mut Run) {
     for (work, of) in world.works.iter().enumerate() {
         let WorkKind::Training { value, promised, .. } = &of.kind else { continue };
         let late = (run.due[work] - run.state.done[work]).clamp(0.0, run.state.backlog[work]);
@@ -105,6 +106,7 @@ fn give_up(world: &Instance, run: &mut Run) {
             run.state.done[work] += late;
             run.late[work] += late;
             run.now.late += late;
+            run.note(|did| did.late[work][month] += late);
             if *promised {
                 run.now.penalty += world.gap_cost * value * late;
             }

@@ -72,6 +72,7 @@ fn small() -> Instance {
         ventures: vec![],
         caps: vec![],
         bars: vec![],
+        refusals: Vec::new(),
         treasury: Treasury {
             cash: 100.0,
             floor: vec![20.0; MONTHS],
@@ -158,6 +159,7 @@ fn a_floor_is_paid_when_use_falls_short() {
         due: 2,
         least: series(&[60.0]),
         counted: series(&[0.0]),
+        counted_of: Vec::new(),
         terms: (0..MONTHS).map(|step| (0, step, 2.0)).collect(),
         tiered: vec![],
         nested: vec![],
@@ -289,4 +291,36 @@ fn a_world_forgets_the_scenario_before() {
     struck.events = vec![false];
     assert_ne!(*world.enter(&struck), calm);
     assert_eq!(*world.enter(&Scenario::expected(&instance)), calm);
+}
+
+#[test]
+fn what_the_holder_of_a_first_refusal_takes_fails_with_the_holder() {
+    let mut instance = small();
+    let (contract, holder) = (ContractId::from_index(0), PartyId::from_index(3));
+    instance.refusals = vec![crate::Refusal { contract, holder, likelihood: 0.5, answer: 1 }];
+    let fails = |party: usize, taken: bool| {
+        move |scenario: &mut Scenario| {
+            scenario.defaults = vec![None; 4];
+            scenario.defaults[party] = Some(2);
+            scenario.refusals = vec![taken];
+        }
+    };
+    // The contract's own party, and then nothing is served in the last month: 5 promised are missed at 50 each.
+    check(&instance, fails(0, false), [130.0, 160.0, 160.0], 160.0 - 250.0);
+    check(&instance, fails(3, true), [130.0, 160.0, 160.0], 160.0 - 250.0);
+    // Whoever has not got it takes nothing away.
+    check(&instance, fails(0, true), [130.0, 160.0, 190.0], 190.0);
+    check(&instance, fails(3, false), [130.0, 160.0, 190.0], 190.0);
+}
+
+#[test]
+fn a_contract_goes_back_to_its_party_in_the_next_scenario() {
+    let mut instance = small();
+    let (contract, holder) = (ContractId::from_index(0), PartyId::from_index(3));
+    instance.refusals = vec![crate::Refusal { contract, holder, likelihood: 0.5, answer: 1 }];
+    let mut taken = Scenario::expected(&instance);
+    taken.refusals = vec![true];
+    let mut world = World::new(&instance);
+    assert_eq!(world.enter(&taken).supplies[0].party, holder);
+    assert_eq!(world.enter(&Scenario::expected(&instance)).supplies[0].party, PartyId::from_index(0));
 }

@@ -149,7 +149,7 @@ pub fn clause_price(
     effort: Effort,
 ) -> Result<f64, DecideError> {
     let (problem, _) = rows(&clause.without(instance), opening, Promises::Priced, taken);
-    solver.load(&problem)?;
+    solver.load(problem)?;
     let solution = solver.solve(effort, Kept::Nothing)?;
     match solution.verdict {
         Verdict::Optimal => Ok(solution.objective - worth),

@@ -73,10 +73,10 @@ pub fn decide(
     effort: Effort,
 ) -> Result<Answer, DecideError> {
     let (problem, layout) = rows(instance, opening, Promises::Priced, taken);
-    solver.load(&problem)?;
+    solver.load(problem)?;
     let solution = solver.solve(effort, Kept::Nothing)?;
     match solution.verdict {
-        Verdict::Infeasible => return Err(DecideError::Impossible(impossible(solver, &problem, effort)?)),
+        Verdict::Infeasible => return Err(DecideError::Impossible(impossible(solver, effort)?)),
         Verdict::Unbounded => return Err(DecideError::Unbounded),
         Verdict::Exhausted if solution.columns.is_empty() => return Err(DecideError::Exhausted),
         Verdict::Optimal | Verdict::Exhausted => {}
@@ -88,7 +88,7 @@ pub fn decide(
         conflict: Vec::new(),
         keeping: None,
         solution,
-        problem,
+        problem: solver.problem().clone(),
         layout,
     };
     if !answer.broken.is_empty() {

@@ -4,9 +4,10 @@ use lp::{Block, Change, Effort, Failure, Kept, Problem, RowId, Solver, Verdict};
 
 /// Names of an irreducible set of runs of rows without which the loaded problem, which is infeasible, would be feasible: each is
 /// let go in turn, and called back when that helps. Rows that only define a quantity are never let go.
-pub(super) fn impossible(solver: &mut dyn Solver, problem: &Problem, effort: Effort) -> Result<Vec<String>, Failure> {
+pub(super) fn impossible(solver: &mut dyn Solver, effort: Effort) -> Result<Vec<String>, Failure> {
+    let problem = solver.problem().clone();
     let mut needed = Vec::new();
-    for block in problem.row_blocks.iter().filter(|block| bounds(problem, block)) {
+    for block in problem.row_blocks.iter().filter(|block| bounds(&problem, block)) {
         solver.change(&set(block, |_| (f64::NEG_INFINITY, f64::INFINITY)))?;
         if solver.solve(effort, Kept::Nothing)?.verdict != Verdict::Infeasible {
             needed.push(block.name.clone());

@@ -19,15 +19,16 @@ pub enum How {
     Cold,
     /// From the last basis.
     Warm,
-    /// From the last basis first, which gave a wrong answer; then from the beginning.
+    /// From the last basis first, which led nowhere or to a wrong answer; then from the beginning.
     Corrected,
 }
 
-/// A solver with the last problem that it solved.
+/// A solver that goes on from the last problem that it solved: of which it has the only copy.
 pub struct Session<'s> {
     solver: &'s mut dyn Solver,
     effort: Effort,
-    loaded: Option<Problem>,
+    /// Whether the solver stands at the best of its problem.
+    stands: bool,
     warm: u32,
 }
 
@@ -35,26 +36,39 @@ impl<'s> Session<'s> {
     /// A session in which nothing has been asked yet.
     #[must_use]
     pub fn new(solver: &'s mut dyn Solver, effort: Effort) -> Self {
-        Self { solver, effort, loaded: None, warm: 0 }
+        Self { solver, effort, stands: false, warm: 0 }
+    }
+
+    /// The problem that was solved last.
+    #[must_use]
+    pub fn problem(&self) -> &Problem {
+        self.solver.problem()
     }
 
     /// Solves a problem, in the way that suits how much of it is new.
     ///
     /// # Errors
     /// When the solver breaks off.
-    pub fn solve(&mut self, problem: &Problem) -> Result<(Solution, How), Failure> {
-        let few = self.loaded.as_ref().filter(|old| old.whole.is_empty()).and_then(|old| changes(old, problem));
-        let Some(few) = few.filter(|few| changed_share(problem, few) <= FEW) else {
+    pub fn solve(&mut self, problem: Problem) -> Result<(Solution, How), Failure> {
+        let old = self.problem();
+        let few = if self.stands && old.whole.is_empty() { changes(old, &problem) } else { None };
+        let Some(few) = few.filter(|few| changed_share(&problem, few) <= FEW) else {
             return Ok((self.cold(problem)?, How::Cold));
         };
+        drop(problem);
         self.solver.change(&few)?;
         let solution = self.solver.solve(self.effort, Kept::Basis)?;
-        self.loaded = Some(problem.clone());
-        if solution.verdict != Verdict::Optimal || !optimality(problem, &solution).holds() {
+        if !self.holds(&solution) {
+            let problem = self.problem().clone();
             return Ok((self.cold(problem)?, How::Corrected));
+        }
+        if solution.from == Kept::Nothing {
+            self.ready()?;
+            return Ok((solution, How::Corrected));
         }
         self.warm += 1;
         if self.warm.is_multiple_of(CHECKPOINT) {
+            let problem = self.problem().clone();
             let cold = self.cold(problem)?;
             let differs = (cold.objective - solution.objective).abs() > SAME * cold.objective.abs().max(1.0);
             return Ok((cold, if differs { How::Corrected } else { How::Warm }));
@@ -62,10 +76,26 @@ impl<'s> Session<'s> {
         Ok((solution, How::Warm))
     }
 
-    fn cold(&mut self, problem: &Problem) -> Result<Solution, Failure> {
+    fn cold(&mut self, problem: Problem) -> Result<Solution, Failure> {
+        self.stands = false;
         self.solver.load(problem)?;
         let solution = self.solver.solve(self.effort, Kept::Nothing)?;
-        self.loaded = (solution.verdict == Verdict::Optimal).then(|| problem.clone());
+        if solution.verdict == Verdict::Optimal {
+            self.ready()?;
+        }
         Ok(solution)
+    }
+
+    /// Has a solver without integers find its basis again, so that it is ready for the first what-if and not only for the second.
+    fn ready(&mut self) -> Result<(), Failure> {
+        self.stands = self.problem().whole.is_empty() && {
+            let again = self.solver.solve(self.effort, Kept::Basis)?;
+            self.holds(&again)
+        };
+        Ok(())
+    }
+
+    fn holds(&self, solution: &Solution) -> bool {
+        solution.verdict == Verdict::Optimal && optimality(self.problem(), solution).holds()
     }
 }

@@ -64,7 +64,7 @@ pub fn settled(problem: &Problem, solution: &Solution) -> Problem {
 /// # Errors
 /// When the solver breaks off.
 pub fn sides(
-    problem: &Problem,
+    problem: Problem,
     layout: &Layout,
     probes: &[Probe],
     solves: usize,
@@ -80,7 +80,7 @@ pub fn sides(
     let mut answers = Vec::new();
     for probe in probes {
         let index = probe.row.0 as usize;
-        let most = problem.most[index];
+        let (least, most) = (solver.problem().least[index], solver.problem().most[index]);
         let slack = most - base.rows[index];
         if slack > TIGHT * most.abs().max(1.0) {
             answers.push(Sides { less: Some(0.0), more: Some(0.0) });
@@ -93,14 +93,14 @@ pub fn sides(
         let worth = money(layout, &base, probe.month);
         let step = (SHARE * most.abs()).max(STEP_LEAST);
         let mut moved = |by: f64| -> Result<Option<f64>, Failure> {
-            solver.change(&[Change::Row(probe.row, problem.least[index], most + by)])?;
+            solver.change(&[Change::Row(probe.row, least, most + by)])?;
             let solution = solver.solve(effort, Kept::Basis)?;
             Ok((solution.verdict == Verdict::Optimal).then(|| (solution.objective - base.objective) / by / worth))
         };
         let more = moved(step)?;
         // Where there is nothing, less of it has no meaning.
         let less = if most > 0.0 { moved(-step.min(most))? } else { None };
-        solver.change(&[Change::Row(probe.row, problem.least[index], most)])?;
+        solver.change(&[Change::Row(probe.row, least, most)])?;
         answers.push(Sides { less, more });
     }
     Ok(answers)

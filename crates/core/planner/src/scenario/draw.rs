@@ -58,6 +58,9 @@ pub struct Draw {
     pub windows: Vec<f64>,
     /// How likely an event comes, by event of the treasury.
     pub events: Vec<f64>,
+    /// How likely a first refusal is taken, by refusal.
+    #[serde(default)]
+    pub refusals: Vec<f64>,
 }
 
 impl Draw {
@@ -78,6 +81,7 @@ impl Draw {
             shortfalls: fleet.sites.iter().map(|(_, _, site)| Odds::of(site.shortfall)).collect(),
             windows: instance.treasury.windows.iter().map(|window| window.likelihood).collect(),
             events: instance.treasury.events.iter().map(|event| event.likelihood).collect(),
+            refusals: instance.refusals.iter().map(|refusal| refusal.likelihood).collect(),
         }
     }
 
@@ -138,6 +142,10 @@ impl Draw {
         let comes = |likelihood: f64, mut stream| likelihood >= 1.0 || market.rank(&mut stream, Leaning::Weak) >= 1.0 - likelihood;
         fill(&mut scenario.windows, self.windows.len(), |window| comes(self.windows[window], from(Kind::Window, window)));
         fill(&mut scenario.events, self.events.len(), |event| comes(self.events[event], from(Kind::Event, event)));
+        fill(&mut scenario.refusals, self.refusals.len(), |refusal| {
+            let likelihood = self.refusals[refusal];
+            likelihood > 0.0 && market.rank(&mut from(Kind::Refusal, refusal), Leaning::Strong) < likelihood
+        });
     }
 }
 
@@ -223,6 +231,7 @@ mod tests {
             shortfalls: vec![Odds { likelihood: 0.1, months: 6, share: 0.5 }],
             windows: vec![0.75, 1.0],
             events: vec![1.0, 0.5],
+            refusals: vec![0.4],
         }
     }
 
@@ -255,6 +264,7 @@ mod tests {
         near("short of power", share(&|s| s.shortfalls[0].is_some()), 0.1, 0.01);
         near("open", share(&|s| s.windows[0]), 0.75, 0.012);
         near("comes", share(&|s| s.events[1]), 0.5, 0.012);
+        near("taken over", share(&|s| s.refusals[0]), 0.4, 0.012);
         near("sure", share(&|s| s.windows[1] && s.events[0]), 1.0, 1e-12);
         near("demand", mean(&|s| s.demand[1][59]), 1.0, 0.03);
         near("price", mean(&|s| s.price[48]), 0.8_f64.powi(4), 0.01);

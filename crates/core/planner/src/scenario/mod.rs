@@ -6,12 +6,14 @@ mod random;
 mod recommit;
 mod series;
 mod shape;
+mod told;
 mod under;
 
 use serde::{Deserialize, Serialize};
 
 pub use draw::{Draw, Odds};
 pub(crate) use outage::first_steps;
+pub use told::Told;
 pub use under::World;
 
 use crate::instance::Instance;
@@ -69,6 +71,9 @@ pub struct Scenario {
     pub windows: Vec<bool>,
     /// Whether an event of the treasury comes, by event.
     pub events: Vec<bool>,
+    /// Whether the holder of a first refusal takes the offer, by refusal; those past the list's end do not.
+    #[serde(default)]
+    pub refusals: Vec<bool>,
 }
 
 impl Scenario {
@@ -102,6 +107,9 @@ impl Scenario {
         known.shortfalls.iter_mut().for_each(begun);
         for (party, delay) in known.delays.iter_mut().enumerate() {
             *delay = delay.filter(|_| outage::first_arrival(base, party).is_some_and(|month| month <= now));
+        }
+        for (taken, refusal) in known.refusals.iter_mut().zip(&base.refusals) {
+            *taken &= refusal.answer <= now;
         }
         for (open, window) in known.windows.iter_mut().zip(&base.treasury.windows) {
             *open |= window.open.0 > now;

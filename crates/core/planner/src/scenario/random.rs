@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Shortfall,
     Window,
     Event,
+    Refusal,
 }
 
 /// A stream of numbers.

@@ -3,7 +3,7 @@
 use fleet::ContractId;
 
 use super::shape::Shape;
-use crate::instance::{Instance, Limit, LimitKind};
+use crate::instance::{EventKind, Instance, Limit, Series};
 
 /// Committed charges follow the capacity that is delivered, and floors that are abated shrink with it.
 pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
@@ -19,6 +19,12 @@ pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
             is[months.1 - 1] = was[months.1 - 1] * limits.kept(charge.contract, choice, *months);
         }
     }
+    for (is, was) in now.treasury.events.iter_mut().zip(&base.treasury.events).filter(|(_, was)| was.kind == EventKind::Energy) {
+        let Some(contract) = was.contract.filter(|contract| limits.changed(*contract)) else { continue };
+        for month in 0..base.months.len() {
+            is.amounts.lower_in(month, |choice| limits.kept(contract, choice, (month, month + 1)));
+        }
+    }
     for (credit, was) in now.credits.iter_mut().zip(&base.credits).filter(|(credit, _)| limits.changed(credit.contract)) {
         for charge in shape.charges.iter().filter(|charge| charge.contract == was.contract) {
             for months in charge.periods.iter().filter(|months| was.committed[months.1 - 1] > 0.0) {
@@ -26,13 +32,32 @@ pub(super) fn recommit(base: &Instance, now: &mut Instance, shape: &Shape) {
             }
         }
     }
-    for (index, (floor, was)) in now.floors.iter_mut().zip(&base.floors).enumerate() {
-        let months = (shape.floor_from[index], was.last + 1);
-        if limits.changed(was.contract) {
-            floor.counted.lower(|choice| limits.kept(was.contract, choice, months));
+    for (contract, floors) in shape.contract_floors.iter().filter(|(contract, _)| limits.changed(**contract)) {
+        for index in floors {
+            let (floor, was) = (&mut now.floors[*index], &base.floors[*index]);
+            let months = (shape.floor_from[*index], was.last + 1);
+            if was.contract == *contract {
+                let mut own = was.counted.clone();
+                was.counted_of.iter().for_each(|(_, counted)| lower(&mut own, counted, |_| 0.0));
+                lower(&mut floor.counted, &own, |choice| limits.kept(*contract, choice, months));
+            }
+            for (_, counted) in was.counted_of.iter().filter(|(of, _)| of == contract) {
+                lower(&mut floor.counted, counted, |choice| limits.kept(*contract, choice, months));
+            }
         }
-        if let Some(limit) = was.abated_by.filter(|limit| was.abated && shape.touched[*limit]) {
-            floor.least.lower(|choice| limits.share(limit, choice, months));
+    }
+    for (index, limit) in shape.abated.iter().filter(|(_, limit)| shape.touched[*limit]) {
+        let months = (shape.floor_from[*index], base.floors[*index].last + 1);
+        now.floors[*index].least.lower(|choice| limits.share(*limit, choice, months));
+    }
+}
+
+/// Takes off the one number of each part of `series` what is not kept of `part`.
+fn lower(series: &mut Series, part: &Series, kept: impl Fn(Option<usize>) -> f64) {
+    series.fixed[0] -= part.fixed[0] * (1.0 - kept(None));
+    for (choice, amounts) in &mut series.by_choice {
+        if let Some(part) = part.part(Some(*choice)) {
+            amounts[0] -= part[0] * (1.0 - kept(Some(*choice)));
         }
     }
 }
@@ -44,16 +69,20 @@ struct Limits<'a> {
 }
 
 impl Limits<'_> {
+    fn of(&self, contract: ContractId) -> &[usize] {
+        self.shape.contract_limits.get(&contract).map_or(&[], Vec::as_slice)
+    }
+
     fn changed(&self, contract: ContractId) -> bool {
-        self.shape.contract_limits.get(&contract).is_some_and(|limits| limits.iter().any(|limit| self.shape.touched[*limit]))
+        self.of(contract).iter().any(|limit| self.shape.touched[*limit])
     }
 
     /// The share of a contract's capacity that is left in months `from..to`.
     fn kept(&self, contract: ContractId, choice: Option<usize>, months: (usize, usize)) -> f64 {
         let steps = self.shape.firsts[months.0]..self.shape.firsts[months.1];
         let sum = |limits: &[Limit]| {
-            let own = limits.iter().filter(|limit| limit.kind == LimitKind::Contract(contract));
-            own.filter_map(|limit| limit.most.part(choice)).map(|amounts| amounts[steps.clone()].iter().sum::<f64>()).sum::<f64>()
+            let own = self.of(contract).iter();
+            own.filter_map(|limit| limits[*limit].most.part(choice)).map(|amounts| amounts[steps.clone()].iter().sum::<f64>()).sum::<f64>()
         };
         ratio(sum(self.now), sum(self.base))
     }

@@ -37,6 +37,12 @@ impl Series {
         parts.for_each(|(choice, amounts)| amounts.iter_mut().for_each(|amount| *amount *= share(choice)));
     }
 
+    /// One amount of each part times a share of its own.
+    pub(super) fn lower_in(&mut self, index: usize, share: impl Fn(Option<usize>) -> f64) {
+        self.fixed[index] *= share(None);
+        self.by_choice.iter_mut().for_each(|(choice, amounts)| amounts[index] *= share(Some(*choice)));
+    }
+
     /// Nothing from `from` on.
     pub(super) fn stop(&mut self, from: usize) {
         self.parts_mut().for_each(|amounts| amounts[from..].fill(0.0));

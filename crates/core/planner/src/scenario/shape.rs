@@ -30,6 +30,9 @@ pub(super) struct Shape {
     pub(super) expansion_party: Vec<Option<PartyId>>,
     pub(super) expansion_vendor: Vec<Option<PartyId>>,
     pub(super) floor_party: Vec<Option<PartyId>>,
+    pub(super) contract_floors: BTreeMap<ContractId, Vec<usize>>,
+    /// Floors that are abated, and the capacity that they shrink with.
+    pub(super) abated: Vec<(usize, usize)>,
     /// The first month of each floor's window.
     pub(super) floor_from: Vec<usize>,
     pub(super) credit_party: Vec<Option<PartyId>>,
@@ -55,23 +58,35 @@ impl Shape {
         for (index, limit) in base.limits.iter().enumerate() {
             if let Some(contract) = contract(limit.kind) {
                 contract_limits.entry(contract).or_default().push(index);
-                limit.terms.iter().for_each(|(supply, _)| bare[*supply] = false);
+                let own = limit.terms.iter().filter(|(supply, _)| base.supplies[*supply].contract == contract);
+                own.for_each(|(supply, _)| bare[*supply] = false);
             }
         }
         let kind = |terms: &[(usize, f64)]| {
             let first = base.supplies[terms.first()?.0].accelerator?;
             terms.iter().all(|(supply, _)| base.supplies[*supply].accelerator == Some(first)).then_some(first)
         };
+        // What an offer keeps for itself closes supplies of others: nothing that its party delivers.
+        let own = |limit: &crate::Limit, of: ContractId| limit.terms.iter().all(|(supply, _)| base.supplies[*supply].contract == of);
+        let mut contract_floors = BTreeMap::<_, Vec<_>>::new();
+        for (index, floor) in base.floors.iter().enumerate() {
+            for contract in core::iter::once(floor.contract).chain(floor.counted_of.iter().map(|(contract, _)| *contract)) {
+                contract_floors.entry(contract).or_default().push(index);
+            }
+        }
+        let abated = base.floors.iter().enumerate().filter(|(_, floor)| floor.abated);
         let months = base.months.len();
         Self {
             firsts: first_steps(base),
-            limit_party: base.limits.iter().map(|limit| contract(limit.kind).and_then(party)).collect(),
+            limit_party: base.limits.iter().map(|limit| contract(limit.kind).filter(|of| own(limit, *of)).and_then(party)).collect(),
             limit_kind: base.limits.iter().map(|limit| kind(&limit.terms)).collect(),
             contract_limits,
             bare,
             expansion_party: base.expansions.iter().map(|expansion| party(expansion.contract)).collect(),
             expansion_vendor: base.expansions.iter().map(|expansion| vendors.get(&expansion.accelerator).copied()).collect(),
             floor_party: base.floors.iter().map(|floor| party(floor.contract)).collect(),
+            contract_floors,
+            abated: abated.filter_map(|(index, floor)| Some((index, floor.abated_by?))).collect(),
             floor_from: base
                 .floors
                 .iter()
@@ -82,6 +97,21 @@ impl Shape {
             charges: base.treasury.events.iter().enumerate().flat_map(|(index, event)| charges(index, event, months)).collect(),
             touched: vec![false; base.limits.len()],
         }
+    }
+}
+
+impl Shape {
+    /// A contract is now with another party.
+    pub(super) fn hand_over(&mut self, base: &Instance, of: ContractId, holder: PartyId) {
+        let give = |party: &mut Option<PartyId>, is: bool| {
+            if is && party.is_some() {
+                *party = Some(holder);
+            }
+        };
+        self.limit_party.iter_mut().zip(&base.limits).for_each(|(party, it)| give(party, it.kind == LimitKind::Contract(of)));
+        self.expansion_party.iter_mut().zip(&base.expansions).for_each(|(party, it)| give(party, it.contract == of));
+        self.floor_party.iter_mut().zip(&base.floors).for_each(|(party, it)| give(party, it.contract == of));
+        self.credit_party.iter_mut().zip(&base.credits).for_each(|(party, it)| give(party, it.contract == of));
     }
 }
 

@@ -6,7 +6,7 @@ use super::outage::{held, is, late};
 use super::recommit::recommit;
 use super::shape::Shape;
 use super::{Delay, Outage, Scenario};
-use crate::instance::{EventKind, Expansion, Instance, LimitKind, Treasury, WorkKind};
+use crate::instance::{EventKind, Expansion, Instance, LimitKind, Step, Treasury, WorkKind};
 
 /// An instance, and room for it as it is in one scenario after another.
 #[derive(Clone, Debug)]
@@ -15,6 +15,11 @@ pub struct World<'a> {
     shape: Shape,
     now: Instance,
     moved: bool,
+    /// Whether a contract has changed hands.
+    taken: bool,
+    /// Whose everything is while none has: the events of the treasury, and all else.
+    owners: Vec<Option<PartyId>>,
+    given: Shape,
 }
 
 impl Instance {
@@ -33,7 +38,8 @@ impl<'a> World<'a> {
     pub fn new(base: &'a Instance) -> Self {
         let mut now = base.clone();
         let shape = Shape::new(base, &mut now.treasury.events);
-        Self { base, shape, now, moved: false }
+        let owners = now.treasury.events.iter().map(|event| event.party).collect();
+        Self { base, given: shape.clone(), shape, now, moved: false, taken: false, owners }
     }
 
     /// The instance as it is in `scenario`.
@@ -42,10 +48,12 @@ impl<'a> World<'a> {
             self.restore();
         }
         self.move_markets(scenario);
+        self.move_tiers(scenario);
         self.moved = scenario.defaults.iter().any(Option::is_some)
             || scenario.delays.iter().any(Option::is_some)
             || scenario.shortages.iter().any(Option::is_some)
             || scenario.shortfalls.iter().any(Option::is_some)
+            || scenario.refusals.iter().any(|taken| *taken)
             || scenario.windows.iter().chain(&scenario.events).any(|open| !open);
         if self.moved {
             self.strike(scenario);
@@ -79,6 +87,26 @@ impl<'a> World<'a> {
             now.paid.iter_mut().zip(&base.paid).for_each(|(now, base)| now.1.copy_from_slice(&base.1));
         }
         restore_treasury(&mut self.now.treasury, &self.base.treasury);
+        if core::mem::take(&mut self.taken) {
+            self.now.supplies.iter_mut().zip(&self.base.supplies).for_each(|(now, base)| now.party = base.party);
+            self.now.treasury.events.iter_mut().zip(&self.owners).for_each(|(now, owner)| now.party = *owner);
+            self.shape.clone_from(&self.given);
+        }
+    }
+
+    /// What the holder of a first refusal takes over rests on it: in its scenario the contract is with it.
+    fn take_over(&mut self, scenario: &Scenario) {
+        let refusals = self.base.refusals.iter().zip(&scenario.refusals).filter(|(_, taken)| **taken);
+        for (refusal, _) in refusals {
+            self.taken = true;
+            let of = refusal.contract;
+            let supplies = self.now.supplies.iter_mut().filter(|supply| supply.contract == of);
+            supplies.for_each(|supply| supply.party = refusal.holder);
+            // Energy is the site's, whoever holds the contract.
+            let events = self.now.treasury.events.iter_mut().filter(|event| event.contract == Some(of) && event.kind != EventKind::Energy);
+            events.for_each(|event| event.party = Some(refusal.holder));
+            self.shape.hand_over(self.base, of, refusal.holder);
+        }
     }
 
     fn move_markets(&mut self, scenario: &Scenario) {
@@ -107,9 +135,26 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Charges of a billing period that float go with the mean of the rents in its months.
+    fn move_tiers(&mut self, scenario: &Scenario) {
+        let base = self.base;
+        for (now, was) in self.now.tiered.iter_mut().zip(&base.tiered) {
+            if !was.terms.first().is_some_and(|(supply, ..)| base.supplies[*supply].floating) {
+                continue;
+            }
+            let (rent, hours) = was.terms.iter().fold((0.0, 0.0), |(rent, hours), (_, step, share)| {
+                let Step { month, hours: long } = base.steps[*step];
+                (rent + share * long * scenario.rent[month], hours + share * long)
+            });
+            let factor = if hours > 0.0 { rent / hours } else { 1.0 };
+            now.tiers.iter_mut().zip(&was.tiers).for_each(|(now, was)| now.1 = was.1 * factor);
+        }
+    }
+
     /// Defaults, delays, outages and closed windows. What is committed is reckoned last, from the capacity that is left.
     fn strike(&mut self, scenario: &Scenario) {
         self.shape.touched.iter_mut().for_each(|touched| *touched = false);
+        self.take_over(scenario);
         self.stop_venture_payments(scenario);
         for (party, delay) in scenario.delays.iter().enumerate() {
             if let Some(delay) = delay {
@@ -159,7 +204,7 @@ impl<'a> World<'a> {
             }
         }
         let last = self.base.steps.len();
-        for fit in self.now.fits.iter_mut().filter(|fit| shape.bare[fit.supply] && is(Some(self.base.supplies[fit.supply].party), party)) {
+        for fit in self.now.fits.iter_mut().filter(|fit| shape.bare[fit.supply] && is(Some(self.now.supplies[fit.supply].party), party)) {
             if let Some(open) = fit.open.first_mut().filter(|open| open.0 > 0 && open.0 < last && delay.share >= 0.5) {
                 let month = self.base.steps[open.0].month + delay.months;
                 open.0 = shape.firsts[month.min(self.base.months.len())].min(open.1);
@@ -205,7 +250,7 @@ impl<'a> World<'a> {
                 }
             }
         }
-        for fit in self.now.fits.iter_mut().filter(|fit| of(self.base.supplies[fit.supply].party)) {
+        for fit in self.now.fits.iter_mut().filter(|fit| of(self.now.supplies[fit.supply].party)) {
             fit.open.iter_mut().for_each(|open| *open = (open.0.min(first), open.1.min(first)));
         }
         for (index, expansion) in self.now.expansions.iter_mut().enumerate() {

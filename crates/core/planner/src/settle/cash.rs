@@ -50,7 +50,8 @@ fn given(settling: &Settling<'_>, plan: &Plan, month: usize, (cash, debt): (Mone
     let sum = |events: &[CashEvent], counts: &dyn Fn(&CashEvent) -> bool| -> Money {
         events.iter().filter(|event| counts(event)).map(|event| portion(fleet, event.amount, event.span, span)).sum()
     };
-    let stakes = fleet.ventures.iter().flat_map(|(_, venture)| &venture.stakes).filter(|stake| stake.party.is_none());
+    let ventures = fleet.ventures.iter().map(|(_, venture)| venture).filter(|venture| founded(settling, venture.party));
+    let stakes = ventures.flat_map(|venture| &venture.stakes).filter(|stake| stake.party.is_none());
     let paid_in: Money = stakes.map(|stake| portion(fleet, stake.amount, stake.span, span)).sum();
     let rate = finance.debt.as_ref().map_or(0, |debt| debt.rate.ppm());
     let monthly = |money: Money, ppm: i64| money.times_ratio(i128::from(ppm), 12 * MILLION);
@@ -65,6 +66,14 @@ fn given(settling: &Settling<'_>, plan: &Plan, month: usize, (cash, debt): (Mone
         capex: capex(settling, plan, month),
         ..MonthMoney::default()
     }
+}
+
+/// Whether the lab pays into a venture with this party: not where its one contract with it is an offer that it does not sign.
+fn founded(settling: &Settling<'_>, party: fleet::PartyId) -> bool {
+    let with: Vec<_> = settling.fleet.contracts.iter().filter(|(.., terms)| terms.party == party).collect();
+    let [(contract, _, terms)] = with.as_slice() else { return true };
+    let offered = terms.status == fleet::Status::Discussed && terms.offer.is_some();
+    !offered || settling.decided.contracts[*contract].status == fleet::Status::Signed
 }
 
 /// What the energy of all sites costs in a month.

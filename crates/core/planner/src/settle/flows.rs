@@ -32,6 +32,11 @@ pub(super) fn place(settling: &Settling<'_>, plan: &mut Plan) {
         for step in steps {
             place_step(settling, plan, step, &mut backlogs);
         }
+        for (workload, less) in super::dependence::keep(settling, plan, month) {
+            if let Some(backlog) = backlogs.get_mut(&workload) {
+                backlog.done -= less;
+            }
+        }
         for work in training(settling) {
             let Some(backlog) = backlogs.get_mut(&work.workload) else { continue };
             backlog.open -= backlog.done;

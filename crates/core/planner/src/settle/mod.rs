@@ -5,8 +5,10 @@ mod asked;
 mod bills;
 mod cash;
 mod decided_fleet;
+mod dependence;
 mod flows;
 mod gaps;
+mod lived;
 mod orders;
 mod prices;
 mod speed;
@@ -25,6 +27,7 @@ use crate::problem::Sides;
 
 pub use decided_fleet::decided_fleet;
 pub(crate) use decided_fleet::{end, scaled};
+pub use lived::lived;
 
 /// What a plan says beside the solver's answer.
 #[derive(Clone, Debug, Default, PartialEq)]

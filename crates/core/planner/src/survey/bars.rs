@@ -1,11 +1,13 @@
 //! What clauses of others bar, so that each clause's price can be told.
 
+use core::time::Duration;
+
 use fleet::ContractId;
 
-use crate::instance::{Bar, BarKind, Expansion, Fit, Lifts};
+use crate::instance::{Bar, BarKind, Expansion, Fit, Lifts, Refusal};
 use crate::survey::fits::{barred, ranges, there};
-use crate::survey::ground::Ground;
-use crate::survey::scope::{kept, unanswered};
+use crate::survey::ground::{Ground, part};
+use crate::survey::scope::{kept, takers, unanswered};
 use crate::survey::supplies::Source;
 use crate::survey::works::Asked;
 
@@ -28,6 +30,31 @@ pub(crate) fn bars(
         bars.extend(orders(ground, index, expansion));
     }
     bars
+}
+
+/// Offers that the holder of a first refusal may take over, by offer and holder.
+pub(crate) fn refusals(ground: &Ground<'_>) -> Vec<Refusal> {
+    let begins = ground.horizon.span().from;
+    let mut offers: Vec<ContractId> = ground.choices.iter().map(|choice| choice.contract).collect();
+    offers.sort_unstable();
+    offers.dedup();
+    let of = |contract: ContractId| {
+        let choices = ground.choices.iter().zip(ground.fleets).filter(|(choice, _)| choice.contract == contract);
+        let starts: Vec<_> = choices.map(|(_, fleet)| fleet.contracts[contract].term.from).collect();
+        let takers = takers(ground.fleet, contract, &starts).into_iter();
+        takers
+            .map(|(holder, refusal)| {
+                let by = begins + Duration::from_secs(u64::from(refusal.answer.days) * 86_400);
+                Refusal {
+                    contract,
+                    holder: ground.fleet.contracts[holder].party,
+                    likelihood: part(refusal.answer.takes),
+                    answer: ground.horizon.months.partition_point(|month| month.span.to <= by),
+                }
+            })
+            .collect::<Vec<_>>()
+    };
+    offers.into_iter().flat_map(of).collect()
 }
 
 fn exclusivities(ground: &Ground<'_>, sources: &[Source], asked: &[Asked<'_>], fits: &[Fit]) -> Vec<Bar> {

@@ -87,7 +87,9 @@ fn window(scene: &Scene<'_, '_>, (index, clause): (usize, usize), group: Group) 
         return None;
     }
     let within = Span { from: planned.from, to: if span.to > plan.to { Instant::MAX } else { span.to } };
-    let bounds = scene.bounds.iter().position(|bound| deal.terms.delivery.as_ref().is_some_and(|it| bound.clause == Some((index, it.of))));
+    // Without a delivery clause nothing is late in the file; in a scenario any capacity may be.
+    let late = deal.terms.delivery.as_ref().map(|it| it.of).or_else(|| deal.terms.capacity.first().map(|it| it.of));
+    let bounds = scene.bounds.iter().position(|bound| late.is_some_and(|of| bound.clause == Some((index, of))));
     let floor = Floor {
         name: format!("floor of {}, {}", deal.name, shown(ground, planned)),
         contract: deal.contract,
@@ -97,6 +99,7 @@ fn window(scene: &Scene<'_, '_>, (index, clause): (usize, usize), group: Group) 
         due,
         least,
         counted: Series { fixed: vec![0.0], by_choice: Vec::new() },
+        counted_of: Vec::new(),
         terms: Vec::new(),
         tiered: Vec::new(),
         nested: Vec::new(),
@@ -201,13 +204,20 @@ fn fixed(ground: &Ground<'_>, window: &mut Window, deal: &Deal<'_>, bills: &[Cou
     let bought = floor.basis == Basis::Purchase && window.counts == Counts::Money && floor.meters.is_empty();
     let prepaid = if bought { prepaid(deal, bills) } else { 0.0 };
     let sum = factor * (committed + prepaid);
+    let mut more = Series { fixed: vec![0.0], by_choice: Vec::new() };
     match deal.choice {
-        None => window.floor.counted.fixed[0] += sum,
-        Some(choice) => by_choice(&mut window.floor.counted, choice, sum),
+        None => more.fixed[0] += sum,
+        Some(choice) => by_choice(&mut more, choice, sum),
     }
     for (choice, fleet) in ground.substitutes(deal) {
         let with = bills.iter().map(|it| of(&market::committed(fleet, deal.contract, it.periods.clone()))).sum::<f64>();
-        by_choice(&mut window.floor.counted, choice, factor * (with - committed));
+        by_choice(&mut more, choice, factor * (with - committed));
+    }
+    let counted = &mut window.floor.counted;
+    counted.fixed[0] += more.fixed[0];
+    more.by_choice.iter().for_each(|(choice, amounts)| by_choice(counted, *choice, amounts[0]));
+    if deal.contract != window.floor.contract && !super::charges::nothing(&more) {
+        window.floor.counted_of.push((deal.contract, more));
     }
 }
 

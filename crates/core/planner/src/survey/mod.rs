@@ -81,6 +81,7 @@ pub fn survey(file: &Fleet) -> Result<Instance, Vec<Refused>> {
         ventures,
         caps,
         bars,
+        refusals: bars::refusals(&ground),
         treasury,
         gap_cost: GAP_COST,
         miss_cost,

@@ -52,6 +52,7 @@ pub(crate) fn scale(instance: &mut Instance, units: &Units) {
         };
         times_series(&mut floor.least, 1.0 / unit);
         times_series(&mut floor.counted, 1.0 / unit);
+        floor.counted_of.iter_mut().for_each(|(_, counted)| times_series(counted, 1.0 / unit));
         floor.terms.iter_mut().for_each(|(supply, _, amount)| *amount *= supplies[*supply] / unit);
         floor.expansions.iter_mut().for_each(|(.., amount)| *amount /= unit);
         floor.price *= unit / scale.money;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use fleet::{Contract, ContractId, Fleet, ModelId, RegionId, Scope, Status, Use};
+use fleet::{Contract, ContractId, FirstRefusal, Fleet, ModelId, RegionId, Scope, Status, Use};
 use units::{Instant, Span};
 
 use crate::instance::On;
@@ -18,6 +18,15 @@ pub(crate) fn unanswered(fleet: &Fleet, contract: ContractId, start: Instant, be
         })
     });
     open.map(|(id, ..)| id).collect()
+}
+
+/// Who may take over what a contract brings when it starts at one of these dates, and how likely: contracts with a first refusal on it.
+pub(crate) fn takers<'a>(fleet: &'a Fleet, contract: ContractId, starts: &[Instant]) -> Vec<(ContractId, &'a FirstRefusal)> {
+    let terms = &fleet.contracts[contract];
+    let others = fleet.contracts.iter().filter(|(.., other)| other.status == Status::Signed && other.party != terms.party);
+    let refusals = others.flat_map(|(id, _, other)| other.first_refusals.iter().map(move |refusal| (id, refusal)));
+    let open = |refusal: &FirstRefusal| starts.iter().any(|start| refusal.span.contains(*start)) && touches(fleet, terms, &refusal.scope);
+    refusals.filter(|(_, refusal)| refusal.answer.takes > units::Share::NONE && open(refusal)).collect()
 }
 
 /// Whether any of what a contract covers lies in a scope.

@@ -9,6 +9,9 @@ use crate::survey::limits::{Held, idle_watts};
 use crate::survey::periods::before;
 use crate::survey::supplies::watt_hour;
 
+/// What a raise costs more that can surely not be had: of two that cost as much the likelier is taken first.
+const UNLIKELY: f64 = 1e-6;
+
 /// Cash, debt, raises and all other money, those of contracts and ventures with them.
 pub(crate) fn treasury(ground: &Ground<'_>, held: &[Held], more: Vec<Event>) -> Treasury {
     let (fleet, horizon) = (ground.fleet, ground.horizon);
@@ -74,7 +77,7 @@ fn window(ground: &Ground<'_>, raise: &CashEvent) -> Option<Window> {
         party: raise.party,
         open: (open.start, open.end),
         most: money(raise.amount.money) * ground.worth(raise.amount.currency, at),
-        cost: part(cost),
+        cost: part(cost) + UNLIKELY * (1.0 - part(raise.terms.likelihood)),
         likelihood: part(raise.terms.likelihood),
     })
 }

@@ -1,6 +1,6 @@
 //! Joint ventures: what is paid in bounds the power that they can deliver. And limits on dependence.
 
-use fleet::{CapacityOf, Contract, Of, Venture};
+use fleet::{CapacityOf, Contract, Of, Status, Venture};
 use units::{Instant, Span};
 
 use crate::instance::{Cap, Event, EventKind, LimitKind, Series, VentureFunds};
@@ -95,15 +95,33 @@ fn paid(ground: &Ground<'_>, venture: &Venture) -> Vec<(Option<fleet::PartyId>, 
 pub(crate) fn stakes(ground: &Ground<'_>) -> Vec<Event> {
     let own = ground.fleet.ventures.iter().flat_map(|(name, venture)| venture.stakes.iter().map(move |stake| (name, venture, stake)));
     let own = own.filter(|(.., stake)| stake.party.is_none());
-    let events = own.map(|(name, venture, stake)| Event {
-        name: format!("stake in {name}"),
-        kind: EventKind::Stake,
-        party: Some(venture.party),
-        contract: None,
-        likelihood: 1.0,
-        amounts: Series { fixed: amounts(ground, stake.span, stake.amount).iter().map(|amount| -amount).collect(), by_choice: Vec::new() },
+    let events = own.map(|(name, venture, stake)| {
+        let paid: Vec<f64> = amounts(ground, stake.span, stake.amount).iter().map(|amount| -amount).collect();
+        let amounts = match founding(ground, venture) {
+            None => Series { fixed: paid, by_choice: Vec::new() },
+            Some(choices) => {
+                Series { fixed: vec![0.0; paid.len()], by_choice: choices.into_iter().map(|choice| (choice, paid.clone())).collect() }
+            }
+        };
+        Event {
+            name: format!("stake in {name}"),
+            kind: EventKind::Stake,
+            party: Some(venture.party),
+            contract: None,
+            likelihood: 1.0,
+            amounts,
+        }
     });
-    events.filter(|event| event.amounts.fixed.iter().any(|amount| *amount != 0.0)).collect()
+    events.filter(|event| !super::charges::nothing(&event.amounts)).collect()
+}
+
+/// The choices without which the lab pays nothing into a venture: where its one contract with the venture is an offer.
+fn founding(ground: &Ground<'_>, venture: &Venture) -> Option<Vec<usize>> {
+    let mut with = ground.fleet.contracts.iter().filter(|(.., terms)| terms.party == venture.party);
+    let (contract, _, terms) = with.next()?;
+    let offered = terms.status == Status::Discussed && terms.offer.is_some() && with.next().is_none();
+    let choices = ground.choices.iter().enumerate().filter(|(_, choice)| choice.contract == contract);
+    offered.then(|| choices.map(|(index, _)| index).collect())
 }
 
 /// Limits on dependence that hold in some month of the plan.

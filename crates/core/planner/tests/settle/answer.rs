@@ -129,6 +129,7 @@ pub fn case(fleet: &Fleet, uses: &[(usize, Use)]) -> (Instance, Decided) {
         ventures: Vec::new(),
         caps: Vec::new(),
         bars: Vec::new(),
+        refusals: Vec::new(),
         treasury: Treasury {
             cash: 2.0,
             floor: vec![0.5; 5],

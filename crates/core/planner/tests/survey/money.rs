@@ -54,7 +54,9 @@ fn a_raise_with_a_cost_is_a_window_and_debt_has_its_limit_by_month() {
     });
     let it = surveyed(&fleet);
     let window = &it.treasury.windows[0];
-    assert_eq!((window.open, window.cost, window.likelihood), ((1, 2), 0.12, 0.25));
+    assert_eq!((window.open, window.likelihood), ((1, 2), 0.25));
+    // Of two that cost as much the likelier is taken first: three quarters of a millionth more for what comes one time in four.
+    assert!((window.cost - 0.120_000_75).abs() < 1e-12, "{}", window.cost);
     assert!((window.most * it.scale.money - 5_000.0).abs() < 1e-9);
     let debt = it.treasury.debt.as_ref().expect("debt");
     let limits: Vec<f64> = debt.limit.iter().map(|limit| (limit * it.scale.money).round()).collect();

@@ -1,22 +1,31 @@
 //! `baseload key`: works beside a running service, which sees a change within seconds.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ledger::{KeyRow, Keys, NewKey};
+use fleet::{Allowance, Budget, Fleet, PerMinute};
+use ledger::{KeyRow, KeyTerms, Keys, NewKey, Scope, View};
 use serde_json::json;
-use units::Instant;
+use units::{Currency, Instant};
 
 use crate::args::Key;
-use crate::exit::Exit;
+use crate::exit::{Exit, wrong};
 use crate::{clock, place};
 
 /// Makes, lists or revokes keys.
 pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
     match command {
-        Key::Create { name, models, expires, state } => {
-            let made = create(&open(state.dir)?, &name, &models, expires)?;
+        Key::Create { name, models, scopes, team, budget, requests, tokens, expires, state } => {
+            let scopes = if scopes.is_empty() { Scope::Inference.into() } else { scopes.into_iter().collect() };
+            let terms = KeyTerms { name, scopes, models, team, allowance: Allowance { requests, tokens, budget }, expires };
+            let directory = place::state(state.dir, "up")?;
+            known(&directory, &terms)?;
+            let made = create(&open_at(&directory)?, &terms)?;
+            writeln!(out, "{}", made.text.0)?;
+        }
+        Key::Rotate { which, overlap, state } => {
+            let made = open(state.dir)?.rotate(&which, drawn()?, overlap, clock::now())?;
             writeln!(out, "{}", made.text.0)?;
         }
         Key::List { json, state } => list(&open(state.dir)?.list()?, json, out)?,
@@ -29,15 +38,41 @@ pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
 }
 
 fn open(state: Option<PathBuf>) -> Result<Keys> {
-    let directory = place::state(state, "up")?;
-    Keys::open(&directory).with_context(|| format!("open the keys in {}", directory.display()))
+    open_at(&place::state(state, "up")?)
+}
+
+fn open_at(directory: &Path) -> Result<Keys> {
+    Keys::open(directory).with_context(|| format!("open the keys in {}", directory.display()))
+}
+
+/// Refuses a team, or a currency, that no fleet of this directory has; before the first `up` there is none to ask.
+fn known(directory: &Path, terms: &KeyTerms) -> Result<()> {
+    let Ok(view) = View::open(directory) else { return Ok(()) };
+    let texts = view.fleet_versions()?.into_iter().filter_map(|version| view.fleet_text(version).ok());
+    let fleets: Vec<Fleet> = texts.filter_map(|text| fleet::parse(&text).fleet).collect();
+    if fleets.is_empty() {
+        return Ok(());
+    }
+    if let Some(team) = terms.team.as_ref().filter(|team| fleets.iter().all(|fleet| fleet.teams.id(team).is_none())) {
+        return Err(wrong(format!("no team is called {team}: add [teams.{team}] to the fleet file and start `baseload up` with it first")));
+    }
+    let currency = terms.allowance.budget.map(|budget| budget.amount.currency);
+    let counted = |currency: &Currency| fleets.iter().any(|fleet| fleet.currency == *currency || fleet.exchange.contains_key(currency));
+    match currency.filter(|currency| !counted(currency)) {
+        Some(currency) => Err(wrong(format!("the fleet does not know {currency}: write the budget in its own currency"))),
+        None => Ok(()),
+    }
 }
 
 /// Makes a key from the machine's own randomness.
-pub fn create(keys: &Keys, name: &str, models: &[String], expires: Option<Instant>) -> Result<NewKey> {
-    let mut random = [0; 38];
+pub fn create(keys: &Keys, terms: &KeyTerms) -> Result<NewKey> {
+    Ok(keys.create(terms, drawn()?, clock::now())?)
+}
+
+fn drawn<const BYTES: usize>() -> Result<[u8; BYTES]> {
+    let mut random = [0; BYTES];
     getrandom::fill(&mut random).context("draw random bytes for a key")?;
-    Ok(keys.create(name, models, random, clock::now(), expires)?)
+    Ok(random)
 }
 
 fn standing(row: &KeyRow, now: Instant) -> &'static str {
@@ -56,6 +91,9 @@ fn list(rows: &[KeyRow], json: bool, out: &mut dyn Write) -> Result<()> {
             .iter()
             .map(|row| {
                 json!({ "id": row.id.0, "name": row.name, "public": row.public, "models": row.models, "state": standing(row, now),
+                    "scopes": row.scopes.iter().map(Scope::name).collect::<Vec<_>>(), "team": row.team,
+                    "requests_per_minute": row.allowance.requests.map(PerMinute::count), "tokens_per_minute": row.allowance.tokens.map(PerMinute::count),
+                    "budget": row.allowance.budget.as_ref().map(Budget::to_string), "rotated_until": text(row.previous.map(|previous| previous.until)),
                     "created": row.created.to_string(), "expires": text(row.expires), "revoked": text(row.revoked) })
             })
             .collect();
@@ -68,7 +106,21 @@ fn list(rows: &[KeyRow], json: bool, out: &mut dyn Write) -> Result<()> {
     for row in rows {
         let models = if row.models.is_empty() { "all models".to_owned() } else { row.models.join(", ") };
         let created = jiff::Timestamp::from(row.created).strftime("%Y-%m-%d");
-        writeln!(out, "{:<20} bl-{}-...  {:<8} made {created}  {models}", row.name, row.public, standing(row, now))?;
+        writeln!(out, "{:<20} bl-{}-...  {:<8} made {created}  {models}{}", row.name, row.public, standing(row, now), held_to(row))?;
     }
     Ok(())
+}
+
+/// What a key is held to beside its models: nothing for one that is as keys are unless more is said.
+fn held_to(row: &KeyRow) -> String {
+    let scopes: Vec<&str> = row.scopes.iter().map(Scope::name).collect();
+    let Allowance { requests, tokens, budget } = &row.allowance;
+    let parts = [
+        Some(scopes.join("+")).filter(|scopes| scopes != Scope::Inference.name()),
+        row.team.as_ref().map(|team| format!("team {team}")),
+        budget.map(|budget| budget.to_string()),
+        requests.map(|rate| format!("{} requests/min", rate.count())),
+        tokens.map(|rate| format!("{} tokens/min", rate.count())),
+    ];
+    parts.into_iter().flatten().map(|part| format!("  {part}")).collect()
 }

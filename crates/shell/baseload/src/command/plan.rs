@@ -60,7 +60,7 @@ fn findings(args: &Plan, base: &Read, read: &Read, solver: &mut Highs, progress:
     let study = study(&read.fleet, &args.what_if, Depth::Worth, solver, progress)?;
     let risk =
         if args.scenarios == 0 { None } else { Some(risk(&study, u64::from(args.scenarios), args.seed, &place::solver()?, progress)?) };
-    let (swings, unvaried) = tornado(&study, &read.text, solver, progress)?;
+    let (swings, unvaried) = tornado(&study, &read.text, (args.scenarios > 0).then_some(args.seed), solver, progress)?;
     let outline = planner::outline(&study.fleet);
     Ok(Findings { outline, study, before, risk, swings, unvaried, solver: solver.version() })
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use ledger::{Keys, hash_secret, split_key};
+use ledger::{KeyTerms, Keys, hash_secret, split_key};
 
 use crate::clock;
 use crate::command::key::create;
@@ -21,7 +21,7 @@ pub fn kept(state: &Path, name: &str) -> Result<String> {
     {
         return Ok(text.trim().to_owned());
     }
-    let text = create(&keys, name, &[], None)?.text.0;
+    let text = create(&keys, &KeyTerms::named(name))?.text.0;
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
     let written = file.and_then(|mut file| writeln!(file, "{text}"));
     written.with_context(|| format!("write {}", path.display()))?;

@@ -181,6 +181,7 @@ mod tests {
             cached_tokens: 0,
             units_left: 100_000,
             tried: false,
+            expressible: true,
             price: sheet.price(endpoint).copied(),
         });
         let id = RequestId(number.into());
@@ -203,6 +204,7 @@ mod tests {
             valid_until,
             usable_until,
             ask,
+            funds: None,
             seen: seen.collect::<SeenAll>(),
         };
         let endpoint = fleet.endpoints.id(to).expect("it is there");

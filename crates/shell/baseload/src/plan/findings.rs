@@ -10,7 +10,7 @@ use super::report::chart::{self, Bar, Row};
 use super::report::{Cell, Drawn, Line, Section, Table, outline, page};
 use super::risk::Risk;
 use super::study::Study;
-use super::tornado::Swing;
+use super::tornado::{Swing, by_likelihood};
 
 /// Swings that are shown.
 const SWINGS: usize = 20;
@@ -47,8 +47,15 @@ impl Findings {
             let currency = &self.study.plan.currency;
             let [low, high] = swing.worth.map(|worth| super::difference::signed(worth, currency));
             lines.push(format!(
-                "The assumption that moves it most is {}: {} at {}, {} at {}.",
+                "The assumption that moves the plan's worth most is {}: {} at {}, {} at {}.",
                 swing.path, low, swing.ends[0], high, swing.ends[1]
+            ));
+        }
+        if let Some(swing) = by_likelihood(&self.swings).first() {
+            let [low, high] = swing.out_of_cash.unwrap_or_default();
+            lines.push(format!(
+                "The one that moves most how likely it is to run out of cash is {}: {low:+.0} percentage points at {}, {high:+.0} at {}.",
+                swing.path, swing.ends[0], swing.ends[1]
             ));
         }
         lines
@@ -163,21 +170,29 @@ impl Findings {
         if self.swings.is_empty() {
             return Ok(None);
         }
-        let shown = self.swings.iter().take(SWINGS);
-        let bars: Vec<Bar> = shown
-            .map(|swing| Bar {
-                name: format!("{}: {} to {}", swing.path, swing.ends[0], swing.ends[1]),
-                spans: swing.worth.iter().map(|worth| (0.0, units_of(*worth))).collect(),
-            })
-            .collect();
+        let bar = |swing: &Swing, ends: [f64; 2]| Bar {
+            name: format!("{}: {} to {}", swing.path, swing.ends[0], swing.ends[1]),
+            spans: ends.map(|end| (0.0, end)).into(),
+        };
+        let worth: Vec<Bar> = self.swings.iter().take(SWINGS).map(|swing| bar(swing, swing.worth.map(units_of))).collect();
+        let moving = by_likelihood(&self.swings);
+        // Drawn to the left is worse in both charts.
+        let likelier = moving.iter().take(SWINGS).filter_map(|swing| Some(bar(swing, swing.out_of_cash?.map(|points| -points))));
+        let likelier: Vec<Bar> = likelier.collect();
+        let mut charts = vec![chart::bars(&self.study.plan.currency, &worth)?];
+        let mut beside = "";
+        if !likelier.is_empty() {
+            charts.push(chart::bars("percentage points less likely to run out of cash by the end", &likelier)?);
+            beside = " The second chart says the same of how likely it is to run out of cash by the end, in the same few scenarios.";
+        }
         let skipped =
             if self.unvaried == 0 { String::new() } else { format!(" {} ranges could not be planned at both ends.", self.unvaried) };
         Ok(Some(Section {
             title: "Which assumption moves it most".into(),
             about: format!(
-                "What the plan would be worth more, or less, with one figure at either end of its range and all else as it is; what is signed stays.{skipped}"
+                "What the plan would be worth more, or less, with one figure at either end of its range and all else as it is; what is signed stays.{beside}{skipped}"
             ),
-            charts: vec![chart::bars(&self.study.plan.currency, &bars)?],
+            charts,
             ..Section::default()
         }))
     }

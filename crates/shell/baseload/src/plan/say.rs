@@ -12,7 +12,7 @@ use super::figures::money;
 use super::findings::Findings;
 use super::risk::Risk;
 use super::screen::{screen, short};
-use super::tornado::Swing;
+use super::tornado::{Swing, by_likelihood};
 
 /// Clauses and assumptions that are shown.
 const SHOWN: usize = 8;
@@ -62,6 +62,17 @@ pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<(
                 |end: usize| format!("{}{}", difference::signed(swing.worth[end], currency), if swing.breaks[end] { " !" } else { "" });
             let (low, high) = (end(0), end(1));
             writeln!(out, "  {:<56} {:>14} {:>14}", format!("{} ({} to {})", swing.path, swing.ends[0], swing.ends[1]), low, high)?;
+        }
+    }
+    let moving = by_likelihood(&findings.swings);
+    if !moving.is_empty() {
+        writeln!(
+            out,
+            "\nWhich moves most how likely it is to run out of cash by the end (percentage points at the low and the high end):"
+        )?;
+        for swing in moving.into_iter().take(SHOWN) {
+            let [low, high] = swing.out_of_cash.unwrap_or_default();
+            writeln!(out, "  {:<56} {low:>+14.1} {high:>+14.1}", format!("{} ({} to {})", swing.path, swing.ends[0], swing.ends[1]))?;
         }
     }
     let answer = &study.answer.decided;

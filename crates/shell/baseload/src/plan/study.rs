@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use fleet::Fleet;
 use highs::Highs;
-use lp::{Effort, Problem, Solution};
+use lp::{Effort, Kept, Problem, Solution, Solver as _, Verdict};
 use planner::{
-    Answer, Beside, Clause, DecideError, Instance, Layout, Plan, Probe, Sides, State, audit, clause_price, clauses, decide, promises,
-    settle, settled, sides, survey,
+    Answer, Beside, Clause, DecideError, Instance, Layout, Plan, Probe, Promises, Sides, State, audit, clause_price, clauses, decide,
+    promises, rows, settle, settled, sides, survey,
 };
 use units::Money;
 
@@ -146,14 +146,14 @@ impl Worth<'_> {
             }
         }
         let problem = settled(&self.answer.problem, &self.answer.solution);
-        let found =
-            sides(&problem, &self.answer.layout, &probes, PROBES, solver, self.effort).map_err(|error| anyhow!("price: {error}"))?;
+        let found = sides(problem, &self.answer.layout, &probes, PROBES, solver, self.effort).map_err(|error| anyhow!("price: {error}"))?;
         Ok(places.into_iter().zip(found).collect())
     }
 
     /// What each signature is worth: the best plan with it less the best without.
     fn choices(&self, solver: &mut Highs, progress: &Progress) -> Result<BTreeMap<usize, Money>> {
         let taken = &self.answer.decided.taken;
+        let planned = plainly(self.instance, &self.answer.layout, &self.answer.problem, &self.answer.solution).0;
         let mut worth = BTreeMap::new();
         for (index, choice) in self.instance.choices.iter().enumerate().take(TRIED) {
             progress.step("signatures", index, self.instance.choices.len().min(TRIED));
@@ -163,20 +163,24 @@ impl Worth<'_> {
                 // The other way: this one not signed, or this one and no other of its contract.
                 other[at] = if !signed && at == index { 1.0 } else { 0.0 };
             }
-            match decide(self.instance, self.opening, Some(&other), solver, self.effort) {
-                Ok(without) => {
-                    worth.insert(index, money(self.instance, self.plain(self.answer) - self.plain(&without)));
-                }
-                // What can't be is worth nothing to compare with.
-                Err(DecideError::Impossible(_)) => {}
-                Err(error) => return Err(undecided(error)),
+            if let Some(without) = self.with(&other, solver)? {
+                worth.insert(index, money(self.instance, planned - without));
             }
         }
         Ok(worth)
     }
 
-    fn plain(&self, answer: &Answer) -> f64 {
-        plainly(self.instance, &answer.layout, &answer.problem, &answer.solution).0
+    /// The worth of the best plan with these choices, without asking why promises are broken; none where there is no plan.
+    fn with(&self, taken: &[f64], solver: &mut Highs) -> Result<Option<f64>> {
+        let (problem, layout) = rows(self.instance, self.opening, Promises::Priced, Some(taken));
+        let solution = solver.load(problem).and_then(|()| solver.solve(self.effort, Kept::Nothing));
+        let solution = solution.map_err(|error| undecided(error.into()))?;
+        match solution.verdict {
+            Verdict::Infeasible => Ok(None),
+            Verdict::Unbounded => Err(undecided(DecideError::Unbounded)),
+            Verdict::Exhausted if !solution.found() => Err(undecided(DecideError::Exhausted)),
+            Verdict::Optimal | Verdict::Exhausted => Ok(Some(plainly(self.instance, &layout, solver.problem(), &solution).0)),
+        }
     }
 
     /// What each clause costs, dearest first; signatures stay as they are.

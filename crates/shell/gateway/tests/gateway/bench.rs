@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use ledger::{KeyRow, LedgerError};
+use ledger::{KeyRow, LedgerError, Scope};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use testkit::Upstream;
@@ -23,6 +23,9 @@ use units::Instant;
 
 /// The key of the tests; its secret must never come back in any answer.
 pub const KEY: &str = "bl-abcdefabcdef-canary-secret";
+
+/// The fleet that ships with the program.
+pub const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
 
 /// A journal in memory.
 #[derive(Default)]
@@ -77,6 +80,27 @@ pub struct Bench {
     served: Option<tokio::task::JoinHandle<()>>,
 }
 
+/// What a bench is made of.
+pub struct Setup {
+    pub fleet: String,
+    pub limits: Limits,
+    pub keys: Vec<KeyRow>,
+    pub clock: Clock,
+    pub directory: Option<std::path::PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            fleet: LAPTOP.to_owned(),
+            limits: Limits::default(),
+            keys: vec![key("abcdefabcdef", "canary-secret", &[]), KeyRow { id: KeyId(2), ..key("fedcbafedcba", "other", &["gone"]) }],
+            clock: Clock::system(),
+            directory: None,
+        }
+    }
+}
+
 /// Limits short enough to reach in a test.
 pub fn impatient() -> Limits {
     let short = Duration::from_millis(800);
@@ -89,17 +113,22 @@ impl Bench {
     }
 
     pub async fn with(limits: Limits) -> Self {
-        let fleet = Arc::new(fleet::parse(include_str!("../../../../../fleets/laptop.toml")).fleet.expect("the laptop fleet is good"));
+        Self::of(Setup { limits, ..Setup::default() }).await
+    }
+
+    pub async fn of(setup: Setup) -> Self {
+        let fleet = Arc::new(fleet::parse(&setup.fleet).fleet.expect("the fleet is good"));
         let journal = Arc::new(Memory::default());
         let gateway = Arc::new(
             Gateway::new(Config {
                 fleet: Arc::clone(&fleet),
                 journal: Arc::clone(&journal) as Arc<dyn Journal>,
                 policy: dispatch::Policy::MarginalCost,
-                keys: vec![key("abcdefabcdef", "canary-secret", &[]), key("fedcbafedcba", "other", &["gone"])],
+                keys: setup.keys,
                 upstreams: std::collections::BTreeMap::new(),
-                clock: Clock::system(),
-                limits,
+                clock: setup.clock,
+                limits: setup.limits,
+                directory: setup.directory,
             })
             .expect("no upstream wants TLS"),
         );
@@ -139,6 +168,11 @@ impl Bench {
 
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[("authorization", &format!("Bearer {KEY}"))], "").await
+    }
+
+    /// A chat with another key than the usual one.
+    pub async fn chat_with(&self, key: &str, body: &str) -> Reply {
+        self.send("POST", "/v1/chat/completions", &[("api-key", key)], body).await
     }
 
     /// Asks without a key, under this name of the gateway.
@@ -233,9 +267,14 @@ pub fn endpoint(fleet: &Fleet, name: &str) -> EndpointId {
     fleet.endpoints.id(name).expect("the laptop fleet has it")
 }
 
-fn key(public: &str, secret: &str, models: &[&str]) -> KeyRow {
+/// A key `bl-<public>-<secret>` for inference and reading.
+pub fn key(public: &str, secret: &str, models: &[&str]) -> KeyRow {
     KeyRow {
         id: KeyId(1),
+        previous: None,
+        scopes: [Scope::Inference, Scope::Read].into_iter().collect(),
+        team: None,
+        allowance: fleet::Allowance::default(),
         name: public.to_owned(),
         public: public.to_owned(),
         hash: Sha256::digest(secret.as_bytes()).into(),

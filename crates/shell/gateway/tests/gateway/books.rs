@@ -17,7 +17,7 @@ async fn what_was_served_is_in_the_books_once() {
     let (folder, clock) = (tempfile::tempdir().expect("a folder"), Clock::system());
     let fleet = Arc::new(fleet::parse(LAPTOP).fleet.expect("the laptop fleet is good"));
     let (store, _) = Store::open(folder.path(), LAPTOP, Arc::clone(&fleet), clock.now()).expect("a new store");
-    let key = store.create_key("test", &[], [7; 38], clock.now(), None).expect("a key");
+    let key = store.create_key(&ledger::KeyTerms::named("test"), [7; 38], clock.now()).expect("a key");
     let upstream = Upstream::start().await.expect("a port");
     upstream.then(Reply::status(500)).then(Reply::answer(11, 3));
     let gateway = Gateway::new(Config {
@@ -28,6 +28,7 @@ async fn what_was_served_is_in_the_books_once() {
         upstreams: BTreeMap::new(),
         clock,
         limits: Limits::default(),
+        directory: None,
     })
     .expect("no upstream wants TLS");
     for name in ["north", "west"] {

@@ -64,7 +64,7 @@ async fn bad_bodies_are_refused_with_their_parameter_and_reach_no_upstream() {
 
 #[tokio::test]
 async fn limits_are_reached_and_told() {
-    let bench = Bench::with(Limits { body_bytes_max: 1_000, in_flight_max: 1, ..Limits::default() }).await;
+    let bench = Bench::with(Limits { body_bytes_max: 1_000, in_flight_max: 1, queue_max: 0, ..Limits::default() }).await;
     let long = format!(r#"{{"model":"default","messages":[],"x":"{}"}}"#, "x".repeat(1_000));
     assert_eq!(bench.chat(&long).await.error(), (413, "request_too_large".to_owned()));
     let gate = Gate::default();
@@ -93,7 +93,11 @@ async fn nothing_is_called_that_the_journal_did_not_take() {
 async fn routes_are_known_and_others_refused() {
     let bench = Bench::start().await;
     assert_eq!(bench.get("/v1/chat/completions").await.error(), (405, "method_not_supported".to_owned()));
-    assert_eq!(bench.get("/v1/responses").await.error(), (404, "unknown_url".to_owned()));
+    assert_eq!(bench.get("/v1/responses").await.error(), (405, "method_not_supported".to_owned()));
+    assert_eq!(bench.get("/v1/assistants").await.error(), (404, "unknown_url".to_owned()));
+    for kept in ["/v1/files", "/v1/batches", "/v1/organization/costs?start_time=1"] {
+        assert_eq!(bench.get(kept).await.error(), (404, "not_supported".to_owned()), "without a state directory");
+    }
     assert_eq!(bench.get("/").await.error(), (404, "unknown_url".to_owned()));
     assert_eq!(bench.get("/v1/models/nobody").await.error(), (404, "model_not_found".to_owned()));
     assert_eq!(bench.get("/v1/models/default").await.json()["object"], "model");

@@ -1,11 +1,17 @@
 //! The gateway against scripted upstreams, over real sockets on this machine.
 
 mod answers;
+mod batches;
 mod bench;
 mod books;
 mod edges;
 mod failover;
+mod keys;
+mod limits;
+mod messages;
 mod meter;
+mod openai;
 mod prefix;
+mod queues;
 mod storm;
 mod streams;

@@ -29,7 +29,7 @@ proptest! {
     #[test]
     fn a_changed_problem_from_its_basis_is_worth_what_it_is_worth_from_the_beginning(mut problem in problems(), moves in moves()) {
         let mut highs = highs();
-        highs.load(&problem).expect("a problem");
+        highs.load(problem.clone()).expect("a problem");
         highs.solve(Effort::default(), Kept::Nothing).expect("it is solved");
         for made in moves {
             let change = change(&problem, made);
@@ -51,8 +51,8 @@ proptest! {
         let mut first = highs();
         let mut second = first.another().expect("a second solver");
         let answer = |solution: Solution| format!("{solution:?}");
-        first.load(&problem).expect("a problem");
-        second.load(&problem).expect("a problem");
+        first.load(problem.clone()).expect("a problem");
+        second.load(problem).expect("a problem");
         let here = answer(first.solve(Effort::default(), Kept::Nothing).expect("it is solved"));
         let there = thread::spawn(move || second.solve(Effort::default(), Kept::Nothing).expect("it is solved"));
         prop_assert_eq!(&here, &answer(there.join().expect("it ends")));

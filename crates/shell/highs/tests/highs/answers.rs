@@ -57,7 +57,7 @@ fn whole_columns_are_searched_and_duals_are_those_with_them_fixed() {
 #[test]
 fn fixed_choices_are_linear_and_choices_come_back() {
     let mut highs = highs();
-    highs.load(&knapsack()).expect("a problem");
+    highs.load(knapsack()).expect("a problem");
     let mut answer = |changes: &[Change]| {
         highs.change(changes).expect("it can be changed");
         let solution = highs.solve(Effort::default(), Kept::Basis).expect("it is solved");
@@ -143,10 +143,10 @@ fn a_problem_that_is_none_is_refused_in_its_own_words() {
     let mut wrong = problem(&[(1.0, 0.0, 1.0)], &[]);
     wrong.name_columns("use of oracle", 0);
     wrong.low[0] = 2.0;
-    let failure = highs().load(&wrong).expect_err("its least is above its most");
+    let failure = highs().load(wrong).expect_err("its least is above its most");
     assert_eq!(failure.to_string(), "the solver broke off: use of oracle is in 2..=1");
     let mut highs = highs();
-    highs.load(&problem(&[(1.0, 0.0, 1.0)], &[])).expect("a problem");
+    highs.load(problem(&[(1.0, 0.0, 1.0)], &[])).expect("a problem");
     let changes = [Change::Column(ColumnId(0), 0.0, 3.0), Change::Column(ColumnId(9), 0.0, 1.0)];
     assert_eq!(highs.change(&changes).expect_err("there is no column 9").to_string(), "the solver broke off: there is no column 9");
     assert_eq!(highs.solve(Effort::default(), Kept::Basis).expect("it is solved").objective, 3.0, "what stood before it is made");

@@ -47,7 +47,7 @@ fn lab(cash: f64, least: [f64; 2], backlog: f64) -> Lab {
 
 fn check(Lab { problem, promises }: Lab, expected: Option<&[&str]>) {
     let mut highs = highs();
-    highs.load(&problem).expect("a problem");
+    highs.load(problem).expect("a problem");
     let found = conflict(&mut highs, &promises, Effort::default()).expect("it ends");
     let names =
         found.as_ref().map(|Conflict { promises: found }| found.iter().map(|&promise| promises[promise].name.as_str()).collect::<Vec<_>>());

@@ -17,7 +17,7 @@ fn worth(problem: &Problem, change: Change) -> f64 {
     let mut moved = problem.clone();
     moved.change(change).expect("a change of bounds");
     let mut highs = highs();
-    highs.load(&moved).expect("a problem");
+    highs.load(moved).expect("a problem");
     let solution = highs.solve(Effort::default(), Kept::Nothing).expect("it is solved");
     assert!(matches!(solution.verdict, Verdict::Optimal | Verdict::Infeasible), "{solution:?}");
     solution.objective

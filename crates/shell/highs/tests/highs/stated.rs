@@ -29,6 +29,6 @@ pub fn solve(problem: &Problem) -> Solution {
 
 pub fn solve_with(problem: &Problem, effort: Effort) -> Solution {
     let mut highs = highs();
-    highs.load(problem).expect("the problem is one");
+    highs.load(problem.clone()).expect("the problem is one");
     highs.solve(effort, Kept::Nothing).expect("it is solved")
 }

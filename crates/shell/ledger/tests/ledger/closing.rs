@@ -141,6 +141,7 @@ pub fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: 
     let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
     let list = TokenPrices { input: 15_000_000_000, cached: 15_000_000_000, output: 60_000_000_000 };
     let question = Question {
+        funds: None,
         now: ended,
         fleet: fleet.version,
         policy: Policy::MarginalCost,

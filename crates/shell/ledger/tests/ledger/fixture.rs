@@ -75,6 +75,8 @@ fn endpoint(pool: Option<fleet::PoolId>) -> Endpoint {
         dialect: Dialect::OpenAi,
         url: String::new(),
         upstream_model: None,
+        api_version: None,
+        output_max: None,
         key: None,
         slots: 4,
         queue: 4,
@@ -154,6 +156,8 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
         endpoints: named([("north", endpoint(Some(Id::from_index(0)))), ("web", endpoint(None))]),
         contracts: named(contracts),
         workloads: Table::default(),
+        teams: Table::default(),
+        limits: fleet::Allowance::default(),
         finance: Finance::default(),
         ventures: Vec::new(),
         caps: Vec::new(),
@@ -185,6 +189,7 @@ pub fn place(fleet: &Fleet, hosted: bool) -> (EndpointId, fleet::ContractId) {
 pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) -> Record {
     let (endpoint, contract) = place(fleet, hosted);
     let question = Question {
+        funds: None,
         now,
         fleet: fleet.version,
         policy: Policy::MarginalCost,

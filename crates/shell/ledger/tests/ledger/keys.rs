@@ -1,6 +1,8 @@
 //! Keys are shown once, kept as hashes, and seen by every process.
 
-use ledger::{LedgerError, Store, hash_secret, split_key};
+use std::time::Duration;
+
+use ledger::{KeyTerms, LedgerError, Scope, Store, hash_secret, split_key};
 
 use crate::fixture::{open, seconds, start};
 
@@ -9,7 +11,7 @@ fn a_key_is_kept_without_its_secret() {
     let directory = tempfile::tempdir().expect("a folder");
     let (store, _) = open(directory.path());
     let random: [u8; 38] = std::array::from_fn(|index| u8::try_from(index * 7 % 251).expect("below 251"));
-    let made = store.create_key("ada", &["small".to_owned()], random, start(), None).expect("made");
+    let made = store.create_key(&KeyTerms { models: vec!["small".to_owned()], ..KeyTerms::named("ada") }, random, start()).expect("made");
     let (public, secret) = split_key(&made.text.0).expect("formed like a key");
     assert_eq!((public, hash_secret(secret)), (made.row.public.as_str(), made.row.hash));
     assert_eq!(store.keys().expect("read"), std::slice::from_ref(&made.row));
@@ -29,7 +31,7 @@ fn another_process_makes_and_revokes_keys_while_one_runs() {
     let (store, _) = open(directory.path());
     let other = Store::open_keys(directory.path()).expect("opened");
     assert_eq!(store.keys().expect("read"), []);
-    let made = other.create("ada", &[], [7; 38], start(), Some(seconds(60))).expect("made");
+    let made = other.create(&KeyTerms { expires: Some(seconds(60)), ..KeyTerms::named("ada") }, [7; 38], start()).expect("made");
     assert_eq!(store.keys().expect("read"), std::slice::from_ref(&made.row));
     assert!(made.row.valid(seconds(59)) && !made.row.valid(seconds(60)));
     let revoked = other.revoke("ada", seconds(5)).expect("revoked");
@@ -44,8 +46,72 @@ fn a_name_that_two_keys_have_revokes_neither() {
     let directory = tempfile::tempdir().expect("a folder");
     let keys = Store::open_keys(directory.path()).expect("made");
     for byte in [1, 2] {
-        keys.create("ada", &[], [byte; 38], start(), None).expect("made");
+        keys.create(&KeyTerms::named("ada"), [byte; 38], start()).expect("made");
     }
     assert!(matches!(keys.revoke("ada", start()), Err(LedgerError::Ambiguous { count: 2, .. })));
     assert!(keys.list().expect("read").iter().all(|row| row.revoked.is_none()));
+}
+
+#[test]
+fn what_a_key_is_to_be_is_what_is_read() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let keys = Store::open_keys(directory.path()).expect("made");
+    let plain = keys.create(&KeyTerms::named("plain"), [1; 38], start()).expect("made").row;
+    assert_eq!(plain.scopes.iter().collect::<Vec<_>>(), [Scope::Inference], "deny by default");
+    let terms = KeyTerms {
+        name: "whole".to_owned(),
+        scopes: [Scope::Operate, Scope::Read].into_iter().collect(),
+        models: vec!["small".to_owned()],
+        team: Some("chat".to_owned()),
+        allowance: fleet::Allowance {
+            requests: "600/min".parse().ok(),
+            tokens: "1M/min".parse().ok(),
+            budget: "12.5 EUR/week".parse().ok(),
+        },
+        expires: Some(seconds(60)),
+    };
+    let made = keys.create(&terms, [2; 38], start()).expect("made").row;
+    let read = Store::open_keys(directory.path()).expect("open").list().expect("read");
+    assert_eq!(read, [plain, made.clone()]);
+    assert_eq!((made.team, made.allowance, made.scopes), (terms.team, terms.allowance, terms.scopes));
+}
+
+#[test]
+fn a_rotated_key_has_two_secrets_until_the_overlap_ends() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let keys = Store::open_keys(directory.path()).expect("made");
+    let first = keys.create(&KeyTerms::named("ada"), [1; 38], start()).expect("made");
+    let second = keys.rotate("ada", [2; 32], Duration::from_secs(60), seconds(5)).expect("rotated");
+    let hash = |key: &ledger::NewKey| hash_secret(split_key(&key.text.0).expect("formed like a key").1);
+    assert_eq!((second.row.id, &second.row.public), (first.row.id, &first.row.public), "it is the same key");
+    assert_eq!(second.row.hash, hash(&second));
+    assert_eq!(second.row.previous.map(|previous| (previous.hash, previous.until)), Some((hash(&first), seconds(65))));
+    let third = keys.rotate(&first.row.public, [3; 32], Duration::ZERO, seconds(6)).expect("rotated");
+    assert_eq!(third.row.previous.map(|previous| previous.hash), Some(hash(&second)), "the first has gone");
+    assert_eq!(keys.list().expect("read"), [third.row]);
+    keys.revoke("ada", seconds(7)).expect("revoked");
+    assert!(matches!(keys.rotate(&first.row.public, [4; 32], Duration::ZERO, seconds(8)), Err(LedgerError::Missing { .. })));
+}
+
+/// CVE-2026-42208: the text of a key reached an SQL statement of another gateway's key check.
+#[test]
+fn cve_2026_42208_no_name_is_read_as_sql() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let keys = Store::open_keys(directory.path()).expect("made");
+    let attacks = ["x'); DROP TABLE api_key; --", "' OR '1'='1", "\"; DELETE FROM api_key_scope; --", "x\0y", "%", "_", "\u{2019}"];
+    for (index, attack) in attacks.into_iter().enumerate() {
+        assert!(matches!(keys.revoke(attack, start()), Err(LedgerError::Missing { .. })), "{attack}: nothing is called so yet");
+        let terms = KeyTerms { models: vec![attack.to_owned()], team: Some(attack.to_owned()), ..KeyTerms::named(attack) };
+        let byte = u8::try_from(index + 1).expect("few");
+        let made = keys.create(&terms, [byte; 38], start()).expect("made").row;
+        assert_eq!(
+            (made.name.as_str(), made.models.as_slice(), made.team.as_deref()),
+            (attack, [attack.to_owned()].as_slice(), Some(attack))
+        );
+    }
+    let rows = keys.list().expect("read");
+    assert_eq!(rows.len(), attacks.len());
+    assert!(rows.iter().all(|row| row.revoked.is_none() && row.scopes.iter().eq([Scope::Inference])));
+    keys.revoke(attacks[0], start()).expect("revoked by its own name only");
+    assert_eq!(keys.list().expect("read").iter().filter(|row| row.revoked.is_some()).count(), 1);
 }

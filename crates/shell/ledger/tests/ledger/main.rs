@@ -8,6 +8,7 @@ mod focus;
 mod history;
 mod keys;
 mod space;
+mod spent;
 mod torn;
 mod unposted;
 mod verify;

@@ -1,0 +1,102 @@
+//! What is refused of every response, whoever answers it: what would have to be remembered, and tools that run elsewhere.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Unsupported;
+use crate::responses::refuse;
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow, default)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    store: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    background: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    previous_response_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    conversation: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Tool<'a> {
+    #[serde(borrow, default)]
+    r#type: Option<Cow<'a, str>>,
+}
+
+/// The name of the model that a body asks for, if it can be read at all.
+#[must_use]
+pub fn model(body: &[u8]) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+    let fields: Fields<'_> = serde_json::from_slice(body).ok()?;
+    serde_json::from_str::<Name<'_>>(fields.model?.get()).ok().map(|name| name.0)
+}
+
+/// Refuses what needs an earlier response to be remembered, and tools that run at the supplier.
+///
+/// # Errors
+/// With the name of the first such field.
+pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
+    // What can't be read is told by whoever reads the whole of it.
+    let Ok(fields) = serde_json::from_slice::<Fields<'_>>(body) else { return Ok(()) };
+    let is = |raw: Option<&RawValue>, value: &str| raw.is_some_and(|raw| raw.get() == value);
+    if is(fields.store, "true") {
+        return refuse("store", "Responses are not stored here: send 'store': false.");
+    }
+    if is(fields.background, "true") {
+        return refuse("background", "Responses are not run in the background here; use a batch for work that can wait.");
+    }
+    let remembered =
+        [("previous_response_id", fields.previous_response_id), ("conversation", fields.conversation), ("prompt", fields.prompt)];
+    for (param, raw) in remembered {
+        if raw.is_some() {
+            return refuse(param, format!("'{param}' refers to what is stored at OpenAI; send the whole input instead."));
+        }
+    }
+    let tools: Vec<Tool<'_>> = fields.tools.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    for (index, tool) in tools.iter().enumerate() {
+        let kind = tool.r#type.as_deref().unwrap_or_default();
+        if !matches!(kind, "function" | "custom") {
+            return refuse(format!("tools[{index}].type"), format!("Tools of type '{kind}' run at OpenAI and not here."));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, param: Option<&str>) {
+        assert_eq!(stateless(body.as_bytes()).err().map(|refused| refused.param).as_deref(), param, "{body}");
+    }
+
+    #[test]
+    fn what_needs_memory_or_runs_elsewhere_is_refused_by_name() {
+        check(r#"{"store":false,"background":false,"previous_response_id":null,"tools":[{"type":"function"},{"type":"custom"}]}"#, None);
+        check(r#"{"store":true}"#, Some("store"));
+        check(r#"{"background":true}"#, Some("background"));
+        check(r#"{"previous_response_id":"resp_1"}"#, Some("previous_response_id"));
+        check(r#"{"conversation":"conv_1"}"#, Some("conversation"));
+        check(r#"{"prompt":{"id":"pmpt_1"}}"#, Some("prompt"));
+        check(r#"{"tools":[{"type":"function"},{"type":"web_search"}]}"#, Some("tools[1].type"));
+        check(r#"{"tools":[{}]}"#, Some("tools[0].type"));
+        check("nonsense", None);
+    }
+
+    #[test]
+    fn the_model_is_found_with_its_escapes_read() {
+        assert_eq!(model(br#"{"input":"x","model":"a\u0062"}"#).as_deref(), Some("ab"));
+        assert_eq!(model(br#"{"model":7}"#), None);
+        assert_eq!(model(b"[]"), None);
+    }
+}

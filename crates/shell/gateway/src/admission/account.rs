@@ -1,0 +1,284 @@
+//! What keys, teams and the fleet may take, and have taken.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use arrayvec::ArrayVec;
+use dispatch::KeyId;
+use fleet::{Allowance, Budget, Calendar, Fleet, Id, TeamId};
+use ledger::{KeyRow, Spending};
+use market::{Dry, Limit, Reservation};
+use units::{Instant, Money, Span};
+
+/// Which of the two rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Requests,
+    Tokens,
+}
+
+/// A rate with its state.
+#[derive(Debug)]
+struct Bucket {
+    limit: Limit,
+    state: AtomicI64,
+}
+
+/// What of a budget is taken in one period. Reservations hold the one they were made in, so a period's end loses none.
+#[derive(Debug)]
+pub(crate) struct Purse {
+    span: Span,
+    taken: AtomicI64,
+}
+
+impl Purse {
+    /// Changes what is taken, when a reservation is settled or released.
+    pub fn change(&self, by: i64) {
+        self.taken.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// A budget with its present period.
+#[derive(Debug)]
+struct Spend {
+    account: market::Account,
+    calendar: Calendar,
+    present: ArcSwap<Purse>,
+}
+
+impl Spend {
+    fn new(account: market::Account, calendar: Calendar, now: Instant) -> Self {
+        let span = calendar.span(calendar.index(now));
+        Self { account, calendar, present: ArcSwap::from_pointee(Purse { span, taken: AtomicI64::new(0) }) }
+    }
+
+    /// The purse of the period that `now` lies in; a new one once the last has ended.
+    fn purse(&self, now: Instant) -> Arc<Purse> {
+        let present = self.present.load_full();
+        if now < present.span.to {
+            return present;
+        }
+        let span = self.calendar.span(self.calendar.index(now));
+        let next = Arc::new(Purse { span, taken: AtomicI64::new(0) });
+        // Of several that come first in a new period one sets its purse, and all go on with that.
+        self.present.rcu(|set| if now < set.span.to { Arc::clone(set) } else { Arc::clone(&next) });
+        self.present.load_full()
+    }
+}
+
+/// A key, a team or the fleet, with what it may take and has taken.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// What it is called in messages.
+    pub of: &'static str,
+    requests: Option<Bucket>,
+    tokens: Option<Bucket>,
+    spend: Option<Spend>,
+}
+
+impl Account {
+    fn new(of: &'static str, fleet: &Fleet, allowance: &Allowance, now: Instant) -> Self {
+        let bucket = |rate| Bucket { limit: Limit::new(rate), state: AtomicI64::new(0) };
+        let spend = allowance
+            .budget
+            .map(|budget| Spend::new(market::Account::new(in_fleet_currency(fleet, &budget, now)), budget.calendar(&fleet.time_zone), now));
+        Self { of, requests: allowance.requests.map(bucket), tokens: allowance.tokens.map(bucket), spend }
+    }
+
+    /// The same account with other limits: what is taken stays taken, and requests under way still put it right.
+    fn with(&self, fleet: &Fleet, allowance: &Allowance, now: Instant) -> Self {
+        let new = Self::new(self.of, fleet, allowance, now);
+        for kind in [Kind::Requests, Kind::Tokens] {
+            if let (Some(before), Some(after)) = (self.bucket(kind), new.bucket(kind)) {
+                after.state.store(before.state.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        if let (Some(before), Some(after)) = (&self.spend, &new.spend) {
+            let (purse, present) = (before.purse(now), after.purse(now));
+            if purse.span == present.span {
+                after.present.store(purse);
+            }
+        }
+        new
+    }
+
+    fn bucket(&self, kind: Kind) -> Option<&Bucket> {
+        match kind {
+            Kind::Requests => self.requests.as_ref(),
+            Kind::Tokens => self.tokens.as_ref(),
+        }
+    }
+
+    /// Takes from a rate.
+    pub fn take(&self, kind: Kind, count: i64, now: Instant) -> Result<(), Dry> {
+        let Some(bucket) = self.bucket(kind) else { return Ok(()) };
+        let mut dry = Dry::Always;
+        let taken = bucket.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+            bucket.limit.take(state, now, count).map_err(|error| dry = error).ok()
+        });
+        taken.map(|_| ()).map_err(|_| dry)
+    }
+
+    /// Takes more from a rate, or gives back what is below zero.
+    pub fn correct(&self, kind: Kind, more: i64) {
+        if let Some(bucket) = self.bucket(kind) {
+            // The closure always gives a number, so the update can't fail.
+            _ = bucket.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| Some(bucket.limit.correct(state, more)));
+        }
+    }
+
+    /// The rate with its state, when it has one.
+    pub fn rate(&self, kind: Kind) -> Option<(Limit, i64)> {
+        self.bucket(kind).map(|bucket| (bucket.limit, bucket.state.load(Ordering::Relaxed)))
+    }
+
+    /// What is left of the budget, when it has one.
+    pub fn left(&self, now: Instant) -> Option<Money> {
+        let spend = self.spend.as_ref()?;
+        Some(spend.account.left(spend.purse(now).taken.load(Ordering::Relaxed)))
+    }
+
+    /// Sets money aside: nothing where there is no budget, an error where less is left.
+    pub fn reserve(&self, cost: Money, now: Instant) -> Result<Option<(Arc<Purse>, Reservation)>, Short> {
+        let Some(spend) = &self.spend else { return Ok(None) };
+        let purse = spend.purse(now);
+        let mut reservation = None;
+        let change = |taken| {
+            let (next, reserved) = spend.account.reserve(taken, cost)?;
+            reservation = Some(reserved);
+            Some(next)
+        };
+        if purse.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_err() {
+            return Err(Short);
+        }
+        Ok(reservation.map(|reservation| (purse, reservation)))
+    }
+
+    /// Whether it has any limit at all.
+    fn is_limited(&self) -> bool {
+        self.requests.is_some() || self.tokens.is_some() || self.spend.is_some()
+    }
+
+    /// Counts what the ledger says was spent, where that lies in the present period.
+    fn spent(&self, decided: Instant, list: Money, now: Instant) {
+        let Some(spend) = &self.spend else { return };
+        let purse = spend.purse(now);
+        if purse.span.contains(decided) {
+            purse.change(i64::try_from(list.nanos()).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Whose an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A key.
+    Key(KeyId),
+    /// A team.
+    Team(TeamId),
+    /// The whole fleet.
+    Fleet,
+}
+
+/// A budget in its present period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The period.
+    pub period: Span,
+    /// The budget, in the fleet's currency.
+    pub budget: Money,
+    /// What is spent of it, and reserved for requests under way.
+    pub taken: Money,
+}
+
+/// Less is left than was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Short;
+
+/// A key's budget may be in another currency than the fleet's; what no rate converts may not be spent.
+fn in_fleet_currency(fleet: &Fleet, budget: &Budget, now: Instant) -> Money {
+    fleet.in_fleet_currency(budget.amount.money, budget.amount.currency, now).unwrap_or(Money::ZERO)
+}
+
+/// Whose accounts a request belongs to: its key's, its team's and the fleet's, as far as they have limits.
+pub(crate) type Belongs = ArrayVec<Arc<Account>, 3>;
+
+/// A key's own account, its requests under way, and its team.
+#[derive(Clone, Debug)]
+struct Own {
+    account: Arc<Account>,
+    allowance: Allowance,
+    under_way: Arc<AtomicUsize>,
+    team: Option<TeamId>,
+}
+
+/// Every account, kept while keys are read anew.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    fleet: Arc<Fleet>,
+    whole: Arc<Account>,
+    teams: Vec<Arc<Account>>,
+    keys: Mutex<BTreeMap<KeyId, Own>>,
+}
+
+impl Accounts {
+    pub fn new(fleet: Arc<Fleet>, now: Instant) -> Self {
+        let whole = Arc::new(Account::new("the whole fleet", &fleet, &fleet.limits, now));
+        let teams = fleet.teams.iter().map(|(.., allowance)| Arc::new(Account::new("your team", &fleet, allowance, now))).collect();
+        Self { whole, teams, keys: Mutex::default(), fleet }
+    }
+
+    /// The accounts of a key and its count of requests under way; `None` when the fleet lacks its team.
+    pub fn of(&self, row: &KeyRow, now: Instant) -> Option<(Belongs, Arc<AtomicUsize>)> {
+        let team = match &row.team {
+            Some(name) => Some(self.fleet.teams.id(name)?),
+            None => None,
+        };
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = || Arc::new(Account::new("your key", &self.fleet, &row.allowance, now));
+        let own =
+            keys.entry(row.id).or_insert_with(|| Own { account: account(), allowance: row.allowance, under_way: Arc::default(), team });
+        if own.allowance != row.allowance {
+            (own.account, own.allowance) = (Arc::new(own.account.with(&self.fleet, &row.allowance, now)), row.allowance);
+        }
+        own.team = team;
+        let all = [Some(&own.account), team.map(|team| &self.teams[team.index()]), Some(&self.whole)];
+        let belongs = all.into_iter().flatten().filter(|account| account.is_limited()).cloned().collect();
+        Some((belongs, Arc::clone(&own.under_way)))
+    }
+
+    /// From when on the ledger says what is spent of the present periods; `None` when nothing has a budget.
+    pub fn present_from(&self, now: Instant) -> Option<Instant> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = keys.values().map(|own| &own.account).chain(&self.teams).chain([&self.whole]);
+        accounts.filter_map(|account| account.spend.as_ref()).map(|spend| spend.purse(now).span.from).min()
+    }
+
+    /// Every budget in its present period, by owner.
+    pub fn balances(&self, now: Instant) -> Vec<Balance> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = keys.iter().map(|(key, own)| (Owner::Key(*key), &own.account));
+        let teams = self.teams.iter().enumerate().map(|(team, account)| (Owner::Team(TeamId::from_index(team)), account));
+        let balance = |(owner, account): (Owner, &Arc<Account>)| {
+            let spend = account.spend.as_ref()?;
+            let purse = spend.purse(now);
+            let taken = Money::from_nanos(purse.taken.load(Ordering::Relaxed).into());
+            Some(Balance { owner, period: purse.span, budget: spend.account.limit(), taken })
+        };
+        keys.chain(teams).chain([(Owner::Fleet, &self.whole)]).filter_map(balance).collect()
+    }
+
+    /// Counts what the ledger says a key has spent: the one fold from which balances are made when the gateway begins.
+    pub fn spent(&self, spending: Spending, now: Instant) {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = keys.get(&spending.key);
+        let team = own.and_then(|own| own.team).map(|team| &self.teams[team.index()]);
+        for account in [own.map(|own| &own.account), team, Some(&self.whole)].into_iter().flatten() {
+            account.spent(spending.decided, spending.list, now);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Who may go on, and how much it may take: accounts with their limits, places under way, and the queues before them.
+//!
+//! - `account` has what keys, teams and the fleet may take, as atomics that no request locks.
+//! - `ticket` is what one request has taken of them: put right exactly once, however it ends.
+//! - `gate` bounds the requests under way, in all, per key and per peer; `room` is where they wait for an endpoint that is full.
+//! - `lines` is the order in which they wait, without clocks and without wakers; `peers` counts connections.
+
+mod account;
+mod gate;
+mod lines;
+mod peers;
+mod room;
+mod ticket;
+
+pub(crate) use account::{Accounts, Belongs};
+pub use account::{Balance, Owner};
+pub(crate) use gate::{Gate, UnderWay};
+pub(crate) use peers::{Peers, Visit};
+pub(crate) use room::{Rooms, Waiting};
+pub(crate) use ticket::{Rates, Ticket};

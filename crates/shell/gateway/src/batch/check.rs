@@ -1,0 +1,168 @@
+//! Reads an input file line by line, and says what is wrong with it in OpenAI's words.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use dispatch::RequestId;
+use fleet::ModelId;
+use hyper::HeaderMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::batch::order::Flaw;
+use crate::envelope::Refused;
+use crate::keys::Key;
+use crate::limits::BATCH_LINES_MAX;
+use crate::peek::{Call, Peek, Streaming};
+use crate::request::Asking;
+use crate::responses;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+
+/// Flaws listed of one file.
+const FLAWS_MAX: usize = 100;
+
+/// One line of an input file.
+#[derive(Deserialize)]
+pub(crate) struct Line<'a> {
+    #[serde(borrow, default)]
+    pub custom_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub url: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub body: Option<&'a RawValue>,
+}
+
+impl<'a> Line<'a> {
+    /// Reads one line; `None` when it is no JSON object.
+    pub fn read(text: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok().filter(|_: &Self| text.trim_ascii_start().starts_with(b"{"))
+    }
+}
+
+/// Where each line of a file stands; empty lines are left out. Fails at the first line longer than `line_max`.
+pub(crate) fn lines(file: File, line_max: usize, each: &mut dyn FnMut(Range<u64>, &[u8])) -> io::Result<Result<(), u32>> {
+    let (mut reader, mut text, mut at, mut number) = (BufReader::new(file), Vec::new(), 0_u64, 0_u32);
+    loop {
+        text.clear();
+        let read = reader.by_ref().take(line_max as u64 + 1).read_until(b'\n', &mut text)?;
+        if read == 0 {
+            return Ok(Ok(()));
+        }
+        number += 1;
+        if text.len() > line_max {
+            return Ok(Err(number));
+        }
+        let from = at;
+        at += read as u64;
+        if !text.trim_ascii().is_empty() {
+            each(from..at, &text);
+        }
+    }
+}
+
+/// What a file that is good comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    pub lines: u32,
+}
+
+/// Who asks, and for what.
+pub(crate) struct Asked<'a> {
+    pub state: &'a Arc<State>,
+    pub snapshot: &'a Arc<Snapshot>,
+    pub key: &'a Key,
+    pub call: Call,
+    pub endpoint: &'a str,
+}
+
+/// Checks every line; the flaws of a file that is not good, or what it comes to.
+pub(crate) fn check(asked: &Asked<'_>, file: File) -> io::Result<Result<Checked, Vec<Flaw>>> {
+    let line_max = asked.state.limits.body_bytes_max;
+    let (mut flaws, mut ids, mut model, mut count) = (Vec::new(), BTreeSet::new(), None, 0_u32);
+    let read = lines(file, line_max, &mut |_, text| {
+        count += 1;
+        if count <= BATCH_LINES_MAX
+            && flaws.len() < FLAWS_MAX
+            && let Err(flaw) = asked.line(text, &mut ids, &mut model)
+        {
+            flaws.push(Flaw { line: Some(count), ..flaw });
+        }
+    })?;
+    let whole = |code: &str, message: String| vec![Flaw { code: code.to_owned(), message, param: None, line: None }];
+    Ok(match read {
+        Err(number) => {
+            let message = format!("A line may have at most {line_max} bytes.");
+            Err(vec![Flaw { code: "line_too_long".to_owned(), message, param: None, line: Some(number) }])
+        }
+        Ok(()) if count == 0 => Err(whole("empty_file", "The input file has no requests.".to_owned())),
+        Ok(()) if count > BATCH_LINES_MAX => {
+            Err(whole("too_many_requests", format!("A batch may have at most {BATCH_LINES_MAX} requests; this one has {count}.")))
+        }
+        Ok(()) if !flaws.is_empty() => Err(flaws),
+        Ok(()) => Ok(Checked { lines: count }),
+    })
+}
+
+impl Asked<'_> {
+    fn line(&self, text: &[u8], ids: &mut BTreeSet<String>, model: &mut Option<ModelId>) -> Result<(), Flaw> {
+        let flaw = |code: &str, param: Option<&str>, message: &str| Flaw {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            param: param.map(str::to_owned),
+            line: None,
+        };
+        let Some(line) = Line::read(text) else {
+            return Err(flaw("invalid_json_line", None, "This line is not parseable as valid JSON."));
+        };
+        let missing = |param: &str| flaw("missing_required_parameter", Some(param), &format!("Missing required parameter: '{param}'."));
+        let id = line.custom_id.ok_or_else(|| missing("custom_id"))?;
+        if !ids.insert(id.into_owned()) {
+            return Err(flaw(
+                "duplicate_custom_id",
+                Some("custom_id"),
+                "The custom_id for this request is a duplicate of another request.",
+            ));
+        }
+        if line.method.as_deref() != Some("POST") {
+            return Err(flaw("invalid_method", Some("method"), "The method should be 'POST'."));
+        }
+        if line.url.as_deref() != Some(self.endpoint) {
+            return Err(flaw("invalid_url", Some("url"), "The URL provided for this request does not match the batch endpoint."));
+        }
+        let body = line.body.ok_or_else(|| missing("body"))?;
+        let asked = self.body(body.get().as_bytes()).map_err(|refused| Flaw {
+            code: refused.code.unwrap_or_default(),
+            message: refused.message,
+            param: refused.param.map(|param| format!("body.{param}")),
+            line: None,
+        })?;
+        match model.replace(asked) {
+            Some(other) if other != asked => {
+                Err(flaw("mismatched_model", Some("body.model"), "All requests of a batch must be for the same model."))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a line's body as its call will; gives the model that it is for.
+    fn body(&self, body: &[u8]) -> Result<ModelId, Refused> {
+        let (state, snapshot) = (self.state, self.snapshot);
+        let body = bytes::Bytes::copy_from_slice(body);
+        let head = HeaderMap::new();
+        let asking = Asking { call: self.call, head: &head, body, tier: None };
+        let (asking, _) = responses::door(state, snapshot, RequestId(0), asking)?;
+        let peek = Peek::parse(asking.call, &asking.body)?;
+        if peek.streaming != Streaming::No {
+            return Err(Refused::invalid("stream", "Requests of a batch are not streamed."));
+        }
+        let model = snapshot.model(&peek.model).filter(|model| self.key.allows(*model));
+        model.ok_or_else(|| Refused::no_model(&peek.model))
+    }
+}

@@ -1,0 +1,95 @@
+//! The end of a batch: its output and error files.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+
+use crate::batch::Desk;
+use crate::batch::check::{Line, lines};
+use crate::batch::order::{Batch, Status};
+use crate::batch::results::{self, never_ran};
+use crate::batch::shelf::FileRow;
+
+/// Writes both files and ends the batch. The files' names follow from the batch's, so that doing it again after a kill
+/// changes nothing.
+pub(crate) fn finish(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io::Result<()> {
+    if ending == Status::Completed && batch.status != Status::Finalizing {
+        desk.batches.change(&batch.id, |batch| batch.become_at(Status::Finalizing, now))?;
+    }
+    let name = batch.id.trim_start_matches("batch_");
+    let (output_id, error_id) = (format!("file-{name}-output"), format!("file-{name}-error"));
+    let mut output = Draft::new(desk, output_id)?;
+    let mut error = Draft::new(desk, error_id)?;
+    let (mut answered, mut failed) = (BTreeSet::new(), None);
+    let path = desk.batches.results_path(&batch.id);
+    results::read(&path, &mut |result| {
+        // A line is answered once; were it told twice, the first counts.
+        if answered.insert(result.line) {
+            let draft = if result.good { &mut output } else { &mut error };
+            failed = failed.take().or(draft.line(result.says.get()).err());
+        }
+    })?;
+    if ending != Status::Completed && batch.total > 0 {
+        let mut number = 0;
+        let all = lines(desk.files.content(&batch.input_file_id)?, usize::MAX - 1, &mut |_, text| {
+            let line = number;
+            number += 1;
+            if !answered.contains(&line) {
+                let custom_id = Line::read(text).and_then(|line| line.custom_id).unwrap_or_default().into_owned();
+                let says = never_ran(&format!("batch_req_{name}_{line}"), &custom_id, ending == Status::Expired);
+                failed = failed.take().or(error.line(&says.to_string()).err());
+            }
+        })?;
+        all.map_err(|_| io::ErrorKind::InvalidData)?;
+    }
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    let (output_file_id, error_file_id) = (output.keep(desk, batch, "output", now)?, error.keep(desk, batch, "error", now)?);
+    desk.batches.change(&batch.id, |batch| {
+        (batch.output_file_id, batch.error_file_id) = (output_file_id, error_file_id);
+        batch.become_at(ending, now);
+    })?;
+    // Both files have it all now; what can't be removed only takes room.
+    _ = fs::remove_file(path);
+    Ok(())
+}
+
+/// A file that is being written.
+struct Draft {
+    id: String,
+    file: BufWriter<File>,
+    bytes: u64,
+}
+
+impl Draft {
+    fn new(desk: &Desk, id: String) -> io::Result<Self> {
+        let file = BufWriter::new(desk.files.draft(&id)?);
+        Ok(Self { id, file, bytes: 0 })
+    }
+
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        self.bytes += text.len() as u64 + 1;
+        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(b"\n")
+    }
+
+    /// Keeps it under its id; one without a line is no file.
+    fn keep(self, desk: &Desk, batch: &Batch, what: &str, now: i64) -> io::Result<Option<String>> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        if self.bytes == 0 {
+            desk.files.discard(&self.id);
+            return Ok(None);
+        }
+        let row = FileRow {
+            id: self.id.clone(),
+            key: batch.key,
+            filename: format!("{}_{what}.jsonl", batch.id),
+            purpose: "batch_output".to_owned(),
+            bytes: self.bytes,
+            created_at: now,
+        };
+        desk.files.keep(&file, row)?;
+        Ok(Some(self.id))
+    }
+}

@@ -1,0 +1,157 @@
+//! A request in the words of every dialect that its model's endpoints speak, and answers told back.
+
+use bytes::Bytes;
+use dialect::{About, Chat, Foreign, Unsupported, anthropic, gemini, openai};
+use dispatch::{Fault, RequestId};
+use fleet::{Dialect, ModelId};
+
+use crate::answer::{self, Whole};
+use crate::envelope::Refused;
+use crate::limits::OUTPUT_MAX_UNSAID;
+use crate::peek::{Call, Peek};
+use crate::snapshot::Snapshot;
+use crate::splice;
+use crate::upstream::Upstream;
+
+/// How an upstream's answers reach the client of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// As they are, in OpenAI's dialect.
+    Own,
+    /// Told in OpenAI's words.
+    Translated(Foreign),
+    /// As they are, in Anthropic's dialect.
+    Messages,
+}
+
+impl Passage {
+    pub fn of(call: Call, dialect: Dialect) -> Self {
+        match (call, dialect) {
+            (Call::Messages, Dialect::Anthropic) => Self::Messages,
+            (_, Dialect::OpenAi | Dialect::Azure) => Self::Own,
+            (_, Dialect::Anthropic) => Self::Translated(Foreign::Anthropic),
+            (_, Dialect::Gemini) => Self::Translated(Foreign::Gemini),
+        }
+    }
+
+    /// Reads a whole answer and gives it as OpenAI's clients get it, or Anthropic's where it passes as it is.
+    pub fn whole(self, body: Bytes, about: impl Fn() -> About) -> Result<(Bytes, Whole), Fault> {
+        let body = match self {
+            Self::Own => body,
+            Self::Translated(foreign) => Bytes::from(foreign.answer(&body, &about()).map_err(fault)?),
+            Self::Messages => {
+                let (usage, choice_bytes) = anthropic::reported(&body).ok_or(Fault::Broken)?;
+                return Ok((body, Whole { reported: usage.map(tokens), choice_bytes }));
+            }
+        };
+        let read = answer::whole(&body).ok_or(Fault::Broken)?;
+        Ok((body, read))
+    }
+}
+
+pub(crate) fn fault(no: dialect::NoAnswer) -> Fault {
+    match no {
+        dialect::NoAnswer::Overloaded => Fault::Busy { retry_after_ms: 0 },
+        dialect::NoAnswer::Failed => Fault::Broken,
+    }
+}
+
+pub(crate) fn tokens(usage: dialect::Usage) -> market::Tokens {
+    market::Tokens { input: usage.input, cached: usage.cached, output: usage.output }
+}
+
+/// What an answer is called that its upstream gave no name.
+pub(crate) fn about(id: RequestId, created: units::Instant, model: &str) -> About {
+    About { id: format!("chatcmpl-{:032x}", id.0), created: created.micros().div_euclid(1_000_000), model: model.to_owned() }
+}
+
+/// A request, and what of it can't be said in which dialect.
+pub(crate) struct Said<'a> {
+    call: Call,
+    body: &'a Bytes,
+    peek: &'a Peek<'a>,
+    /// As all dialects mean it; `None` while every endpoint speaks the client's own.
+    chat: Option<Chat<'a>>,
+    barred: Vec<(Dialect, Unsupported)>,
+}
+
+impl<'a> Said<'a> {
+    /// Reads a request as far as the dialects of its model's endpoints want it read.
+    pub fn new(snapshot: &Snapshot, model: ModelId, call: Call, body: &'a Bytes, peek: &'a Peek<'a>) -> Self {
+        let mut said = Self { call, body, peek, chat: None, barred: Vec::new() };
+        for endpoint in snapshot.endpoints(model) {
+            let dialect = snapshot.fleet.endpoints[*endpoint].dialect;
+            let own = match call {
+                Call::Messages => dialect == Dialect::Anthropic,
+                _ => matches!(dialect, Dialect::OpenAi | Dialect::Azure),
+            };
+            if !own && !said.bars(dialect) {
+                said.try_in(dialect);
+            }
+        }
+        said
+    }
+
+    fn try_in(&mut self, dialect: Dialect) {
+        let read = if self.chat.is_some() { Ok(()) } else { self.read() };
+        let written = read.and_then(|()| match (&self.chat, dialect) {
+            (Some(chat), Dialect::OpenAi | Dialect::Azure) => openai::write(chat).map(drop),
+            (Some(chat), Dialect::Anthropic) => anthropic::write(chat).map(drop),
+            (Some(chat), Dialect::Gemini) => gemini::write(chat).map(drop),
+            (None, _) => Ok(()),
+        });
+        if let Err(unsupported) = written {
+            self.barred.push((dialect, unsupported));
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Unsupported> {
+        let unreadable = |message: &str| Unsupported { param: "model".to_owned(), message: message.to_owned() };
+        let text = std::str::from_utf8(self.body).map_err(|_| unreadable("The body is not text."))?;
+        self.chat = Some(match self.call {
+            Call::Chat => openai::read(text)?,
+            Call::Messages => anthropic::read(text)?,
+            _ => return Err(unreadable("The endpoints of this model have no such call; use chat completions.")),
+        });
+        Ok(())
+    }
+
+    fn bars(&self, dialect: Dialect) -> bool {
+        self.barred.iter().any(|(barred, _)| *barred == dialect)
+    }
+
+    /// The dialects that the request can't be said in.
+    pub fn barred(&self) -> Vec<Dialect> {
+        self.barred.iter().map(|(dialect, _)| *dialect).collect()
+    }
+
+    /// What a client is told whose request can be said to no endpoint.
+    pub fn refusal(&self) -> Option<Refused> {
+        self.barred.first().map(|(_, Unsupported { param, message })| Refused::unsupported(param, message.clone()))
+    }
+
+    pub fn call(&self) -> Call {
+        self.call
+    }
+
+    pub fn peek(&self) -> &Peek<'a> {
+        self.peek
+    }
+
+    /// The body as an upstream gets it, which calls the model `model`; `most` is the most output tokens that were reckoned with.
+    pub fn body(&self, upstream: &Upstream, model: &str, most: u32) -> Result<Bytes, Fault> {
+        let Some(chat) = &self.chat else { return Ok(splice::for_upstream(self.body, self.peek, model)) };
+        let written = match (self.call, upstream.dialect) {
+            (Call::Messages, Dialect::Anthropic) => return Ok(splice::for_upstream(self.body, self.peek, model)),
+            (Call::Messages, Dialect::OpenAi | Dialect::Azure) => openai::write(chat).map(|chat| chat.body(model, upstream.most)),
+            (_, Dialect::OpenAi | Dialect::Azure) => return Ok(splice::for_upstream(self.body, self.peek, model)),
+            (_, Dialect::Anthropic) => {
+                let most = upstream.output_max.unwrap_or(OUTPUT_MAX_UNSAID).min(most);
+                anthropic::write(chat).map(|chat| chat.body(model, most))
+            }
+            (_, Dialect::Gemini) => gemini::write(chat).map(|chat| chat.body()),
+        };
+        // Such an endpoint is not eligible, so it isn't chosen either.
+        written.map(Bytes::from).map_err(|_| Fault::Broken)
+    }
+}

@@ -1,0 +1,247 @@
+//! Files and batches, over a state directory that outlives its gateway.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch::Record;
+use fleet::ServiceTier;
+use gateway::Limits;
+use ledger::Store;
+use serde_json::{Value, json};
+use testkit::{Gate, Reply};
+
+use crate::bench::{Bench, KEY, LAPTOP, Setup};
+
+/// A folder with a ledger in it.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let fleet = Arc::new(fleet::parse(LAPTOP).fleet.expect("the laptop fleet is good"));
+    let now = gateway::Clock::system().now();
+    drop(Store::open(folder.path(), LAPTOP, fleet, now).expect("a new ledger"));
+    folder
+}
+
+async fn over(folder: &Path) -> Bench {
+    let limits = Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() };
+    Bench::of(Setup { limits, directory: Some(folder.to_owned()), ..Setup::default() }).await
+}
+
+async fn post(bench: &Bench, path: &str, body: &str) -> crate::bench::Reply {
+    bench.send("POST", path, &[("authorization", &format!("Bearer {KEY}"))], body).await
+}
+
+async fn form(bench: &Bench, fields: &[(&str, &str)]) -> crate::bench::Reply {
+    let part = |(name, value): &(&str, &str)| match *name {
+        "file" => format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{value}\r\n"),
+        name => format!("--edge\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"),
+    };
+    let body: String = fields.iter().map(part).chain(["--edge--\r\n".to_owned()]).collect();
+    let head = [("authorization", format!("Bearer {KEY}")), ("content-type", "multipart/form-data; boundary=edge".to_owned())];
+    let head: Vec<(&str, &str)> = head.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    bench.send("POST", "/v1/files", &head, &body).await
+}
+
+fn line(id: &str, more: &str) -> String {
+    format!(r#"{{"custom_id":"{id}","method":"POST","url":"/v1/chat/completions","body":{{"model":"default","messages":[]{more}}}}}"#)
+}
+
+async fn order(bench: &Bench, lines: &[String]) -> Value {
+    let file = form(bench, &[("purpose", "batch"), ("file", &lines.join("\n"))]).await;
+    assert_eq!(file.status, 200, "{}", file.text);
+    let body = json!({
+        "input_file_id": file.json()["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": { "a": "b" },
+    });
+    let made = post(bench, "/v1/batches", &body.to_string()).await;
+    assert_eq!((made.status.as_u16(), &made.json()["status"]), (200, &json!("validating")), "{}", made.text);
+    made.json()
+}
+
+/// Looks at a batch until it is like this.
+async fn until(bench: &Bench, batch: &Value, holds: impl Fn(&Value) -> bool) -> Value {
+    let id = batch["id"].as_str().expect("an id");
+    let looked = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            let now = bench.get(&format!("/v1/batches/{id}")).await.json();
+            if holds(&now) {
+                return now;
+            }
+        }
+    });
+    looked.await.expect("it comes to that")
+}
+
+/// The lines of a file, by their custom id.
+async fn told(bench: &Bench, file: &Value) -> Vec<(String, Value)> {
+    let Some(id) = file.as_str() else { return Vec::new() };
+    let content = bench.get(&format!("/v1/files/{id}/content")).await;
+    assert_eq!(content.status, 200, "{}", content.text);
+    let mut lines: Vec<(String, Value)> = content
+        .text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .map(|line| (line["custom_id"].as_str().expect("an id").to_owned(), line))
+        .collect();
+    lines.sort_by(|a, b| a.0.cmp(&b.0));
+    lines
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_line_by_line_as_flex_requests_under_its_key() {
+    let (folder, body) = (folder(), r#"{"error":{"message":"too hot","type":"invalid_request_error","param":"temperature","code":"bad"}}"#);
+    let bench = over(folder.path()).await;
+    let bad = Reply::Status { status: 400, head: vec![("content-type", "application/json".to_owned())], body: body.to_owned() };
+    bench.north.then(Reply::answer(7, 5)).then(bad).then(Reply::answer(7, 5));
+    let made = order(&bench, &[line("a", ""), line("b", r#","service_tier":"priority""#), line("c", "")]).await;
+    let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
+    assert_eq!(done["request_counts"], json!({ "total": 3, "completed": 2, "failed": 1 }));
+    assert_eq!((&done["metadata"], &done["errors"]), (&json!({ "a": "b" }), &Value::Null));
+    for time in ["created_at", "in_progress_at", "finalizing_at", "completed_at"] {
+        assert!(done[time].is_i64(), "{time}");
+    }
+    let (good, failed) = (told(&bench, &done["output_file_id"]).await, told(&bench, &done["error_file_id"]).await);
+    assert_eq!((good.len(), failed.len()), (2, 1));
+    assert!(good.iter().all(|(_, line)| line["response"]["status_code"] == 200 && line["error"].is_null()));
+    assert_eq!(good[0].1["response"]["body"]["choices"][0]["message"]["content"], "scripted answer");
+    assert_eq!((&failed[0].1["response"]["status_code"], &failed[0].1["response"]["body"]["error"]["code"]), (&json!(400), &json!("bad")));
+    let mut ids: Vec<String> = [good, failed].concat().into_iter().map(|(id, _)| id).collect();
+    ids.sort();
+    assert_eq!(ids, ["a", "b", "c"]);
+    let decided = bench.journal.records().into_iter().filter_map(|record| match record {
+        Record::Decided { question, key, .. } => Some((question.ask.tier, key.0)),
+        _ => None,
+    });
+    assert_eq!(decided.collect::<Vec<_>>(), vec![(ServiceTier::Flex, 1); 3], "each line is an ordinary request");
+}
+
+#[tokio::test]
+async fn an_answered_line_never_runs_again_and_stands_in_the_output_once() {
+    let folder = folder();
+    let (made, heard) = {
+        let bench = over(folder.path()).await;
+        let gate = Gate::default();
+        bench.only_north();
+        bench.north.then(Reply::answer(7, 5)).then(Reply::Hang(gate.clone())).then(Reply::Hang(gate));
+        let made = order(&bench, &[line("a", ""), line("b", ""), line("c", "")]).await;
+        let half = until(&bench, &made, |batch| batch["request_counts"]["completed"] == 1).await;
+        assert_eq!(half["status"], "in_progress");
+        bench.north.until_heard(2).await;
+        let mut bench = bench;
+        bench.stop().await;
+        (made, bench.north.heard().len())
+    };
+    assert!((2..=3).contains(&heard));
+    let bench = over(folder.path()).await;
+    let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
+    assert_eq!(done["request_counts"], json!({ "total": 3, "completed": 3, "failed": 0 }));
+    assert_eq!(bench.north.heard().len(), 2, "only what had no answer ran again");
+    let ids: Vec<String> = told(&bench, &done["output_file_id"]).await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+}
+
+/// The errors of a batch whose input is this: code, param and line of each.
+async fn check_flaws(lines: &[String], want: &[(&str, Value, Value)]) {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    let made = order(&bench, lines).await;
+    let failed = until(&bench, &made, |batch| batch["status"] == "failed").await;
+    let flaws = failed["errors"]["data"].as_array().expect("errors").clone();
+    let got: Vec<(Value, Value, Value)> =
+        flaws.iter().map(|flaw| (flaw["code"].clone(), flaw["param"].clone(), flaw["line"].clone())).collect();
+    let want: Vec<(Value, Value, Value)> = want.iter().map(|(code, param, line)| (json!(code), param.clone(), line.clone())).collect();
+    assert_eq!(got, want);
+    assert!(bench.north.heard().is_empty(), "nothing ran");
+}
+
+#[tokio::test]
+async fn an_input_is_checked_line_by_line() {
+    let other = |field: &str, value: &str| {
+        let mut line: Value = serde_json::from_str(&line("x", "")).expect("JSON");
+        line[field] = json!(value);
+        line.to_string()
+    };
+    let lines = [
+        line("a", ""),
+        "{nonsense".to_owned(),
+        String::new(),
+        line("a", ""),
+        other("method", "GET"),
+        line("b", "").replace("/v1/chat/completions", "/v1/embeddings"),
+        line("c", "").replace("default", "none"),
+        line("d", r#","stream":true"#),
+        line("e", r#","n":"x""#),
+        r#"{"method":"POST"}"#.to_owned(),
+    ];
+    // Empty lines are not counted.
+    check_flaws(
+        &lines,
+        &[
+            ("invalid_json_line", Value::Null, json!(2)),
+            ("duplicate_custom_id", json!("custom_id"), json!(3)),
+            ("invalid_method", json!("method"), json!(4)),
+            ("invalid_url", json!("url"), json!(5)),
+            ("model_not_found", json!("body.model"), json!(6)),
+            ("invalid_value", json!("body.stream"), json!(7)),
+            ("invalid_value", json!("body.n"), json!(8)),
+            ("missing_required_parameter", json!("custom_id"), json!(9)),
+        ],
+    )
+    .await;
+    check_flaws(&[String::new()], &[("empty_file", Value::Null, Value::Null)]).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_batch_says_what_never_ran() {
+    let (folder, gate) = (folder(), Gate::default());
+    let bench = over(folder.path()).await;
+    bench.only_north();
+    let lines: Vec<String> = (0..20).map(|number| line(&format!("l{number:02}"), "")).collect();
+    for _ in 0..20 {
+        bench.north.then(Reply::Hang(gate.clone()));
+    }
+    let made = order(&bench, &lines).await;
+    bench.north.until_heard(1).await;
+    let id = made["id"].as_str().expect("an id");
+    let cancelled = post(&bench, &format!("/v1/batches/{id}/cancel"), "").await;
+    assert_eq!((cancelled.status.as_u16(), &cancelled.json()["status"]), (200, &json!("cancelling")));
+    gate.open(20);
+    let done = until(&bench, &made, |batch| batch["status"] == "cancelled").await;
+    let (ran, never) = (told(&bench, &done["output_file_id"]).await, told(&bench, &done["error_file_id"]).await);
+    assert_eq!((ran.len() + never.len(), ran.len()), (20, bench.north.heard().len()));
+    assert!(never.iter().all(|(_, line)| line["error"]["code"] == "batch_cancelled" && line["response"].is_null()));
+    let again = post(&bench, &format!("/v1/batches/{id}/cancel"), "").await;
+    assert_eq!(again.json()["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn files_are_kept_listed_read_and_deleted() {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    let kept = form(&bench, &[("file", "one\ntwo"), ("purpose", "batch")]).await;
+    assert_eq!(kept.status, 200, "{}", kept.text);
+    let file = kept.json();
+    assert_eq!((&file["object"], &file["bytes"], &file["filename"]), (&json!("file"), &json!(7), &json!("in.jsonl")));
+    let path = format!("/v1/files/{}", file["id"].as_str().expect("an id"));
+    drop(bench);
+    let bench = over(folder.path()).await;
+    assert_eq!(bench.get(&path).await.json(), file, "it outlives its gateway");
+    assert_eq!(bench.get("/v1/files").await.json()["data"], json!([file]));
+    assert_eq!(bench.get("/v1/files?purpose=batch_output").await.json()["data"], json!([]));
+    assert_eq!(bench.get(&format!("{path}/content")).await.text, "one\ntwo");
+    let head = [("authorization", format!("Bearer {KEY}"))];
+    let head: Vec<(&str, &str)> = head.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(bench.send("DELETE", &path, &head, "").await.json()["deleted"], true);
+    assert_eq!(bench.get(&path).await.error(), (404, "not_found".to_owned()));
+    for (fields, param) in [
+        (&[("purpose", "fine-tune"), ("file", "x")][..], "purpose"),
+        (&[("file", "x")], "purpose"),
+        (&[("purpose", "batch")], "file"),
+        (&[("purpose", "batch"), ("other", "x")], "other"),
+    ] {
+        let refused = form(&bench, fields).await;
+        assert_eq!((refused.error().0, &refused.json()["error"]["param"]), (400, &json!(param)), "{fields:?}");
+    }
+    assert_eq!(bench.get("/v1/files").await.json()["data"], json!([]), "what is refused is not kept");
+    let none = bench.send("GET", "/v1/files", &[], "").await;
+    assert_eq!(none.error(), (401, "invalid_api_key".to_owned()));
+}

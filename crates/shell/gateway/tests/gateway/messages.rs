@@ -1,0 +1,68 @@
+//! Anthropic's Messages at the door, in front of upstreams that speak OpenAI's API.
+
+use dispatch::{Known, Outcome};
+use market::Tokens;
+use testkit::{Ending, Reply};
+
+use crate::bench::{self, Bench, KEY};
+
+const HELLO: &str = r#"{"model":"default","max_tokens":9,"messages":[{"role":"user","content":"hello"}]"#;
+
+async fn send(bench: &Bench, rest: &str) -> bench::Reply {
+    bench.send("POST", "/v1/messages", &[("x-api-key", KEY)], &format!("{HELLO}{rest}}}")).await
+}
+
+#[tokio::test]
+async fn an_answer_is_told_in_its_words_and_metered_in_ours() {
+    let bench = Bench::start().await;
+    let reply = send(&bench, "").await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let json = reply.json();
+    assert_eq!((&json["type"], &json["stop_reason"]), (&"message".into(), &"end_turn".into()));
+    assert_eq!(json["content"], serde_json::json!([{"type": "text", "text": "scripted answer"}]));
+    assert_eq!((json["usage"]["input_tokens"].as_u64(), json["usage"]["output_tokens"].as_u64()), (Some(7), Some(5)));
+    assert_eq!(reply.header("request-id"), reply.header("x-request-id"));
+    assert_eq!(bench.north.heard()[0].path, "/v1/chat/completions");
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].known, settled[0].tokens), (Known::Reported, Tokens { input: 7, cached: 0, output: 5 }));
+}
+
+#[tokio::test]
+async fn a_stream_has_its_events_in_their_order() {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::stream(2));
+    let reply = send(&bench, r#","stream":true"#).await;
+    let names: Vec<&str> = reply.text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    let delta = "content_block_delta";
+    let want = ["message_start", "content_block_start", delta, delta, "content_block_stop", "message_delta", "message_stop"];
+    assert_eq!(names, want, "{}", reply.text);
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].outcome, settled[0].known), (Outcome::Answered, Known::Reported));
+}
+
+#[tokio::test]
+async fn a_stream_that_was_lost_ends_with_its_error() {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::ending(2, Ending::Reset));
+    let reply = send(&bench, r#","stream":true"#).await;
+    let (_, last) = reply.text.trim_end().rsplit_once("\n\n").expect("several events");
+    assert!(last.starts_with("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\""), "{}", reply.text);
+    assert_eq!(bench.journal.settled(1).await[0].outcome, Outcome::Cut);
+}
+
+#[tokio::test]
+async fn what_no_endpoint_can_be_told_is_refused_before_any_call() {
+    let bench = Bench::start().await;
+    for (rest, what) in
+        [(r#","top_k":3"#, "'top_k'"), (r#","container":"c""#, "'container'"), (r#","model":"default""#, "'model' is given twice")]
+    {
+        let reply = send(&bench, rest).await;
+        let json = reply.json();
+        assert_eq!((reply.status.as_u16(), &json["error"]["type"]), (400, &"invalid_request_error".into()), "{}", reply.text);
+        assert!(json["error"]["message"].as_str().is_some_and(|message| message.contains(what)), "{}", reply.text);
+    }
+    let reply = bench.send("POST", "/v1/messages/count_tokens", &[("x-api-key", KEY)], "{}").await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["error"]["type"]), (404, &"not_found_error".into()));
+    assert!(bench.north.heard().is_empty());
+    assert!(bench.journal.records().is_empty());
+}

@@ -1,0 +1,199 @@
+//! Requests that find no place or no room wait in line: bounded, in their tiers' order, and never for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch::{KeyId, Record};
+use fleet::ServiceTier;
+use gateway::Limits;
+use ledger::KeyRow;
+use testkit::{Gate, Reply};
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinHandle;
+
+use crate::bench::{self, Bench, KEY, Setup, key};
+
+fn body(tier: &str) -> String {
+    format!(r#"{{"model":"default","service_tier":"{tier}","messages":[{{"role":"user","content":"{tier}"}}]}}"#)
+}
+
+/// Goes on as soon as so many wait in line.
+async fn until_waiting(bench: &Bench, count: usize) {
+    while bench.gateway.live().waiting != count {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn ask(bench: &Arc<Bench>, key: &'static str, tier: &'static str) -> JoinHandle<bench::Reply> {
+    let bench = Arc::clone(bench);
+    tokio::spawn(async move { bench.chat_with(key, &body(tier)).await })
+}
+
+/// The tiers that the upstream heard, in order: each request says its own.
+fn heard(bench: &Bench) -> Vec<String> {
+    let said = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).expect("JSON")["service_tier"].as_str().map(str::to_owned);
+    bench.north.heard().iter().filter_map(|heard| said(&heard.body)).collect()
+}
+
+/// A bench whose one place is taken until the gate opens.
+async fn full(limits: Limits) -> (Arc<Bench>, Gate, JoinHandle<bench::Reply>) {
+    let bench = Arc::new(Bench::with(limits).await);
+    let gate = Gate::default();
+    bench.north.then(Reply::Hang(gate.clone()));
+    let first = ask(&bench, KEY, "default");
+    bench.north.until_heard(1).await;
+    (bench, gate, first)
+}
+
+#[tokio::test]
+async fn who_finds_no_place_waits_and_higher_tiers_go_first() {
+    let (bench, gate, first) = full(Limits { in_flight_max: 1, ..Limits::default() }).await;
+    let mut waiting = Vec::new();
+    for (count, tier) in ["flex", "default", "flex", "priority", "default"].into_iter().enumerate() {
+        waiting.push(ask(&bench, KEY, tier));
+        until_waiting(&bench, count + 1).await;
+    }
+    gate.open(1);
+    assert_eq!(first.await.expect("it ends").status, 200);
+    for reply in waiting {
+        assert_eq!(reply.await.expect("it ends").status, 200);
+    }
+    assert_eq!(heard(&bench), ["default", "priority", "default", "default", "flex", "flex"]);
+    assert_eq!((bench.gateway.live().in_flight, bench.gateway.live().waiting), (0, 0));
+}
+
+#[tokio::test]
+async fn the_line_is_bounded_and_flex_is_shed_first() {
+    let (bench, gate, first) = full(Limits { in_flight_max: 1, queue_max: 2, ..Limits::default() }).await;
+    let flex = ask(&bench, KEY, "flex");
+    until_waiting(&bench, 1).await;
+    let default = ask(&bench, KEY, "default");
+    until_waiting(&bench, 2).await;
+    assert_eq!(bench.chat(&body("flex")).await.error(), (429, "overloaded".to_owned()), "nobody goes for one of the same tier");
+    let priority = ask(&bench, KEY, "priority");
+    assert_eq!(flex.await.expect("it ends").error(), (429, "overloaded".to_owned()));
+    gate.open(1);
+    for reply in [first, default, priority] {
+        assert_eq!(reply.await.expect("it ends").status, 200);
+    }
+    assert_eq!(heard(&bench), ["default", "priority", "default"]);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_is_shed_with_when_to_come_back() {
+    let limits = Limits {
+        in_flight_max: 1,
+        queue_timeout: Duration::from_millis(30),
+        queue_timeout_flex: Duration::from_millis(30),
+        ..Limits::default()
+    };
+    let (bench, gate, first) = full(limits).await;
+    for (tier, seconds) in [("priority", "1"), ("default", "1"), ("flex", "10")] {
+        let reply = bench.chat(&body(tier)).await;
+        assert_eq!((reply.error(), reply.header("retry-after")), ((429, "overloaded".to_owned()), seconds));
+    }
+    assert_eq!(bench.gateway.live().waiting, 0);
+    gate.open(1);
+    assert_eq!(first.await.expect("it ends").status, 200);
+    assert_eq!(bench.chat(&body("flex")).await.status, 200, "the place is free again");
+}
+
+#[tokio::test]
+async fn a_key_at_its_cap_holds_up_nobody_else() {
+    let keys =
+        vec![KeyRow { id: KeyId(1), ..key("ada000000000", "canary", &[]) }, KeyRow { id: KeyId(2), ..key("bob000000000", "canary", &[]) }];
+    let limits = Limits { key_in_flight_max: 1, ..Limits::default() };
+    let bench = Arc::new(Bench::of(Setup { keys, limits, ..Setup::default() }).await);
+    let gate = Gate::default();
+    bench.north.then(Reply::Hang(gate.clone()));
+    let first = ask(&bench, "bl-ada000000000-canary", "default");
+    bench.north.until_heard(1).await;
+    let second = ask(&bench, "bl-ada000000000-canary", "priority");
+    until_waiting(&bench, 1).await;
+    assert_eq!(bench.chat_with("bl-bob000000000-canary", &body("flex")).await.status, 200, "also in a lower tier");
+    gate.open(1);
+    assert_eq!((first.await.expect("it ends").status.as_u16(), second.await.expect("it ends").status.as_u16()), (200, 200));
+}
+
+#[tokio::test]
+async fn an_address_at_its_cap_waits_too_and_has_so_many_connections() {
+    let (bench, gate, first) = full(Limits { peer_in_flight_max: 1, peer_connections_max: 2, ..Limits::default() }).await;
+    let second = ask(&bench, KEY, "default");
+    until_waiting(&bench, 1).await;
+    let mut third = tokio::net::TcpStream::connect(bench.address).await.expect("the kernel takes it");
+    assert_eq!(third.read(&mut [0; 9]).await.ok(), Some(0), "it is closed before it says anything");
+    gate.open(1);
+    assert_eq!((first.await.expect("it ends").status.as_u16(), second.await.expect("it ends").status.as_u16()), (200, 200));
+}
+
+#[tokio::test]
+async fn who_leaves_the_line_takes_no_place_with_it() {
+    let (bench, gate, first) = full(Limits { in_flight_max: 1, ..Limits::default() }).await;
+    let gone = ask(&bench, KEY, "priority");
+    until_waiting(&bench, 1).await;
+    gone.abort();
+    until_waiting(&bench, 0).await;
+    gate.open(1);
+    assert_eq!(first.await.expect("it ends").status, 200);
+    assert_eq!(bench.chat(&body("default")).await.status, 200);
+    assert_eq!(heard(&bench).len(), 2);
+}
+
+/// Only north, with room for two.
+async fn small(limits: Limits) -> (Arc<Bench>, Gate, Vec<JoinHandle<bench::Reply>>) {
+    let fleet = Setup::default().fleet.replace("slots = 4\nqueue = 16", "slots = 1\nqueue = 1");
+    let bench = Arc::new(Bench::of(Setup { fleet, limits, ..Setup::default() }).await);
+    bench.only_north();
+    let gate = Gate::default();
+    bench.north.then(Reply::Hang(gate.clone())).then(Reply::Hang(gate.clone()));
+    let under_way = vec![ask(&bench, KEY, "default"), ask(&bench, KEY, "default")];
+    bench.north.until_heard(2).await;
+    (bench, gate, under_way)
+}
+
+#[tokio::test]
+async fn when_every_endpoint_is_full_requests_wait_for_room_in_their_tiers_order() {
+    let (bench, gate, under_way) = small(Limits::default()).await;
+    let mut waiting = Vec::new();
+    for (count, tier) in ["flex", "default", "priority"].into_iter().enumerate() {
+        waiting.push(ask(&bench, KEY, tier));
+        until_waiting(&bench, count + 1).await;
+    }
+    assert_eq!(bench.north.heard().len(), 2);
+    gate.open(2);
+    for reply in under_way.into_iter().chain(waiting) {
+        assert_eq!(reply.await.expect("it ends").status, 200);
+    }
+    let decided = |record: &Record| if let Record::Decided { question, .. } = record { Some(question.ask.tier) } else { None };
+    let tiers: Vec<ServiceTier> = bench.journal.records().iter().filter_map(decided).collect();
+    assert_eq!(tiers[2..], [ServiceTier::Priority, ServiceTier::Default, ServiceTier::Flex]);
+    assert_eq!(bench.gateway.live().waiting, 0);
+}
+
+#[tokio::test]
+async fn the_line_for_room_is_bounded_and_sheds_flex_first() {
+    let (bench, gate, under_way) = small(Limits { queue_max: 2, ..Limits::default() }).await;
+    let flex = ask(&bench, KEY, "flex");
+    until_waiting(&bench, 1).await;
+    let default = ask(&bench, KEY, "default");
+    until_waiting(&bench, 2).await;
+    let priority = ask(&bench, KEY, "priority");
+    let shed = flex.await.expect("it ends");
+    assert_eq!((shed.error(), shed.header("retry-after")), ((429, "overloaded".to_owned()), "10"), "it made room for a higher tier");
+    gate.open(2);
+    for reply in under_way.into_iter().chain([default, priority]) {
+        assert_eq!(reply.await.expect("it ends").status, 200);
+    }
+    assert_eq!(bench.gateway.live().waiting, 0);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_room_for_ever() {
+    let (bench, gate, under_way) = small(Limits { queue_timeout: Duration::from_millis(30), ..Limits::default() }).await;
+    assert_eq!(bench.chat(&body("priority")).await.error(), (429, "overloaded".to_owned()));
+    assert_eq!(bench.gateway.live().waiting, 0);
+    gate.open(2);
+    for reply in under_way {
+        assert_eq!(reply.await.expect("it ends").status, 200);
+    }
+}

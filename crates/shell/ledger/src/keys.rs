@@ -1,0 +1,210 @@
+//! The keys of a state directory, in the database.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dispatch::KeyId;
+use fleet::{Allowance, PerMinute};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use units::Instant;
+
+use crate::error::LedgerError;
+use crate::key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, base32, hash_secret};
+use crate::schema;
+use crate::scope::Scopes;
+
+/// The keys of a state directory; several processes may have it open at once.
+#[derive(Debug)]
+pub struct Keys {
+    open: Mutex<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    /// What was read last, and the count of changes it was read at.
+    read: Option<(i64, Vec<KeyRow>)>,
+}
+
+impl Keys {
+    /// Opens the keys of a state directory, which is made if there is none.
+    ///
+    /// # Errors
+    /// When the directory can't be used, the database refused, or it is newer than this program.
+    pub fn open(directory: &Path) -> Result<Self, LedgerError> {
+        crate::directory::make(directory)?;
+        let mut connection = schema::connect(directory)?;
+        schema::migrate(&mut connection)?;
+        Ok(Self { open: Mutex::new(Open { connection, read: None }) })
+    }
+
+    /// Every key that was ever made, by number; read anew only when there was a change.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn list(&self) -> Result<Vec<KeyRow>, LedgerError> {
+        let mut open = self.lock();
+        let changes = changes(&open.connection)?;
+        if let Some((at, rows)) = &open.read
+            && *at == changes
+        {
+            return Ok(rows.clone());
+        }
+        let rows = read(&open.connection)?;
+        open.read = Some((changes, rows.clone()));
+        Ok(rows)
+    }
+
+    /// Makes a key from random bytes that the caller drew: six for the public part, the rest for the secret.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn create(&self, terms: &KeyTerms, random: [u8; 38], now: Instant) -> Result<NewKey, LedgerError> {
+        let public: String = random[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = base32(&random[6..]);
+        let mut open = self.lock();
+        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let KeyTerms { name, scopes, models, team, allowance: Allowance { requests, tokens, budget }, expires } = terms;
+        let per_minute = |rate: &Option<PerMinute>| rate.map(PerMinute::count);
+        let budget = budget.map(|budget| budget.to_string());
+        transaction.execute(
+            "INSERT INTO api_key (name, public, hash, created, expires, team, requests, tokens, budget)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                name,
+                public,
+                hash_secret(&secret),
+                now.micros(),
+                expires.map(Instant::micros),
+                team,
+                per_minute(requests),
+                per_minute(tokens),
+                budget
+            ],
+        )?;
+        let id: u32 = transaction.query_row("SELECT last_insert_rowid()", [], |row| row.get(0))?;
+        for model in models {
+            transaction.execute("INSERT OR IGNORE INTO api_key_model (api_key, model) VALUES (?1, ?2)", params![id, model])?;
+        }
+        for scope in scopes.iter() {
+            transaction.execute("INSERT INTO api_key_scope (api_key, scope) VALUES (?1, ?2)", params![id, scope.name()])?;
+        }
+        let row = one(&transaction, id)?;
+        transaction.commit()?;
+        Ok(NewKey { text: text(&public, &secret), row })
+    }
+
+    /// Gives a key a new secret from random bytes that the caller drew; the old one is good until `overlap` has passed. One that was still
+    /// good from an earlier rotation ends at once: a key has two secrets at most.
+    ///
+    /// # Errors
+    /// When no key in use is called so, or more than one, or the database refused.
+    pub fn rotate(&self, which: &str, random: [u8; 32], overlap: Duration, now: Instant) -> Result<NewKey, LedgerError> {
+        let secret = base32(&random);
+        let mut open = self.lock();
+        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let row = one(&transaction, find(&transaction, which)?)?;
+        if !row.valid(now) {
+            return Err(missing(which));
+        }
+        transaction.execute(
+            "UPDATE api_key SET previous = hash, previous_until = ?2, hash = ?3 WHERE id = ?1",
+            params![row.id.0, (now + overlap).micros(), hash_secret(&secret)],
+        )?;
+        let row = one(&transaction, row.id.0)?;
+        transaction.commit()?;
+        Ok(NewKey { text: text(&row.public, &secret), row })
+    }
+
+    /// Revokes a key by its public part, or by its name where only one unrevoked key has it.
+    ///
+    /// # Errors
+    /// When there is none or more than one of that name, or the database refused.
+    pub fn revoke(&self, which: &str, now: Instant) -> Result<KeyRow, LedgerError> {
+        let mut open = self.lock();
+        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let id = find(&transaction, which)?;
+        transaction.execute("UPDATE api_key SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL", params![id, now.micros()])?;
+        let row = one(&transaction, id)?;
+        transaction.commit()?;
+        Ok(row)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn text(public: &str, secret: &str) -> KeySecret {
+    KeySecret(format!("bl-{public}-{secret}"))
+}
+
+/// The number of the key with this public part, or else of the only unrevoked one with this name.
+fn find(connection: &Connection, which: &str) -> Result<u32, LedgerError> {
+    let by_public = "SELECT id FROM api_key WHERE public = ?1";
+    match connection.query_row(by_public, [which], |row| row.get(0)).optional()? {
+        Some(id) => Ok(id),
+        None => only_named(connection, which),
+    }
+}
+
+fn only_named(connection: &Connection, name: &str) -> Result<u32, LedgerError> {
+    let mut select = connection.prepare("SELECT id FROM api_key WHERE name = ?1 AND revoked IS NULL")?;
+    let ids = select.query_map([name], |row| row.get(0))?.collect::<Result<Vec<u32>, _>>()?;
+    match ids.as_slice() {
+        [id] => Ok(*id),
+        [] => Err(missing(name)),
+        _ => Err(LedgerError::Ambiguous { name: name.to_owned(), count: ids.len() }),
+    }
+}
+
+fn missing(which: &str) -> LedgerError {
+    LedgerError::Missing { what: format!("a key in use that is called {which}") }
+}
+
+fn one(connection: &Connection, id: u32) -> Result<KeyRow, LedgerError> {
+    let row = read(connection)?.into_iter().find(|row| row.id.0 == id);
+    row.ok_or_else(|| LedgerError::Missing { what: format!("key number {id}") })
+}
+
+fn changes(connection: &Connection) -> Result<i64, LedgerError> {
+    Ok(connection.prepare_cached("SELECT changes FROM api_key_changes")?.query_row([], |row| row.get(0))?)
+}
+
+fn read(connection: &Connection) -> Result<Vec<KeyRow>, LedgerError> {
+    let mut models = connection.prepare_cached("SELECT model FROM api_key_model WHERE api_key = ?1 ORDER BY model")?;
+    let mut scopes = connection.prepare_cached("SELECT scope FROM api_key_scope WHERE api_key = ?1")?;
+    let mut select = connection.prepare_cached(
+        "SELECT id, name, public, hash, created, expires, revoked, team, previous, previous_until, requests, tokens, budget
+         FROM api_key ORDER BY id",
+    )?;
+    let mut rows = select.query([])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, name): (u32, String) = (row.get(0)?, row.get(1)?);
+        let instant = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Instant::from_micros));
+        let per_minute = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.and_then(PerMinute::new));
+        // What this program can't read must not turn into no limit, nor into more scopes.
+        let unreadable = || LedgerError::UnreadableKey { name: name.clone() };
+        let budget = row.get::<_, Option<String>>(12)?.map(|text| text.parse().map_err(|_| unreadable())).transpose()?;
+        let named = scopes.query_map([id], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let named: Scopes = named.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(|_| unreadable())?;
+        let previous = row.get::<_, Option<[u8; 32]>>(8)?.zip(instant(9)?).map(|(hash, until)| Previous { hash, until });
+        keys.push(KeyRow {
+            id: KeyId(id),
+            public: row.get(2)?,
+            hash: row.get(3)?,
+            previous,
+            scopes: named,
+            team: row.get(7)?,
+            allowance: Allowance { requests: per_minute(10)?, tokens: per_minute(11)?, budget },
+            models: models.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?,
+            created: Instant::from_micros(row.get(4)?),
+            expires: instant(5)?,
+            revoked: instant(6)?,
+            name,
+        });
+    }
+    Ok(keys)
+}
