@@ -1,6 +1,6 @@
 //! The command line as clap reads it. Only what works is listed.
 
-mod ledger;
+mod books;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use dispatch::Policy;
 
-pub use ledger::{Format, Ledger};
+pub use books::{Format, Ledger};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran and failed; 2 wrong usage or file; 3 the answer is no; 130 interrupted.";
 
