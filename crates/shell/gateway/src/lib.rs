@@ -10,6 +10,7 @@
 
 mod admission;
 mod answer;
+mod audit;
 mod batch;
 mod body;
 mod call;

@@ -28,7 +28,7 @@ use crate::query::decoded;
 use crate::request::{self, Served};
 use crate::state::State;
 use crate::workers::{Arrival, Workers};
-use crate::{batch, ids, keys, messages, metrics, models, paths, status, usage};
+use crate::{audit, batch, ids, keys, messages, metrics, models, paths, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -114,6 +114,7 @@ enum Route<'a> {
     Ready,
     Metrics,
     Status,
+    Audit,
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
@@ -133,6 +134,7 @@ fn find(path: &str) -> Option<Route<'_>> {
             "/readyz" => Some(Route::Ready),
             "/metrics" => Some(Route::Metrics),
             "/api/status" => Some(Route::Status),
+            "/api/ledger/verify" => Some(Route::Audit),
             _ => None,
         },
     }
@@ -164,6 +166,7 @@ async fn route(
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
         Route::Metrics => Ok(text(metrics::render(state))),
         Route::Status => Ok(json(status::render(state))),
+        Route::Audit => audit::serve(state).await.map(json),
     }
 }
 
@@ -185,7 +188,7 @@ impl Route<'_> {
             Self::Inference(_) | Self::Models | Self::Model(_) | Self::Kept(_) => Wants::Key(Scope::Inference),
             Self::Usage(_) => Wants::Key(Scope::Read),
             Self::Health | Self::Ready => Wants::Nothing,
-            Self::Metrics | Self::Status => Wants::KeyOrHere(Scope::Read),
+            Self::Metrics | Self::Status | Self::Audit => Wants::KeyOrHere(Scope::Read),
         }
     }
 }
@@ -290,7 +293,7 @@ mod tests {
     use super::*;
 
     /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
-    const TABLE: [(&str, Wants); 13] = [
+    const TABLE: [(&str, Wants); 14] = [
         ("/v1/chat/completions", Wants::Key(Scope::Inference)),
         ("/completions", Wants::Key(Scope::Inference)),
         ("/v1/embeddings", Wants::Key(Scope::Inference)),
@@ -304,6 +307,7 @@ mod tests {
         ("/readyz", Wants::Nothing),
         ("/metrics", Wants::KeyOrHere(Scope::Read)),
         ("/api/status", Wants::KeyOrHere(Scope::Read)),
+        ("/api/ledger/verify", Wants::KeyOrHere(Scope::Read)),
     ];
 
     const fn number(route: &Route<'_>) -> usize {
@@ -321,6 +325,7 @@ mod tests {
             Route::Ready => 10,
             Route::Metrics => 11,
             Route::Status => 12,
+            Route::Audit => 13,
         }
     }
 

@@ -13,12 +13,15 @@ use std::time::{Duration, Instant};
 use dispatch::AttemptId;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::book::{Booked, book, offset};
+use crate::book::Booking;
 use crate::books::{Books, Fold};
+use crate::chain::{Chain, ENDING, Kind, Of};
+use crate::closing;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::journal::{Appended, Journal, Next, Position, SegmentReader, Wakeup};
 use crate::register::Registers;
+use crate::rows::offset;
 
 /// Books are shown anew at most this often, unless somebody waits for them.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
@@ -39,6 +42,19 @@ pub(crate) struct Progress {
     failures: u64,
     last_failure: Option<Arc<LedgerError>>,
     stopped: bool,
+    /// What periods are to be closed as of, and how often that was asked and done.
+    close_as_of: Option<units::Instant>,
+    asked: u64,
+    closed: u64,
+}
+
+impl Progress {
+    fn closed_up_to(&mut self, asked: u64) {
+        self.closed = asked;
+        if self.asked == asked {
+            self.close_as_of = None;
+        }
+    }
 }
 
 /// What the committing thread shares with the others.
@@ -69,9 +85,32 @@ impl Shared {
         }
     }
 
+    /// Closes what `now` allows, and waits until that is done or fails.
+    pub(crate) fn close(&self, now: units::Instant) -> Result<(), LedgerError> {
+        let (asked, failures) = {
+            let mut progress = self.progress();
+            progress.asked += 1;
+            progress.close_as_of = Some(now);
+            (progress.asked, progress.failures)
+        };
+        self.journal.hurry();
+        let waiting = |progress: &mut Progress| progress.closed < asked && progress.failures == failures && !progress.stopped;
+        let progress = self.moved.wait_while(self.progress(), waiting).unwrap_or_else(PoisonError::into_inner);
+        match &progress.last_failure {
+            _ if progress.closed >= asked => Ok(()),
+            Some(failure) if progress.failures != failures => Err(LedgerError::Commit(Arc::clone(failure))),
+            _ => Err(LedgerError::Stopped),
+        }
+    }
+
     /// Nothing that can panic runs while it is held, so a poisoned lock is still good.
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_to_close(&self) -> (Option<units::Instant>, u64) {
+        let progress = self.progress();
+        (progress.close_as_of, progress.asked)
     }
 
     fn tell(&self, change: impl FnOnce(&mut Progress)) {
@@ -152,10 +191,13 @@ impl Ingester {
 
     fn commit<'a>(&mut self, entries: impl Iterator<Item = (&'a Entry, Position)>, to: Position) -> Result<(), LedgerError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut booked = Booked::default();
+        let mut booking = Booking::new(&transaction, &self.registers)?;
+        // Another process may have booked corrections meanwhile.
+        self.fold.catch_up(&transaction, booking.chain.posting_to())?;
         for (entry, began) in entries {
-            book(&transaction, &self.registers, entry, began, &mut booked)?;
+            booking.book(entry, began)?;
         }
+        let (booked, posting_to) = (booking.booked, booking.chain.posting_to());
         let newest = booked.intents.last().map_or(self.newest, |(_, row)| *row);
         let settled = |attempt: &AttemptId| booked.settled.contains(attempt);
         let oldest_open = self.open.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
@@ -177,7 +219,34 @@ impl Ingester {
             let register = Arc::clone(self.registers.of(*version)?);
             self.fold.post(&register, usage)?;
         }
+        self.fold.posting_to = posting_to;
         Ok(())
+    }
+
+    /// Takes in what other processes booked, and closes what `now` allows.
+    fn close(&mut self, now: units::Instant) -> Result<(), LedgerError> {
+        loop {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut booking = Booking::new(&transaction, &self.registers)?;
+            self.fold.catch_up(&transaction, booking.chain.posting_to())?;
+            let closed = closing::close(&mut booking, &self.fold, now)?;
+            transaction.commit()?;
+            if closed < closing::CLOSINGS_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says in the ledger that the process ended in good order, so that the next one need not look for what it held.
+    fn end(&mut self) -> Result<(), LedgerError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let opening: Option<i64> = transaction.query_row("SELECT max(id) FROM opening", [], |row| row.get(0))?;
+        let Some(opening) = opening else { return Ok(()) };
+        let mut chain = Chain::read(&transaction)?;
+        if chain.insert(&transaction, &ENDING, params![opening, self.at.segment, offset(self.at)])? {
+            chain.link(&transaction, Kind::Ending, Of::Row(opening))?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// The next records from the file, and where they end.
@@ -205,9 +274,17 @@ impl Ingester {
         loop {
             let deadline = if behind { Some(Instant::now()) } else { pace.deadline() };
             let wakeup = shared.journal.wait(deadline);
-            let hurried = wakeup.urgent || wakeup.closing;
+            let (close_as_of, asked) = shared.asked_to_close();
+            let hurried = wakeup.urgent || wakeup.closing || close_as_of.is_some();
             let closing = wakeup.closing;
-            let result = self.step(&mut pace, wakeup, hurried || behind);
+            let mut result = self.step(&mut pace, wakeup, hurried || behind);
+            if let (Ok(()), Some(now)) = (&result, close_as_of) {
+                result = self.close(now);
+                pace.stale = true;
+                if result.is_ok() {
+                    shared.tell(|progress| progress.closed_up_to(asked));
+                }
+            }
             if hurried || pace.stale && pace.published.elapsed() >= PUBLISH_INTERVAL {
                 shared.publish(self.fold.books());
                 shared.tell(|progress| progress.shown = self.at);
@@ -222,6 +299,9 @@ impl Ingester {
                 shared.journal.wait_to_retry(RETRY);
             }
             if closing {
+                if !behind && let Err(failure) = self.end() {
+                    shared.tell(|progress| progress.last_failure = Some(Arc::new(failure)));
+                }
                 break;
             }
         }

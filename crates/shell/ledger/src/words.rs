@@ -49,10 +49,17 @@ impl Words for ServiceTier {
     const WORDS: &'static [(Self, &'static str)] = &[(Self::Priority, "priority"), (Self::Default, "default"), (Self::Flex, "flex")];
 }
 
+impl<T: Words> Word<T> {
+    /// The word.
+    pub(crate) fn word(self) -> &'static str {
+        let word = T::WORDS.iter().find(|(value, _)| *value == self.0).map(|(_, word)| *word);
+        word.expect("every member of the set has its word, as a test checks")
+    }
+}
+
 impl<T: Words> ToSql for Word<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let word = T::WORDS.iter().find(|(value, _)| *value == self.0).map(|(_, word)| *word);
-        Ok(ToSqlOutput::from(word.expect("every member of the set has its word, as a test checks")))
+        Ok(ToSqlOutput::from(self.word()))
     }
 }
 
