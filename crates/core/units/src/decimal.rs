@@ -95,6 +95,13 @@ impl Decimal {
         Some(round_half_even(scaled, 10_i128.pow(self.scale)))
     }
 
+    /// The number times `factor`, where that is whole; `None` where it isn't, and past `i128`.
+    #[must_use]
+    pub fn whole_times(self, factor: i128) -> Option<i128> {
+        let (scaled, size) = (self.digits.checked_mul(factor)?, 10_i128.pow(self.scale));
+        (scaled % size == 0).then_some(scaled / size)
+    }
+
     /// Whether the number is below zero.
     #[must_use]
     pub fn is_negative(self) -> bool {

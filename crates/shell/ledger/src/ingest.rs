@@ -280,15 +280,14 @@ impl Ingester {
             let mut result = self.step(&mut pace, wakeup, hurried || behind);
             if let (Ok(()), Some(now)) = (&result, close_as_of) {
                 result = self.close(now);
-                pace.stale = true;
-                if result.is_ok() {
-                    shared.tell(|progress| progress.closed_up_to(asked));
-                }
             }
             if hurried || pace.stale && pace.published.elapsed() >= PUBLISH_INTERVAL {
                 shared.publish(self.fold.books());
                 shared.tell(|progress| progress.shown = self.at);
                 (pace.published, pace.stale) = (Instant::now(), false);
+            }
+            if close_as_of.is_some() && result.is_ok() {
+                shared.tell(|progress| progress.closed_up_to(asked));
             }
             behind = result.is_err();
             if let Err(failure) = result {

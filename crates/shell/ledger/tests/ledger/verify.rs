@@ -86,7 +86,7 @@ fn what_is_planted_is_found() {
         ("UPDATE fleet SET name = 'other'", "entry 1 of the chain".to_owned()),
         ("UPDATE entry SET number = 99 WHERE number = 5", "entry 6 of the chain".to_owned()),
         ("DELETE FROM entry WHERE number = 11", "ending has 1 rows, and the chain 0 of them".to_owned()),
-        ("INSERT INTO conflict VALUES (1, 'req_1', 1, x'00')", "conflict has 1 rows, and the chain 0 of them".to_owned()),
+        ("INSERT INTO conflict VALUES (1, x'01', 1, x'00')", "conflict has 1 rows, and the chain 0 of them".to_owned()),
     ];
     for (change, expected) in cases {
         let found = planted(change);
@@ -109,7 +109,7 @@ fn booked_rows_refuse_to_be_changed() {
         } else {
             "request"
         };
-        assert!(database.execute(&format!("UPDATE {table} SET {column} = 'x'"), []).is_err(), "{table}");
+        assert!(database.execute(&format!("UPDATE {table} SET {column} = {column}"), []).is_err(), "{table}");
         assert!(database.execute(&format!("DELETE FROM {table}"), []).is_err(), "{table}");
     }
 }
