@@ -149,7 +149,7 @@ def killed(binary):
 
 def key_in_use(binary, state, up):
     """A new key, once the gateway knows it."""
-    key = service.run(binary, "key", "create", "sdk", "--state", str(state)).strip()
+    key = service.run(binary, "key", "create", "sdk", "--scope", "inference", "--scope", "read", "--state", str(state)).strip()
     service.poll("key in use", KEY_SECONDS, lambda: good_key(up.environment["OPENAI_BASE_URL"], key))
     return key
 
