@@ -7,7 +7,7 @@ use dispatch::{Fault, RequestId};
 use fleet::Dialect;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
 
@@ -75,6 +75,10 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     if !head.status.is_success() {
         return Err(refused(head.status, &head.headers, body, upstream.dialect).await);
     }
+    // It was told not to: what is packed can't be read in bounded memory, nor metered.
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Fault::Broken.into());
+    }
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
@@ -107,6 +111,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
     let head = request.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.insert(ACCEPT, HeaderValue::from_static(if asked.streamed { "text/event-stream" } else { "application/json" }));
+    head.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     head.insert(USER_AGENT, HeaderValue::from_static(concat!("baseload/", env!("CARGO_PKG_VERSION"))));
     if let Ok(id) = HeaderValue::try_from(asked.id.to_string()) {
         head.insert("x-request-id", id);

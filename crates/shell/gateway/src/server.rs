@@ -9,20 +9,22 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use ledger::Scope;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::admission::{Rates, Visit};
 use crate::body::Answer;
+use crate::door::{Behind, Door};
 use crate::envelope::Refused;
+use crate::guard::{Guarded, Watch};
 use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::query::decoded;
@@ -31,7 +33,8 @@ use crate::state::{self, State};
 use crate::{batch, keys, messages, metrics, models, paths, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
-pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+pub(crate) async fn serve(state: Arc<State>, door: Door, shutdown: impl Future<Output = ()>) {
+    let Door { listener, certificate, behind } = door;
     let places = Arc::new(Semaphore::new(state.limits.connections_max));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -54,11 +57,22 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
         };
         // One address can't take the connections of all: what is too many is closed before anything is read.
         let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
-        let connection = graceful.watch(connection(&state, stream, peer, visit));
+        // Without it, small events wait for the other side's delayed acknowledgement.
+        _ = stream.set_nodelay(true);
+        let (state, certificate, watcher) = (Arc::clone(&state), certificate.clone(), graceful.watcher());
+        let guest = Guest { peer, behind, visit };
         connections.spawn(async move {
             let _place = place;
             // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.
-            _ = connection.await;
+            match certificate {
+                None => _ = watcher.watch(connection(&state, stream, guest)).await,
+                Some(certificate) => {
+                    let shaken = tokio::time::timeout(state.limits.header_timeout, Box::pin(certificate.shake(stream))).await;
+                    if let Ok(Ok(stream)) = shaken {
+                        _ = watcher.watch(connection(&state, stream, guest)).await;
+                    }
+                }
+            }
         });
     }
     drop(listener);
@@ -67,41 +81,51 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
     connections.shutdown().await;
 }
 
-fn connection(
-    state: &Arc<State>,
-    stream: TcpStream,
+/// Who is connected, and to what.
+struct Guest {
     peer: SocketAddr,
+    behind: Behind,
     visit: Arc<Visit>,
-) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<> {
-    // Without it, small events wait for the other side's delayed acknowledgement.
-    _ = stream.set_nodelay(true);
+}
+
+fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    state: &Arc<State>,
+    stream: S,
+    guest: Guest,
+) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<S> {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(state.limits.header_timeout);
     builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
-    let state = Arc::clone(state);
-    builder.serve_connection(TokioIo::new(stream), service_fn(move |request| answer(Arc::clone(&state), peer, Arc::clone(&visit), request)))
+    let (state, guest) = (Arc::clone(state), Arc::new(guest));
+    let (stream, watch) = Guarded::new(stream);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let is_plain = watch.begin(request.body());
+        answer(Arc::clone(&state), Arc::clone(&guest), Arc::clone(&watch), is_plain, request)
+    });
+    builder.serve_connection(TokioIo::new(stream), service)
 }
 
 async fn answer(
     state: Arc<State>,
-    peer: SocketAddr,
-    visit: Arc<Visit>,
+    guest: Arc<Guest>,
+    watch: Arc<Watch>,
+    is_plain: bool,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let began = state.clock.now();
     let Some(id) = state::draw_id() else { return Ok(refuse(&state, Refused::overloaded())) };
-    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let closes = request.headers().contains_key(TRANSFER_ENCODING) || request.headers().contains_key(UPGRADE);
     let anthropic = messages::is(request.uri().path());
-    let served = Box::pin(route(&state, peer, &visit, id, request)).await;
+    let served = if is_plain { Box::pin(route(&state, &guest, id, request)).await } else { Err(Refused::ambiguous()) };
     let mut response = match served {
         Ok(served) => respond(served),
         Err(refused) if anthropic => refuse(&state, refused.in_anthropic()),
         Err(refused) => refuse(&state, refused),
     };
     let head = response.headers_mut();
-    if chunked {
-        // The parser drops a content-length that came beside the chunks, so a head with both can't be told from a good
-        // one: no second request is read from such a connection, and there is nothing to smuggle.
+    // What comes behind chunks, a wish to speak something else, or right behind a body may have been framed otherwise by a
+    // proxy in front: nothing more is read from such a connection.
+    if closes || watch.is_spoilt() {
         head.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     put(head, "x-request-id", &id.to_string());
@@ -148,23 +172,18 @@ fn find(path: &str) -> Option<Route<'_>> {
     }
 }
 
-async fn route(
-    state: &Arc<State>,
-    peer: SocketAddr,
-    visit: &Arc<Visit>,
-    id: dispatch::RequestId,
-    request: Request<Incoming>,
-) -> Result<Served, Refused> {
+async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
     let path = request.uri().path().to_owned();
-    let route = find(&path).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
+    let route =
+        find(&path).filter(|route| route.is_behind(guest.behind)).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
     // Files and batches say themselves which methods they take.
     let wanted = if matches!(route, Route::Inference(_)) { Method::POST } else { Method::GET };
     if *request.method() != wanted && !matches!(route, Route::Kept(_)) {
         return Err(Refused::wrong_method(wanted.as_str()));
     }
-    gate(state, peer, request.headers(), route.wants())?;
+    gate(state, guest.peer, request.headers(), route.wants())?;
     match route {
-        Route::Inference(call) => request::serve(Arc::clone(state), call, id, visit, request).await,
+        Route::Inference(call) => request::serve(Arc::clone(state), call, id, &guest.visit, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
         Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
         Route::Usage(report) => usage::serve(state, report, &request).await,
@@ -189,6 +208,16 @@ enum Wants {
 }
 
 impl Route<'_> {
+    /// Whether a listener for this answers it.
+    const fn is_behind(&self, behind: Behind) -> bool {
+        let is_operation = matches!(self, Self::Health | Self::Ready | Self::Metrics | Self::Status);
+        match behind {
+            Behind::All => true,
+            Behind::Calls => !is_operation,
+            Behind::Operation => is_operation,
+        }
+    }
+
     /// What it takes to be answered: a route that says nothing here does not compile.
     const fn wants(&self) -> Wants {
         match self {
@@ -210,12 +239,19 @@ fn gate(state: &State, peer: SocketAddr, head: &HeaderMap, wants: Wants) -> Resu
     }
 }
 
-/// Whether somebody on this machine asks: but not a web page that had its own name resolved to this machine.
+/// Whether somebody on this machine asks: but not a web page that had its own name resolved to this machine, and nobody
+/// for whom a proxy on this machine asks.
 fn is_here(peer: SocketAddr, head: &HeaderMap) -> bool {
+    if PROXIES_SAY.iter().any(|name| head.contains_key(*name)) {
+        return false;
+    }
     let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
 }
+
+/// What proxies add to a request.
+const PROXIES_SAY: [&str; 6] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 fn json(body: Vec<u8>) -> Served {
     Served {
