@@ -28,6 +28,24 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(30);
 /// How long a child has to stop by itself: more than its own grace.
 const STOP_MAX: Duration = Duration::from_secs(7);
 
+/// The variables that a child inherits.
+const INHERITED: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "RUST_BACKTRACE",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "GGML_NO_BACKTRACE",
+];
+
 /// What to run, and what for.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -227,6 +245,8 @@ impl Keeper {
         let mut command = Command::new(&self.plan.program);
         // A group of its own: Ctrl-C is ours to handle, and reaches the child as an orderly stop.
         command.args(&self.plan.args).arg("--port-file").arg(port_file).process_group(0).kill_on_drop(true);
+        // No secret of ours is in what it inherits: only what running and finding its libraries takes.
+        command.env_clear().envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command.spawn().with_context(|| format!("run {}", self.plan.program.display()))
     }

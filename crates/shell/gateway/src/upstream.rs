@@ -120,6 +120,14 @@ impl Upstream {
         Self::new(&format!("http://{address}/v1"), None, model)
     }
 
+    /// Whether a text of its own has its secret in it.
+    pub(crate) fn is_told_in(&self, text: &[u8]) -> bool {
+        let Some((_, secret)) = &self.secret else { return false };
+        let secret = secret.as_bytes();
+        let secret = secret.strip_prefix(b"Bearer ").unwrap_or(secret);
+        !secret.is_empty() && memchr::memmem::find(text, secret).is_some()
+    }
+
     /// Whether it is reached by TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.chat.scheme_str() == Some("https")
