@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use arrayvec::ArrayVec;
 use hyper::body::Body;
 use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -98,7 +99,7 @@ impl<S> Guarded<S> {
 #[derive(Default)]
 struct Head {
     /// The beginning of the present line.
-    begins: Vec<u8>,
+    begins: ArrayVec<u8, NAME_MAX>,
     /// The last byte of the present line.
     last: u8,
     /// How long the present line is.
@@ -146,8 +147,7 @@ impl Head {
     }
 
     fn extend(&mut self, part: &[u8]) {
-        let room = NAME_MAX.saturating_sub(self.begins.len()).min(part.len());
-        self.begins.extend_from_slice(&part[..room]);
+        self.begins.extend(part.iter().copied().take(self.begins.remaining_capacity()));
         self.length += part.len();
         self.last = part.last().copied().unwrap_or(self.last);
     }

@@ -198,7 +198,7 @@ async fn json_deeper_than_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn slow_heads_bodies_and_handshakes_end() {
+async fn slow_heads_and_bodies_end() {
     let short = std::time::Duration::from_millis(200);
     let bench = Bench::with(Limits { header_timeout: short, body_timeout: short, ..Limits::default() }).await;
     let ended = async |bytes: &str| {
