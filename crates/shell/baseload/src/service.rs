@@ -30,6 +30,8 @@ const KEYS_EVERY: Duration = Duration::from_secs(2);
 
 /// How often we look whether the certificate's and the secrets' files have changed.
 const SECRETS_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked which billing periods are to be closed, and which journal segments may go.
+const BOOKS_EVERY: Duration = Duration::from_secs(10);
 
 /// What a service is started with.
 pub struct Setup {
@@ -47,6 +49,8 @@ pub struct Setup {
     pub policy: Policy,
     /// The plan that guides prices.
     pub plan: Option<Arc<planner::Plan>>,
+    /// How long what decisions saw is kept.
+    pub keep_journal: Duration,
 }
 
 /// A running service.
@@ -110,6 +114,7 @@ impl Service {
         service.keep_secrets(certificate, rotation);
         service.keep_prices(plan);
         service.keep_keys();
+        service.keep_books(setup.keep_journal);
         Ok((service, recovery))
     }
 
@@ -148,6 +153,16 @@ impl Service {
             // One that can't be read holds up no other.
             let shown = certificate.as_ref().map_or(Ok(()), Shown::refresh);
             rotation.refresh(&fleet, &gateway).and(shown)
+        });
+    }
+
+    fn keep_books(&mut self, keep_journal: Duration) {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        self.every(BOOKS_EVERY, move || {
+            let now = clock.now();
+            store.close_periods(now).context("close billing periods")?;
+            store.expire_journal(now, keep_journal).context("remove old journal segments")?;
+            Ok(())
         });
     }
 
@@ -274,10 +289,17 @@ pub fn describe(recovery: &Recovery) -> Option<String> {
     if *recovery == Recovery::default() {
         return None;
     }
-    let Recovery { replayed, interrupted, torn_bytes, .. } = recovery;
+    let Recovery { replayed, interrupted, torn_bytes, aside_records, aside_bytes, held } = recovery;
     let torn = if *torn_bytes > 0 { format!(", {torn_bytes} bytes of an unfinished record cut off") } else { String::new() };
+    let aside = match aside_bytes {
+        0 => String::new(),
+        _ => {
+            format!(", {aside_records} records behind a hole in what was never synced set aside ({aside_bytes} bytes, in the folder aside)")
+        }
+    };
+    let held = if held.is_zero() { String::new() } else { format!(", {} ms of held time posted that was not yet", held.as_millis()) };
     Some(format!(
-        "recovered: {replayed} journal records booked, {} attempts found in flight and settled as interrupted{torn}",
+        "recovered: {replayed} journal records booked, {} attempts found in flight and settled as interrupted{torn}{aside}{held}",
         interrupted.len()
     ))
 }

@@ -12,7 +12,6 @@ use ledger::{KeyRow, Spending};
 use market::PriceSheet;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 use units::Instant;
 
 use crate::admission::{Accounts, Balance};
@@ -119,17 +118,11 @@ impl Gateway {
                 _ = halted.wait_for(|halt| *halt).await;
             })))
         });
-        let mut served = JoinSet::new();
-        for door in doors {
-            let mut halted = halt.subscribe();
-            served.spawn(server::serve(Arc::clone(&self.state), door, async move {
-                // The sender gone says the same as its message.
-                _ = halted.wait_for(|halt| *halt).await;
-            }));
-        }
-        shutdown.await;
-        halt.send_replace(true);
-        while served.join_next().await.is_some() {}
+        let shutdown = async {
+            shutdown.await;
+            halt.send_replace(true);
+        };
+        server::serve(Arc::clone(&self.state), doors, shutdown).await;
         if let Some(batches) = batches {
             // One that panicked has been reported by its panic; what it had under way was settled when it was dropped.
             _ = batches.await;

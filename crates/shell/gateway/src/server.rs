@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -14,11 +15,11 @@ use hyper::header::{
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use hyper_util::server::graceful::GracefulConnection;
 use ledger::Scope;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::admission::{Rates, Visit};
 use crate::body::Answer;
@@ -29,66 +30,62 @@ use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::query::decoded;
 use crate::request::{self, Served};
-use crate::state::{self, State};
-use crate::{batch, keys, messages, metrics, models, paths, status, usage};
+use crate::state::State;
+use crate::workers::{Arrival, Workers};
+use crate::{audit, batch, ids, keys, messages, metrics, models, paths, status, usage};
 
-/// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
-pub(crate) async fn serve(state: Arc<State>, door: Door, shutdown: impl Future<Output = ()>) {
-    let Door { listener, certificate, behind } = door;
+/// Serves at all doors until `shutdown`, then lets requests under way end, for as long as the limits allow.
+pub(crate) async fn serve(state: Arc<State>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(state.limits.connections_max));
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let mut workers = Workers::start(&state);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            (place, accept(&doors).await)
         };
         let (place, accepted) = tokio::select! {
             accepted = accepted => accepted,
-            // Ended ones are let go of as they end.
-            Some(_) = connections.join_next() => continue,
             () = &mut shutdown => break,
         };
-        let Ok((stream, peer)) = accepted else {
-            // Out of file descriptors, most likely: let some connections end first.
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            continue;
-        };
-        // One address can't take the connections of all: what is too many is closed before anything is read.
-        let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
-        // Without it, small events wait for the other side's delayed acknowledgement.
-        _ = stream.set_nodelay(true);
-        let (state, certificate, watcher) = (Arc::clone(&state), certificate.clone(), graceful.watcher());
-        let guest = Guest { peer, behind, visit };
-        connections.spawn(async move {
-            let _place = place;
-            // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.
-            match certificate {
-                None => _ = watcher.watch(connection(&state, stream, guest)).await,
-                Some(certificate) => {
-                    let shaken = tokio::time::timeout(state.limits.header_timeout, Box::pin(certificate.shake(stream))).await;
-                    if let Ok(Ok(stream)) = shaken {
-                        _ = watcher.watch(connection(&state, stream, guest)).await;
-                    }
-                }
+        match accepted.and_then(|(stream, peer, door)| Ok((stream.into_std()?, peer, door))) {
+            Ok((stream, peer, door)) => {
+                // One address can't take the connections of all: what is too many is closed before anything is read.
+                let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
+                let (certificate, guest) = (door.certificate.clone(), Guest { peer, behind: door.behind, visit });
+                workers.take(Arrival { stream, certificate, guest, place: place.ok() });
             }
-        });
+            // Out of file descriptors, most likely: let some connections end first.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
     }
-    drop(listener);
-    // What is still under way after that is dropped, and so settled, before the meter reads for the last time.
-    _ = tokio::time::timeout(state.limits.drain_timeout, graceful.shutdown()).await;
-    connections.shutdown().await;
+    drop(doors);
+    workers.stop().await;
+}
+
+/// The next connection at any door; at the last first, which is the one for operation.
+async fn accept(doors: &[Door]) -> std::io::Result<(TcpStream, SocketAddr, &Door)> {
+    std::future::poll_fn(|cx| {
+        let accepted = doors.iter().rev().map(|door| (door.listener.poll_accept(cx), door));
+        for (accepted, door) in accepted {
+            if let Poll::Ready(accepted) = accepted {
+                return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, door)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Who is connected, and to what.
-struct Guest {
-    peer: SocketAddr,
-    behind: Behind,
-    visit: Arc<Visit>,
+pub(crate) struct Guest {
+    pub peer: SocketAddr,
+    pub behind: Behind,
+    pub visit: Arc<Visit>,
 }
 
-fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+/// One connection, which serves its requests when it is polled.
+pub(crate) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     state: &Arc<State>,
     stream: S,
     guest: Guest,
@@ -113,7 +110,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let began = state.clock.now();
-    let Some(id) = state::draw_id() else { return Ok(refuse(&state, Refused::overloaded())) };
+    let Some(id) = ids::draw(began) else { return Ok(refuse(&state, Refused::overloaded())) };
     let closes = request.headers().contains_key(TRANSFER_ENCODING) || request.headers().contains_key(UPGRADE);
     let anthropic = messages::is(request.uri().path());
     let served = if is_plain { Box::pin(route(&state, &guest, id, request)).await } else { Err(Refused::ambiguous()) };
@@ -148,6 +145,7 @@ enum Route<'a> {
     Ready,
     Metrics,
     Status,
+    Audit,
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
@@ -167,6 +165,7 @@ fn find(path: &str) -> Option<Route<'_>> {
             "/readyz" => Some(Route::Ready),
             "/metrics" => Some(Route::Metrics),
             "/api/status" => Some(Route::Status),
+            "/api/ledger/verify" => Some(Route::Audit),
             _ => None,
         },
     }
@@ -193,6 +192,7 @@ async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, reque
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
         Route::Metrics => Ok(text(metrics::render(state))),
         Route::Status => Ok(json(status::render(state))),
+        Route::Audit => audit::serve(state).await.map(json),
     }
 }
 
@@ -224,7 +224,7 @@ impl Route<'_> {
             Self::Inference(_) | Self::Models | Self::Model(_) | Self::Kept(_) => Wants::Key(Scope::Inference),
             Self::Usage(_) => Wants::Key(Scope::Read),
             Self::Health | Self::Ready => Wants::Nothing,
-            Self::Metrics | Self::Status => Wants::KeyOrHere(Scope::Read),
+            Self::Metrics | Self::Status | Self::Audit => Wants::KeyOrHere(Scope::Read),
         }
     }
 }
@@ -283,9 +283,9 @@ fn respond(served: Served) -> Response<Answer> {
     }
     put_rates(head, &served.rates);
     if let Some(source) = served.source {
-        put(head, "x-baseload-endpoint", &source.endpoint);
-        put(head, "x-baseload-contract", &source.contract);
-        put(head, "x-baseload-marginal-price", &source.marginal_price);
+        head.insert("x-baseload-endpoint", source.endpoint);
+        head.insert("x-baseload-contract", source.contract);
+        head.insert("x-baseload-marginal-price", source.marginal_price);
     }
     response
 }
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
-    const TABLE: [(&str, Wants); 13] = [
+    const TABLE: [(&str, Wants); 14] = [
         ("/v1/chat/completions", Wants::Key(Scope::Inference)),
         ("/completions", Wants::Key(Scope::Inference)),
         ("/v1/embeddings", Wants::Key(Scope::Inference)),
@@ -350,6 +350,7 @@ mod tests {
         ("/readyz", Wants::Nothing),
         ("/metrics", Wants::KeyOrHere(Scope::Read)),
         ("/api/status", Wants::KeyOrHere(Scope::Read)),
+        ("/api/ledger/verify", Wants::KeyOrHere(Scope::Read)),
     ];
 
     const fn number(route: &Route<'_>) -> usize {
@@ -367,6 +368,7 @@ mod tests {
             Route::Ready => 10,
             Route::Metrics => 11,
             Route::Status => 12,
+            Route::Audit => 13,
         }
     }
 
