@@ -31,6 +31,9 @@ fn check_packages(metadata: &Value, root: &Path) -> Vec<Finding> {
     findings
 }
 
+/// Other ways to do TLS: one is enough to keep up to date.
+const BANNED: [&str; 6] = ["openssl", "openssl-sys", "openssl-src", "native-tls", "aws-lc-sys", "boring-sys"];
+
 fn check_package(package: &Value, root: &Path) -> Vec<Finding> {
     let text = |field: &str| package[field].as_str().unwrap_or_default();
     let name = format!("{} {}", text("name"), text("version"));
@@ -44,7 +47,8 @@ fn check_package(package: &Value, root: &Path) -> Vec<Finding> {
         Some(source) => (!source.starts_with("registry+") && !source.starts_with("sparse+"))
             .then(|| Finding::of(&name, "does not come from the registry")),
     };
-    licence.into_iter().chain(origin).collect()
+    let banned = BANNED.contains(&text("name")).then(|| Finding::of(&name, "is banned: TLS is rustls, with ring"));
+    licence.into_iter().chain(origin).chain(banned).collect()
 }
 
 #[cfg(test)]
@@ -64,6 +68,14 @@ mod tests {
     fn accepted_licences_from_known_places_pass() {
         assert_eq!(found(Some("MIT OR Apache-2.0"), Some("registry+x"), "/home/a/Cargo.toml"), [""; 0]);
         assert_eq!(found(Some("Apache-2.0"), None, "/repo/a/Cargo.toml"), [""; 0]);
+    }
+
+    #[test]
+    fn another_way_to_do_tls_is_found() {
+        let package = json!({ "name": "openssl-sys", "version": "0.9.0", "license": "MIT", "source": "registry+x", "manifest_path": "" });
+        let found: Vec<String> =
+            check_packages(&json!({ "packages": [package] }), Path::new("/repo")).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["openssl-sys 0.9.0: is banned: TLS is rustls, with ring"]);
     }
 
     #[test]

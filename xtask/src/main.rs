@@ -12,6 +12,7 @@ mod limits;
 mod shape;
 mod source;
 mod spdx;
+mod sql;
 mod tree;
 mod words;
 
@@ -57,7 +58,7 @@ fn run(root: &Path, arguments: &[String], out: &mut dyn Write) -> Result<bool, T
 
 /// Every rule about the tree as it lies on disk.
 fn tidy(tree: &Tree) -> Vec<Finding> {
-    [arrows::check, limits::check, shape::check, words::check, invariants::check].iter().flat_map(|rule| rule(tree)).collect()
+    [arrows::check, limits::check, shape::check, words::check, invariants::check, sql::check].iter().flat_map(|rule| rule(tree)).collect()
 }
 
 fn report(task: &str, findings: &[Finding], out: &mut dyn Write) -> Result<bool, TaskError> {

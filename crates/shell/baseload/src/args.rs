@@ -161,9 +161,18 @@ pub enum PlanCommand {
 pub struct Up {
     /// The fleet file
     pub fleet: PathBuf,
-    /// Where the gateway listens: a loopback address, until there is TLS
+    /// Where the gateway listens; beyond this machine it takes TLS and at least one key
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// The certificate chain to show, in PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, in PEM, readable by its owner only
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Move metrics, status and probes to a listener of their own
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8081")]
+    pub admin: Option<SocketAddr>,
     /// Which policy chooses
     #[arg(long, value_enum, default_value_t = PolicyName(Policy::MarginalCost))]
     pub policy: PolicyName,

@@ -27,7 +27,8 @@ use crate::args::Demo;
 use crate::command::up::runtime;
 use crate::exit::Exit;
 use crate::http::Client;
-use crate::service::{Service, Setup, describe, ensure_loopback};
+use crate::listen::Listen;
+use crate::service::{Service, Setup, describe};
 use crate::signals::Ending;
 use crate::{fleetfile, models, place};
 use gather::Gather;
@@ -45,7 +46,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Runs the demo.
 pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
     let begun = Instant::now();
-    ensure_loopback(args.listen)?;
+    Listen::plain(args.listen).check()?;
     for model in models::KNOWN {
         model.member.pull(&place::models()?, &mut io::stderr())?;
     }
@@ -57,7 +58,7 @@ pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
         name: FLEET_NAME.to_owned(),
         beside: PathBuf::new(),
         state: state.clone(),
-        listen: args.listen,
+        listen: Listen::plain(args.listen),
         policy: Policy::MarginalCost,
     };
     runtime()?.block_on(async {

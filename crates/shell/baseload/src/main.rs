@@ -8,15 +8,18 @@ mod exit;
 mod explain;
 mod fleetfile;
 mod http;
+mod listen;
 mod log;
 mod models;
 mod place;
 mod plan;
+mod rotate;
 mod secrets;
 mod service;
 mod signals;
 mod solver;
 mod supervise;
+mod watched;
 mod wheel;
 
 use std::io::{self, Write};

@@ -1,21 +1,49 @@
 //! Resolves the secrets that a fleet file names. What they say is never printed.
 
-use std::fs;
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fleet::Secret;
+use zeroize::Zeroizing;
 
-/// What a secret says, trimmed; the error names the place that it should come from.
-pub fn resolve(secret: &Secret) -> Result<String> {
+/// What a secret says: not printed, not serialised, and wiped from memory when it is let go of.
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// The text itself, to be handed to what sends it.
+    pub fn expose(&self) -> &str {
+        self.0.trim()
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// The most bytes that a secret may have.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a secret says; the error names the place that it should come from.
+pub fn resolve(secret: &Secret) -> Result<SecretText> {
     let text = match secret {
-        Secret::Env(name) => std::env::var(name).ok().with_context(|| format!("read the environment variable {name}: it is not set"))?,
-        Secret::File(path) => fs::read_to_string(path).with_context(|| format!("read the secret's file {path}"))?,
+        Secret::Env(name) => {
+            Zeroizing::new(std::env::var(name).ok().with_context(|| format!("read the environment variable {name}: it is not set"))?)
+        }
+        Secret::File(path) => {
+            text(read_private(Path::new(path))?).with_context(|| format!("read the secret's file {path}: it is no text"))?
+        }
         Secret::Command(words) => printed(words)?,
     };
-    let text = text.trim();
-    ensure!(!text.is_empty(), "read a secret: {} is empty", name(secret));
-    Ok(text.to_owned())
+    let text = SecretText(text);
+    ensure!(!text.expose().is_empty(), "read a secret: {} is empty", name(secret));
+    Ok(text)
 }
 
 /// The text in a fleet file that names the secret: what a search for its place looks for.
@@ -26,20 +54,39 @@ pub fn name(secret: &Secret) -> &str {
     }
 }
 
-fn printed(words: &[String]) -> Result<String> {
+/// What a file says that only its owner may read. What is no file, such as a pipe, has nobody else to read it.
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let shown = path.display();
+    let file = File::open(path).with_context(|| format!("read the secret's file {shown}"))?;
+    let metadata = file.metadata().with_context(|| format!("read the secret's file {shown}"))?;
+    let others = metadata.mode() & 0o077;
+    ensure!(!metadata.is_file() || others == 0, "read the secret's file {shown}: others may read or change it; chmod 600 {shown}");
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4_096));
+    file.take(SECRET_BYTES_MAX).read_to_end(&mut bytes).with_context(|| format!("read the secret's file {shown}"))?;
+    Ok(bytes)
+}
+
+fn text(mut bytes: Zeroizing<Vec<u8>>) -> Option<Zeroizing<String>> {
+    String::from_utf8(std::mem::take(&mut *bytes)).ok().map(Zeroizing::new)
+}
+
+fn printed(words: &[String]) -> Result<Zeroizing<String>> {
     let Some((program, args)) = words.split_first() else { bail!("run the secret's command: it is empty") };
     let run = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let run = run.with_context(|| format!("run the secret's command {program}"))?;
     ensure!(run.status.success(), "run the secret's command {program}: it ended with {}", run.status);
-    String::from_utf8(run.stdout).ok().with_context(|| format!("read what the secret's command {program} prints: it is no text"))
+    text(Zeroizing::new(run.stdout)).with_context(|| format!("read what the secret's command {program} prints: it is no text"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn check(secret: &Secret, want: &str) {
-        let found = resolve(secret).map_or_else(|error| format!("{error:#}"), |text| format!("= {text}"));
+        let found = resolve(secret).map_or_else(|error| format!("{error:#}"), |text| format!("= {}", text.expose()));
         assert!(found.starts_with(want), "{found:?} is not {want:?}");
     }
 
@@ -50,7 +97,10 @@ mod tests {
         let path = folder.path().join("key").display().to_string();
         check(&Secret::File(path.clone()), "read the secret's file ");
         fs::write(&path, "from-a-file\n").expect("a file");
-        check(&Secret::File(path), "= from-a-file");
+        for (mode, want) in [(0o600, "= from-a-file"), (0o400, "= from-a-file"), (0o640, "read the secret"), (0o604, "read the secret")] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+            check(&Secret::File(path.clone()), want);
+        }
         check(&words(&["echo", "from-a-command"]), "= from-a-command");
         check(&words(&["true"]), "read a secret: true is empty");
         check(&words(&["false"]), "run the secret's command false: it ended with exit status: 1");
@@ -59,5 +109,11 @@ mod tests {
             &Secret::Env("BASELOAD_NO_SUCH_VARIABLE".to_owned()),
             "read the environment variable BASELOAD_NO_SUCH_VARIABLE: it is not set",
         );
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let text = resolve(&Secret::Command(vec!["echo".to_owned(), "canary".to_owned()])).expect("it prints");
+        assert_eq!(format!("{text:?}"), "[redacted]");
     }
 }

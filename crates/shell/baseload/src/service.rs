@@ -10,15 +10,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dispatch::Policy;
 use fleet::{EndpointId, Executor, Fleet};
-use gateway::{Clock, Config, Gateway, Limits, Upstream};
+use gateway::{Clock, Config, Door, Gateway, Limits, Upstream};
 use ledger::{Recovery, Store};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::exit::wrong;
 use crate::fleetfile::{self, Read};
+use crate::listen::{Doors, Listen, Shown};
+use crate::rotate::Rotation;
 use crate::supervise::{Announce, Plan, Supervisor};
 use crate::{log, models, place, secrets};
 
@@ -27,6 +28,8 @@ const PRICES_EVERY: Duration = Duration::from_secs(1);
 /// How often keys are read anew.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
 
+/// How often we look whether the certificate's and the secrets' files have changed.
+const SECRETS_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked which billing periods are to be closed, and which journal segments may go.
 const BOOKS_EVERY: Duration = Duration::from_secs(10);
 
@@ -41,7 +44,7 @@ pub struct Setup {
     /// The state directory.
     pub state: PathBuf,
     /// Where to listen.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Which policy chooses.
     pub policy: Policy,
     /// The plan that guides prices.
@@ -62,6 +65,8 @@ pub struct Service {
     pub engines: Arc<Supervisor>,
     /// Where the gateway listens.
     pub at: SocketAddr,
+    /// Where it tells metrics and status, when that is elsewhere.
+    pub admin: Option<SocketAddr>,
     /// What time it is.
     pub clock: Clock,
     stop: watch::Sender<bool>,
@@ -71,13 +76,13 @@ pub struct Service {
 impl Service {
     /// Starts everything; engines go on starting after it returns.
     pub async fn start(setup: Setup) -> Result<(Self, Recovery)> {
-        ensure_loopback(setup.listen)?;
+        setup.listen.check()?;
         fleetfile::planned(&setup.read.fleet, &setup.name)?;
         let fleet = Arc::clone(&setup.read.fleet);
+        let rotation = Rotation::new(&fleet);
         let upstreams = upstreams(&setup)?;
         let plans = plans(&setup)?;
-        let listener = TcpListener::bind(setup.listen).await.with_context(|| format!("listen on {}", setup.listen))?;
-        let at = listener.local_addr().context("ask where the gateway listens")?;
+        let Doors { doors, at, admin, certificate } = setup.listen.open().await?;
         let clock = Clock::system();
         let (store, recovery) = Store::open(&setup.state, &setup.read.text, Arc::clone(&fleet), clock.now())
             .with_context(|| format!("open the state directory {}", setup.state.display()))?;
@@ -95,6 +100,7 @@ impl Service {
             directory: Some(setup.state.clone()),
         };
         tell_teamless(&config);
+        setup.listen.check_keys(config.keys.len(), &setup.state)?;
         let gateway = Arc::new(Gateway::new(config)?);
         if let Some(since) = gateway.balances_from() {
             store.spending(since, |spending| gateway.count_spent(spending)).context("read what was spent of budgets")?;
@@ -103,19 +109,20 @@ impl Service {
         gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
         let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
         let (stop, stopped) = watch::channel(false);
-        let mut service = Self { fleet, store, gateway, engines, at, clock, stop, tasks: JoinSet::new() };
-        service.serve(listener, stopped);
+        let mut service = Self { fleet, store, gateway, engines, at, admin, clock, stop, tasks: JoinSet::new() };
+        service.serve(doors, stopped);
+        service.keep_secrets(certificate, rotation);
         service.keep_prices(plan);
         service.keep_keys();
         service.keep_books(setup.keep_journal);
         Ok((service, recovery))
     }
 
-    fn serve(&mut self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    fn serve(&mut self, doors: Vec<Door>, mut stopped: watch::Receiver<bool>) {
         let gateway = Arc::clone(&self.gateway);
         self.tasks.spawn(async move {
             gateway
-                .serve(listener, async move {
+                .serve_at(doors, async move {
                     // The sender gone says the same as its message.
                     _ = stopped.wait_for(|stop| *stop).await;
                 })
@@ -137,6 +144,15 @@ impl Service {
         self.every(KEYS_EVERY, move || {
             gateway.set_keys(&store.keys()?);
             Ok(())
+        });
+    }
+
+    fn keep_secrets(&mut self, certificate: Option<Shown>, rotation: Rotation) {
+        let (gateway, fleet) = (Arc::clone(&self.gateway), Arc::clone(&self.fleet));
+        self.every(SECRETS_EVERY, move || {
+            // One that can't be read holds up no other.
+            let shown = certificate.as_ref().map_or(Ok(()), Shown::refresh);
+            rotation.refresh(&fleet, &gateway).and(shown)
         });
     }
 
@@ -208,17 +224,6 @@ fn announce(gateway: &Arc<Gateway>) -> Announce {
     })
 }
 
-/// Refuses to listen beyond this machine while there is no TLS.
-pub fn ensure_loopback(listen: SocketAddr) -> Result<()> {
-    if listen.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(wrong(format!(
-        "will not listen on {listen}: keys and prompts would travel in the clear, and this version has no TLS. Listen on 127.0.0.1 and put a \
-         proxy with TLS in front"
-    )))
-}
-
 /// Hosted endpoints: those with a URL, each with its secret.
 fn upstreams(setup: &Setup) -> Result<BTreeMap<EndpointId, Upstream>> {
     let mut found = BTreeMap::new();
@@ -228,7 +233,11 @@ fn upstreams(setup: &Setup) -> Result<BTreeMap<EndpointId, Upstream>> {
             let place = place.map_or_else(|| setup.name.clone(), |place| format!("{}:{place}", setup.name));
             secrets::resolve(secret).with_context(|| format!("{place}: resolve the key of endpoint {name}"))
         });
-        let upstream = Upstream::of(endpoint, setup.read.fleet.models.name(endpoint.model), key.transpose()?.as_deref());
+        let upstream = Upstream::of(
+            endpoint,
+            setup.read.fleet.models.name(endpoint.model),
+            key.transpose()?.as_ref().map(secrets::SecretText::expose),
+        );
         found.insert(id, upstream.with_context(|| format!("{}: use endpoint {name}", setup.name))?);
     }
     Ok(found)

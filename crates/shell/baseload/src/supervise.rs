@@ -28,6 +28,24 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(30);
 /// How long a child has to stop by itself: more than its own grace.
 const STOP_MAX: Duration = Duration::from_secs(7);
 
+/// The variables that a child inherits.
+const INHERITED: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "RUST_BACKTRACE",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "GGML_NO_BACKTRACE",
+];
+
 /// What to run, and what for.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -227,6 +245,8 @@ impl Keeper {
         let mut command = Command::new(&self.plan.program);
         // A group of its own: Ctrl-C is ours to handle, and reaches the child as an orderly stop.
         command.args(&self.plan.args).arg("--port-file").arg(port_file).process_group(0).kill_on_drop(true);
+        // No secret of ours is in what it inherits: only what running and finding its libraries takes.
+        command.env_clear().envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command.spawn().with_context(|| format!("run {}", self.plan.program.display()))
     }
@@ -270,7 +290,7 @@ mod tests {
     /// A program that writes `at` where an engine writes its address, and then waits to be told to end.
     fn plan(folder: &std::path::Path, at: SocketAddr) -> Plan {
         let program = folder.join("engine.sh");
-        fs::write(&program, format!("#!/bin/sh\nprintf '%s' {at} > \"$2\"\nexec cat \"$0.pipe\"\n")).expect("a script");
+        fs::write(&program, format!("#!/bin/sh\nenv > \"$0.env\"\nprintf '%s' {at} > \"$2\"\nexec cat \"$0.pipe\"\n")).expect("a script");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("it may run");
         // Opening a pipe that nobody writes to waits for ever.
         let made = std::process::Command::new("mkfifo").arg(folder.join("engine.sh.pipe")).status().expect("mkfifo");
@@ -304,6 +324,26 @@ mod tests {
     fn kill(pid: u32) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("pids are small")).expect("pids are not zero");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is our child");
+    }
+
+    /// The tests' own environment stands for one with secrets in it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_child_inherits_no_secret() {
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some() && std::env::var_os("PATH").is_some(), "cargo runs the tests");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = listener.local_addr().expect("an address");
+        let health = tokio::spawn(answer_health(listener));
+        let supervisor = Supervisor::start(vec![plan(folder.path(), at)], &(Arc::new(|_, _| {}) as Announce));
+        assert!(supervisor.any_up().await);
+        let inherited = fs::read_to_string(folder.path().join("engine.sh.env")).expect("it was written before the address");
+        let names = inherited.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
+        // The shell sets these itself.
+        let strange: Vec<&str> =
+            names.filter(|name| !INHERITED.contains(name) && !["PWD", "OLDPWD", "SHLVL", "_"].contains(name)).collect();
+        assert!(strange.is_empty() && inherited.contains("PATH="), "{strange:?}");
+        supervisor.stop().await;
+        health.abort();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

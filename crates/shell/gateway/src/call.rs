@@ -7,7 +7,7 @@ use dispatch::{Fault, RequestId};
 use fleet::Dialect;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
 
@@ -73,7 +73,11 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
-        return Err(refused(head.status, &head.headers, body, upstream.dialect).await);
+        return Err(refused(head.status, &head.headers, body, upstream).await);
+    }
+    // It was told not to: what is packed can't be read in bounded memory, nor metered.
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Fault::Broken.into());
     }
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
@@ -107,6 +111,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
     let head = request.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.insert(ACCEPT, HeaderValue::from_static(if asked.streamed { "text/event-stream" } else { "application/json" }));
+    head.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     head.insert(USER_AGENT, HeaderValue::from_static(concat!("baseload/", env!("CARGO_PKG_VERSION"))));
     if let Ok(id) = HeaderValue::try_from(asked.id.to_string()) {
         head.insert("x-request-id", id);
@@ -136,7 +141,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, dialect: Dialect) -> Missed {
+async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, upstream: &Upstream) -> Missed {
     match status.as_u16() {
         // 529 is Anthropic's for being overloaded.
         429 | 503 | 529 => Fault::Busy { retry_after_ms: retry_after_ms(head) }.into(),
@@ -144,7 +149,11 @@ async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, dialect: 
         // Our own credentials or address are at fault, not the client's request.
         401..=404 => Fault::Broken.into(),
         400..=499 => match Limited::new(body, ERROR_BODY_MAX).collect().await {
-            Ok(body) => client_error(status, &body.to_bytes(), dialect),
+            // An upstream that repeats its key is not repeated.
+            Ok(body) => match body.to_bytes() {
+                body if upstream.is_told_in(&body) => Missed::Client(Refused::refused_upstream(status)),
+                body => client_error(status, &body, upstream.dialect),
+            },
             Err(_) => Missed::Client(Refused::refused_upstream(status)),
         },
         _ => Fault::Broken.into(),

@@ -107,6 +107,11 @@ impl Refused {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_json", message)
     }
 
+    pub fn ambiguous() -> Self {
+        let message = "The request's head can be read in two ways: it states its body's length twice, folds a line, ends one without CR or masks a name.";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "ambiguous_head", message)
+    }
+
     pub fn context_too_long(limit: u32) -> Self {
         let message =
             format!("This model's maximum context length is {limit} tokens. Please shorten the messages or ask for a shorter answer.");

@@ -17,6 +17,7 @@ use units::Instant;
 use crate::admission::{Accounts, Balance};
 use crate::batch::{Desk, Runner};
 use crate::clock::Clock;
+use crate::door::Door;
 use crate::journal::Journal;
 use crate::keys::Keys;
 use crate::limits::{Limits, TALLIES_MAX};
@@ -95,6 +96,11 @@ impl Gateway {
 
     /// Serves until `shutdown`, lets requests under way end, and posts the last of the held time.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        self.serve_at(vec![Door::plain(listener)], shutdown).await;
+    }
+
+    /// The same at several listeners.
+    pub async fn serve_at(&self, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
         let began = self.began.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (stop, stopped) = oneshot::channel::<()>();
         let meter = began.map(|began| {
@@ -116,7 +122,7 @@ impl Gateway {
             shutdown.await;
             halt.send_replace(true);
         };
-        server::serve(Arc::clone(&self.state), listener, shutdown).await;
+        server::serve(Arc::clone(&self.state), doors, shutdown).await;
         if let Some(batches) = batches {
             // One that panicked has been reported by its panic; what it had under way was settled when it was dropped.
             _ = batches.await;
@@ -178,6 +184,12 @@ impl Gateway {
         }
         self.swap(|snapshot| snapshot.upstreams[endpoint.index()].clone_from(&upstream));
         Ok(())
+    }
+
+    /// The upstream of a hosted endpoint with another secret, for all requests from now on.
+    pub fn replace_upstream(&self, endpoint: EndpointId, upstream: Upstream) {
+        let upstream = Some(Arc::new(upstream));
+        self.swap(|snapshot| snapshot.upstreams[endpoint.index()].clone_from(&upstream));
     }
 
     /// What it knows of itself now.

@@ -16,11 +16,14 @@ mod body;
 mod call;
 mod clock;
 mod counters;
+mod depth;
+mod door;
 mod envelope;
 #[cfg(test)]
 mod fixture;
 mod flight;
 mod gateway;
+mod guard;
 mod ids;
 mod journal;
 mod keys;
@@ -36,6 +39,7 @@ mod prefix;
 mod query;
 mod relay;
 mod request;
+mod resolve;
 mod responses;
 mod server;
 mod snapshot;
@@ -44,6 +48,7 @@ mod spoken;
 mod sse;
 mod state;
 mod status;
+mod tls;
 mod translate;
 mod upstream;
 mod usage;
@@ -52,14 +57,16 @@ mod workers;
 
 pub use admission::{Balance, Owner};
 pub use clock::Clock;
+pub use door::{Behind, Door};
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
     BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX,
-    FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN,
-    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, JSON_DEPTH_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID,
+    OUTPUT_UNKNOWN, QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;
 pub use status::{EndpointLive, Live};
+pub use tls::{Certificate, CertificateError};
 pub use upstream::{Upstream, UpstreamError};

@@ -8,6 +8,8 @@ use fleet::ServiceTier;
 pub const HEADERS_MAX: usize = 100;
 /// The most bytes of a request's head.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// How deep the JSON of a request's body may go.
+pub const JSON_DEPTH_MAX: usize = 64;
 /// The most bytes of one server-sent event.
 pub const EVENT_MAX: usize = 1024 * 1024;
 /// The most bytes of an upstream's error that are read to find out what it says.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
-use crate::messages;
+use crate::{depth, messages};
 
 /// Which of the inference calls it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +152,7 @@ impl<'a> Peek<'a> {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
         }
+        depth::check(body)?;
         if call == Call::Messages {
             return messages::peek(body);
         }

@@ -5,23 +5,27 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use ledger::Scope;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::admission::{Rates, Visit};
 use crate::body::Answer;
+use crate::door::{Behind, Door};
 use crate::envelope::Refused;
+use crate::guard::{Guarded, Watch};
 use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::query::decoded;
@@ -30,68 +34,95 @@ use crate::state::State;
 use crate::workers::{Arrival, Workers};
 use crate::{audit, batch, ids, keys, messages, metrics, models, paths, status, usage};
 
-/// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
-pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+/// Serves at all doors until `shutdown`, then lets requests under way end, for as long as the limits allow.
+pub(crate) async fn serve(state: Arc<State>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(state.limits.connections_max));
     let mut workers = Workers::start(&state);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            (place, accept(&doors).await)
         };
         let (place, accepted) = tokio::select! {
             accepted = accepted => accepted,
             () = &mut shutdown => break,
         };
-        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok((stream, peer)) => {
+        match accepted.and_then(|(stream, peer, door)| Ok((stream.into_std()?, peer, door))) {
+            Ok((stream, peer, door)) => {
                 // One address can't take the connections of all: what is too many is closed before anything is read.
                 let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
-                workers.take(Arrival { stream, peer, visit, place: place.ok() });
+                let (certificate, guest) = (door.certificate.clone(), Guest { peer, behind: door.behind, visit });
+                workers.take(Arrival { stream, certificate, guest, place: place.ok() });
             }
             // Out of file descriptors, most likely: let some connections end first.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
     }
-    drop(listener);
+    drop(doors);
     workers.stop().await;
 }
 
+/// The next connection at any door; at the last first, which is the one for operation.
+async fn accept(doors: &[Door]) -> std::io::Result<(TcpStream, SocketAddr, &Door)> {
+    std::future::poll_fn(|cx| {
+        let accepted = doors.iter().rev().map(|door| (door.listener.poll_accept(cx), door));
+        for (accepted, door) in accepted {
+            if let Poll::Ready(accepted) = accepted {
+                return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, door)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Who is connected, and to what.
+pub(crate) struct Guest {
+    pub peer: SocketAddr,
+    pub behind: Behind,
+    pub visit: Arc<Visit>,
+}
+
 /// One connection, which serves its requests when it is polled.
-pub(crate) fn connection(
+pub(crate) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     state: &Arc<State>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    visit: Arc<Visit>,
-) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<> {
+    stream: S,
+    guest: Guest,
+) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<S> {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(state.limits.header_timeout);
     builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
-    let state = Arc::clone(state);
-    builder.serve_connection(TokioIo::new(stream), service_fn(move |request| answer(Arc::clone(&state), peer, Arc::clone(&visit), request)))
+    let (state, guest) = (Arc::clone(state), Arc::new(guest));
+    let (stream, watch) = Guarded::new(stream);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let is_plain = watch.begin(request.body());
+        answer(Arc::clone(&state), Arc::clone(&guest), Arc::clone(&watch), is_plain, request)
+    });
+    builder.serve_connection(TokioIo::new(stream), service)
 }
 
 async fn answer(
     state: Arc<State>,
-    peer: SocketAddr,
-    visit: Arc<Visit>,
+    guest: Arc<Guest>,
+    watch: Arc<Watch>,
+    is_plain: bool,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let began = state.clock.now();
     let Some(id) = ids::draw(began) else { return Ok(refuse(&state, Refused::overloaded())) };
-    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let closes = request.headers().contains_key(TRANSFER_ENCODING) || request.headers().contains_key(UPGRADE);
     let anthropic = messages::is(request.uri().path());
-    let served = Box::pin(route(&state, peer, &visit, id, request)).await;
+    let served = if is_plain { Box::pin(route(&state, &guest, id, request)).await } else { Err(Refused::ambiguous()) };
     let mut response = match served {
         Ok(served) => respond(served),
         Err(refused) if anthropic => refuse(&state, refused.in_anthropic()),
         Err(refused) => refuse(&state, refused),
     };
     let head = response.headers_mut();
-    if chunked {
-        // The parser drops a content-length that came beside the chunks, so a head with both can't be told from a good
-        // one: no second request is read from such a connection, and there is nothing to smuggle.
+    // What comes behind chunks, a wish to speak something else, or right behind a body may have been framed otherwise by a
+    // proxy in front: nothing more is read from such a connection.
+    if closes || watch.is_spoilt() {
         head.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     put(head, "x-request-id", &id.to_string());
@@ -140,23 +171,18 @@ fn find(path: &str) -> Option<Route<'_>> {
     }
 }
 
-async fn route(
-    state: &Arc<State>,
-    peer: SocketAddr,
-    visit: &Arc<Visit>,
-    id: dispatch::RequestId,
-    request: Request<Incoming>,
-) -> Result<Served, Refused> {
+async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
     let path = request.uri().path().to_owned();
-    let route = find(&path).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
+    let route =
+        find(&path).filter(|route| route.is_behind(guest.behind)).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
     // Files and batches say themselves which methods they take.
     let wanted = if matches!(route, Route::Inference(_)) { Method::POST } else { Method::GET };
     if *request.method() != wanted && !matches!(route, Route::Kept(_)) {
         return Err(Refused::wrong_method(wanted.as_str()));
     }
-    gate(state, peer, request.headers(), route.wants())?;
+    gate(state, guest.peer, request.headers(), route.wants())?;
     match route {
-        Route::Inference(call) => request::serve(Arc::clone(state), call, id, visit, request).await,
+        Route::Inference(call) => request::serve(Arc::clone(state), call, id, &guest.visit, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
         Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
         Route::Usage(report) => usage::serve(state, report, &request).await,
@@ -182,6 +208,16 @@ enum Wants {
 }
 
 impl Route<'_> {
+    /// Whether a listener for this answers it.
+    const fn is_behind(&self, behind: Behind) -> bool {
+        let is_operation = matches!(self, Self::Health | Self::Ready | Self::Metrics | Self::Status);
+        match behind {
+            Behind::All => true,
+            Behind::Calls => !is_operation,
+            Behind::Operation => is_operation,
+        }
+    }
+
     /// What it takes to be answered: a route that says nothing here does not compile.
     const fn wants(&self) -> Wants {
         match self {
@@ -203,12 +239,19 @@ fn gate(state: &State, peer: SocketAddr, head: &HeaderMap, wants: Wants) -> Resu
     }
 }
 
-/// Whether somebody on this machine asks: but not a web page that had its own name resolved to this machine.
+/// Whether somebody on this machine asks: but not a web page that had its own name resolved to this machine, and nobody
+/// for whom a proxy on this machine asks.
 fn is_here(peer: SocketAddr, head: &HeaderMap) -> bool {
+    if PROXIES_SAY.iter().any(|name| head.contains_key(*name)) {
+        return false;
+    }
     let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
 }
+
+/// What proxies add to a request.
+const PROXIES_SAY: [&str; 6] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 fn json(body: Vec<u8>) -> Served {
     Served {

@@ -7,6 +7,8 @@ use fleet::{Dialect, Endpoint};
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use crate::resolve::{is_forbidden, is_local_name};
+
 /// An upstream's address and the secret that it wants; the secret is bound to the address and is never printed.
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -41,9 +43,12 @@ pub enum UpstreamError {
     /// A secret would travel in the clear.
     #[error("use the upstream {0}: beyond this machine only https is allowed")]
     InTheClear(String),
-    /// A link-local address, where clouds keep their machines' credentials.
-    #[error("use the upstream {0}: link-local addresses are refused")]
-    LinkLocal(String),
+    /// A URL that paths can't be joined to, or with a secret in it; so it is not shown.
+    #[error("use the upstream {0}: its base URL has a name, a password, a query or a fragment")]
+    Adorned(String),
+    /// An address where clouds keep their machines' credentials, or that nobody has.
+    #[error("use the upstream {0}: link-local addresses, metadata services and addresses that nobody has are refused")]
+    Forbidden(String),
     /// The secret has characters that no header may have.
     #[error("use the secret of upstream {0}: it has characters that a header can't carry")]
     Secret(String),
@@ -115,6 +120,14 @@ impl Upstream {
         Self::new(&format!("http://{address}/v1"), None, model)
     }
 
+    /// Whether a text of its own has its secret in it.
+    pub(crate) fn is_told_in(&self, text: &[u8]) -> bool {
+        let Some((_, secret)) = &self.secret else { return false };
+        let secret = secret.as_bytes();
+        let secret = secret.strip_prefix(b"Bearer ").unwrap_or(secret);
+        !secret.is_empty() && memchr::memmem::find(text, secret).is_some()
+    }
+
     /// Whether it is reached by TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.chat.scheme_str() == Some("https")
@@ -126,15 +139,19 @@ const VERTEX_HOSTS: &str = "aiplatform.googleapis.com";
 
 /// The host of a base URL that requests may go to.
 fn host(base: &str) -> Result<String, UpstreamError> {
-    let bad = || UpstreamError::Url(base.to_owned());
+    // What can't be read may have a password in it all the same.
+    let bad = || UpstreamError::Url(if base.contains('@') { String::new() } else { base.to_owned() });
     let uri: Uri = base.parse().map_err(|_| bad())?;
     let host = uri.host().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
+    if base.contains(['@', '?', '#', '\\']) {
+        return Err(UpstreamError::Adorned(host));
+    }
     let address = host.parse::<IpAddr>().ok();
     match (uri.scheme_str(), address) {
-        (Some("http" | "https"), Some(address)) if link_local(address) => Err(UpstreamError::LinkLocal(host)),
+        (Some("http" | "https"), Some(address)) if is_forbidden(address) => Err(UpstreamError::Forbidden(host)),
         (Some("https"), _) => Ok(host),
-        (Some("http"), Some(address)) if address.is_loopback() => Ok(host),
-        (Some("http"), None) if host == "localhost" => Ok(host),
+        (Some("http"), Some(address)) if address.to_canonical().is_loopback() => Ok(host),
+        (Some("http"), None) if is_local_name(&host) => Ok(host),
         (Some("http"), _) => Err(UpstreamError::InTheClear(host)),
         _ => Err(bad()),
     }
@@ -164,13 +181,6 @@ fn segment(name: &str) -> String {
     out
 }
 
-fn link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,18 +195,37 @@ mod tests {
 
     #[test]
     fn only_addresses_that_may_be_called_are_taken() {
+        let refused = |host: &str| {
+            format!("use the upstream {host}: link-local addresses, metadata services and addresses that nobody has are refused")
+        };
+        let unread = |base: &str| format!("read the upstream's base URL {base:?}: it should look like https://host/v1");
+        let adorned = |host: &str| format!("use the upstream {host}: its base URL has a name, a password, a query or a fragment");
+        for (base, host) in [
+            ("https://good.example@evil.example/v1", "evil.example"),
+            ("https://user:canary@host/v1", "host"),
+            ("https://host/v1?x=", "host"),
+            ("https://host/v1#x", "host"),
+        ] {
+            check(base, &adorned(host));
+        }
+        check("user:canary@//x/v1", &unread(""));
+        for host in ["0.0.0.0", "100.100.100.200", "168.63.129.16", "255.255.255.255"] {
+            check(&format!("https://{host}/v1"), &refused(host));
+        }
+        check("https://[fd00:ec2::254]/v1", &refused("fd00:ec2::254"));
+        check("https://10.0.0.1/v1", "https://10.0.0.1/v1/chat/completions");
         check("https://api.example/v1/", "https://api.example/v1/chat/completions");
         check("http://127.0.0.1/v1", "http://127.0.0.1/v1/chat/completions");
         check("http://[::1]/v1", "http://[::1]/v1/chat/completions");
         check("http://api.example/v1", "use the upstream api.example: beyond this machine only https is allowed");
-        check("http://169.254.169.254/v1", "use the upstream 169.254.169.254: link-local addresses are refused");
-        check("https://[::ffff:169.254.169.254]/v1", "use the upstream ::ffff:169.254.169.254: link-local addresses are refused");
+        check("http://169.254.169.254/v1", &refused("169.254.169.254"));
+        check("https://[::ffff:169.254.169.254]/v1", &refused("::ffff:169.254.169.254"));
         check("ftp://api.example", "read the upstream's base URL \"ftp://api.example\": it should look like https://host/v1");
         check("nonsense", "read the upstream's base URL \"nonsense\": it should look like https://host/v1");
     }
 
-    /// Where an endpoint's chats go, whole and streamed, and in which header its key is.
-    fn check_of(fields: &str, want: [&str; 3]) {
+    /// The upstream of an endpoint with these fields.
+    fn of(fields: &str) -> Upstream {
         let text = format!(
             "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[models.m]\nparameters = \"1 B\"\ncontext = 1\n\
              [parties.p]\nroles = [\"supplier\"]\n[contracts.c]\nparty = \"p\"\npreset = \"on-demand\"\nendpoints = [\"e\"]\n\
@@ -206,7 +235,12 @@ mod tests {
         let parsed = fleet::parse(&text);
         let fleet = parsed.fleet.unwrap_or_else(|| unreachable!("{:#?}", parsed.diagnostics));
         let endpoint = &fleet.endpoints[fleet.endpoints.id("e").expect("it is there")];
-        let upstream = Upstream::of(endpoint, "m", Some("canary")).expect("a good URL");
+        Upstream::of(endpoint, "m", Some("canary")).expect("a good URL")
+    }
+
+    /// Where an endpoint's chats go, whole and streamed, and in which header its key is.
+    fn check_of(fields: &str, want: [&str; 3]) {
+        let upstream = of(fields);
         let (header, secret) = upstream.secret.expect("it has a key");
         assert!(secret.is_sensitive());
         assert_eq!([upstream.chat.to_string(), upstream.streamed.to_string(), header.to_string()], want, "{fields}");
@@ -231,6 +265,20 @@ mod tests {
             &format!("dialect = \"gemini\"\nurl = \"{vertex}\""),
             [&format!("{vertex}/models/m:generateContent"), &format!("{vertex}/models/m:streamGenerateContent?alt=sse"), "authorization"],
         );
+    }
+
+    /// The secret of an upstream goes to the origin that its fleet file names, whatever the model is called.
+    #[test]
+    fn every_url_of_an_upstream_has_the_origin_of_its_base() {
+        for model in ["m", "../../x", "@evil.example/", "//evil.example", "\\\\evil", "a?b#c", "%2e%2e", "é"] {
+            for fields in ["dialect = \"gemini\"", "dialect = \"azure\"\napi_version = \"2024-10-21\"", "", "dialect = \"anthropic\""] {
+                let upstream = of(&format!("url = \"https://x.example:8443/v1\"\n{fields}\nupstream_model = '{model}'"));
+                for url in [&upstream.chat, &upstream.streamed, &upstream.completions, &upstream.embeddings, &upstream.responses] {
+                    assert_eq!(url.authority().map(|host| host.as_str()), Some("x.example:8443"), "{url}");
+                    assert_eq!(url.scheme_str(), Some("https"));
+                }
+            }
+        }
     }
 
     #[test]

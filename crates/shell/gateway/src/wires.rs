@@ -19,7 +19,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tower_service::Service;
 
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
+use crate::resolve::Resolver;
 use crate::upstream::Upstream;
+
+/// Connects to addresses that were checked.
+type Connector = HttpConnector<Resolver>;
 
 /// Connections that are looked at for one that is free, before a new one is made.
 const LOOKS_MAX: usize = 64;
@@ -31,11 +35,11 @@ thread_local! {
     static LANE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The connections to upstreams, kept for reuse. Redirects are never followed.
+/// The connections to upstreams, kept for reuse. Redirects are never followed, and certificates are always checked.
 pub(crate) struct Wires {
-    plain: HttpConnector,
+    plain: Connector,
     /// `None` while no upstream wants it: reading the machine's certificates takes time, and a laptop may have none.
-    tls: Option<HttpsConnector<HttpConnector>>,
+    tls: Option<HttpsConnector<Connector>>,
     /// One for each serving thread: its lock is only ever taken by that thread.
     lanes: Vec<Mutex<Lane>>,
 }
@@ -55,10 +59,10 @@ struct Kept {
 impl Wires {
     /// Connections, with TLS when some upstream wants it.
     pub fn new(limits: &Limits, tls: bool) -> std::io::Result<Self> {
-        let mut plain = HttpConnector::new();
+        let mut plain = HttpConnector::new_with_resolver(Resolver::of_machine());
         plain.set_nodelay(true);
         plain.set_connect_timeout(Some(limits.connect_timeout));
-        let secured = |mut connector: HttpConnector| {
+        let secured = |mut connector: Connector| {
             connector.enforce_http(false);
             let https = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().wrap_connector(connector);
             Ok::<_, std::io::Error>(https)

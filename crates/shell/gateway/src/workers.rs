@@ -1,7 +1,7 @@
 //! The threads that serve: each has its own connections, in and out, from their beginning to their end, so that no request waits for
 //! another thread to wake.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -10,17 +10,17 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::admission::Visit;
 use crate::limits::UPSTREAM_IDLE_MAX;
-use crate::server;
+use crate::server::{self, Guest};
 use crate::state::State;
+use crate::tls::Certificate;
 use crate::wires::Wires;
 
 /// A connection that has come in, with its place among those open.
 pub(crate) struct Arrival {
     pub stream: TcpStream,
-    pub peer: SocketAddr,
-    pub visit: Arc<Visit>,
+    pub certificate: Option<Arc<Certificate>>,
+    pub guest: Guest,
     pub place: Option<OwnedSemaphorePermit>,
 }
 
@@ -94,14 +94,22 @@ fn run(state: &Arc<State>, lane: usize, mut arrivals: mpsc::Receiver<Arrival>) {
 }
 
 fn take(state: &Arc<State>, arrival: Arrival, graceful: &GracefulShutdown, connections: &mut JoinSet<()>) {
-    let Arrival { stream, peer, visit, place } = arrival;
+    let Arrival { stream, certificate, guest, place } = arrival;
     // A connection that can't be watched is closed, as if it had broken.
     let Ok(stream) = taken_over(stream) else { return };
-    let connection = graceful.watch(server::connection(state, stream, peer, visit));
+    let (state, watcher) = (Arc::clone(state), graceful.watcher());
     connections.spawn(async move {
         let _place = place;
         // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.
-        _ = connection.await;
+        match certificate {
+            None => _ = watcher.watch(server::connection(&state, stream, guest)).await,
+            Some(certificate) => {
+                let shaken = tokio::time::timeout(state.limits.header_timeout, Box::pin(certificate.shake(stream))).await;
+                if let Ok(Ok(stream)) = shaken {
+                    _ = watcher.watch(server::connection(&state, stream, guest)).await;
+                }
+            }
+        }
     });
 }
 

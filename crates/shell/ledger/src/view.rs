@@ -148,15 +148,13 @@ impl View {
         Ok(select.query_map([], |row| attempt_at(row, 0))?.collect::<Result<_, _>>()?)
     }
 
-    fn select(&self, rest: &str, params: impl rusqlite::Params) -> Result<Vec<AttemptRow>, LedgerError> {
+    /// Only text of this program's own becomes SQL: `'static` says so.
+    fn select(&self, rest: &'static str, params: impl rusqlite::Params) -> Result<Vec<AttemptRow>, LedgerError> {
         let open = self.lock()?;
-        let columns = |table: &str, names: &str| names.split(", ").map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ");
-        let mut select = open.connection.prepare_cached(&format!(
-            "SELECT {}, {} FROM attempt LEFT JOIN settlement
-             ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt) {rest}",
-            columns("attempt", INTENT),
-            columns("settlement", SETTLEMENT),
-        ))?;
+        let columns = |table: &'static str, names: &'static str| names.split(", ").map(move |name| [table, name].concat());
+        let columns: Vec<String> = columns("attempt.", INTENT).chain(columns("settlement.", SETTLEMENT)).collect();
+        let joined = "FROM attempt LEFT JOIN settlement ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt)";
+        let mut select = open.connection.prepare_cached(&["SELECT", &columns.join(", "), joined, rest].join(" "))?;
         let mut rows = select.query(params)?;
         let mut attempts = Vec::new();
         while let Some(row) = rows.next()? {

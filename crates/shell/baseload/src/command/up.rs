@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::args::Up;
 use crate::exit::Exit;
+use crate::listen::{Listen, Tls};
 use crate::plan::saved;
 use crate::service::{Service, Setup, describe};
 use crate::signals::Ending;
@@ -18,12 +19,13 @@ use crate::{fleetfile, place};
 pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
     let read = fleetfile::read(&args.fleet)?;
     let plan = args.plan.map(|path| saved::guiding(&path, &read.fleet).map(Arc::new)).transpose()?;
+    let tls = args.tls_cert.zip(args.tls_key).map(|(chain, key)| Tls { chain, key });
     let setup = Setup {
         read,
         name: args.fleet.display().to_string(),
         beside: args.fleet.parent().unwrap_or(Path::new("")).to_owned(),
         state: place::state(args.state.dir, "up")?,
-        listen: args.listen,
+        listen: Listen { at: args.listen, admin: args.admin, tls },
         policy: args.policy.0,
         plan,
         keep_journal: Duration::from_secs(u64::from(args.keep_journal) * 86_400),
@@ -39,17 +41,21 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 async fn serve(setup: Setup, out: &mut dyn Write) -> Result<Exit> {
     let mut ending = Ending::new()?;
     let state = setup.state.clone();
+    let scheme = if setup.listen.tls.is_some() { "https" } else { "http" };
     let (service, recovery) = Service::start(setup).await?;
     if let Some(found) = describe(&recovery) {
         writeln!(out, "{found}")?;
     }
     let keys = service.store.keys()?.len();
-    writeln!(out, "listening on http://{}/v1   fleet {} {}", service.at, service.fleet.name, service.fleet.version)?;
+    writeln!(out, "listening on {scheme}://{}/v1   fleet {} {}", service.at, service.fleet.name, service.fleet.version)?;
     writeln!(out, "state    {}", state.display())?;
     if keys == 0 {
         writeln!(out, "no keys yet: baseload key create NAME --state {}", state.display())?;
     }
-    writeln!(out, "status   baseload status --at {}", service.at)?;
+    // `status` speaks plain HTTP, as on this machine.
+    if let Some(at) = service.admin.or((scheme == "http").then_some(service.at)) {
+        writeln!(out, "status   baseload status --at {at}")?;
+    }
     out.flush()?;
     let ended = ending.wait().await;
     writeln!(out, "stopping")?;

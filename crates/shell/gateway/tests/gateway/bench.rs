@@ -87,6 +87,8 @@ pub struct Setup {
     pub keys: Vec<KeyRow>,
     pub clock: Clock,
     pub directory: Option<std::path::PathBuf>,
+    /// Endpoints with upstreams of their own instead of scripted ones.
+    pub hosted: Vec<(&'static str, gateway::Upstream)>,
 }
 
 impl Default for Setup {
@@ -97,6 +99,7 @@ impl Default for Setup {
             keys: vec![key("abcdefabcdef", "canary-secret", &[]), KeyRow { id: KeyId(2), ..key("fedcbafedcba", "other", &["gone"]) }],
             clock: Clock::system(),
             directory: None,
+            hosted: Vec::new(),
         }
     }
 }
@@ -125,7 +128,7 @@ impl Bench {
                 journal: Arc::clone(&journal) as Arc<dyn Journal>,
                 policy: dispatch::Policy::MarginalCost,
                 keys: setup.keys,
-                upstreams: std::collections::BTreeMap::new(),
+                upstreams: setup.hosted.iter().map(|(name, upstream)| (endpoint(&fleet, name), upstream.clone())).collect(),
                 clock: setup.clock,
                 limits: setup.limits,
                 directory: setup.directory,
@@ -135,6 +138,9 @@ impl Bench {
         let upstream = async || Upstream::start().await.expect("this machine has a free port");
         let (north, west, spill) = (upstream().await, upstream().await, upstream().await);
         for (name, at) in [("north", &north), ("west", &west), ("spill", &spill)] {
+            if setup.hosted.iter().any(|(hosted, _)| *hosted == name) {
+                continue;
+            }
             gateway.set_upstream(endpoint(&fleet, name), Some(at.address())).expect("it is this machine");
         }
         gateway.set_sheet(sheet(&fleet));
@@ -150,7 +156,12 @@ impl Bench {
 
     /// Leaves only north with an address.
     pub fn only_north(&self) {
-        for name in ["west", "spill"] {
+        self.without(&["west", "spill"]);
+    }
+
+    /// Takes these endpoints' addresses away.
+    pub fn without(&self, names: &[&str]) {
+        for name in names {
             self.gateway.set_upstream(endpoint(&self.fleet, name), None).expect("no address is fine");
         }
     }

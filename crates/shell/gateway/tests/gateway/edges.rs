@@ -136,7 +136,7 @@ async fn heads_are_built_anew_and_bodies_pass_untouched() {
     assert_eq!(String::from_utf8_lossy(&heard.body), body);
     let mut names: Vec<&str> = heard.head.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["accept", "content-length", "content-type", "host", "traceparent", "user-agent", "x-request-id"]);
+    assert_eq!(names, ["accept", "accept-encoding", "content-length", "content-type", "host", "traceparent", "user-agent", "x-request-id"]);
     assert_eq!(heard.header("x-request-id"), Some(reply.header("x-request-id")));
 }
 
@@ -148,28 +148,4 @@ async fn a_web_page_that_points_its_own_name_here_learns_nothing() {
         assert_eq!((status("evil.example:80").await, status("localhost:1").await, status("127.0.0.1").await), (401, 200, 200), "{path}");
         assert_eq!(status("[::1]:80").await, 200);
     }
-}
-
-/// Sends these bytes as they are, and counts the answers and the requests that reached an upstream.
-async fn raw(bytes: &str, answers: usize, reached: usize) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let bench = Bench::start().await;
-    let mut stream = tokio::net::TcpStream::connect(bench.address).await.expect("it listens");
-    stream.write_all(bytes.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("the gateway closes");
-    assert_eq!(answer.matches("HTTP/1.1 ").count(), answers, "{bytes}\n{answer}");
-    assert_eq!(bench.north.heard().len(), reached, "{bytes}\n{answer}");
-}
-
-#[tokio::test]
-async fn nothing_is_smuggled_past_the_first_request() {
-    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\n");
-    let chunked = format!("{:x}\r\n{HELLO}\r\n0\r\n\r\n", HELLO.len());
-    let hidden = format!("{head}connection: close\r\ncontent-length: {}\r\n\r\n{HELLO}", HELLO.len());
-    raw(&format!("{head}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n{chunked}{hidden}"), 1, 1).await;
-    raw(&format!("{head}content-length: 5\r\ncontent-length: 6\r\n\r\n{hidden}"), 1, 0).await;
-    raw(&format!("{head}content-length: +5\r\n\r\n{hidden}"), 1, 0).await;
-    raw(&format!("{head}transfer-encoding: identity, x\r\n\r\n{chunked}"), 1, 0).await;
-    raw(&format!("{head}x: {}\r\n\r\n", "y".repeat(gateway::HEADER_BYTES_MAX)), 1, 0).await;
 }

@@ -1,0 +1,306 @@
+//! Looks at the bytes of a connection before the parser does, and refuses what parsers read in two ways.
+//!
+//! The parser alone says what a request is. This only notes heads that another parser, such as a proxy's in front, may
+//! have read otherwise, and keeps bytes that came right behind a body from being taken for a request.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use arrayvec::ArrayVec;
+use hyper::body::Body;
+use memchr::memchr;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What the guard of a connection and the requests on it tell each other.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// The head that was read last can be read in two ways.
+    flawed: AtomicBool,
+    /// Something came right behind the body: what it is can't be known for sure.
+    crowded: AtomicBool,
+    /// Bytes that came after the head.
+    came: AtomicU64,
+    /// Bytes of the body, once the parser has said so.
+    body: AtomicU64,
+}
+
+/// No length is known: yet, or as the body is chunked and its connection will be closed.
+const UNSAID: u64 = u64::MAX;
+
+impl Watch {
+    /// Takes note of a request as soon as the parser has read its head; false when it must not be served.
+    pub fn begin(&self, body: &impl Body) -> bool {
+        let length = body.size_hint().exact().unwrap_or(UNSAID);
+        self.body.store(length, Ordering::Relaxed);
+        if self.came.load(Ordering::Relaxed) > length {
+            self.crowded.store(true, Ordering::Relaxed);
+        }
+        !self.flawed.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing more may be read from the connection.
+    pub fn is_spoilt(&self) -> bool {
+        self.flawed.load(Ordering::Relaxed) || self.crowded.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is looked at.
+pub(crate) struct Guarded<S> {
+    stream: S,
+    watch: Arc<Watch>,
+    /// The head that is being read; `None` behind its end.
+    head: Option<Head>,
+    /// What comes is dropped unread.
+    is_deaf: bool,
+}
+
+impl<S> Guarded<S> {
+    pub fn new(stream: S) -> (Self, Arc<Watch>) {
+        let watch = Arc::new(Watch { body: AtomicU64::new(UNSAID), ..Watch::default() });
+        (Self { stream, watch: Arc::clone(&watch), head: Some(Head::default()), is_deaf: false }, watch)
+    }
+
+    /// Looks at what came, and says how much of it the parser may see.
+    fn look(&mut self, bytes: &[u8]) -> usize {
+        let (came, body) = (self.watch.came.load(Ordering::Relaxed), self.watch.body.load(Ordering::Relaxed));
+        if self.head.is_none() && came == body {
+            self.head = Some(Head::default());
+            self.watch.came.store(0, Ordering::Relaxed);
+            self.watch.body.store(UNSAID, Ordering::Relaxed);
+        }
+        let Some(head) = &mut self.head else { return self.look_behind(bytes.len(), came, body) };
+        let end = head.take(bytes);
+        if head.is_flawed {
+            self.watch.flawed.store(true, Ordering::Relaxed);
+        }
+        if let Some(end) = end {
+            self.watch.came.store((bytes.len() - end) as u64, Ordering::Relaxed);
+            self.head = None;
+        }
+        bytes.len()
+    }
+
+    fn look_behind(&mut self, length: usize, came: u64, body: u64) -> usize {
+        let now = came.saturating_add(length as u64);
+        self.watch.came.store(now, Ordering::Relaxed);
+        if body == UNSAID || now <= body {
+            return length;
+        }
+        self.watch.crowded.store(true, Ordering::Relaxed);
+        self.is_deaf = true;
+        usize::try_from(body.saturating_sub(came)).map_or(length, |left| left.min(length))
+    }
+}
+
+/// A head as it comes, line by line.
+#[derive(Default)]
+struct Head {
+    /// The beginning of the present line.
+    begins: ArrayVec<u8, NAME_MAX>,
+    /// The last byte of the present line.
+    last: u8,
+    /// How long the present line is.
+    length: usize,
+    /// How many lines came before it.
+    lines: usize,
+    /// How often the body's length was stated.
+    lengths: usize,
+    is_flawed: bool,
+}
+
+/// As much of a line as a name that matters can be long.
+const NAME_MAX: usize = 32;
+/// The names that frame a body.
+const FRAMING: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
+/// The names that say who asks, or for whom, besides.
+const TRUSTED: [&[u8]; 12] = [
+    b"authorization",
+    b"api-key",
+    b"x-api-key",
+    b"host",
+    b"connection",
+    b"upgrade",
+    b"cookie",
+    b"forwarded",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+];
+
+impl Head {
+    /// Takes more of it; once it is over, says where in `bytes`.
+    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while let Some(length) = memchr(b'\n', &bytes[at..]) {
+            self.extend(&bytes[at..at + length]);
+            at += length + 1;
+            if self.end_line() {
+                return Some(at);
+            }
+        }
+        self.extend(&bytes[at..]);
+        None
+    }
+
+    fn extend(&mut self, part: &[u8]) {
+        self.begins.extend(part.iter().copied().take(self.begins.remaining_capacity()));
+        self.length += part.len();
+        self.last = part.last().copied().unwrap_or(self.last);
+    }
+
+    /// Judges the line that has ended; true when the head ends with it.
+    fn end_line(&mut self) -> bool {
+        let ends_well = self.length > 0 && self.last == b'\r';
+        let is_empty = self.length == usize::from(ends_well);
+        self.is_flawed |= !ends_well;
+        // Empty lines before the first are skipped by every parser.
+        if !is_empty && self.lines > 0 {
+            self.judge();
+        }
+        let is_over = is_empty && self.lines > 0;
+        self.lines += usize::from(!is_empty);
+        self.begins.clear();
+        (self.length, self.last) = (0, 0);
+        is_over
+    }
+
+    fn judge(&mut self) {
+        let name = &self.begins[..memchr(b':', &self.begins).unwrap_or(self.begins.len())];
+        // A line that goes on the one before, or a space before the colon.
+        self.is_flawed |= name.iter().any(|byte| b" \t".contains(byte));
+        let reads_as = |known: &[u8]| {
+            known.len() == name.len()
+                && known.iter().zip(name).all(|(known, byte)| byte.eq_ignore_ascii_case(known) || (*byte == b'_' && *known == b'-'))
+        };
+        let is_framing = FRAMING.iter().any(|known| reads_as(known));
+        self.lengths += usize::from(is_framing);
+        let is_masked = name.contains(&b'_') && (is_framing || TRUSTED.iter().any(|known| reads_as(known)));
+        self.is_flawed |= self.lengths > 1 || is_masked;
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            let came = buf.filled().len() - before;
+            if came == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let seen = if this.is_deaf { 0 } else { this.look(&buf.filled()[before..]) };
+            buf.set_filled(before + seen);
+            // Nothing to see is not the end of the connection.
+            if seen > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+    use proptest::prelude::*;
+
+    /// Whether a head is flawed, and where it ends; cut into two anywhere it is the same.
+    fn check(text: &str, flawed: bool, end: Option<usize>) {
+        for cut in 0..=text.len() {
+            let mut head = Head::default();
+            let (first, second) = text.as_bytes().split_at(cut);
+            let found = head.take(first).or_else(|| head.take(second).map(|at| at + cut));
+            assert_eq!((head.is_flawed, found), (flawed, end), "{text:?} cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn heads_that_can_be_read_in_two_ways_are_flawed() {
+        let good = |fields: &str| {
+            let text = format!("\r\nPOST / HTTP/1.1\r\nhost: x\r\n{fields}\r\n");
+            check(&text, false, Some(text.len()));
+        };
+        good("");
+        good("content-length: 5\r\nx_y: 1\r\nx-folded: a  b\r\n");
+        good("Transfer-Encoding: chunked\r\n");
+        let bad = |fields: &str| {
+            let text = format!("POST / HTTP/1.1\r\nhost: x\r\n{fields}\r\n");
+            check(&text, true, Some(text.len()));
+        };
+        bad("content-length: 5\r\ntransfer-encoding: chunked\r\n");
+        bad("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n");
+        bad("content-length: 5\r\ncontent-length: 5\r\n");
+        bad("transfer-encoding: x\r\ntransfer-encoding: chunked\r\n");
+        bad("x: a\r\n folded: b\r\n");
+        bad("x: a\r\n\tfolded\r\n");
+        bad("x: a\ny: b\r\n");
+        bad("transfer-encoding : chunked\r\n");
+        bad("transfer_encoding: chunked\r\n");
+        bad("content_length: 5\r\n");
+        bad("x_api_key: bl\r\n");
+        bad("X_Forwarded-For: 127.0.0.1\r\n");
+        check("GET / HTTP/1.1\n\n", true, Some(16));
+        check("GET / HTTP/1.1\r\nx: ", false, None);
+    }
+
+    /// What the parser gets to see of bytes that come behind a head, once it has said that the body is `body` long.
+    fn check_behind(body: usize, with_head: usize, later: &[usize], seen: &[usize], spoilt: bool) {
+        let (mut guard, watch) = Guarded::new(());
+        let head = b"POST / HTTP/1.1\r\n\r\n";
+        let mut first = head.to_vec();
+        first.resize(head.len() + with_head, b'x');
+        assert_eq!(guard.look(&first), first.len());
+        assert!(watch.begin(&Full::new(bytes::Bytes::from(vec![0; body]))));
+        let found: Vec<usize> = later.iter().map(|length| guard.look(&vec![b'x'; *length])).collect();
+        assert_eq!((found.as_slice(), watch.is_spoilt()), (seen, spoilt));
+    }
+
+    #[test]
+    fn nothing_behind_a_body_is_taken_for_a_request_unless_it_came_by_itself() {
+        check_behind(10, 10, &[], &[], false);
+        check_behind(10, 4, &[6], &[6], false);
+        check_behind(10, 4, &[3, 3, 30], &[3, 3, 30], false);
+        check_behind(10, 11, &[], &[], true);
+        check_behind(10, 4, &[7], &[6], true);
+        check_behind(0, 1, &[], &[], true);
+        check_behind(0, 0, &[50], &[50], false);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..20), length in 0..100_usize) {
+            let (mut guard, watch) = Guarded::new(());
+            for part in parts {
+                prop_assert!(guard.look(&part) <= part.len());
+                watch.begin(&Full::new(bytes::Bytes::from(vec![0; length])));
+            }
+        }
+    }
+}
