@@ -124,7 +124,10 @@ pub(super) fn of(row: &Row) -> Option<Metered> {
         return None;
     }
     let described = ["SkuMeter", "ChargeDescription", "SkuId"].into_iter().map(|name| row.text(name)).filter(|it| !it.is_empty());
-    let (model, meter) = described.map(words).find_map(|words| named(&words))?;
+    let region = row.text("RegionId").to_lowercase();
+    // A region is none of a model's name, and the model is one in all.
+    let without = |text: &str| if region.is_empty() { text.to_lowercase() } else { text.to_lowercase().replace(&region, " ") };
+    let (model, meter) = described.map(|text| words(&without(text))).find_map(|words| named(&words))?;
     let (quantity, size, priced) = counted(row)?;
     let tokens = quantity.times(size)?;
     let millions = tokens.by(Exact::parse("0.000001")?)?;
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn descriptions_name_a_model_and_a_kind() {
         let check = |text: &str, expected: Option<(&str, Meter)>| {
-            assert_eq!(named(&words(text)), expected.map(|(model, meter)| (model.to_owned(), meter)), "{text}");
+            assert_eq!(named(&words(&text.to_lowercase())), expected.map(|(model, meter)| (model.to_owned(), meter)), "{text}");
         };
         check("gpt 4o 0806 Inp glbl Tokens", Some(("gpt-4o-0806", Meter::Input)));
         check("gpt-4o-0806-cchd-Inp-glbl", Some(("gpt-4o-0806", Meter::Cached)));

@@ -10,7 +10,7 @@ use crate::names;
 const BYTES_MAX: usize = 256 << 20;
 
 /// Columns of FOCUS 1.0 to 1.2 that are read; the first four must be there.
-const COLUMNS: [&str; 26] = [
+const COLUMNS: [&str; 27] = [
     "BilledCost",
     "BillingCurrency",
     "ChargeCategory",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 26] = [
     "ChargeDescription",
     "ChargeFrequency",
     "ServiceName",
+    "RegionId",
     "SkuId",
     "SkuMeter",
     "PricingQuantity",

@@ -130,6 +130,13 @@ impl<'a> Deployment<'a> {
         self.params.get(name).or_else(|| self.info?.get(name)).filter(|it| !matches!(it.value, Value::Null))
     }
 
+    /// Whether the address is another than that of the vendor whose API is spoken there.
+    pub(super) fn elsewhere(&self) -> bool {
+        let host = |url: &str| url.split("://").nth(1).map(|rest| rest.split('/').next().unwrap_or_default().to_lowercase());
+        let stated = self.get("api_base").or_else(|| self.get("base_url")).and_then(Node::text);
+        self.provider.key.is_some() && self.provider.url.zip(stated).is_some_and(|(own, stated)| host(own) != host(stated))
+    }
+
     fn figures(&mut self, page: &mut Page) {
         self.prices = PRICES.map(|name| self.price(page, name, 1_000_000));
         self.slots = self.count(page, "max_parallel_requests", SLOTS_MAX);

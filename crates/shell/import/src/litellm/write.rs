@@ -172,8 +172,12 @@ fn key<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a str, S
         settings::secret(page, value.line, format!("{path}: in clear text; it does not come along"));
     }
     let Some(node) = it.get("api_key") else {
-        if let Some(name) = it.provider.key {
-            page.set("key", &env(name));
+        match it.provider.key {
+            Some(name) if it.elsewhere() => {
+                page.unknown("key", &env(name), Some(it.line), "LiteLLM takes this one, but the address is not the vendor's")
+            }
+            Some(name) => page.set("key", &env(name)),
+            None => {}
         }
         return;
     };
@@ -197,7 +201,11 @@ fn contracts(page: &mut Page, named: &Named<'_>) {
     let it = named.deployment;
     let line = Some(it.line);
     page.table("contracts", &named.endpoint);
-    page.say("party", it.provider.party);
+    if it.elsewhere() {
+        page.unknown("party", &quoted(it.provider.party), line, "who is paid: the address is not the vendor's");
+    } else {
+        page.say("party", it.provider.party);
+    }
     page.say("preset", if it.units.is_some() { "provisioned" } else { "on-demand" });
     page.set("endpoints", &list(std::slice::from_ref(&named.endpoint)));
     let Some(units) = &it.units else {
