@@ -41,6 +41,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Makes a fleet file of what you already have, with what is unknown marked
+    #[command(subcommand)]
+    Import(Import),
     /// Runs the service for a fleet: engines, gateway, prices, ledger
     Up(Up),
     /// Plans months ahead: what to sign, where the work goes, whether the cash lasts
@@ -184,6 +187,23 @@ pub struct Up {
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub state: State,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Of a LiteLLM proxy's config.yaml
+    Litellm(Imported),
+    /// Of a bill in FOCUS 1.0 to 1.2, as CSV
+    Focus(Imported),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Imported {
+    /// What to read
+    pub file: PathBuf,
+    /// Where to write the fleet file, which must not be there yet; left out, it is printed
+    #[arg(long, value_name = "FLEET")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

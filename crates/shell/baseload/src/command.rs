@@ -5,6 +5,7 @@ mod completions;
 mod decision;
 mod engine;
 mod explain;
+mod import;
 mod init;
 pub mod key;
 mod ledger;
@@ -28,6 +29,7 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Exit> {
         Command::Demo(args) => demo::run(args, out),
         Command::Init { path } => init::run(&path, out),
         Command::Check { files, json } => check::run(&files, json, out),
+        Command::Import(command) => import::run(command, out),
         Command::Up(args) => up::run(args, out),
         Command::Plan(args) => plan::run(args, out),
         Command::Status { at, json } => status::run(at, json, out),

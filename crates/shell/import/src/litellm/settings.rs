@@ -1,0 +1,88 @@
+//! Everything of a config beside its models: aliases are kept, the rest is listed.
+
+use std::collections::BTreeMap;
+
+use crate::finding::{Finding, Kind};
+use crate::names;
+use crate::page::Page;
+use crate::yaml::{Node, Value};
+
+/// Words in the names of keys whose text is a secret whatever it looks like.
+const SECRET_WORDS: &[&str] = &["key", "secret", "password", "token", "credential", "database_url", "redis_url", "salt"];
+
+/// Why a setting has no place in a fleet file.
+fn why_left(section: &str, name: &str) -> &'static str {
+    match (section, name) {
+        (_, "fallbacks" | "default_fallbacks" | "context_window_fallbacks" | "content_policy_fallbacks") => {
+            "Baseload moves a request on among the endpoints of the model that was asked for, never to another model"
+        }
+        ("general_settings", "master_key") => "keys are made by `baseload key create`",
+        ("general_settings", "database_url") => "Baseload keeps its own ledger in its state directory",
+        ("router_settings", "routing_strategy") => "Baseload goes by what the next request costs under the contracts",
+        ("router_settings", "redis_host" | "redis_port" | "redis_password" | "redis_url") => "Baseload needs no Redis",
+        (_, "num_retries" | "timeout" | "request_timeout" | "allowed_fails" | "cooldown_time" | "retry_after") => "Baseload has its own",
+        (_, "max_budget" | "budget_duration") => "write `[limits]` with a `budget`, as in \"100 USD/month\"",
+        ("litellm_settings", "drop_params") => "Baseload sends a request where all that it asks for is known",
+        ("litellm_settings", "callbacks" | "success_callback" | "failure_callback") => "Baseload calls nobody",
+        ("environment_variables", _) => "set it where `baseload up` starts",
+        ("include", _) => "other files are not read: import each, or put their models into this one",
+        _ => "a fleet file has no such key",
+    }
+}
+
+/// Whether a key holds a secret by its name, in clear text.
+pub(super) fn in_clear(name: &str, value: &Node) -> bool {
+    let name = name.to_lowercase();
+    let counts = ["max_tokens", "tokens_per", "_token_cost", "cost_per_token"].iter().any(|it| name.contains(it));
+    let named = SECRET_WORDS.iter().any(|word| name.contains(word)) && !counts;
+    value.text().is_some_and(|text| !text.is_empty() && !text.starts_with("os.environ/") && (named || names::looks_secret(text)))
+}
+
+/// A finding for a secret that stood in the clear.
+pub(super) fn secret(page: &mut Page, line: usize, what: String) {
+    page.find(Finding { kind: Kind::Secret, line: Some(line), what, money: None });
+}
+
+/// Lists each setting; every top-level key but the models.
+pub(super) fn leave(page: &mut Page, root: &Node) {
+    for (section, node) in root.rows().iter().filter(|(name, _)| name != "model_list") {
+        let shown = names::shown(section);
+        if let Value::Table(rows) = &node.value {
+            for (name, value) in
+                rows.iter().filter(|(name, _)| (section.as_str(), name.as_str()) != ("router_settings", "model_group_alias"))
+            {
+                let path = format!("{shown}.{}", names::shown(name));
+                if in_clear(name, value) {
+                    secret(page, value.line, format!("{path}: in clear text; it does not come along, and whoever saw the config knows it"));
+                }
+                page.left(value.line, format!("{path}: {}", why_left(section, name)));
+            }
+        } else if !matches!(node.value, Value::Null) {
+            if in_clear(section, node) {
+                secret(page, node.line, format!("{shown}: in clear text; it does not come along, and whoever saw the config knows it"));
+            }
+            page.left(node.line, format!("{shown}: {}", why_left(section, "")));
+        }
+    }
+}
+
+/// The aliases of `router_settings.model_group_alias` by the name that they stand for, each with its line.
+pub(super) fn aliases<'a>(page: &mut Page, root: &'a Node, groups: &[&str]) -> BTreeMap<&'a str, Vec<(&'a str, usize)>> {
+    let mut found: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
+    let Some(table) = root.get("router_settings").and_then(|it| it.get("model_group_alias")) else { return found };
+    for (alias, node) in table.rows() {
+        let of = node.text().or_else(|| node.get("model").and_then(Node::text));
+        let path = format!("router_settings.model_group_alias.{}", names::shown(alias));
+        match of {
+            Some(of) if groups.contains(&of) && !groups.contains(&alias.as_str()) && !names::looks_secret(alias) => {
+                found.entry(of).or_default().push((alias, node.line));
+                if node.get("hidden").is_some() {
+                    page.left(node.line, format!("{path}.hidden: every alias is listed"));
+                }
+            }
+            Some(of) if groups.contains(&of) => page.left(node.line, format!("{path}: the name is taken by a model")),
+            _ => page.left(node.line, format!("{path}: it stands for no model that was imported")),
+        }
+    }
+    found
+}

@@ -1,0 +1,249 @@
+//! LiteLLM configs into fleet files: golden files of realistic configs, broken ones, and what must hold of any.
+
+use expect_test::{ExpectFile, expect, expect_file};
+use import::{Imported, litellm};
+use proptest::prelude::*;
+
+const MIXED: &str = include_str!("litellm/mixed.yaml");
+const UNITS: &str = include_str!("litellm/units.yaml");
+const OWN: &str = include_str!("litellm/own.yaml");
+const CARELESS: &str = include_str!("litellm/careless.yaml");
+
+/// The file and the findings below it.
+fn shown(imported: &Imported) -> String {
+    let findings: Vec<_> = imported.findings.iter().map(ToString::to_string).collect();
+    format!("{}\n---\n{}\n", imported.fleet, findings.join("\n"))
+}
+
+fn check(config: &str, expected: &ExpectFile) {
+    let imported = litellm(config).expect("it can be imported");
+    assert!(fleet::parse(&imported.fleet).fleet.is_some(), "{}", imported.fleet);
+    assert_eq!(litellm(config).as_ref(), Ok(&imported), "the same text gives the same file");
+    expected.assert_eq(&shown(&imported));
+}
+
+#[test]
+fn several_vendors_become_one_fleet() {
+    check(MIXED, &expect_file!["litellm/mixed.txt"]);
+}
+
+#[test]
+fn units_become_a_provisioned_contract() {
+    check(UNITS, &expect_file!["litellm/units.txt"]);
+}
+
+#[test]
+fn own_servers_keep_what_their_anchors_say() {
+    check(OWN, &expect_file!["litellm/own.txt"]);
+}
+
+#[test]
+fn secrets_stay_behind() {
+    check(CARELESS, &expect_file!["litellm/careless.txt"]);
+    let all = shown(&litellm(CARELESS).expect("it can be imported"));
+    let secrets = ["sk-proj", "Vq3mT8zLw0ZkX1cN", "hunter2", "abcdef", "horse", "eyJ", "sk-1234", "pa55w0rd", "verysecret", "postgresql"];
+    for secret in secrets {
+        assert!(!all.contains(secret), "{secret} in\n{all}");
+    }
+}
+
+#[test]
+fn a_price_per_token_is_one_per_million() {
+    // 2.5e-6, 0.00000125 and 1e-5 for a token.
+    let fleet = litellm(MIXED).expect("it can be imported").fleet;
+    for line in ["input = \"2.5 USD/1M tokens\"", "cached = \"1.25 USD/1M tokens\"", "output = \"10 USD/1M tokens\""] {
+        assert!(fleet.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn broken_configs_say_where_and_what_to_do() {
+    let check = |config: &str, expected: expect_test::Expect| {
+        expected.assert_eq(&litellm(config).expect_err("it is broken").shown("config.yaml"));
+    };
+    check(
+        "",
+        expect![[r#"
+        config.yaml:1: the file is no LiteLLM config
+        hint: give the proxy's config.yaml: a table with a `model_list`"#]],
+    );
+    check(
+        "model_list: 3\n",
+        expect![[r#"
+        config.yaml:1: `model_list` is no list
+        hint: write each model as `- model_name: ...`"#]],
+    );
+    check(
+        "a: 1\n",
+        expect![[r#"
+        config.yaml:1: the config has no `model_list`
+        hint: give the proxy's config.yaml: a table with a `model_list`"#]],
+    );
+    check(
+        "model_list:\n  - model_name: a\n    litellm_params: {model: [openai/a]}\n",
+        expect![[r#"
+        config.yaml:3: `model` of `model_list[0]` is no text
+        hint: write a name, in quotes if need be"#]],
+    );
+    check(
+        "model_list:\n  - model_name: a\n\n    litellm_params:\n      api_key: x\n",
+        expect![[r#"
+        config.yaml:5: `model_list[0]` has no `model`
+        hint: write `model: openai/gpt-4o`: a provider and its name for the model"#]],
+    );
+    check(
+        "model_list:\n  - litellm_params: {model: openai/a}\n",
+        expect![[r#"
+        config.yaml:2: `model_list[0]` has no `model_name`
+        hint: write `model_name: gpt-4o`: what clients ask for"#]],
+    );
+    check(
+        "model_list:\n  - gpt-4o\n",
+        expect![[r#"
+        config.yaml:2: `model_list[0]` is no table
+        hint: write each model as `- model_name: ...` with `litellm_params:` below it"#]],
+    );
+    check(
+        "model_list:\n\t- model_name: a\n",
+        expect![[r#"
+        config.yaml:2: the config is not YAML: tabs disallowed within this context (block indentation)
+        hint: put the YAML right here; a tab can't indent, and a text with `: ` in it wants quotes"#]],
+    );
+    check(
+        "model_list: [\n",
+        expect![[r#"
+        config.yaml:2: the config is not YAML: while parsing a node, did not find expected node content
+        hint: put the YAML right here; a tab can't indent, and a text with `: ` in it wants quotes"#]],
+    );
+    check(
+        "model_list: []\nmodel_list: []\n",
+        expect![[r#"
+        config.yaml:2: `model_list` stands a second time
+        hint: a key may stand only once in a table: take one of the two out"#]],
+    );
+    check(
+        "a: *b\n",
+        expect![[r#"
+        config.yaml:1: the config is not YAML: while parsing node, found unknown anchor
+        hint: put the YAML right here; a tab can't indent, and a text with `: ` in it wants quotes"#]],
+    );
+    check(
+        &"[".repeat(100),
+        expect![[r#"
+        config.yaml:1: the config is nested too deep
+        hint: at most 64 lists and tables may lie in one another"#]],
+    );
+    check(
+        "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e]\n",
+        expect![[r#"
+            config.yaml:6: the config is too large
+            hint: a config has at most 200000 values, aliases written out"#]],
+    );
+}
+
+/// What comes of any text: a file that parses, or an error that is the text's and not ours.
+fn sound(text: &str) -> Result<(), TestCaseError> {
+    match litellm(text) {
+        Ok(imported) => prop_assert!(fleet::parse(&imported.fleet).fleet.is_some(), "{}", imported.fleet),
+        Err(error) => prop_assert!(!error.message.contains("has a fault"), "{error}: {}\n{text}", error.hint),
+    }
+    Ok(())
+}
+
+/// A value that someone may write behind any key.
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("os.environ/KEY".to_owned()),
+        Just("os.environ/sk-aaaaaaaaaaaaaaaa".to_owned()),
+        Just("~".to_owned()),
+        Just("{a: [b]}".to_owned()),
+        "[-+0-9.eE]{1,12}",
+        "-?[0-9]{1,20}",
+        "20[0-9]{2}-[01][0-9]-[0-3][0-9](T[0-9]{2}:00:00Z)?",
+        "(http|https|ftp)://[a-z0-9.:@\\[\\]/?#%-]{0,20}",
+        "(openai|azure|anthropic|gemini|ollama|bedrock|x)/[a-zA-Z0-9 ./*=-]{0,12}",
+        "\"[ -~&&[^\"\\\\]]{0,80}\"",
+        "'\\PC{0,10}'",
+    ]
+}
+
+const KEYS: [&str; 20] = [
+    "model_name",
+    "model",
+    "api_base",
+    "api_key",
+    "api_version",
+    "rpm",
+    "max_tokens",
+    "max_parallel_requests",
+    "custom_llm_provider",
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "cache_read_input_token_cost",
+    "mode",
+    "max_input_tokens",
+    "max_output_tokens",
+    "supports_vision",
+    "ptu_count",
+    "cost_per_ptu_per_hour",
+    "ptu_effective_from",
+    "ptu_effective_to",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        sound(&text)?;
+    }
+
+    #[test]
+    fn no_yaml_like_text_panics(text in "[a-c:\\-\\[\\]{},&*<!|>'\"#%@? \n\t]{0,120}") {
+        sound(&text)?;
+    }
+
+    #[test]
+    fn no_edit_of_a_good_config_panics(which in 0_usize..4, at in 0.0..1.0_f64, put in "\\PC{0,6}", cut in 0_usize..30) {
+        let text = [MIXED, UNITS, OWN, CARELESS][which];
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a short text's length")]
+        let at = text.floor_char_boundary((at * text.len() as f64) as usize);
+        let end = text.floor_char_boundary((at + cut).min(text.len()));
+        sound(&format!("{}{put}{}", &text[..at], &text[end..]))?;
+    }
+
+    #[test]
+    fn any_values_come_to_a_file_that_parses(entries in prop::collection::vec(prop::collection::btree_map(0..KEYS.len(), value(), 0..10), 1..5),
+        aliases in prop::collection::vec((value(), value()), 0..3)) {
+        let mut text = "model_list:\n".to_owned();
+        for (index, entry) in entries.iter().enumerate() {
+            text.push_str(&format!("  - model_name: m{}\n    litellm_params:\n      model: azure/x\n    model_info:\n      a: b\n", index % 2));
+            for (key, value) in entry {
+                let section = if *key < 9 { ("    litellm_params:\n", "      ") } else { ("    model_info:\n", "      ") };
+                let line = format!("{}{}: {value}\n", section.1, KEYS[*key]);
+                match KEYS[*key] {
+                    "model_name" => text = replace_last(&text, &format!("- model_name: m{}\n", index % 2), &format!("- model_name: {value}\n")),
+                    "model" => text = replace_last(&text, "model: azure/x\n", &format!("model: {value}\n")),
+                    _ => text = replace_last(&text, section.0, &format!("{}{line}", section.0)),
+                }
+            }
+        }
+        text.push_str("router_settings:\n  model_group_alias:\n    z: m0\n");
+        for (index, (_, of)) in aliases.iter().enumerate() {
+            text.push_str(&format!("    y{index}: {of}\n"));
+        }
+        sound(&text)?;
+    }
+
+    #[test]
+    fn a_literal_key_is_nowhere_in_what_comes_out(key in "[A-Za-z0-9+/._-]{12,40}", provider in "(openai|azure|anthropic|gemini|hosted_vllm)") {
+        let config = format!("model_list:\n  - model_name: m\n    litellm_params:\n      model: {provider}/u\n      api_key: \"{key}\"\ngeneral_settings:\n  master_key: \"{key}\"\n");
+        let imported = litellm(&config).expect("it can be imported");
+        prop_assert!(!shown(&imported).contains(&key));
+        prop_assert!(imported.findings.iter().filter(|it| it.kind == import::Kind::Secret).count() == 2);
+    }
+}
+
+fn replace_last(text: &str, from: &str, to: &str) -> String {
+    text.rfind(from).map_or_else(|| text.to_owned(), |at| format!("{}{to}{}", &text[..at], &text[at + from.len()..]))
+}
