@@ -51,7 +51,7 @@ pub(crate) fn eligible(fleet: &Fleet, question: &Question, seen: &Seen) -> Resul
 /// The first payer while its units last, then the overflow; each only while its contract is in force.
 fn payer(question: &Question, fleet: &Fleet, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
     let weight = score::weight(fleet, seen, score::tokens_at(question, seen));
-    let exhausted = price.units_per_second > 0 && seen.units_left < weight;
+    let exhausted = price.units_per_minute > 0 && seen.units_left < weight;
     let payer = if exhausted { price.overflow.ok_or(Reason::Full)? } else { price.payer };
     if fleet.contracts[payer.contract].in_force(question.now) { Ok(payer) } else { Err(Reason::NoContract) }
 }

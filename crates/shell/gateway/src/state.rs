@@ -11,6 +11,7 @@ use units::Instant;
 
 use crate::admission::{Accounts, Gate, Peers, Rooms};
 use crate::batch::Desk;
+use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::envelope::Refused;
@@ -18,6 +19,7 @@ use crate::journal::Journal;
 use crate::learnt::Learnt;
 use crate::limits::{Limits, RECENT_MAX};
 use crate::meter::Tally;
+use crate::observed::Observed;
 use crate::snapshot::Snapshot;
 use crate::wires::Wires;
 
@@ -26,6 +28,10 @@ pub(crate) struct State {
     pub snapshot: ArcSwap<Snapshot>,
     /// By endpoint.
     counters: Vec<Counters>,
+    /// What provisioned units take now.
+    pub buckets: Buckets,
+    /// What `/metrics` tells of attempts that have ended.
+    pub observed: Observed,
     /// By model.
     learnt: Vec<Learnt>,
     pub journal: Arc<dyn Journal>,
@@ -66,6 +72,8 @@ impl State {
     ) -> Self {
         Self {
             counters: std::iter::repeat_with(Counters::default).take(snapshot.fleet.endpoints.len()).collect(),
+            buckets: Buckets::new(&snapshot.fleet),
+            observed: Observed::new(&snapshot.fleet),
             learnt: std::iter::repeat_with(Learnt::default).take(snapshot.fleet.models.len()).collect(),
             journal,
             started: clock.now(),

@@ -13,5 +13,6 @@ mod meter;
 mod openai;
 mod prefix;
 mod queues;
+mod resilience;
 mod storm;
 mod streams;
