@@ -39,6 +39,7 @@ struct Request {
 type Ending = Reverse<(i64, usize, i64)>;
 
 struct Run<'a> {
+    scene: &'a Scene,
     fleet: &'a Fleet,
     model: ModelId,
     sheet: PriceSheet,
@@ -61,7 +62,7 @@ pub fn run(scene: &Scene, policy: Policy, requests: u64, seed: u64) -> Figures {
     let sheet = price_sheet(&fleet, &Balances::default(), &Forecast::default(), Instant::from_micros(START));
     let suppliers = fleet.endpoints.iter().map(|(id, ..)| Supplier::of(&fleet, sheet.price(id))).collect();
     let (bucket, endings, figures) = (UnitBucket::default(), BinaryHeap::new(), Figures::default());
-    let mut run = Run { fleet: &fleet, model, sheet, policy, suppliers, bucket, endings, figures };
+    let mut run = Run { scene, fleet: &fleet, model, sheet, policy, suppliers, bucket, endings, figures };
     let (mut dice, mut id) = (Dice::new(seed), 0);
     for second in 0.. {
         let burst = scene.requests_in(second);
@@ -144,7 +145,9 @@ impl Run<'_> {
         let of_units = self.per_minute();
         let units = (of_units > 0).then(|| 1.0 - self.bucket.room(now, of_units).max(0) as f64 / of_units as f64);
         let slots = question.seen.iter().filter(|seen| seen.price.is_some_and(|price| price.payer.prepaid && price.units_per_minute == 0));
-        let slots = slots.map(|seen| f64::from(seen.outstanding) / f64::from(self.fleet.endpoints[seen.endpoint].slots));
+        let slots = slots.map(|seen| {
+            f64::from(self.suppliers[seen.endpoint.index()].outstanding()) / f64::from(self.fleet.endpoints[seen.endpoint].slots)
+        });
         let least = units.into_iter().chain(slots).fold(1.0, f64::min);
         self.figures.spilled_at(least);
     }
@@ -153,11 +156,15 @@ impl Run<'_> {
         self.figures.refused += 1;
         let weight = self.weight(request.input, OUTPUT_MEAN);
         let with_units = self.suppliers.iter().find(|supplier| supplier.has_units());
-        let units_fit = with_units.is_none_or(|units| units.would_take(now, weight)) && self.bucket.room(now, self.per_minute()) >= weight;
-        let had_room = self.suppliers.iter().enumerate().any(|(index, supplier)| {
-            !tried.contains(&index) && supplier.has_room() && (!supplier.on_units || units_fit || supplier.has_overflow)
-        });
-        self.figures.refused_with_room += u64::from(had_room);
+        let by_theirs = with_units.is_none_or(|units| units.would_take(now, weight));
+        let by_ours = self.bucket.room(now, self.per_minute()) >= weight;
+        let had_room = |units_fit: bool| {
+            let mut untried = self.suppliers.iter().enumerate().filter(|(index, _)| !tried.contains(index)).map(|(_, supplier)| supplier);
+            untried.any(|supplier| supplier.has_room() && (!supplier.on_units || units_fit || supplier.has_overflow))
+        };
+        let (with_room, with_units) = (had_room(by_theirs && by_ours), had_room(by_theirs));
+        self.figures.refused_with_room += u64::from(with_room);
+        self.figures.refused_with_units += u64::from(with_units);
     }
 
     fn per_minute(&self) -> i64 {
@@ -176,7 +183,7 @@ impl Run<'_> {
             Seen {
                 endpoint,
                 health: Health::Up,
-                outstanding: supplier.outstanding(),
+                outstanding: if self.scene.misread && !supplier.on_units { 2 * supplier.outstanding() } else { supplier.outstanding() },
                 service_us: supplier.service_us(),
                 ttft_us: supplier.ttft_us(),
                 tpot_us: supplier.tpot_us(),

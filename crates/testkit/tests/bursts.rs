@@ -28,6 +28,14 @@ fn with_tiers_nothing_is_refused_while_something_has_room() {
 }
 
 #[test]
+fn a_gateway_that_takes_half_full_for_full_is_found_out() {
+    let figures = run(&Scene { misread: true, ..Scene::beyond() }, Policy::MarginalCost, REQUESTS, 1);
+    assert!(figures.refused_with_room > 0, "{figures}");
+    let figures = run(&Scene { misread: true, ..Scene::replicas() }, Policy::ReservedFirst, REQUESTS, 1);
+    assert!(figures.used_at_spill_least.is_some_and(|used| used < 0.98), "{figures}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_figures() {
     let figures = |seed| run(&Scene::beyond(), Policy::MarginalCost, 2_000, seed);
     assert_eq!(figures(7), figures(7));

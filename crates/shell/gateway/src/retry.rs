@@ -13,7 +13,11 @@ use units::Instant;
 /// it says nothing that can be read. A date is taken against the answer's own `date`, as its clock need not be ours.
 pub(crate) fn retry_after_ms(head: &HeaderMap, now: Instant) -> u32 {
     let text = |name: &str| head.get(name)?.to_str().ok().map(str::trim);
-    let number = |name: &str, per_second: f64| Duration::try_from_secs_f64(text(name)?.parse::<f64>().ok()? / per_second).ok();
+    let number = |name: &str, per_second: f64| {
+        let seconds = text(name)?.parse::<f64>().ok()? / per_second;
+        // What is too long for a duration is still a wait; what is below zero or no number is none.
+        (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    };
     let until = || {
         let from = text(DATE.as_str()).and_then(date).unwrap_or_else(|| now.into());
         Duration::try_from(date(text(RETRY_AFTER.as_str())?)? - from).ok()

@@ -25,6 +25,8 @@ pub struct Figures {
     pub refused: u64,
     /// Of these, though some endpoint had room for it, by the supplier's count and ours.
     pub refused_with_room: u64,
+    /// Of these, though the supplier's units had room by its own count, which no gateway is told.
+    pub refused_with_units: u64,
     /// Calls that a supplier answered with 429, and that moved on.
     pub refused_by_suppliers: u64,
     /// What was paid by use.
@@ -84,11 +86,12 @@ impl fmt::Display for Figures {
         let share = |share: Option<f64>| share.map_or_else(|| "no spill".to_owned(), |share| format!("{:.2} %", share * 100.0));
         writeln!(
             f,
-            "  answered {} in {} s of simulated time; refused {}, of these with room left {}",
+            "  answered {} in {} s of simulated time; refused {}, of these with room left {}, with room by the supplier's own count {}",
             self.answers(),
             self.seconds,
             self.refused,
-            self.refused_with_room
+            self.refused_with_room,
+            self.refused_with_units
         )?;
         writeln!(
             f,

@@ -16,6 +16,8 @@ pub struct Scene {
     pub pattern: Vec<u32>,
     /// Of a hundred requests, so many are `priority` and so many `flex`.
     pub tiers: (u32, u32),
+    /// A fault for the checkers to find: the gateway takes slots that are half taken for full.
+    pub misread: bool,
 }
 
 /// A request of the load weighs this on average: 1,000 tokens in, and 200 out that count four each.
@@ -25,22 +27,22 @@ impl Scene {
     /// Provisioned units that two endpoints share, under bursts of a second at 1.5 times their rate, with as much by use as is wanted.
     #[must_use]
     pub fn units() -> Self {
-        let fleet = [HEAD, &units_of(120), &by_use(8_192)].concat();
-        Self { name: "units, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![180, 90], tiers: (0, 0) }
+        let fleet = [HEAD, &units_of(12), &by_use(8_192)].concat();
+        Self { name: "units, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![18, 9], tiers: (0, 0), misread: false }
     }
 
     /// Reserved replicas under bursts of a second at 1.5 times what they do.
     #[must_use]
     pub fn replicas() -> Self {
         let fleet = [HEAD, &replicas_of(256), &by_use(8_192)].concat();
-        Self { name: "replicas, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![174, 87], tiers: (0, 0) }
+        Self { name: "replicas, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![174, 87], tiers: (0, 0), misread: false }
     }
 
     /// Units, replicas and too little by use, for three tiers with classes of their own.
     #[must_use]
     pub fn tiers() -> Self {
         let fleet = [HEAD, &units_of(60), &replicas_of(128), &by_use(512), CLASSES].concat();
-        Self { name: "units, replicas and by use, three tiers", fleet, pattern: vec![260, 120, 60, 200], tiers: (10, 40) }
+        Self { name: "units, replicas and by use, three tiers", fleet, pattern: vec![260, 120, 60, 200], tiers: (10, 40), misread: false }
     }
 
     /// As [`Self::tiers`], with more than all of it can take.
