@@ -15,6 +15,7 @@ use units::{Instant, Money};
 use crate::admission::{Ticket, UnderWay};
 use crate::counters::Counters;
 use crate::limits::{BUDGET_RACES_MAX, RETRY_AFTER_MAX};
+use crate::logged;
 use crate::meter::Tally;
 use crate::peek::{Peek, Streaming};
 use crate::prefix::Prefixes;
@@ -303,6 +304,7 @@ impl Flight {
         counters.busy.leave(self.state.uptime_us(settlement.ended));
         counters.add(settlement.tokens);
         self.state.observed.ended(self.ask.tier, self.streamed, &settlement);
+        logged::ended(&self.state, self.key, (self.ask.model, self.ask.tier), &settlement);
         match settlement.outcome {
             Outcome::Answered => {
                 counters.answered.fetch_add(1, Ordering::Relaxed);

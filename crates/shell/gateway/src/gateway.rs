@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::keys::Keys;
 use crate::limits::{Limits, TALLIES_MAX};
+use crate::logged::Log;
 use crate::meter::{Reader, Tally};
 use crate::server;
 use crate::snapshot::Snapshot;
@@ -159,6 +160,11 @@ impl Gateway {
     /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.
     pub fn count_spent(&self, spending: Spending) {
         self.state.accounts.spent(spending, self.state.clock.now());
+    }
+
+    /// Tells `log` of each attempt and each refusal from now on; only the first that is named is told.
+    pub fn set_log(&self, log: Arc<dyn Log>) {
+        _ = self.state.log.set(log);
     }
 
     /// Another policy, for all requests from now on.

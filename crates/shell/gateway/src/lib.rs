@@ -25,6 +25,7 @@ mod journal;
 mod keys;
 mod learnt;
 mod limits;
+mod logged;
 mod messages;
 mod meter;
 mod metrics;
@@ -59,6 +60,7 @@ pub use limits::{
     FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN,
     QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
+pub use logged::Log;
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;
 pub use status::{EndpointLive, Live};

@@ -32,6 +32,8 @@ pub(crate) fn render(state: &State) -> String {
     page.one("baseload_lost_records_total", "counter", lost, live.lost_records as f64);
     let nameless = "Attempts whose share of held time has no name, as the meter was behind.";
     page.one("baseload_lost_tallies_total", "counter", nameless, state.lost_tallies.load(Ordering::Relaxed) as f64);
+    let unsaid = "Lines of the log that there was no room for.";
+    page.one("baseload_lost_log_lines_total", "counter", unsaid, state.lost_lines.load(Ordering::Relaxed) as f64);
     page.text
 }
 

@@ -28,7 +28,7 @@ use crate::peek::Call;
 use crate::query::decoded;
 use crate::request::{self, Served};
 use crate::state::{self, State};
-use crate::{batch, keys, messages, metrics, models, paths, status, usage};
+use crate::{batch, keys, logged, messages, metrics, models, paths, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -93,6 +93,9 @@ async fn answer(
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let anthropic = messages::is(request.uri().path());
     let served = Box::pin(route(&state, peer, &visit, id, request)).await;
+    if let Err(refused) = &served {
+        logged::refused(&state, id, refused);
+    }
     let mut response = match served {
         Ok(served) => respond(served),
         Err(refused) if anthropic => refuse(&state, refused.in_anthropic()),

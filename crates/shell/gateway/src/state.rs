@@ -1,7 +1,7 @@
 //! What all requests share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dispatch::{AttemptId, Decision, PassedOver, RequestId, Rule};
@@ -18,6 +18,7 @@ use crate::envelope::Refused;
 use crate::journal::Journal;
 use crate::learnt::Learnt;
 use crate::limits::{Limits, RECENT_MAX};
+use crate::logged::Log;
 use crate::meter::Tally;
 use crate::observed::Observed;
 use crate::snapshot::Snapshot;
@@ -50,6 +51,10 @@ pub(crate) struct State {
     pub ledger: Option<Arc<ledger::View>>,
     /// Attempts on their way to the meter.
     pub tallies: mpsc::Sender<Arc<Tally>>,
+    /// Who takes lines of what happens; nobody unless told to.
+    pub log: OnceLock<Arc<dyn Log>>,
+    /// Lines that it had no room for.
+    pub lost_lines: AtomicU64,
     sequence: AtomicU64,
     in_flight: AtomicUsize,
     /// Requests answered with an error of ours.
@@ -89,6 +94,8 @@ impl State {
             desk: None,
             ledger: None,
             tallies,
+            log: OnceLock::new(),
+            lost_lines: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             refused: AtomicU64::new(0),

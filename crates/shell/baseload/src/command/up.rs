@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use crate::args::Up;
+use crate::args::{LogForm, Up};
 use crate::exit::Exit;
 use crate::plan::saved;
 use crate::service::{Service, Setup, describe};
 use crate::signals::Ending;
-use crate::{fleetfile, place};
+use crate::{fleetfile, log, place};
 
 /// Runs the service until it is told to end.
 pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
@@ -26,7 +26,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         policy: args.policy.0,
         plan,
     };
-    runtime()?.block_on(serve(setup, out))
+    runtime()?.block_on(serve(setup, args.log, out))
 }
 
 /// Two threads serve: the work per request is microseconds, and the engines need the cores.
@@ -34,10 +34,13 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("start the runtime")
 }
 
-async fn serve(setup: Setup, out: &mut dyn Write) -> Result<Exit> {
+async fn serve(setup: Setup, form: Option<LogForm>, out: &mut dyn Write) -> Result<Exit> {
     let mut ending = Ending::new()?;
     let state = setup.state.clone();
     let (service, recovery) = Service::start(setup).await?;
+    if form == Some(LogForm::Json) {
+        service.gateway.set_log(log::lines().context("start the log")?);
+    }
     if let Some(found) = describe(&recovery) {
         writeln!(out, "{found}")?;
     }

@@ -171,3 +171,47 @@ async fn wherever_a_stream_is_cut_no_more_is_metered_than_was_generated_and_no_l
         }
     }
 }
+
+/// Keeps every line, up to so many.
+#[derive(Default)]
+struct Kept(std::sync::Mutex<Vec<String>>);
+
+impl gateway::Log for Kept {
+    fn line(&self, line: String) -> bool {
+        let mut kept = self.0.lock().expect("no test panics with it");
+        let room = kept.len() < 3;
+        if room {
+            kept.push(line);
+        }
+        room
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_what_happened_and_nothing_of_what_was_said() {
+    let (bench, kept) = (Bench::start().await, std::sync::Arc::new(Kept::default()));
+    bench.gateway.set_log(std::sync::Arc::clone(&kept) as _);
+    let prompt = r#"{"model":"default","user":"somebody","messages":[{"role":"user","content":"a secret plan"}]}"#;
+    bench.north.then(Reply::page(500));
+    assert_eq!(bench.chat(prompt).await.header("x-baseload-endpoint"), "west");
+    assert_eq!(bench.chat(r#"{"model":"a secret model"}"#).await.status.as_u16(), 404);
+    bench.chat(r#"{"model":"another"}"#).await;
+    let lines = kept.0.lock().expect("no test panics with it").clone();
+    let of = |line: &String| serde_json::from_str::<serde_json::Value>(line).expect("a JSON object");
+    let told: Vec<_> = lines.iter().map(|line| of(line)).collect();
+    let words = |field: &str| told.iter().map(|line| line[field].as_str().unwrap_or("-").to_owned()).collect::<Vec<_>>();
+    assert_eq!(words("event"), ["attempt", "attempt", "refused"]);
+    assert_eq!((words("endpoint"), words("outcome")), (vec_of(["north", "west", "-"]), vec_of(["failed", "answered", "-"])));
+    assert_eq!(
+        (told[1]["output_tokens"].as_u64(), told[1]["tier"].as_str(), told[2]["code"].as_str()),
+        (Some(5), Some("default"), Some("model_not_found"))
+    );
+    for hidden in ["secret", "canary", "somebody", "scripted"] {
+        assert!(lines.iter().all(|line| !line.contains(hidden)), "{hidden} in {lines:?}");
+    }
+    assert!(bench.get("/metrics").await.text.contains("baseload_lost_log_lines_total 1\n"), "the fourth had no room");
+}
+
+fn vec_of<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).into()
+}
