@@ -21,6 +21,7 @@ use crate::peek::{Peek, Streaming};
 use crate::prefix::Prefixes;
 use crate::snapshot::Snapshot;
 use crate::state::{Place, State};
+use crate::trace::Trace;
 
 /// What to do next with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,7 @@ pub(crate) struct Flight {
     pub chosen: Option<Chosen>,
     /// Dialects that the request can't be said in.
     pub barred: Vec<Dialect>,
+    pub trace: Trace,
     /// Until its life is over.
     places: Option<(Place, UnderWay)>,
     pub ticket: Ticket,
@@ -106,6 +108,7 @@ impl Flight {
             attempt: None,
             chosen: None,
             barred: Vec::new(),
+            trace: Trace::default(),
             places,
             ticket,
         }
@@ -304,6 +307,7 @@ impl Flight {
         counters.busy.leave(self.state.uptime_us(settlement.ended));
         counters.add(settlement.tokens);
         self.state.observed.ended(self.ask.tier, self.streamed, &settlement);
+        self.state.trace(|fleet| self.trace.span(fleet, self.key, self.ask.model, &settlement), self.trace);
         logged::ended(&self.state, self.key, (self.ask.model, self.ask.tier), &settlement);
         match settlement.outcome {
             Outcome::Answered => {

@@ -17,6 +17,7 @@ mod call;
 mod clock;
 mod counters;
 mod envelope;
+mod export;
 #[cfg(test)]
 mod fixture;
 mod flight;
@@ -46,6 +47,7 @@ mod spoken;
 mod sse;
 mod state;
 mod status;
+mod trace;
 mod translate;
 mod upstream;
 mod usage;
@@ -53,12 +55,13 @@ mod wires;
 
 pub use admission::{Balance, Owner};
 pub use clock::Clock;
+pub use export::ExportError;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
     BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX,
     FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN,
-    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SPANS_AT_ONCE, SPANS_MAX, SPANS_TIMEOUT, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use logged::Log;
 pub use meter::{Holding, Interval, held_time, holding};

@@ -34,6 +34,8 @@ pub(crate) fn render(state: &State) -> String {
     page.one("baseload_lost_tallies_total", "counter", nameless, state.lost_tallies.load(Ordering::Relaxed) as f64);
     let unsaid = "Lines of the log that there was no room for.";
     page.one("baseload_lost_log_lines_total", "counter", unsaid, state.lost_lines.load(Ordering::Relaxed) as f64);
+    let untraced = "Spans that there was no room for, or that the collector did not take.";
+    page.one("baseload_lost_spans_total", "counter", untraced, state.lost_spans.load(Ordering::Relaxed) as f64);
     page.text
 }
 

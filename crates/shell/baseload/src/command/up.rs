@@ -26,7 +26,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         policy: args.policy.0,
         plan,
     };
-    runtime()?.block_on(serve(setup, args.log, out))
+    runtime()?.block_on(serve(setup, (args.log, args.otlp), out))
 }
 
 /// Two threads serve: the work per request is microseconds, and the engines need the cores.
@@ -34,12 +34,15 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("start the runtime")
 }
 
-async fn serve(setup: Setup, form: Option<LogForm>, out: &mut dyn Write) -> Result<Exit> {
+async fn serve(setup: Setup, (form, otlp): (Option<LogForm>, Option<String>), out: &mut dyn Write) -> Result<Exit> {
     let mut ending = Ending::new()?;
     let state = setup.state.clone();
     let (service, recovery) = Service::start(setup).await?;
     if form == Some(LogForm::Json) {
         service.gateway.set_log(log::lines().context("start the log")?);
+    }
+    if let Some(collector) = otlp {
+        service.gateway.export_traces(&collector).context("use --otlp")?;
     }
     if let Some(found) = describe(&recovery) {
         writeln!(out, "{found}")?;

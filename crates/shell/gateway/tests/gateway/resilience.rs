@@ -194,7 +194,7 @@ async fn the_log_says_what_happened_and_nothing_of_what_was_said() {
     let prompt = r#"{"model":"default","user":"somebody","messages":[{"role":"user","content":"a secret plan"}]}"#;
     bench.north.then(Reply::page(500));
     assert_eq!(bench.chat(prompt).await.header("x-baseload-endpoint"), "west");
-    assert_eq!(bench.chat(r#"{"model":"a secret model"}"#).await.status.as_u16(), 404);
+    assert_eq!(bench.chat(r#"{"model":"a secret model","messages":[]}"#).await.status.as_u16(), 404);
     bench.chat(r#"{"model":"another"}"#).await;
     let lines = kept.0.lock().expect("no test panics with it").clone();
     let of = |line: &String| serde_json::from_str::<serde_json::Value>(line).expect("a JSON object");
@@ -210,6 +210,71 @@ async fn the_log_says_what_happened_and_nothing_of_what_was_said() {
         assert!(lines.iter().all(|line| !line.contains(hidden)), "{hidden} in {lines:?}");
     }
     assert!(bench.get("/metrics").await.text.contains("baseload_lost_log_lines_total 1\n"), "the fourth had no room");
+}
+
+#[tokio::test]
+async fn a_collector_gets_a_span_of_each_attempt_in_the_clients_trace() {
+    let (bench, collector) = (Bench::start().await, testkit::Upstream::start().await.expect("a port"));
+    bench.gateway.export_traces(&format!("http://{}/", collector.address())).expect("it is an address");
+    bench.north.then(Reply::page(500));
+    let head = [("api-key", KEY), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
+    let reply = bench.send("POST", "/v1/chat/completions", &head, WHOLE).await;
+    assert_eq!(reply.header("x-baseload-endpoint"), "west");
+    let unsampled = [("api-key", KEY), ("traceparent", "00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-00")];
+    bench.send("POST", "/v1/chat/completions", &unsampled, WHOLE).await;
+    bench.chat(WHOLE).await;
+    let mut spans = Vec::new();
+    for batch in 1.. {
+        collector.until_heard(batch).await;
+        let heard = collector.heard();
+        assert_eq!(heard[batch - 1].path, "/v1/traces");
+        let document = heard[batch - 1].json().expect("JSON");
+        spans.extend(document["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().expect("spans").clone());
+        if spans.len() == 3 {
+            break;
+        }
+    }
+    let of = |span: &serde_json::Value, key: &str| {
+        let attributes = span["attributes"].as_array().expect("attributes");
+        attributes.iter().find(|attribute| attribute["key"] == key).map(|attribute| attribute["value"].to_string()).unwrap_or_default()
+    };
+    let told: Vec<_> = spans.iter().map(|span| (of(span, "baseload.endpoint"), of(span, "baseload.outcome"))).collect();
+    assert!(
+        told[0].0.contains("north") && told[0].1.contains("failed") && told[1].0.contains("west") && told[1].1.contains("answered"),
+        "{told:?}"
+    );
+    for span in &spans[..2] {
+        assert_eq!(
+            (span["traceId"].as_str(), span["parentSpanId"].as_str()),
+            (Some("0af7651916cd43dd8448eb211c80319c"), Some("b7ad6b7169203331"))
+        );
+    }
+    assert_ne!(spans[0]["spanId"], spans[1]["spanId"], "each attempt has its own");
+    assert_eq!(
+        (of(&spans[1], "gen_ai.usage.output_tokens"), spans[1]["status"]["code"].as_i64()),
+        (r#"{"intValue":"5"}"#.to_owned(), Some(1))
+    );
+    assert_eq!((spans[2]["parentSpanId"].as_str(), spans[2]["name"].as_str()), (Some(""), Some("chat smollm2-135m")), "a trace of its own");
+    let all = spans.iter().map(ToString::to_string).collect::<String>();
+    assert!(!all.contains("hello") && !all.contains("canary"), "no prompt and no secret: {all}");
+}
+
+#[tokio::test]
+async fn a_collector_that_is_gone_or_hangs_costs_spans_and_nothing_else() {
+    let bench = Bench::start().await;
+    for bad in ["", "127.0.0.1:4318", "https://collector.example.com", "http://"] {
+        assert!(bench.gateway.export_traces(bad).is_err(), "{bad:?}");
+    }
+    let nowhere = testkit::Upstream::nowhere().await.expect("a port");
+    bench.gateway.export_traces(&format!("http://{nowhere}")).expect("it is an address");
+    assert_eq!(went(&bench).await, "north");
+    loop {
+        let metrics = bench.get("/metrics").await.text;
+        if metrics.contains("baseload_lost_spans_total 1\n") {
+            break;
+        }
+        assert!(metrics.contains("baseload_lost_spans_total 0\n"), "{metrics}");
+    }
 }
 
 fn vec_of<const N: usize>(words: [&str; N]) -> Vec<String> {
