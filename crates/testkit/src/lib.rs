@@ -1,6 +1,7 @@
 //! Simulated upstreams, fleets and instances to plan, and one checker per invariant.
 
 pub mod bursts;
+pub mod crowd;
 mod dice;
 pub mod fleets;
 pub mod instance;

@@ -10,6 +10,7 @@
 
 mod admission;
 mod answer;
+mod audit;
 mod batch;
 mod body;
 mod buckets;
@@ -22,6 +23,7 @@ mod export;
 mod fixture;
 mod flight;
 mod gateway;
+mod ids;
 mod journal;
 mod keys;
 mod learnt;
@@ -52,6 +54,7 @@ mod translate;
 mod upstream;
 mod usage;
 mod wires;
+mod workers;
 
 pub use admission::{Balance, Owner};
 pub use clock::Clock;
@@ -61,7 +64,8 @@ pub use journal::Journal;
 pub use limits::{
     BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX,
     FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN,
-    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SPANS_AT_ONCE, SPANS_MAX, SPANS_TIMEOUT, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, SPANS_AT_ONCE, SPANS_MAX, SPANS_TIMEOUT, TALLIES_MAX,
+    UPSTREAM_IDLE_MAX,
 };
 pub use logged::Log;
 pub use meter::{Holding, Interval, held_time, holding};
