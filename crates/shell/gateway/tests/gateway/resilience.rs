@@ -198,7 +198,7 @@ async fn the_log_says_what_happened_and_nothing_of_what_was_said() {
     bench.chat(r#"{"model":"another"}"#).await;
     let lines = kept.0.lock().expect("no test panics with it").clone();
     let of = |line: &String| serde_json::from_str::<serde_json::Value>(line).expect("a JSON object");
-    let told: Vec<_> = lines.iter().map(|line| of(line)).collect();
+    let told: Vec<_> = lines.iter().map(of).collect();
     let words = |field: &str| told.iter().map(|line| line[field].as_str().unwrap_or("-").to_owned()).collect::<Vec<_>>();
     assert_eq!(words("event"), ["attempt", "attempt", "refused"]);
     assert_eq!((words("endpoint"), words("outcome")), (vec_of(["north", "west", "-"]), vec_of(["failed", "answered", "-"])));
