@@ -13,7 +13,7 @@ help:
 	@echo 'make demo    set up, build, fetch the model and the solver, run the demo; Ctrl-C ends it'
 	@echo 'make test    every test, with the OpenAI SDKs against the real model'
 	@echo 'make check   format, lints, tidy, docs, licences'
-	@echo 'make bench   instructions a decision takes; a plan beside linopy; the gateway beside nginx and vllm-router'
+	@echo 'make bench   instructions a decision takes; a plan beside linopy; bursts by contract; the gateway beside nginx and vllm-router'
 	@echo 'make clean   remove what was built and installed here'
 
 setup: .venv/ready
@@ -77,8 +77,10 @@ check: build
 bench: solver
 	@tools/setup valgrind
 	@cargo xtask bench
-	@cargo build --quiet --release -p testkit --example reference --example bench_plan --example bench_scenarios
+	@cargo build --quiet --release -p testkit --example reference --example bench_plan --example bench_scenarios --example bench_bursts
 	@python3 tests/plan/bench.py $(TARGET)/release/examples
+	@echo '== bench: a million requests in bursts, in simulated time'
+	@$(TARGET)/release/examples/bench_bursts 1000000
 	@$(MAKE) bench-gateway
 
 .bench/ready: tests/bench/gateway/requirements.txt

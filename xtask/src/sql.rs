@@ -22,7 +22,10 @@ const OWN_TEXT: [&str; 5] = [
 
 /// Reports each call that takes such a text, and each `format!` that makes SQL.
 pub fn check(tree: &Tree) -> Vec<Finding> {
-    tree.files().filter(|(path, _)| path.ends_with(".rs") && !OWN_TEXT.contains(path)).flat_map(|(path, text)| check_file(path, text)).collect()
+    tree.files()
+        .filter(|(path, _)| path.ends_with(".rs") && !OWN_TEXT.contains(path))
+        .flat_map(|(path, text)| check_file(path, text))
+        .collect()
 }
 
 fn check_file(path: &str, text: &str) -> Vec<Finding> {

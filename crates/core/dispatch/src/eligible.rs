@@ -68,7 +68,7 @@ impl<'a> Shared<'a> {
 
     /// The first payer while its units last, then the overflow; each only while its contract is in force.
     fn payer(&self, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
-        let exhausted = price.units_per_second > 0 && {
+        let exhausted = price.units_per_minute > 0 && {
             let weight = score::weight(self.fleet, seen, score::tokens_at(self.question, seen));
             seen.units_left < weight
         };

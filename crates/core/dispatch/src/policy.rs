@@ -52,6 +52,7 @@ pub(crate) struct Candidate {
     pub(crate) cost: Cost,
     pub(crate) prices: TokenPrices,
     list: Money,
+    prepaid: bool,
     prepaid_and_free: bool,
     outstanding: u64,
     slots: u64,
@@ -69,6 +70,7 @@ impl Candidate {
             cost: score::cost(shared, seen, payer, rule),
             prices: payer.list,
             list: payer.list.cost(score::tokens_at(shared.question, seen)),
+            prepaid: payer.prepaid,
             prepaid_and_free: payer.prepaid && seen.outstanding < slots,
             outstanding: u64::from(seen.outstanding),
             slots: u64::from(slots),
@@ -77,11 +79,14 @@ impl Candidate {
 }
 
 impl Policy {
-    /// The index of the candidate that this policy chooses. Ties go to the lowest id.
+    /// The index of the candidate that this policy chooses. Ties go to what is paid for already where cost decides, then to the lowest id.
     pub(crate) fn choose(self, candidates: &Candidates, sequence: u64) -> Option<usize> {
         let by = |key: &dyn Fn(&Candidate) -> (bool, Money)| (0..candidates.len()).min_by_key(|index| key(&candidates[*index]));
         match self {
-            Self::MarginalCost => by(&|candidate| (false, candidate.cost.total())),
+            Self::MarginalCost => (0..candidates.len()).min_by_key(|index| {
+                let candidate = &candidates[*index];
+                (candidate.cost.total(), !candidate.prepaid)
+            }),
             Self::LowestListPrice => by(&|candidate| (false, candidate.list)),
             Self::ReservedFirst => by(&|candidate| match candidate.prepaid_and_free {
                 true => (false, Money::ZERO),

@@ -117,9 +117,9 @@ fn decode_time(fleet: &Fleet, endpoint: &Endpoint, seen: &Seen) -> Option<f64> {
 /// The chance that the capacity is full while this request is on it, or that its units run out within the minute.
 fn probability_full(fleet: &Fleet, seen: &Seen, price: &EndpointPrice, tokens: Tokens, service: f64) -> f64 {
     let arrivals = f64::from(seen.arrivals_per_ks) / 1e3;
-    if price.units_per_second > 0 {
+    if price.units_per_minute > 0 {
         let weight = weight(fleet, seen, tokens).max(1);
-        let room = seen.units_left.saturating_sub(weight).saturating_add(price.units_per_second.saturating_mul(UNIT_WINDOW_SECONDS));
+        let room = seen.units_left.saturating_sub(weight).saturating_add(price.units_per_minute);
         return poisson_tail(arrivals * UNIT_WINDOW_SECONDS as f64, room as f64 / weight as f64);
     }
     let offered = arrivals * service;

@@ -190,7 +190,7 @@ impl<'a> Draw<'a> {
         let bucket = self.drawn.units.entry((contract, model)).or_default();
         let mut taken = 0;
         for (left, each) in left.iter_mut().zip(weights(self.fleet, model)) {
-            let fits = if each > 0 { bucket.room(self.at, per_minute) / each } else { i64::MAX };
+            let fits = if each > 0 { bucket.room(self.at, per_minute).max(0) / each } else { i64::MAX };
             let tokens = left.count().min(fits);
             taken += bucket.offer(self.at, tokens.saturating_mul(each), per_minute);
             *left -= Quantity::new(tokens);

@@ -3,32 +3,72 @@
 use serde::{Deserialize, Serialize};
 use units::Instant;
 
-/// What waits in a contract's provisioned units, in millionths of a weighted token; it holds what they handle in one minute, because
-/// that is the span over which suppliers state a unit's tokens, and drains as fast as they handle it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What waits in a contract's provisioned units. It holds what they handle in one minute, because that is the span over which suppliers
+/// state a unit's tokens, and drains as fast as they handle it.
+///
+/// It is kept as the instant at which it will be empty: one word, so that a gateway can count in it without a lock ([`Self::word`]).
+/// Weights are in whatever the rate is in, such as weighted tokens; what they come to in time is rounded up to a nanosecond, so
+/// rounding never lets more in than there is room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UnitBucket {
-    level: i64,
-    at: Instant,
+    /// In nanoseconds since the epoch.
+    empty_at: i64,
 }
 
+/// The span over which suppliers state a unit's tokens, in nanoseconds.
+const MINUTE: i64 = 60_000_000_000;
+
 impl UnitBucket {
-    /// How much fits at `now`, of units that handle `per_minute`; a time before the last offer is that of the last offer.
+    /// The bucket as one word.
     #[must_use]
-    pub fn room(&self, now: Instant, per_minute: i64) -> i64 {
-        per_minute.saturating_sub(self.drained(now, per_minute)).max(0)
+    pub const fn word(self) -> i64 {
+        self.empty_at
+    }
+
+    /// The bucket that [`Self::word`] gave.
+    #[must_use]
+    pub const fn of_word(word: i64) -> Self {
+        Self { empty_at: word }
+    }
+
+    /// How much fits at `now`, of units that handle `per_minute`; below zero when it holds more than fits, as after answers that took
+    /// more than was expected of them.
+    #[must_use]
+    pub fn room(self, now: Instant, per_minute: i64) -> i64 {
+        let ahead = self.empty_at.saturating_sub(nanos(now)).max(0);
+        let room = (i128::from(MINUTE) - i128::from(ahead)) * i128::from(per_minute.max(0));
+        narrow(room.div_euclid(i128::from(MINUTE)))
     }
 
     /// Puts in as much of `weight` as fits at `now`, and says how much that was.
     pub fn offer(&mut self, now: Instant, weight: i64, per_minute: i64) -> i64 {
-        let taken = weight.max(0).min(self.room(now, per_minute));
-        self.level = self.drained(now, per_minute) + taken;
-        self.at = self.at.max(now);
+        let taken = weight.min(self.room(now, per_minute)).max(0);
+        *self = self.with(now, taken, per_minute);
         taken
     }
 
-    fn drained(&self, now: Instant, per_minute: i64) -> i64 {
-        let minute = 60_000_000;
-        let out = i128::from(per_minute.max(0)) * i128::try_from(now.since(self.at).as_micros()).unwrap_or(i128::MAX >> 64) / minute;
-        self.level.saturating_sub(i64::try_from(out).unwrap_or(i64::MAX)).max(0)
+    /// The bucket with `weight` more in it, whether it fits or not; below zero it takes out what did not come after all.
+    #[must_use]
+    pub fn with(self, now: Instant, weight: i64, per_minute: i64) -> Self {
+        if per_minute <= 0 {
+            return self;
+        }
+        let (time, rate) = (i128::from(weight) * i128::from(MINUTE), i128::from(per_minute));
+        let time = narrow(-(-time).div_euclid(rate));
+        Self { empty_at: self.empty_at.max(nanos(now)).saturating_add(time) }
     }
+
+    /// The bucket filled to the brim at `now`: what the supplier says of it when it refuses.
+    #[must_use]
+    pub fn full(self, now: Instant) -> Self {
+        Self { empty_at: self.empty_at.max(nanos(now).saturating_add(MINUTE)) }
+    }
+}
+
+fn nanos(at: Instant) -> i64 {
+    at.micros().saturating_mul(1_000)
+}
+
+fn narrow(number: i128) -> i64 {
+    i64::try_from(number).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX })
 }

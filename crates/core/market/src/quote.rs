@@ -6,6 +6,7 @@ use fleet::{CapacityOf, Charge, Contract, ContractId, Endpoint, EndpointId, Flee
 use units::{Instant, Money, Quantity, Rate, round_half_even};
 
 use crate::balance::Balances;
+use crate::capacity::delivered;
 use crate::forecast::Forecast;
 use crate::price::marginal_price;
 use crate::sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices};
@@ -43,17 +44,17 @@ impl Quote<'_> {
         let covering = self.fleet.covering(id);
         let in_force = |id: &ContractId| self.fleet.contracts[*id].in_force(self.now);
         let mut payers = covering.iter().copied().filter(in_force).filter_map(|contract| self.payer(contract, endpoint));
-        let (payer, units_per_second) = payers.next()?;
+        let (payer, units_per_minute) = payers.next()?;
         let overflow_to = match self.fleet.contracts[payer.contract].overflow {
             Some(Overflow::To(contract)) if in_force(&contract) => self.payer(contract, endpoint).map(|(payer, _)| payer),
             _ => None,
         };
-        let overflow = match units_per_second {
+        let overflow = match units_per_minute {
             0 => None,
             _ => overflow_to.or_else(|| payers.map(|(payer, _)| payer).find(|payer| !payer.prepaid)),
         };
         let energy = self.energy(endpoint);
-        Some(EndpointPrice { endpoint: id, payer, overflow, units_per_second, energy, replacement: TokenPrices::default() })
+        Some(EndpointPrice { endpoint: id, payer, overflow, units_per_minute, energy, replacement: TokenPrices::default() })
     }
 
     /// How this contract would pay for a token there: by the token, in provisioned units, or with time it holds anyway.
@@ -64,12 +65,13 @@ impl Quote<'_> {
             return Some((self.by_token(id, endpoint.model), 0));
         }
         if let Some(capacity) = contract.capacity.iter().find(|clause| clause.of == CapacityOf::Units(endpoint.model)) {
-            let tokens_a_minute = capacity.ramp.at(self.now)?.saturating_mul(capacity.tokens_per_unit_minute);
+            capacity.ramp.at(self.now)?;
+            let units = delivered(self.fleet, id, capacity.of, self.now);
             let unit_hour = self.list_rate(contract, Meter::UnitTime(endpoint.model));
             let tokens_an_hour = i128::from(capacity.tokens_per_unit_minute.max(1)) * 60;
             let per_million = unit_hour.cost(Quantity::new(3_600_000)).nanos() * MILLION;
             let list = weighted(self.fleet, endpoint.model, round_half_even(per_million, tokens_an_hour));
-            return Some((self.held(id, list), tokens_a_minute / 60));
+            return Some((self.held(id, list), units.max(0).saturating_mul(capacity.tokens_per_unit_minute)));
         }
         let pool = &self.fleet.pools[endpoint.pool?];
         let holds = contract.capacity.iter().any(|clause| clause.of == CapacityOf::Accelerators(pool.accelerator));

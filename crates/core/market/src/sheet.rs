@@ -60,8 +60,8 @@ pub struct EndpointPrice {
     pub payer: Payer,
     /// Who pays once the first payer's units are used up.
     pub overflow: Option<Payer>,
-    /// Weighted tokens a second that the first payer's provisioned units handle; zero when it has none.
-    pub units_per_second: i64,
+    /// Weighted tokens a minute that the first payer's provisioned units handle; zero when it has none.
+    pub units_per_minute: i64,
     /// Energy at the margin.
     pub energy: TokenPrices,
     /// The cheapest way to buy the same tokens elsewhere: what displaced work would cost.

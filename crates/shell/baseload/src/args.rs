@@ -185,6 +185,12 @@ pub struct Up {
     /// Let a plan guide prices: the folder that `baseload plan --out` wrote, or its plan.json
     #[arg(long, value_name = "DIR")]
     pub plan: Option<PathBuf>,
+    /// Also log each attempt and each refusal, without prompts, as a line of JSON on stderr
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub log: Option<LogForm>,
+    /// Send a span of each attempt to this OpenTelemetry collector: OTLP in JSON, over http://
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp: Option<String>,
     #[command(flatten)]
     pub state: State,
 }
@@ -308,6 +314,23 @@ pub enum Model {
 pub enum Solver {
     /// Fetches HiGHS with pip, checks its hash and keeps it
     Pull,
+}
+
+/// How lines of the log are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogForm {
+    /// One JSON object a line.
+    Json,
+}
+
+impl ValueEnum for LogForm {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new("json"))
+    }
 }
 
 /// A policy by its name on the command line.

@@ -1,13 +1,11 @@
 //! One call of one upstream, up to its first content: what happened, in the words of [`dispatch::Event`].
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
 
@@ -16,6 +14,7 @@ use crate::envelope::Refused;
 use crate::limits::{ERROR_BODY_MAX, Limits};
 use crate::peek;
 use crate::relay::Relay;
+use crate::retry::retry_after_ms;
 use crate::spoken::{Ear, Spoken};
 use crate::translate::{self, Passage};
 use crate::upstream::Upstream;
@@ -73,7 +72,7 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
-        return Err(refused(head.status, &head.headers, body, upstream).await);
+        return Err(refused(head.status, &head.headers, body, upstream, now).await);
     }
     // It was told not to: what is packed can't be read in bounded memory, nor metered.
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -141,10 +140,10 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, upstream: &Upstream) -> Missed {
+async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, upstream: &Upstream, now: Instant) -> Missed {
     match status.as_u16() {
         // 529 is Anthropic's for being overloaded.
-        429 | 503 | 529 => Fault::Busy { retry_after_ms: retry_after_ms(head) }.into(),
+        429 | 503 | 529 => Fault::Busy { retry_after_ms: retry_after_ms(head, now) }.into(),
         408 => Fault::TimedOut.into(),
         // Our own credentials or address are at fault, not the client's request.
         401..=404 => Fault::Broken.into(),
@@ -172,14 +171,4 @@ fn client_error(status: StatusCode, body: &[u8], dialect: Dialect) -> Missed {
         Some(refusal) => Missed::Client(answer::told(status, refusal)),
         None => Missed::Client(Refused::refused_upstream(status)),
     }
-}
-
-/// When an upstream says to come back; zero when it doesn't.
-fn retry_after_ms(head: &HeaderMap) -> u32 {
-    let wait = |name: &str, per_second: f64| {
-        let number: f64 = head.get(name)?.to_str().ok()?.trim().parse().ok()?;
-        Duration::try_from_secs_f64(number / per_second).ok()
-    };
-    let wait = wait("retry-after-ms", 1_000.0).or_else(|| wait(RETRY_AFTER.as_str(), 1.0));
-    wait.map_or(0, |wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX))
 }

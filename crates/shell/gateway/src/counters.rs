@@ -75,21 +75,32 @@ pub(crate) struct Counters {
     failures: AtomicU32,
     /// Zero when up, else the instant in microseconds from which a probe may go.
     down_until: AtomicI64,
+    /// Until when it said that it is busy, in microseconds.
+    busy_until: AtomicI64,
     /// Prompts that it has read of late.
     pub remembered: Remembered,
-    /// When the provisioned units will have worked off what they took, in microseconds.
-    units_free_at: AtomicI64,
 }
-
-/// How much work provisioned units take at once when they have been idle: as `market` has it, what they handle in a minute.
-const UNITS_BURST: Duration = Duration::from_secs(60);
 
 impl Counters {
     pub fn health(&self, now: Instant) -> Health {
-        match self.down_until.load(Ordering::Relaxed) {
-            0 => Health::Up,
+        let (down, busy) = (self.down_until.load(Ordering::Relaxed), self.busy_until.load(Ordering::Relaxed));
+        match down.max(busy) {
             until if now.micros() < until => Health::Down { until: Instant::from_micros(until) },
-            _ => Health::Probing,
+            _ if down != 0 => Health::Probing,
+            _ => Health::Up,
+        }
+    }
+
+    /// Whether a request that chose it may go there: always while it is up, and when it has failed only the one that takes the probe. If
+    /// nothing is heard of that probe, as when its client leaves, the next one may go once the endpoint would have been left alone again.
+    pub fn enter(&self, now: Instant) -> bool {
+        match self.down_until.load(Ordering::Relaxed) {
+            0 => true,
+            until if now.micros() < until => false,
+            until => {
+                let again = now + backoff(self.failures.load(Ordering::Relaxed));
+                self.down_until.compare_exchange(until, again.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            }
         }
     }
 
@@ -105,32 +116,13 @@ impl Counters {
         let over =
             if at_once || self.down_until.load(Ordering::Relaxed) != 0 { failures } else { failures.saturating_sub(FAILURES_MAX - 1) };
         if over > 0 {
-            let wait = BACKOFF_MIN.saturating_mul(1 << (over - 1).min(10)).min(BACKOFF_MAX);
-            self.stay_away(now + wait);
+            self.down_until.fetch_max((now + backoff(over)).micros(), Ordering::Relaxed);
         }
     }
 
-    /// Sends nothing before `until`.
-    pub fn stay_away(&self, until: Instant) {
-        self.down_until.fetch_max(until.micros(), Ordering::Relaxed);
-    }
-
-    /// Weighted tokens that units of this rate can take now.
-    pub fn units_left(&self, units_per_second: i64, now: Instant) -> i64 {
-        let ahead = self.units_free_at.load(Ordering::Relaxed).saturating_sub(now.micros()).max(0);
-        let room = i64::try_from(UNITS_BURST.as_micros()).unwrap_or(i64::MAX) - ahead;
-        i64::try_from(i128::from(room) * i128::from(units_per_second) / 1_000_000).unwrap_or(i64::MAX)
-    }
-
-    /// Takes weighted tokens from the units, or gives some back when `weighted` is below zero.
-    pub fn take_units(&self, weighted: i64, units_per_second: i64, now: Instant) {
-        if units_per_second <= 0 {
-            return;
-        }
-        let micros = i64::try_from(i128::from(weighted) * 1_000_000 / i128::from(units_per_second)).unwrap_or(i64::MAX);
-        let next = |free_at: i64| Some(free_at.max(now.micros()).saturating_add(micros));
-        // The closure always gives a number, so the update can't fail.
-        _ = self.units_free_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    /// The upstream is busy until then, by its own word: it is left alone, and is as good as ever afterwards.
+    pub fn busy_until(&self, until: Instant) {
+        self.busy_until.fetch_max(until.micros(), Ordering::Relaxed);
     }
 
     /// Adds what an attempt took.
@@ -152,6 +144,11 @@ impl Counters {
             learn(&self.tpot_us, micros(per_token));
         }
     }
+}
+
+/// How long an upstream that failed so often is left alone.
+fn backoff(failures: u32) -> Duration {
+    BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(BACKOFF_MAX)
 }
 
 fn micros(time: Duration) -> u32 {
@@ -192,15 +189,50 @@ mod tests {
     }
 
     #[test]
-    fn units_fill_up_drain_and_take_back() {
-        let (counters, at) = (Counters::default(), |s: i64| Instant::from_micros(1_000_000_000 + s * 1_000_000));
-        assert_eq!(counters.units_left(100, at(0)), 6_000);
-        counters.take_units(6_500, 100, at(0));
-        assert_eq!(counters.units_left(100, at(0)), -500);
-        assert_eq!(counters.units_left(100, at(5)), 0);
-        counters.take_units(-500, 100, at(5));
-        assert_eq!(counters.units_left(100, at(5)), 500);
-        assert_eq!(counters.units_left(100, at(90)), 6_000);
+    fn one_probe_goes_at_a_time_and_one_that_is_never_heard_of_blocks_nothing() {
+        let (counters, at) = (Counters::default(), |ms: i64| Instant::from_micros(1_000_000_000 + ms * 1_000));
+        assert!(counters.enter(at(0)) && counters.enter(at(0)), "what is up takes all");
+        counters.failed(at(0), true);
+        assert!(!counters.enter(at(499)));
+        let probes = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| counters.enter(at(500)))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it only counts")).filter(|went| *went).count()
+        });
+        assert_eq!((probes, counters.health(at(500))), (1, Health::Down { until: at(1_000) }));
+        assert!(counters.enter(at(1_000)), "the first was never heard of");
+        counters.succeeded();
+        assert!(counters.enter(at(1_001)) && counters.enter(at(1_001)));
+    }
+
+    #[test]
+    fn what_is_busy_is_left_alone_for_as_long_as_it_says_and_needs_no_probe() {
+        let (counters, at) = (Counters::default(), |ms: i64| Instant::from_micros(1_000_000_000 + ms * 1_000));
+        counters.busy_until(at(700));
+        counters.busy_until(at(300));
+        assert_eq!(counters.health(at(699)), Health::Down { until: at(700) });
+        assert_eq!(counters.health(at(700)), Health::Up);
+        counters.failed(at(700), true);
+        counters.busy_until(at(5_000));
+        assert_eq!(counters.health(at(1_300)), Health::Down { until: at(5_000) });
+        assert_eq!(counters.health(at(5_000)), Health::Probing);
+    }
+
+    proptest! {
+        /// Whatever fails and whenever: never left alone for longer than the most, and a success ends it at once.
+        #[test]
+        fn no_endpoint_is_left_alone_for_longer_than_the_most(steps in prop::collection::vec((0..20_000_i64, any::<bool>()), 1..40)) {
+            let (counters, mut now) = (Counters::default(), Instant::from_micros(1_000_000_000));
+            for (later, at_once) in steps {
+                now = now + Duration::from_millis(later.unsigned_abs());
+                counters.failed(now, at_once);
+                let too_long = matches!(counters.health(now), Health::Down { until } if until > now + BACKOFF_MAX);
+                prop_assert!(!too_long);
+                let down_still = matches!(counters.health(now + BACKOFF_MAX), Health::Down { .. });
+                prop_assert!(!down_still, "it may be probed by then");
+            }
+            counters.succeeded();
+            prop_assert_eq!(counters.health(now), Health::Up);
+        }
     }
 
     proptest! {

@@ -15,11 +15,13 @@ use units::{Instant, Money};
 use crate::admission::{Ticket, UnderWay};
 use crate::counters::Counters;
 use crate::limits::{BUDGET_RACES_MAX, RETRY_AFTER_MAX};
+use crate::logged;
 use crate::meter::Tally;
 use crate::peek::{Peek, Streaming};
 use crate::prefix::Prefixes;
 use crate::snapshot::Snapshot;
 use crate::state::{Place, State};
+use crate::trace::Trace;
 
 /// What to do next with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +56,8 @@ struct Attempt {
     endpoint: EndpointId,
     /// Where the meter sees its work; `None` where no time is held.
     tally: Option<Arc<Tally>>,
-    /// Weighted tokens taken from provisioned units when it began, and what they handle a second.
-    units: (i64, i64),
+    /// Weighted tokens taken from provisioned units when it began, whose they are, and what they handle a minute.
+    units: (i64, ContractId, i64),
 }
 
 /// One request under way. Dropping it is the client going away: an attempt under way is settled then, and only once.
@@ -73,6 +75,7 @@ pub(crate) struct Flight {
     pub chosen: Option<Chosen>,
     /// Dialects that the request can't be said in.
     pub barred: Vec<Dialect>,
+    pub trace: Trace,
     /// Until its life is over.
     places: Option<(Place, UnderWay)>,
     pub ticket: Ticket,
@@ -106,6 +109,7 @@ impl Flight {
             attempt: None,
             chosen: None,
             barred: Vec::new(),
+            trace: Trace::default(),
             places,
             ticket,
         }
@@ -147,8 +151,16 @@ impl Flight {
                 }
             };
             let cost = question.funds.map_or(Money::ZERO, |funds| funds.cost(decision.list, question.ask.tokens.input));
-            if self.ticket.reserve(cost, question.now).is_ok() {
+            if self.ticket.reserve(cost, question.now).is_err() {
+                continue;
+            }
+            if self.state.counters(decision.endpoint).enter(question.now) {
                 return Ok(decision);
+            }
+            // Another request took the probe between the look and now.
+            self.ticket.release();
+            if let Some(seen) = question.seen.iter_mut().find(|seen| seen.endpoint == decision.endpoint) {
+                seen.health = self.state.counters(decision.endpoint).health(question.now);
             }
         }
         self.step(Event::Refused);
@@ -202,16 +214,24 @@ impl Flight {
         let counters = self.state.counters(endpoint);
         counters.busy.enter(self.state.uptime_us(now));
         counters.begun.fetch_add(1, Ordering::Relaxed);
-        let per_second = price.filter(|price| price.payer.contract == decision.contract).map_or(0, |price| price.units_per_second);
+        let per_minute = price.filter(|price| price.payer.contract == decision.contract).map_or(0, |price| price.units_per_minute);
         let weighted = weigh(self.weights, self.ask.tokens);
-        counters.take_units(weighted, per_second, now);
+        let units = (weighted, decision.contract, per_minute);
+        self.take_units(now, units);
         let held = self.snapshot.may_hold(endpoint);
         let tally = held.then(|| Arc::new(Tally::new(self.life.next_attempt(), endpoint, decision.contract)));
         if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
-        self.attempt = Some(Attempt { endpoint, tally, units: (weighted, per_second) });
+        self.attempt = Some(Attempt { endpoint, tally, units });
         self.chosen = Some(Chosen { endpoint, contract: decision.contract, marginal: decision.cost.marginal });
+    }
+
+    /// Takes weighted tokens from a contract's units, or gives some back.
+    fn take_units(&self, now: Instant, (weighted, contract, per_minute): (i64, ContractId, i64)) {
+        if let Some(bucket) = self.state.buckets.of(contract, self.ask.model).filter(|_| per_minute > 0) {
+            bucket.take(now, weighted, per_minute);
+        }
     }
 
     /// The upstream began to answer.
@@ -248,12 +268,20 @@ impl Flight {
                 Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(now, false),
                 Fault::Busy { retry_after_ms: 0 } => {}
                 Fault::Busy { retry_after_ms } => {
-                    counters.stay_away(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
+                    counters.busy_until(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
                 }
                 Fault::Client => counters.succeeded(),
             }
         }
-        self.step(Event::Failed(fault))
+        let units = self.attempt.as_ref().map(|attempt| attempt.units).filter(|(.., per_minute)| *per_minute > 0);
+        let next = self.step(Event::Failed(fault));
+        // After what this attempt took has been given back: by the supplier's count nothing fits.
+        if let (Fault::Busy { .. }, Some((_, contract, _))) = (fault, units)
+            && let Some(bucket) = self.state.buckets.of(contract, self.ask.model)
+        {
+            bucket.refused(self.state.clock.now());
+        }
+        next
     }
 
     /// Tells the life of the request what happened; settles at once, and says what else there is to do.
@@ -283,6 +311,9 @@ impl Flight {
         let counters = self.state.counters(attempt.endpoint);
         counters.busy.leave(self.state.uptime_us(settlement.ended));
         counters.add(settlement.tokens);
+        self.state.observed.ended(self.ask.tier, self.streamed, &settlement);
+        self.state.trace(|fleet| self.trace.span(fleet, self.key, self.ask.model, &settlement), self.trace);
+        logged::ended(&self.state, self.key, (self.ask.model, self.ask.tier), &settlement);
         match settlement.outcome {
             Outcome::Answered => {
                 counters.answered.fetch_add(1, Ordering::Relaxed);
@@ -303,8 +334,8 @@ impl Flight {
         }
         let weighted = weigh(self.weights, settlement.tokens);
         attempt.tally.iter().for_each(|tally| tally.end(weighted));
-        let (taken, per_second) = attempt.units;
-        counters.take_units(weighted.saturating_sub(taken), per_second, settlement.ended);
+        let (taken, contract, per_minute) = attempt.units;
+        self.take_units(settlement.ended, (weighted.saturating_sub(taken), contract, per_minute));
         if self.state.journal.append(&Record::Settled(settlement)).is_err() {
             self.state.lost_records.fetch_add(1, Ordering::Relaxed);
         }
@@ -335,11 +366,17 @@ pub(crate) fn observed(state: &State, snapshot: &Snapshot, endpoint: EndpointId,
         tpot_us: counters.tpot_us.load(Ordering::Relaxed),
         arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
         cached_tokens: 0,
-        units_left: price.map_or(0, |price| counters.units_left(price.units_per_second, now)),
+        units_left: price.map_or(0, |price| units_left(state, snapshot, &price, now)),
         tried: false,
         expressible: true,
         price,
     }
+}
+
+/// Weighted tokens that the units of an endpoint's first payer take now; zero when it has none.
+fn units_left(state: &State, snapshot: &Snapshot, price: &EndpointPrice, now: Instant) -> i64 {
+    let bucket = || state.buckets.of(price.payer.contract, snapshot.fleet.endpoints[price.endpoint].model);
+    if price.units_per_minute == 0 { 0 } else { bucket().map_or(0, |bucket| bucket.room(now, price.units_per_minute)) }
 }
 
 /// Tokens as provisioned units and the split of a replica's time weigh them: in input tokens.

@@ -18,9 +18,11 @@ use crate::admission::{Accounts, Balance};
 use crate::batch::{Desk, Runner};
 use crate::clock::Clock;
 use crate::door::Door;
+use crate::export::{self, ExportError};
 use crate::journal::Journal;
 use crate::keys::Keys;
 use crate::limits::{Limits, TALLIES_MAX};
+use crate::logged::Log;
 use crate::meter::{Reader, Tally};
 use crate::server;
 use crate::snapshot::Snapshot;
@@ -165,6 +167,22 @@ impl Gateway {
     /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.
     pub fn count_spent(&self, spending: Spending) {
         self.state.accounts.spent(spending, self.state.clock.now());
+    }
+
+    /// Tells `log` of each attempt and each refusal from now on; only the first that is named is told.
+    pub fn set_log(&self, log: Arc<dyn Log>) {
+        _ = self.state.log.set(log);
+    }
+
+    /// Sends a span of each attempt from now on to the collector with this base address, such as `http://127.0.0.1:4318`; only the first
+    /// that is named gets any. It takes a runtime.
+    ///
+    /// # Errors
+    /// When the address is none, or is not `http://`.
+    pub fn export_traces(&self, base: &str) -> Result<(), ExportError> {
+        let to = export::address(base)?;
+        self.state.spans.get_or_init(|| export::begin(&self.state, to));
+        Ok(())
     }
 
     /// Another policy, for all requests from now on.

@@ -13,12 +13,14 @@ mod answer;
 mod audit;
 mod batch;
 mod body;
+mod buckets;
 mod call;
 mod clock;
 mod counters;
 mod depth;
 mod door;
 mod envelope;
+mod export;
 #[cfg(test)]
 mod fixture;
 mod flight;
@@ -29,10 +31,12 @@ mod journal;
 mod keys;
 mod learnt;
 mod limits;
+mod logged;
 mod messages;
 mod meter;
 mod metrics;
 mod models;
+mod observed;
 mod paths;
 mod peek;
 mod prefix;
@@ -41,6 +45,7 @@ mod relay;
 mod request;
 mod resolve;
 mod responses;
+mod retry;
 mod server;
 mod snapshot;
 mod splice;
@@ -49,6 +54,7 @@ mod sse;
 mod state;
 mod status;
 mod tls;
+mod trace;
 mod translate;
 mod upstream;
 mod usage;
@@ -58,13 +64,16 @@ mod workers;
 pub use admission::{Balance, Owner};
 pub use clock::Clock;
 pub use door::{Behind, Door};
+pub use export::ExportError;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
 pub use limits::{
     BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX,
     FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, JSON_DEPTH_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID,
-    OUTPUT_UNKNOWN, QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    OUTPUT_UNKNOWN, QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, SPANS_AT_ONCE, SPANS_MAX, SPANS_TIMEOUT, TALLIES_MAX,
+    UPSTREAM_IDLE_MAX,
 };
+pub use logged::Log;
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;
 pub use status::{EndpointLive, Live};

@@ -43,6 +43,13 @@ pub const OUTPUT_UNKNOWN: u32 = 1_024;
 /// Decisions that are kept for people to look at.
 pub const RECENT_MAX: usize = 64;
 
+/// Spans that wait for a collector; more are lost and counted.
+pub const SPANS_MAX: usize = 4_096;
+/// The most spans that go to a collector in one request.
+pub const SPANS_AT_ONCE: usize = 256;
+/// How long a collector may take for them.
+pub const SPANS_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The most bytes of one uploaded file.
 pub const FILE_BYTES_MAX: u64 = 200 * 1_000_000;
 /// The most bytes of all kept files together; past it no more are taken.

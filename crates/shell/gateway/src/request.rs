@@ -27,6 +27,7 @@ use crate::relay::Relay;
 use crate::responses;
 use crate::snapshot::Snapshot;
 use crate::state::{Place, State};
+use crate::trace::Trace;
 use crate::translate::{self, Passage, Said};
 
 /// An answer on its way out, with what its head says about where it came from.
@@ -101,6 +102,7 @@ pub(crate) async fn answer_to(
     let said = Said::new(snapshot, ask.model, call, &body, &peek);
     let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key.id, ask, &peek);
     flight.barred = said.barred();
+    flight.trace = Trace::of(head, call);
     let served = fly(flight, head, &said).await?;
     match told {
         Some(told) => responses::tell(told, served),

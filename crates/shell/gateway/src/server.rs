@@ -32,7 +32,7 @@ use crate::query::decoded;
 use crate::request::{self, Served};
 use crate::state::State;
 use crate::workers::{Arrival, Workers};
-use crate::{audit, batch, ids, keys, messages, metrics, models, paths, status, usage};
+use crate::{audit, batch, ids, keys, logged, messages, metrics, models, paths, status, usage};
 
 /// Serves at all doors until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
@@ -114,6 +114,9 @@ async fn answer(
     let closes = request.headers().contains_key(TRANSFER_ENCODING) || request.headers().contains_key(UPGRADE);
     let anthropic = messages::is(request.uri().path());
     let served = if is_plain { Box::pin(route(&state, &guest, id, request)).await } else { Err(Refused::ambiguous()) };
+    if let Err(refused) = &served {
+        logged::refused(&state, id, refused);
+    }
     let mut response = match served {
         Ok(served) => respond(served),
         Err(refused) if anthropic => refuse(&state, refused.in_anthropic()),

@@ -1,7 +1,7 @@
 //! What all requests share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dispatch::{AttemptId, Decision, PassedOver, Rule};
@@ -11,14 +11,19 @@ use units::Instant;
 
 use crate::admission::{Accounts, Gate, Peers, Rooms};
 use crate::batch::Desk;
+use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::envelope::Refused;
+use crate::export::Spans;
 use crate::journal::Journal;
 use crate::learnt::Learnt;
 use crate::limits::{Limits, RECENT_MAX};
+use crate::logged::Log;
 use crate::meter::Tally;
+use crate::observed::Observed;
 use crate::snapshot::Snapshot;
+use crate::trace::Trace;
 use crate::wires::Wires;
 
 /// What all requests share: the snapshot that they read, the counters that they move, the journal that they write.
@@ -26,6 +31,10 @@ pub(crate) struct State {
     pub snapshot: ArcSwap<Snapshot>,
     /// By endpoint.
     counters: Vec<Counters>,
+    /// What provisioned units take now.
+    pub buckets: Buckets,
+    /// What `/metrics` tells of attempts that have ended.
+    pub observed: Observed,
     /// By model.
     learnt: Vec<Learnt>,
     pub journal: Arc<dyn Journal>,
@@ -44,6 +53,14 @@ pub(crate) struct State {
     pub ledger: Option<Arc<ledger::View>>,
     /// Attempts on their way to the meter.
     pub tallies: mpsc::Sender<Arc<Tally>>,
+    /// Who takes lines of what happens; nobody unless told to.
+    pub log: OnceLock<Arc<dyn Log>>,
+    /// Lines that it had no room for.
+    pub lost_lines: AtomicU64,
+    /// Where spans go; nowhere unless told to.
+    pub spans: OnceLock<Spans>,
+    /// Spans that there was no room for, or that the collector did not take.
+    pub lost_spans: AtomicU64,
     sequence: AtomicU64,
     in_flight: AtomicUsize,
     /// Requests answered with an error of ours.
@@ -66,6 +83,8 @@ impl State {
     ) -> Self {
         Self {
             counters: std::iter::repeat_with(Counters::default).take(snapshot.fleet.endpoints.len()).collect(),
+            buckets: Buckets::new(&snapshot.fleet),
+            observed: Observed::new(&snapshot.fleet),
             learnt: std::iter::repeat_with(Learnt::default).take(snapshot.fleet.models.len()).collect(),
             journal,
             started: clock.now(),
@@ -81,6 +100,10 @@ impl State {
             desk: None,
             ledger: None,
             tallies,
+            log: OnceLock::new(),
+            lost_lines: AtomicU64::new(0),
+            spans: OnceLock::new(),
+            lost_spans: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
@@ -100,6 +123,14 @@ impl State {
     /// The present instant in microseconds since the gateway started.
     pub fn uptime_us(&self, now: Instant) -> u64 {
         u64::try_from(now.since(self.started).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Sends a span on its way, where there is one to send it to.
+    pub fn trace(&self, span: impl FnOnce(&fleet::Fleet) -> serde_json::Value, trace: Trace) {
+        let Some(spans) = self.spans.get().filter(|_| trace.is_sampled()) else { return };
+        if spans.try_send(span(&self.snapshot.load().fleet)).is_err() {
+            self.lost_spans.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// How many requests came before this one.

@@ -160,6 +160,22 @@ fn a_bucket_never_takes_more_than_a_minute_holds() {
 }
 
 #[test]
+fn a_bucket_owes_what_it_took_too_much_and_takes_back_what_did_not_come() {
+    let second = |seconds: i64| Instant::from_micros(seconds * 1_000_000);
+    let mut bucket = UnitBucket::default();
+    // 100 a second: 6,500 are 500 more than a minute holds, which is five seconds.
+    bucket = bucket.with(second(0), 6_500, 6_000);
+    assert_eq!([0, 5, 10].map(|at| bucket.room(second(at), 6_000)), [-500, 0, 500]);
+    assert_eq!(bucket.offer(second(0), 1, 6_000), 0);
+    bucket = bucket.with(second(5), -500, 6_000);
+    assert_eq!([5, 90].map(|at| bucket.room(second(at), 6_000)), [500, 6_000]);
+    // A supplier that refuses says that it is full, whatever was counted; it drains on from there.
+    bucket = bucket.full(second(90));
+    assert_eq!([90, 91, 200].map(|at| bucket.room(second(at), 6_000)), [0, 100, 6_000]);
+    assert_eq!((bucket.room(second(200), 0), bucket.with(second(200), 5, 0)), (0, bucket), "no units, nothing to count");
+}
+
+#[test]
 fn busy_time_is_split_by_work_with_the_largest_remainders_first() {
     let split = |busy, work: &[i64]| -> Vec<i64> { split_busy(Quantity::new(busy), work).into_iter().map(Quantity::count).collect() };
     assert_eq!(split(100, &[1, 1, 1]), [34, 33, 33]);
@@ -169,7 +185,47 @@ fn busy_time_is_split_by_work_with_the_largest_remainders_first() {
     assert_eq!(split(7, &[]), [0; 0]);
 }
 
+/// What a bucket should be, told another way: a level in exact thousandths that drains from one step to the next.
+struct Level {
+    level: i128,
+    at: i64,
+}
+
+impl Level {
+    fn at(&mut self, second: i64, per_minute: i64) -> i128 {
+        self.level = (self.level - i128::from(second - self.at) * i128::from(per_minute) * 1_000 / 60).max(0);
+        self.at = second;
+        i128::from(per_minute) * 1_000 - self.level
+    }
+}
+
 proptest! {
+    /// Steps of a second apart on average, rates that 60 divides, so that the level is exact: the bucket never has more room than it, and
+    /// less by no more than what its rounding to a nanosecond comes to.
+    #[test]
+    fn a_bucket_is_its_level(
+        rate in 1_i64..1 << 30, steps in proptest::collection::vec((0_i64..90, -(1_i64 << 30)..1 << 32, any::<bool>()), 1..60),
+    ) {
+        let (per_minute, mut bucket, mut level, mut second) = (rate * 60, UnitBucket::default(), Level { level: 0, at: 0 }, 0);
+        for (index, (later, weight, offered)) in steps.into_iter().enumerate() {
+            second += later;
+            let (now, room) = (Instant::from_micros(second * 1_000_000), level.at(second, per_minute));
+            let (got, off) = (i128::from(bucket.room(now, per_minute)), 1 + i128::from(rate) * (index as i128 + 1) / 1_000_000_000);
+            prop_assert!(got * 1_000 <= room && room <= (got + off) * 1_000, "{got} {room}");
+            if offered {
+                let taken = i128::from(bucket.offer(now, weight, per_minute));
+                prop_assert!(taken == i128::from(weight).min(got).max(0));
+                level.level += taken * 1_000;
+            } else {
+                // What is taken out is at most what is in.
+                let weight = i128::from(weight).max(-(level.level / 1_000)).max(-(i128::from(per_minute) - got).max(0));
+                let weight = i64::try_from(weight).expect("a weight is small");
+                bucket = bucket.with(now, weight, per_minute);
+                level.level += i128::from(weight) * 1_000;
+            }
+        }
+    }
+
     #[test]
     fn busy_time_is_neither_lost_nor_made(busy in 0..i64::MAX, work in proptest::collection::vec(0..1_i64 << 40, 1..40)) {
         let parts = split_busy(Quantity::new(busy), &work);

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::args::Up;
+use crate::args::{LogForm, Up};
 use crate::exit::Exit;
 use crate::listen::{Listen, Tls};
 use crate::plan::saved;
 use crate::service::{Service, Setup, describe};
 use crate::signals::Ending;
-use crate::{fleetfile, place};
+use crate::{fleetfile, log, place};
 
 /// Runs the service until it is told to end.
 pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
@@ -30,7 +30,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         plan,
         keep_journal: Duration::from_secs(u64::from(args.keep_journal) * 86_400),
     };
-    runtime()?.block_on(serve(setup, out))
+    runtime()?.block_on(serve(setup, (args.log, args.otlp), out))
 }
 
 /// Two threads serve: the work per request is microseconds, and the engines need the cores.
@@ -38,11 +38,17 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("start the runtime")
 }
 
-async fn serve(setup: Setup, out: &mut dyn Write) -> Result<Exit> {
+async fn serve(setup: Setup, (form, otlp): (Option<LogForm>, Option<String>), out: &mut dyn Write) -> Result<Exit> {
     let mut ending = Ending::new()?;
     let state = setup.state.clone();
     let scheme = if setup.listen.tls.is_some() { "https" } else { "http" };
     let (service, recovery) = Service::start(setup).await?;
+    if form == Some(LogForm::Json) {
+        service.gateway.set_log(log::lines().context("start the log")?);
+    }
+    if let Some(collector) = otlp {
+        service.gateway.export_traces(&collector).context("use --otlp")?;
+    }
     if let Some(found) = describe(&recovery) {
         writeln!(out, "{found}")?;
     }

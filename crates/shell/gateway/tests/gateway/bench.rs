@@ -306,7 +306,7 @@ pub fn sheet(fleet: &Fleet) -> market::PriceSheet {
         let found = sheet.endpoints.iter_mut().find(|price| price.endpoint == id).expect("somebody pays for it");
         found.payer.marginal = flat(price);
         found.overflow = None;
-        found.units_per_second = 0;
+        found.units_per_minute = 0;
         found.energy = flat(0);
         found.replacement = flat(0);
     }

@@ -113,8 +113,9 @@ async fn routes_are_known_and_others_refused() {
     assert_eq!((reply.status.as_u16(), bench.north.heard()[0].path.as_str()), (200, "/v1/completions"));
     bench.journal.settled(1).await;
     let metrics = bench.get("/metrics").await.text;
-    assert!(metrics.contains("baseload_attempts_total{endpoint=\"north\",outcome=\"answered\"} 1\n"), "{metrics}");
-    assert!(metrics.contains("baseload_tokens_total{endpoint=\"north\",kind=\"output\"} 5\n"));
+    let of = "model=\"smollm2-135m\",endpoint=\"north\",contract=\"north-reserved\"";
+    assert!(metrics.contains(&format!("baseload_attempts_total{{{of},tier=\"default\",outcome=\"answered\"}} 1\n")), "{metrics}");
+    assert!(metrics.contains(&format!("baseload_tokens_total{{{of},kind=\"output\"}} 5\n")));
     let status = bench.get("/api/status").await.json();
     assert_eq!((&status["endpoints"][0]["served"], &status["recent"][0]["endpoint"]), (&1.into(), &"north".into()));
 }

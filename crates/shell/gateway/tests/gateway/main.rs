@@ -14,6 +14,7 @@ mod meter;
 mod openai;
 mod prefix;
 mod queues;
+mod resilience;
 mod security;
 mod storm;
 mod streams;

@@ -1,0 +1,282 @@
+//! What keeps one slow, busy or lost upstream from mattering: units counted per contract, time limits, the probe, the hang-up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dispatch::Outcome;
+use gateway::Limits;
+use http_body_util::BodyExt;
+use testkit::{Ending, Gate, Reply};
+
+use crate::bench::{Bench, KEY, LAPTOP, Setup, endpoint, sheet};
+
+const WHOLE: &str = r#"{"model":"default","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
+const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+
+/// Prices as in the other tests, but north and west are paid by the units of one contract, which spill nowhere by themselves.
+fn on_units(bench: &Bench, units_per_minute: i64) {
+    let mut sheet = sheet(&bench.fleet);
+    let units = bench.fleet.contracts.id("west-provisioned").expect("the laptop fleet has it");
+    for name in ["north", "west"] {
+        let id = endpoint(&bench.fleet, name);
+        let price = sheet.endpoints.iter_mut().find(|price| price.endpoint == id).expect("somebody pays for it");
+        price.payer.contract = units;
+        price.units_per_minute = units_per_minute;
+    }
+    bench.gateway.set_sheet(sheet);
+}
+
+/// Where a request went.
+async fn went(bench: &Bench) -> String {
+    let reply = bench.chat(WHOLE).await;
+    assert_eq!(reply.status.as_u16(), 200, "{}", reply.text);
+    reply.header("x-baseload-endpoint").to_owned()
+}
+
+#[tokio::test]
+async fn endpoints_of_one_contract_share_its_units_and_spill_before_any_429() {
+    let bench = Bench::of(Setup { fleet: LAPTOP.to_owned(), ..Setup::default() }).await;
+    // An answer of a thousand tokens that nobody expected: 7 in and 1,000 out, which count four each.
+    bench.north.then(Reply::answer(7, 1_000));
+    on_units(&bench, 1_200);
+    assert_eq!(went(&bench).await, "north", "the bucket is empty, so the first request fits");
+    assert_eq!(went(&bench).await, "spill", "4,007 of 1,200 are taken: west has none left either, as it has the same contract");
+    assert!(bench.west.heard().is_empty(), "no 429 was waited for");
+}
+
+#[tokio::test]
+async fn a_429_fills_the_bucket_and_the_same_request_goes_on() {
+    let bench = Bench::start().await;
+    on_units(&bench, 1_200);
+    bench.north.then(Reply::busy(None));
+    assert_eq!(went(&bench).await, "spill", "west has the same units, which are full by the supplier's word");
+    assert_eq!(went(&bench).await, "spill");
+    assert_eq!((bench.north.heard().len(), bench.west.heard().len()), (1, 0));
+    let outcomes: Vec<Outcome> = bench.journal.settled(3).await.iter().map(|settlement| settlement.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Answered, Outcome::Answered]);
+}
+
+#[tokio::test]
+async fn a_date_to_come_back_is_kept_to() {
+    let bench = Bench::start().await;
+    let date = |text: &str| text.to_owned();
+    let head = vec![("retry-after", date("Sun, 22 Nov 2026 09:00:30 GMT")), ("date", date("Sun, 22 Nov 2026 09:00:00 GMT"))];
+    bench.north.then(Reply::Status { status: 429, head, body: String::new() });
+    for _ in 0..3 {
+        assert_eq!(went(&bench).await, "west");
+    }
+    assert_eq!(bench.north.heard().len(), 1);
+}
+
+/// North hangs in this way; the request is answered by west, or its stream ends with an error, and only the limit that is short can have
+/// done it, as all others are the usual minutes.
+async fn check(limits: Limits, body: &str, hangs: Reply, went_on: bool) {
+    let (bench, shown) = (Bench::with(limits).await, format!("{hangs:?}"));
+    bench.north.then(hangs);
+    bench.west.then(if body == STREAM { Reply::stream(2) } else { Reply::answer(7, 2) });
+    let reply = bench.chat(body).await;
+    assert_eq!(reply.header("x-baseload-endpoint"), if went_on { "west" } else { "north" }, "{shown}: {}", reply.text);
+    assert_eq!(reply.text.contains("upstream_lost"), !went_on, "{shown}: {}", reply.text);
+    bench.north.until_left(1).await;
+}
+
+#[tokio::test]
+async fn each_time_limit_is_kept_to_by_itself() {
+    let (short, usual) = (Duration::from_millis(300), Limits::default);
+    let stream = |events| Reply::ending(events, Ending::Hang);
+    check(Limits { first_token_timeout: short, ..usual() }, STREAM, Reply::Hang(Gate::default()), true).await;
+    check(Limits { first_token_timeout: short, ..usual() }, STREAM, stream(0), true).await;
+    check(Limits { between_tokens_timeout: short, ..usual() }, STREAM, stream(3), false).await;
+    check(Limits { answer_timeout: short, ..usual() }, WHOLE, Reply::Hang(Gate::default()), true).await;
+}
+
+#[tokio::test]
+async fn an_address_that_takes_no_connection_is_given_up_on() {
+    // The listener's queue is full, so that the next connection waits as it would for a host that is gone.
+    let limits = Limits { connect_timeout: Duration::from_millis(300), ..Limits::default() };
+    let bench = Bench::with(limits).await;
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("it is bound");
+    let mut fillers = Vec::new();
+    for _ in 0..4 {
+        let connecting = tokio::time::timeout(Duration::from_millis(100), tokio::net::TcpStream::connect(address));
+        fillers.extend(connecting.await.ok());
+    }
+    bench.gateway.set_upstream(endpoint(&bench.fleet, "north"), Some(address)).expect("it is this machine");
+    assert_eq!(went(&bench).await, "west");
+    let settled = bench.journal.settled(2).await;
+    assert_eq!((settled[0].outcome, settled[0].tokens.output), (Outcome::Failed, 0), "nothing was sent, so nothing is owed");
+}
+
+#[tokio::test]
+async fn one_probe_at_a_time_goes_to_an_upstream_that_failed() {
+    let bench = Bench::start().await;
+    for _ in 0..3 {
+        bench.north.then(Reply::status(500));
+    }
+    for _ in 0..3 {
+        assert_eq!(went(&bench).await, "west");
+    }
+    let gate = Gate::default();
+    bench.north.then(Reply::Hang(gate.clone()));
+    // The back-off is half a second: until it is over all go to west, then one goes to north and hangs there.
+    let bench = &bench;
+    let probe = async { while went(bench).await == "west" {} };
+    let others = async {
+        bench.north.until_heard(4).await;
+        let others: BTreeSet<String> = [went(bench).await, went(bench).await, went(bench).await].into();
+        assert_eq!(others, BTreeSet::from(["west".to_owned()]), "the probe is under way");
+        assert_eq!(bench.north.heard().len(), 4);
+        gate.open(1);
+    };
+    tokio::join!(probe, others);
+    assert_eq!(went(bench).await, "north", "the probe was answered");
+}
+
+#[tokio::test]
+async fn an_upstream_sees_a_hang_up_before_the_next_event_wherever_it_comes() {
+    for seen in [1_usize, 3, 8] {
+        let (bench, gate) = (Bench::start().await, Gate::default());
+        bench.north.then(Reply::Stream { events: 1_000, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });
+        gate.open(seen);
+        let (connection, response) = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], STREAM).await;
+        let (mut body, mut delivered) = (response.into_body(), 0);
+        while delivered < seen {
+            let frame = body.frame().await.expect("a frame").expect("no error").into_data().expect("data");
+            delivered += String::from_utf8_lossy(&frame).matches("data: ").count();
+        }
+        drop((connection, body));
+        bench.north.until_left(1).await;
+        let settled = bench.journal.settled(1).await;
+        let (metered, generated) = (settled[0].tokens.output as usize, bench.north.generated() as usize);
+        assert_eq!(settled[0].outcome, Outcome::ClientGone);
+        assert!(delivered <= metered && metered <= generated && generated <= seen, "{delivered} <= {metered} <= {generated} <= {seen}");
+    }
+}
+
+#[tokio::test]
+async fn wherever_a_stream_is_cut_no_more_is_metered_than_was_generated_and_no_less_than_delivered() {
+    for ending in [Ending::Reset, Ending::Silent, Ending::Error] {
+        for events in [1_u32, 2, 5, 9] {
+            let bench = Bench::start().await;
+            bench.north.then(Reply::ending(events, ending));
+            let reply = bench.chat(STREAM).await;
+            let delivered = reply.events().iter().filter(|event| event.contains("\"content\"")).count();
+            let settled = bench.journal.settled(1).await;
+            let (metered, generated) = (settled[0].tokens.output as usize, bench.north.generated() as usize);
+            assert_eq!((settled[0].outcome, reply.events().last() == Some(&"[DONE]")), (Outcome::Cut, false), "{ending:?} after {events}");
+            assert!(delivered <= metered && metered <= generated, "{ending:?}: {delivered} <= {metered} <= {generated}");
+        }
+    }
+}
+
+/// Keeps every line, up to so many.
+#[derive(Default)]
+struct Kept(std::sync::Mutex<Vec<String>>);
+
+impl gateway::Log for Kept {
+    fn line(&self, line: String) -> bool {
+        let mut kept = self.0.lock().expect("no test panics with it");
+        let room = kept.len() < 3;
+        if room {
+            kept.push(line);
+        }
+        room
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_what_happened_and_nothing_of_what_was_said() {
+    let (bench, kept) = (Bench::start().await, std::sync::Arc::new(Kept::default()));
+    bench.gateway.set_log(std::sync::Arc::clone(&kept) as _);
+    let prompt = r#"{"model":"default","user":"somebody","messages":[{"role":"user","content":"a secret plan"}]}"#;
+    bench.north.then(Reply::page(500));
+    assert_eq!(bench.chat(prompt).await.header("x-baseload-endpoint"), "west");
+    assert_eq!(bench.chat(r#"{"model":"a secret model","messages":[]}"#).await.status.as_u16(), 404);
+    bench.chat(r#"{"model":"another"}"#).await;
+    let lines = kept.0.lock().expect("no test panics with it").clone();
+    let of = |line: &String| serde_json::from_str::<serde_json::Value>(line).expect("a JSON object");
+    let told: Vec<_> = lines.iter().map(of).collect();
+    let words = |field: &str| told.iter().map(|line| line[field].as_str().unwrap_or("-").to_owned()).collect::<Vec<_>>();
+    assert_eq!(words("event"), ["attempt", "attempt", "refused"]);
+    assert_eq!((words("endpoint"), words("outcome")), (vec_of(["north", "west", "-"]), vec_of(["failed", "answered", "-"])));
+    assert_eq!(
+        (told[1]["output_tokens"].as_u64(), told[1]["tier"].as_str(), told[2]["code"].as_str()),
+        (Some(5), Some("default"), Some("model_not_found"))
+    );
+    for hidden in ["secret", "canary", "somebody", "scripted"] {
+        assert!(lines.iter().all(|line| !line.contains(hidden)), "{hidden} in {lines:?}");
+    }
+    assert!(bench.get("/metrics").await.text.contains("baseload_lost_log_lines_total 1\n"), "the fourth had no room");
+}
+
+#[tokio::test]
+async fn a_collector_gets_a_span_of_each_attempt_in_the_clients_trace() {
+    let (bench, collector) = (Bench::start().await, testkit::Upstream::start().await.expect("a port"));
+    bench.gateway.export_traces(&format!("http://{}/", collector.address())).expect("it is an address");
+    bench.north.then(Reply::page(500));
+    let head = [("api-key", KEY), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
+    let reply = bench.send("POST", "/v1/chat/completions", &head, WHOLE).await;
+    assert_eq!(reply.header("x-baseload-endpoint"), "west");
+    let unsampled = [("api-key", KEY), ("traceparent", "00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-00")];
+    bench.send("POST", "/v1/chat/completions", &unsampled, WHOLE).await;
+    bench.chat(WHOLE).await;
+    let mut spans = Vec::new();
+    for batch in 1.. {
+        collector.until_heard(batch).await;
+        let heard = collector.heard();
+        assert_eq!(heard[batch - 1].path, "/v1/traces");
+        let document = heard[batch - 1].json().expect("JSON");
+        spans.extend(document["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().expect("spans").clone());
+        if spans.len() == 3 {
+            break;
+        }
+    }
+    let of = |span: &serde_json::Value, key: &str| {
+        let attributes = span["attributes"].as_array().expect("attributes");
+        attributes.iter().find(|attribute| attribute["key"] == key).map(|attribute| attribute["value"].to_string()).unwrap_or_default()
+    };
+    let told: Vec<_> = spans.iter().map(|span| (of(span, "baseload.endpoint"), of(span, "baseload.outcome"))).collect();
+    assert!(
+        told[0].0.contains("north") && told[0].1.contains("failed") && told[1].0.contains("west") && told[1].1.contains("answered"),
+        "{told:?}"
+    );
+    for span in &spans[..2] {
+        assert_eq!(
+            (span["traceId"].as_str(), span["parentSpanId"].as_str()),
+            (Some("0af7651916cd43dd8448eb211c80319c"), Some("b7ad6b7169203331"))
+        );
+    }
+    assert_ne!(spans[0]["spanId"], spans[1]["spanId"], "each attempt has its own");
+    assert_eq!(
+        (of(&spans[1], "gen_ai.usage.output_tokens"), spans[1]["status"]["code"].as_i64()),
+        (r#"{"intValue":"5"}"#.to_owned(), Some(1))
+    );
+    assert_eq!((spans[2]["parentSpanId"].as_str(), spans[2]["name"].as_str()), (Some(""), Some("chat smollm2-135m")), "a trace of its own");
+    let all = spans.iter().map(ToString::to_string).collect::<String>();
+    assert!(!all.contains("hello") && !all.contains("canary"), "no prompt and no secret: {all}");
+}
+
+#[tokio::test]
+async fn a_collector_that_is_gone_or_hangs_costs_spans_and_nothing_else() {
+    let bench = Bench::start().await;
+    for bad in ["", "127.0.0.1:4318", "https://collector.example.com", "http://"] {
+        assert!(bench.gateway.export_traces(bad).is_err(), "{bad:?}");
+    }
+    let nowhere = testkit::Upstream::nowhere().await.expect("a port");
+    bench.gateway.export_traces(&format!("http://{nowhere}")).expect("it is an address");
+    assert_eq!(went(&bench).await, "north");
+    loop {
+        let metrics = bench.get("/metrics").await.text;
+        if metrics.contains("baseload_lost_spans_total 1\n") {
+            break;
+        }
+        assert!(metrics.contains("baseload_lost_spans_total 0\n"), "{metrics}");
+    }
+}
+
+fn vec_of<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).into()
+}

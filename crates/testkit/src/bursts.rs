@@ -1,0 +1,219 @@
+//! Load in bursts over supplies that are paid for and supplies that are paid by use, in simulated time: what the decisions do with
+//! capacity. The decisions and the buckets are the product's own; the suppliers, and who says that one had room, are told here anew.
+
+mod figures;
+mod scene;
+mod supplier;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use dispatch::{Ask, Decision, Health, KeyScope, Needs, Policy, Question, Reason, RequestId, Seen, SeenAll, decide};
+use fleet::{Capability, Fleet, Id, ModelId, ServiceTier};
+use market::{Balances, Forecast, PriceSheet, Tokens, UnitBucket, price_sheet};
+use units::{Instant, Money};
+
+pub use figures::{Figures, OfTier};
+pub use scene::Scene;
+use supplier::Supplier;
+
+use crate::dice::Dice;
+
+const SECOND: i64 = 1_000_000;
+/// 2026-11-22, so that contracts are in force.
+const START: i64 = 1_795_305_600 * SECOND;
+/// The mean answer of the load, in tokens: what the gateway expects of a request that it knows nothing else of.
+const OUTPUT_MEAN: u32 = 200;
+
+/// A request of the load.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    id: u64,
+    tier: ServiceTier,
+    input: u32,
+    /// What its answer will be; no one knows it before.
+    output: u32,
+}
+
+/// A request that a supplier is working on: when it ends, where, and what of the bucket has to be put right then.
+type Ending = Reverse<(i64, usize, i64)>;
+
+struct Run<'a> {
+    scene: &'a Scene,
+    fleet: &'a Fleet,
+    model: ModelId,
+    sheet: PriceSheet,
+    policy: Policy,
+    suppliers: Vec<Supplier>,
+    /// What the gateway has counted of the units.
+    bucket: UnitBucket,
+    endings: BinaryHeap<Ending>,
+    figures: Figures,
+}
+
+/// Sends `requests` through a scene, in bursts that a seed determines, and says what became of them.
+///
+/// # Panics
+/// When the scene's fleet is not valid.
+#[must_use]
+pub fn run(scene: &Scene, policy: Policy, requests: u64, seed: u64) -> Figures {
+    let fleet = fleet::parse(&scene.fleet).fleet.expect("a scene's fleet is valid");
+    let model = fleet.model("m").expect("a scene's fleet has the model");
+    let sheet = price_sheet(&fleet, &Balances::default(), &Forecast::default(), Instant::from_micros(START));
+    let suppliers = fleet.endpoints.iter().map(|(id, ..)| Supplier::of(&fleet, sheet.price(id))).collect();
+    let (bucket, endings, figures) = (UnitBucket::default(), BinaryHeap::new(), Figures::default());
+    let mut run = Run { scene, fleet: &fleet, model, sheet, policy, suppliers, bucket, endings, figures };
+    let (mut dice, mut id) = (Dice::new(seed), 0);
+    for second in 0.. {
+        let burst = scene.requests_in(second);
+        let mut offsets: Vec<i64> = (0..burst).map(|_| i64::try_from(dice.count(0, 999_999)).unwrap_or(0)).collect();
+        offsets.sort_unstable();
+        for offset in offsets {
+            run.arrives(START + i64::from(second) * SECOND + offset, scene.draw(&mut dice, id));
+            id += 1;
+            if id == requests {
+                run.figures.seconds = i64::from(second) + 1;
+                return run.figures;
+            }
+        }
+        run.suppliers.iter_mut().for_each(Supplier::second_passes);
+    }
+    run.figures
+}
+
+impl Run<'_> {
+    fn arrives(&mut self, micros: i64, request: Request) {
+        while self.endings.peek().is_some_and(|Reverse((at, ..))| *at <= micros) {
+            self.ends();
+        }
+        let now = Instant::from_micros(micros);
+        let mut tried = Vec::new();
+        loop {
+            let question = self.question(now, request, &tried);
+            match decide(self.fleet, &question) {
+                Ok(decision) if self.goes(now, request, &question, &decision) => return,
+                Ok(decision) => tried.push(decision.endpoint.index()),
+                Err(refusal) => {
+                    let full = refusal.passed_over.iter().all(|passed| matches!(passed.reason, Reason::Full | Reason::Tried));
+                    assert!(full, "nothing else stands in the way in a scene: {:?}", refusal.passed_over);
+                    return self.refused(now, request, &tried);
+                }
+            }
+        }
+    }
+
+    /// Calls the endpoint; `false` when its supplier says 429.
+    fn goes(&mut self, now: Instant, request: Request, question: &Question, decision: &Decision) -> bool {
+        let (index, price) = (decision.endpoint.index(), self.sheet.price(decision.endpoint).copied().expect("it was chosen by its price"));
+        let prepaid = price.payer.prepaid && price.payer.contract == decision.contract;
+        if !prepaid {
+            self.spilled(now, question);
+        }
+        let on_units = prepaid && price.units_per_minute > 0;
+        let (expected, real) = (self.weight(request.input, OUTPUT_MEAN), self.weight(request.input, request.output));
+        let units = if on_units { self.suppliers.iter().position(Supplier::has_units) } else { None };
+        if !self.suppliers[index].has_room() || units.is_some_and(|units| !self.suppliers[units].takes(now, real)) {
+            self.figures.refused_by_suppliers += 1;
+            if on_units {
+                self.bucket = self.bucket.full(now);
+            }
+            return false;
+        }
+        let correction = if on_units { real - expected } else { 0 };
+        if on_units {
+            self.bucket = self.bucket.with(now, expected, price.units_per_minute);
+            self.figures.on_units += real;
+        }
+        let (first, ended) = self.suppliers[index].begins(now.micros(), request.input, request.output);
+        self.endings.push(Reverse((ended, index, correction)));
+        self.figures.answered(self.fleet, request.tier, prepaid, first - now.micros());
+        let used = Tokens { input: request.input, cached: 0, output: request.output };
+        self.figures.paid += if prepaid { Money::ZERO } else { decision.list.cost(used) };
+        true
+    }
+
+    fn ends(&mut self) {
+        let Some(Reverse((at, index, correction))) = self.endings.pop() else { return };
+        self.suppliers[index].ends();
+        if correction != 0 {
+            self.bucket = self.bucket.with(Instant::from_micros(at), correction, self.per_minute());
+        }
+    }
+
+    /// A request is paid for by use: how much of what is paid for anyway was taken at that moment?
+    fn spilled(&mut self, now: Instant, question: &Question) {
+        let of_units = self.per_minute();
+        let units = (of_units > 0).then(|| 1.0 - self.bucket.room(now, of_units).max(0) as f64 / of_units as f64);
+        let slots = question.seen.iter().filter(|seen| seen.price.is_some_and(|price| price.payer.prepaid && price.units_per_minute == 0));
+        let slots = slots.map(|seen| {
+            f64::from(self.suppliers[seen.endpoint.index()].outstanding()) / f64::from(self.fleet.endpoints[seen.endpoint].slots)
+        });
+        let least = units.into_iter().chain(slots).fold(1.0, f64::min);
+        self.figures.spilled_at(least);
+    }
+
+    fn refused(&mut self, now: Instant, request: Request, tried: &[usize]) {
+        self.figures.refused += 1;
+        let weight = self.weight(request.input, OUTPUT_MEAN);
+        let with_units = self.suppliers.iter().find(|supplier| supplier.has_units());
+        let by_theirs = with_units.is_none_or(|units| units.would_take(now, weight));
+        let by_ours = self.bucket.room(now, self.per_minute()) >= weight;
+        let had_room = |units_fit: bool| {
+            let mut untried = self.suppliers.iter().enumerate().filter(|(index, _)| !tried.contains(index)).map(|(_, supplier)| supplier);
+            untried.any(|supplier| supplier.has_room() && (!supplier.on_units || units_fit || supplier.has_overflow))
+        };
+        let (with_room, with_units) = (had_room(by_theirs && by_ours), had_room(by_theirs));
+        self.figures.refused_with_room += u64::from(with_room);
+        self.figures.refused_with_units += u64::from(with_units);
+    }
+
+    fn per_minute(&self) -> i64 {
+        self.sheet.endpoints.iter().map(|price| price.units_per_minute).max().unwrap_or(0)
+    }
+
+    /// In input tokens, as the scenes' model weighs: an output counts four.
+    fn weight(&self, input: u32, output: u32) -> i64 {
+        let weights = self.fleet.models[self.model].weights;
+        (i64::from(input) * weights.input_ppm + i64::from(output) * weights.output_ppm) / 1_000_000
+    }
+
+    fn question(&self, now: Instant, request: Request, tried: &[usize]) -> Question {
+        let seen = self.fleet.endpoints.iter().map(|(endpoint, ..)| {
+            let (supplier, price) = (&self.suppliers[endpoint.index()], self.sheet.price(endpoint).copied());
+            Seen {
+                endpoint,
+                health: Health::Up,
+                outstanding: if self.scene.misread && !supplier.on_units { 2 * supplier.outstanding() } else { supplier.outstanding() },
+                service_us: supplier.service_us(),
+                ttft_us: supplier.ttft_us(),
+                tpot_us: supplier.tpot_us(),
+                arrivals_per_ks: supplier.arrivals_per_ks(),
+                cached_tokens: 0,
+                units_left: price.map_or(0, |price| self.bucket.room(now, price.units_per_minute)),
+                tried: tried.contains(&endpoint.index()),
+                expressible: true,
+                price,
+            }
+        });
+        Question {
+            now,
+            fleet: self.fleet.version,
+            policy: self.policy,
+            valid_until: Instant::MAX,
+            usable_until: Instant::MAX,
+            funds: None,
+            seen: seen.collect::<SeenAll>(),
+            ask: Ask {
+                id: RequestId(request.id.into()),
+                sequence: request.id,
+                model: self.model,
+                tier: request.tier,
+                needs: Needs::default().with(Capability::Chat),
+                tokens: Tokens { input: request.input, cached: 0, output: OUTPUT_MEAN },
+                input_least: request.input,
+                output_max: 2 * OUTPUT_MEAN,
+                scope: KeyScope::default(),
+            },
+        }
+    }
+}
