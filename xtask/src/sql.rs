@@ -22,10 +22,9 @@ const OWN_TEXT: [&str; 5] = [
 
 /// Reports each call that takes such a text, and each `format!` that makes SQL.
 pub fn check(tree: &Tree) -> Vec<Finding> {
-    tree.files()
-        .filter(|(path, _)| path.ends_with(".rs") && !OWN_TEXT.contains(path))
-        .flat_map(|(path, text)| check_file(path, text))
-        .collect()
+    // Tests break databases on purpose.
+    let is_judged = |path: &str| path.ends_with(".rs") && !path.contains("/tests/") && !OWN_TEXT.contains(&path);
+    tree.files().filter(|(path, _)| is_judged(path)).flat_map(|(path, text)| check_file(path, text)).collect()
 }
 
 fn check_file(path: &str, text: &str) -> Vec<Finding> {
