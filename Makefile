@@ -7,13 +7,13 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BASELOAD := $(TARGET)/debug/baseload
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup build model solver demo test check bench clean
+.PHONY: help setup build model solver demo test check bench bench-gateway clean
 
 help:
 	@echo 'make demo    set up, build, fetch the model and the solver, run the demo; Ctrl-C ends it'
 	@echo 'make test    every test, with the OpenAI SDKs against the real model'
 	@echo 'make check   format, lints, tidy, docs, licences'
-	@echo 'make bench   instructions a decision takes; a plan beside linopy'
+	@echo 'make bench   instructions a decision takes; a plan beside linopy; the gateway beside nginx and vllm-router'
 	@echo 'make clean   remove what was built and installed here'
 
 setup: .venv/ready
@@ -79,7 +79,21 @@ bench: solver
 	@cargo xtask bench
 	@cargo build --quiet --release -p testkit --example reference --example bench_plan --example bench_scenarios
 	@python3 tests/plan/bench.py $(TARGET)/release/examples
+	@$(MAKE) bench-gateway
+
+.bench/ready: tests/bench/gateway/requirements.txt
+	@echo '== setup: vllm-router, into .bench'
+	@tools/setup python3-venv
+	@python3 -m venv --clear .bench
+	@.bench/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+bench-gateway: .bench/ready
+	@tools/setup nginx-light
+	@cargo build --quiet --release -p baseload
+	@cargo build --quiet --release -p testkit --example bench_upstream --example bench_load
+	@python3 tests/bench/gateway/run.py $(TARGET)/release/baseload $(TARGET)/release/examples .bench/bin/vllm-router
 
 clean:
 	cargo clean
-	rm -rf .venv tests/sdk/node/node_modules
+	rm -rf .venv .bench tests/sdk/node/node_modules

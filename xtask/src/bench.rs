@@ -8,22 +8,28 @@ use std::process::Command;
 
 use crate::finding::TaskError;
 
-/// The example of `dispatch` that decides: `bench_decide ENDPOINTS DECISIONS`.
+/// The example of `testkit` that decides: `bench_decide ENDPOINTS DECISIONS`.
 const EXAMPLE: &str = "bench_decide";
 const ENDPOINTS: [u64; 2] = [4, 64];
 const SHORT: u64 = 200;
 const LONG: u64 = 1200;
+/// Decisions that are timed by the clock: a busy machine shows in their slowest.
+const TIMED: u64 = 200_000;
 
 /// Builds the example and prints a line for each number of endpoints.
 pub fn run(root: &Path, out: &mut dyn Write) -> Result<(), TaskError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    output(Command::new(cargo).args(["build", "--release", "-p", "dispatch", "--example", EXAMPLE]).current_dir(root))?;
+    output(Command::new(cargo).args(["build", "--release", "-p", "testkit", "--example", EXAMPLE]).current_dir(root))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let example = target.join("release/examples").join(EXAMPLE);
     writeln!(out, "{:>9}  {:>24}", "endpoints", "instructions a decision")?;
     for endpoints in ENDPOINTS {
         let each = count(&example, endpoints, LONG)?.saturating_sub(count(&example, endpoints, SHORT)?) / (LONG - SHORT);
         writeln!(out, "{endpoints:>9}  {each:>24}")?;
+    }
+    for endpoints in ENDPOINTS {
+        let timed = Command::new(&example).args([endpoints.to_string(), TIMED.to_string()]).output()?;
+        writeln!(out, "a decision, {}", String::from_utf8_lossy(&timed.stdout).trim_end())?;
     }
     Ok(())
 }

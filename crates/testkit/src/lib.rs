@@ -1,5 +1,6 @@
 //! Simulated upstreams, fleets and instances to plan, and one checker per invariant.
 
+pub mod crowd;
 mod dice;
 pub mod fleets;
 pub mod instance;

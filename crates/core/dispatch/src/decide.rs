@@ -1,13 +1,12 @@
 //! The decision, and everything it says about itself.
 
-use arrayvec::ArrayVec;
 use fleet::{Capability, ContractId, EndpointId, Fleet, FleetVersion};
 use market::TokenPrices;
 use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
 use crate::ask::Ask;
-use crate::eligible::eligible;
+use crate::eligible::Shared;
 use crate::funds::Funds;
 use crate::policy::{Candidate, Candidates, Policy};
 use crate::seen::{ENDPOINTS_MAX, SeenAll};
@@ -138,28 +137,37 @@ pub struct Decision {
     /// Which rule chose it.
     pub rule: Rule,
     /// Every other endpoint of the model, with its reason.
-    pub passed_over: ArrayVec<PassedOver, ENDPOINTS_MAX>,
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// Why a request goes nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Every endpoint of the model, with its reason.
-    pub passed_over: ArrayVec<PassedOver, ENDPOINTS_MAX>,
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// Chooses an endpoint, or says why there is none. Pure: same fleet, same question, same answer.
 ///
 /// # Errors
 /// When no endpoint of the model is eligible.
-#[expect(clippy::result_large_err, reason = "both sides are of fixed size on purpose: deciding allocates nothing")]
 pub fn decide(fleet: &Fleet, question: &Question) -> Result<Decision, Refusal> {
-    let mut passed_over = ArrayVec::new();
+    decide_in(fleet, question, Vec::with_capacity(question.seen.len()))
+}
+
+/// As [`decide`], with room for the endpoints passed over: with room for [`ENDPOINTS_MAX`] it allocates nothing.
+///
+/// # Errors
+/// As for [`decide`].
+pub fn decide_in(fleet: &Fleet, question: &Question, room: Vec<PassedOver>) -> Result<Decision, Refusal> {
+    let mut passed_over = room;
+    passed_over.clear();
     let mut candidates = Candidates::new();
     let rule = rule(question);
-    for seen in &question.seen {
-        match eligible(fleet, question, seen) {
-            Ok(payer) => candidates.push(Candidate::new(fleet, question, seen, payer, rule)),
+    let shared = Shared::of(fleet, question);
+    for seen in question.seen.iter().take(ENDPOINTS_MAX) {
+        match shared.eligible(seen) {
+            Ok(payer) => candidates.push(Candidate::new(&shared, seen, payer, rule)),
             Err(reason) => passed_over.push(PassedOver { endpoint: seen.endpoint, reason, cost: None }),
         }
     }
@@ -175,7 +183,10 @@ pub fn decide(fleet: &Fleet, question: &Question) -> Result<Decision, Refusal> {
         };
         passed_over.push(PassedOver { endpoint: other.endpoint, reason, cost: Some(other.cost) });
     }
-    passed_over.sort_unstable_by_key(|other| other.endpoint);
+    // As observed they come by endpoint, and then there is nothing to sort.
+    if !passed_over.is_sorted_by_key(|other| other.endpoint) {
+        passed_over.sort_unstable_by_key(|other| other.endpoint);
+    }
     let Candidate { endpoint, contract, cost, prices, .. } = candidates[chosen];
     assert!(passed_over.iter().all(|other| other.endpoint != endpoint), "an endpoint is chosen or passed over, never both");
     Ok(Decision { endpoint, contract, cost, list: prices, rule, passed_over })

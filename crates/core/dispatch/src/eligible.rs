@@ -1,74 +1,110 @@
 //! Which endpoints may serve a request at all, and who would pay.
 
-use fleet::{ContractId, Fleet, Use};
+use fleet::{ContractId, Endpoint, Exclusivity, Fleet, ModelId, RegionId, ServingClass, Use, WorkloadKind};
 use market::{EndpointPrice, Payer};
 
 use crate::decide::{Question, Reason};
 use crate::seen::{Health, Seen};
 use crate::{funds, score};
 
-/// Who pays for this request there, or why it can't go there.
-pub(crate) fn eligible(fleet: &Fleet, question: &Question, seen: &Seen) -> Result<Payer, Reason> {
-    let (ask, endpoint) = (&question.ask, &fleet.endpoints[seen.endpoint]);
-    let model = &fleet.models[endpoint.model];
-    let out_of_scope = (!ask.scope.models.is_empty() && !ask.scope.models.contains(&endpoint.model))
-        || (!ask.scope.regions.is_empty() && !endpoint.region.is_some_and(|region| ask.scope.regions.contains(&region)));
-    if endpoint.model != ask.model || out_of_scope {
-        return Err(Reason::OutOfScope);
-    }
-    if ask.input_least >= model.context {
-        return Err(Reason::ContextTooLong { limit: model.context });
-    }
-    if let Some(capability) = ask.needs.missing(&model.capabilities) {
-        return Err(Reason::Lacks(capability));
-    }
-    if !seen.expressible {
-        return Err(Reason::Inexpressible);
-    }
-    if seen.tried {
-        return Err(Reason::Tried);
-    }
-    match seen.health {
-        Health::Up => {}
-        Health::Probing if seen.outstanding == 0 => {}
-        Health::Probing => return Err(Reason::Probing),
-        Health::Down { until } if question.now >= until && seen.outstanding == 0 => {}
-        Health::Down { until } => return Err(Reason::Down { until }),
-    }
-    if seen.outstanding >= endpoint.slots.saturating_add(endpoint.queue) {
-        return Err(Reason::Full);
-    }
-    let payer = payer(question, fleet, seen, seen.price.as_ref().ok_or(Reason::NoContract)?)?;
-    match exclusive_to(fleet, question, seen, payer.contract) {
-        Some(to) => Err(Reason::Exclusive { to }),
-        None => match funds::short(question, seen, &payer) {
-            Some(short) => Err(Reason::OverBudget { short }),
-            None => Ok(payer),
-        },
-    }
+/// What holds for every endpoint of one question: looked up once.
+pub(crate) struct Shared<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) question: &'a Question,
+    /// What was promised to the request's class.
+    pub(crate) class: Option<&'a ServingClass>,
+    /// Why no endpoint of the model can take the request, if none can.
+    unfit: Option<Reason>,
+    /// Whether any contract in force claims the model alone.
+    exclusive: bool,
 }
 
-/// The first payer while its units last, then the overflow; each only while its contract is in force.
-fn payer(question: &Question, fleet: &Fleet, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
-    let weight = score::weight(fleet, seen, score::tokens_at(question, seen));
-    let exhausted = price.units_per_second > 0 && seen.units_left < weight;
-    let payer = if exhausted { price.overflow.ok_or(Reason::Full)? } else { price.payer };
-    if fleet.contracts[payer.contract].in_force(question.now) { Ok(payer) } else { Err(Reason::NoContract) }
-}
+impl<'a> Shared<'a> {
+    pub(crate) fn of(fleet: &'a Fleet, question: &'a Question) -> Self {
+        let (ask, model) = (&question.ask, &fleet.models[question.ask.model]);
+        let too_long = (ask.input_least >= model.context).then_some(Reason::ContextTooLong { limit: model.context });
+        let unfit = too_long.or_else(|| ask.needs.missing(&model.capabilities).map(Reason::Lacks));
+        let claims = |clause: &Exclusivity| clause.span.contains(question.now);
+        let exclusive = fleet.contracts.iter().any(|(.., contract)| contract.exclusivities.iter().any(claims));
+        Self { fleet, question, class: class(fleet, question), unfit, exclusive }
+    }
 
-/// The contract that alone may serve this here, when `payer` is neither it, nor nested under it, nor carved out.
-fn exclusive_to(fleet: &Fleet, question: &Question, seen: &Seen, payer: ContractId) -> Option<ContractId> {
-    let endpoint = &fleet.endpoints[seen.endpoint];
-    let covers = |scope: &fleet::Scope| {
-        (scope.models.is_empty() || scope.models.contains(&endpoint.model))
-            && (scope.regions.is_empty() || endpoint.region.is_some_and(|region| scope.regions.contains(&region)))
-            && (scope.uses.is_empty() || scope.uses.contains(&Use::Serving))
-    };
-    let bound = fleet.contracts.iter().filter(|(id, _, contract)| {
-        let binds = |clause: &fleet::Exclusivity| {
-            clause.span.contains(question.now) && covers(&clause.scope) && !fleet.chain(payer).any(|above| clause.except.contains(&above))
+    /// Who pays for the request there, or why it can't go there.
+    pub(crate) fn eligible(&self, seen: &Seen) -> Result<Payer, Reason> {
+        let (ask, endpoint) = (&self.question.ask, &self.fleet.endpoints[seen.endpoint]);
+        let out_of_scope = (!ask.scope.models.is_empty() && !ask.scope.models.contains(&endpoint.model))
+            || (!ask.scope.regions.is_empty() && !endpoint.region.is_some_and(|region| ask.scope.regions.contains(&region)));
+        if endpoint.model != ask.model || out_of_scope {
+            return Err(Reason::OutOfScope);
+        }
+        if let Some(reason) = self.unfit {
+            return Err(reason);
+        }
+        if !seen.expressible {
+            return Err(Reason::Inexpressible);
+        }
+        if seen.tried {
+            return Err(Reason::Tried);
+        }
+        match seen.health {
+            Health::Up => {}
+            Health::Probing if seen.outstanding == 0 => {}
+            Health::Probing => return Err(Reason::Probing),
+            Health::Down { until } if self.question.now >= until && seen.outstanding == 0 => {}
+            Health::Down { until } => return Err(Reason::Down { until }),
+        }
+        if seen.outstanding >= endpoint.slots.saturating_add(endpoint.queue) {
+            return Err(Reason::Full);
+        }
+        let payer = self.payer(seen, seen.price.as_ref().ok_or(Reason::NoContract)?)?;
+        match self.exclusive_to(endpoint, payer.contract) {
+            Some(to) => Err(Reason::Exclusive { to }),
+            None => match funds::short(self.question, seen, &payer) {
+                Some(short) => Err(Reason::OverBudget { short }),
+                None => Ok(payer),
+            },
+        }
+    }
+
+    /// The first payer while its units last, then the overflow; each only while its contract is in force.
+    fn payer(&self, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
+        let exhausted = price.units_per_second > 0 && {
+            let weight = score::weight(self.fleet, seen, score::tokens_at(self.question, seen));
+            seen.units_left < weight
         };
-        contract.exclusivities.iter().any(binds) && contract.in_force(question.now) && !fleet.chain(payer).any(|above| above == *id)
-    });
-    bound.map(|(id, ..)| id).next()
+        let payer = if exhausted { price.overflow.ok_or(Reason::Full)? } else { price.payer };
+        if self.fleet.contracts[payer.contract].in_force(self.question.now) { Ok(payer) } else { Err(Reason::NoContract) }
+    }
+
+    /// The contract that alone may serve this here, when `payer` is neither it, nor nested under it, nor carved out.
+    fn exclusive_to(&self, endpoint: &Endpoint, payer: ContractId) -> Option<ContractId> {
+        if !self.exclusive {
+            return None;
+        }
+        let (fleet, now) = (self.fleet, self.question.now);
+        let bound = fleet.contracts.iter().filter(|(id, _, contract)| {
+            let binds = |clause: &Exclusivity| {
+                clause.span.contains(now)
+                    && covers(&clause.scope, endpoint.model, endpoint.region)
+                    && !fleet.chain(payer).any(|above| clause.except.contains(&above))
+            };
+            contract.exclusivities.iter().any(binds) && contract.in_force(now) && !fleet.chain(payer).any(|above| above == *id)
+        });
+        bound.map(|(id, ..)| id).next()
+    }
+}
+
+fn covers(scope: &fleet::Scope, model: ModelId, region: Option<RegionId>) -> bool {
+    (scope.models.is_empty() || scope.models.contains(&model))
+        && (scope.regions.is_empty() || region.is_some_and(|region| scope.regions.contains(&region)))
+        && (scope.uses.is_empty() || scope.uses.contains(&Use::Serving))
+}
+
+fn class<'f>(fleet: &'f Fleet, question: &Question) -> Option<&'f ServingClass> {
+    fleet.workloads.iter().find_map(|(_, _, workload)| match &workload.kind {
+        WorkloadKind::Serving { model, classes, .. } if *model == question.ask.model => {
+            classes.iter().find(|class| class.tier == question.ask.tier)
+        }
+        _ => None,
+    })
 }

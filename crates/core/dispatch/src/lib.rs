@@ -19,7 +19,7 @@ mod score;
 mod seen;
 
 pub use ask::{Ask, KeyScope, Needs, RequestId};
-pub use decide::{Cost, Decision, PassedOver, Question, Reason, Refusal, Rule, decide};
+pub use decide::{Cost, Decision, PassedOver, Question, Reason, Refusal, Rule, decide, decide_in};
 pub use funds::Funds;
 pub use life::{ATTEMPTS_MAX, Action, Actions, Event, Failure, Fault, Life};
 pub use policy::Policy;

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use units::Instant;
 
 use crate::ask::RequestId;
-use crate::decide::Decision;
 use crate::record::{AttemptId, Known, Outcome, Settlement};
 
 /// The most attempts that one request may take.
@@ -34,10 +33,17 @@ pub enum Fault {
 }
 
 /// What happened to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A decision was taken and is in the journal.
-    Decided(Box<Decision>),
+    Decided {
+        /// The endpoint it chose.
+        endpoint: EndpointId,
+        /// The contract that pays.
+        contract: ContractId,
+        /// Its list prices there.
+        list: TokenPrices,
+    },
     /// No endpoint is eligible.
     Refused,
     /// The upstream began to answer with success.
@@ -156,7 +162,7 @@ impl Life {
     pub fn step(&mut self, now: Instant, event: Event) -> Actions {
         let mut actions = Actions::new();
         match (self.state, event) {
-            (State::Deciding, Event::Decided(decision)) => actions.push(self.call(now, &decision)),
+            (State::Deciding, Event::Decided { endpoint, contract, list }) => actions.push(self.call(now, endpoint, contract, list)),
             (State::Deciding, Event::Refused) => self.end(&mut actions, Some(Failure::NoCapacity)),
             (State::Deciding, Event::ClientGone) => self.end(&mut actions, None),
             (State::Calling, Event::Content) => {
@@ -187,17 +193,17 @@ impl Life {
         actions
     }
 
-    fn call(&mut self, now: Instant, decision: &Decision) -> Action {
+    fn call(&mut self, now: Instant, endpoint: EndpointId, contract: ContractId, list: TokenPrices) -> Action {
         self.state = State::Calling;
         self.attempt += 1;
-        self.endpoint = Some((decision.endpoint, decision.contract));
-        self.list = decision.list;
-        self.tried.push(decision.endpoint);
+        self.endpoint = Some((endpoint, contract));
+        self.list = list;
+        self.tried.push(endpoint);
         self.started = now;
         self.first_content = None;
         self.counted = 0;
         self.reported = None;
-        Action::Call { attempt: self.attempt, endpoint: decision.endpoint }
+        Action::Call { attempt: self.attempt, endpoint }
     }
 
     /// Before any content: the attempt is settled, and the request goes elsewhere while that can help.

@@ -1,12 +1,13 @@
 //! The policies that can choose: ours, and the baselines it is measured against.
 
 use arrayvec::ArrayVec;
-use fleet::{ContractId, EndpointId, Fleet};
+use fleet::{ContractId, EndpointId};
 use market::{Payer, TokenPrices};
 use serde::{Deserialize, Serialize};
 use units::Money;
 
-use crate::decide::{Cost, Question, Rule};
+use crate::decide::{Cost, Rule};
+use crate::eligible::Shared;
 use crate::score;
 use crate::seen::{ENDPOINTS_MAX, Seen};
 
@@ -60,14 +61,14 @@ pub(crate) struct Candidate {
 pub(crate) type Candidates = ArrayVec<Candidate, ENDPOINTS_MAX>;
 
 impl Candidate {
-    pub(crate) fn new(fleet: &Fleet, question: &Question, seen: &Seen, payer: Payer, rule: Rule) -> Self {
-        let slots = fleet.endpoints[seen.endpoint].slots.max(1);
+    pub(crate) fn new(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -> Self {
+        let slots = shared.fleet.endpoints[seen.endpoint].slots.max(1);
         Self {
             endpoint: seen.endpoint,
             contract: payer.contract,
-            cost: score::cost(fleet, question, seen, payer, rule),
+            cost: score::cost(shared, seen, payer, rule),
             prices: payer.list,
-            list: payer.list.cost(score::tokens_at(question, seen)),
+            list: payer.list.cost(score::tokens_at(shared.question, seen)),
             prepaid_and_free: payer.prepaid && seen.outstanding < slots,
             outstanding: u64::from(seen.outstanding),
             slots: u64::from(slots),

@@ -13,11 +13,12 @@
 
 use core::time::Duration;
 
-use fleet::{Endpoint, Fleet, ServingClass, WorkloadKind};
+use fleet::{Endpoint, Fleet};
 use market::{EndpointPrice, Payer, TokenPrices, Tokens};
 use units::Money;
 
 use crate::decide::{Cost, Question, Rule};
+use crate::eligible::Shared;
 use crate::seen::Seen;
 
 /// How far prices past their validity move from marginal towards list, in percent.
@@ -41,7 +42,8 @@ pub(crate) fn weight(fleet: &Fleet, seen: &Seen, tokens: Tokens) -> i64 {
 }
 
 /// The expected cost of sending the request there.
-pub(crate) fn cost(fleet: &Fleet, question: &Question, seen: &Seen, payer: Payer, rule: Rule) -> Cost {
+pub(crate) fn cost(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -> Cost {
+    let (fleet, question) = (shared.fleet, shared.question);
     let Some(price) = seen.price.as_ref() else { return Cost::default() };
     let prices = if rule == Rule::Policy { payer.marginal } else { with_margin(payer) };
     let here = tokens_at(question, seen);
@@ -58,7 +60,7 @@ pub(crate) fn cost(fleet: &Fleet, question: &Question, seen: &Seen, payer: Payer
         energy: price.energy.cost(here),
         scarcity,
         cache_loss: prices.cost(here) - marginal,
-        slo_miss: slo_miss(fleet, question, times, replacement),
+        slo_miss: slo_miss(shared, times, replacement),
     }
 }
 
@@ -125,42 +127,45 @@ fn probability_full(fleet: &Fleet, seen: &Seen, price: &EndpointPrice, tokens: T
     poisson_tail(mean, f64::from(fleet.endpoints[seen.endpoint].slots.max(1)))
 }
 
-/// `P(N >= capacity)` of a Poisson variable of this mean.
+/// `P(N >= capacity)` of a Poisson variable of this mean: its terms summed outwards from the capacity, on the side where they fall.
 fn poisson_tail(mean: f64, capacity: f64) -> f64 {
-    /// Terms summed at most: past it, capacity is so large that the normal tail is as good as zero or one.
+    /// Terms summed at most.
     const TERMS_MAX: u32 = 4096;
-    if mean <= 0.0 {
-        return 0.0;
+    /// A term that is so much smaller than its sum no longer shows in an amount.
+    const NEGLIGIBLE: f64 = 1e-12;
+    let least = libm::ceil(capacity);
+    if mean <= 0.0 || least <= 0.0 {
+        return if mean > 0.0 { 1.0 } else { 0.0 };
     }
-    let mut term = libm::exp(-mean);
-    let mut below = 0.0;
-    let mut k = 0;
-    while f64::from(k) < capacity && k < TERMS_MAX {
-        below += term;
-        k += 1;
-        term *= mean / f64::from(k);
+    let above = least > mean;
+    let from = if above { least } else { least - 1.0 };
+    let (mut sum, mut term, mut k) = (0.0, 1.0, from);
+    for _ in 0..TERMS_MAX {
+        sum += term;
+        if above {
+            k += 1.0;
+            term *= mean / k;
+        } else {
+            term *= k / mean;
+            k -= 1.0;
+        }
+        if term <= sum * NEGLIGIBLE {
+            break;
+        }
     }
-    (1.0 - below).clamp(0.0, 1.0)
+    let part = sum * libm::exp(from * libm::log(mean) - mean - libm::lgamma(from + 1.0));
+    if above { part.min(1.0) } else { (1.0 - part).max(0.0) }
 }
 
 /// The chance of missing the class's targets, times what a miss costs: as stated, else the replacement cost.
-fn slo_miss(fleet: &Fleet, question: &Question, times: Times, replacement: Money) -> Money {
-    let Some(class) = class(fleet, question) else { return Money::ZERO };
+fn slo_miss(shared: &Shared<'_>, times: Times, replacement: Money) -> Money {
+    let Some(class) = shared.class else { return Money::ZERO };
     let met = |target: Duration, expected: f64| match expected > 0.0 {
         true => 1.0 - libm::exp(-target.as_secs_f64() / expected),
         false => 1.0,
     };
     let miss = 1.0 - met(class.ttft, times.first_token) * met(class.tpot, times.per_token);
     share_of(class.miss.unwrap_or(replacement), miss)
-}
-
-fn class<'f>(fleet: &'f Fleet, question: &Question) -> Option<&'f ServingClass> {
-    fleet.workloads.iter().find_map(|(_, _, workload)| match &workload.kind {
-        WorkloadKind::Serving { model, classes, .. } if *model == question.ask.model => {
-            classes.iter().find(|class| class.tier == question.ask.tier)
-        }
-        _ => None,
-    })
 }
 
 /// A probability's share of an amount: the one place where an estimate becomes money, in parts per billion.
@@ -175,10 +180,31 @@ mod tests {
 
     #[test]
     fn the_poisson_tail_agrees_with_its_table() {
-        for (mean, capacity, want) in
-            [(1.0, 1.0, 0.632_120_6), (2.0, 4.0, 0.142_876_5), (4.0, 4.0, 0.566_529_9), (0.0, 1.0, 0.0), (5.0, 0.0, 1.0)]
-        {
+        for (mean, capacity, want) in [
+            (1.0, 1.0, 0.632_120_6),
+            (2.0, 4.0, 0.142_876_5),
+            (4.0, 4.0, 0.566_529_9),
+            (0.0, 1.0, 0.0),
+            (5.0, 0.0, 1.0),
+            (2.0, 3.2, 0.142_876_5),
+        ] {
             assert!((poisson_tail(mean, capacity) - want).abs() < 1e-6, "{mean} {capacity}: {}", poisson_tail(mean, capacity));
         }
+    }
+
+    #[test]
+    fn the_poisson_tail_is_the_sum_of_its_terms_and_never_leaves_its_range() {
+        for mean in [0.3, 1.0, 7.5, 40.0, 300.0] {
+            let (mut term, mut below) = (libm::exp(-mean), 0.0);
+            for capacity in 0..500 {
+                let capacity = f64::from(capacity);
+                let found = poisson_tail(mean, capacity);
+                assert!((found - (1.0 - below)).abs() < 1e-9, "{mean} {capacity}: {found} is not {}", 1.0 - below);
+                below += term;
+                term *= mean / (capacity + 1.0);
+            }
+        }
+        // Where the first terms are too small for a float, the tail is still on its side.
+        assert!(poisson_tail(5_000.0, 6_000.0) < 1e-9 && poisson_tail(6_000.0, 5_000.0) > 1.0 - 1e-9);
     }
 }

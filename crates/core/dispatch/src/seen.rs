@@ -1,6 +1,5 @@
-//! What was observed of each candidate when a decision was taken: fixed in size, so that journaling it costs the same.
+//! What was observed of each candidate when a decision was taken.
 
-use arrayvec::ArrayVec;
 use fleet::EndpointId;
 use market::EndpointPrice;
 use serde::{Deserialize, Serialize};
@@ -53,5 +52,5 @@ pub struct Seen {
     pub price: Option<EndpointPrice>,
 }
 
-/// All candidates of one decision, by endpoint.
-pub type SeenAll = ArrayVec<Seen, ENDPOINTS_MAX>;
+/// All candidates of one decision, by endpoint; what is past [`ENDPOINTS_MAX`] is not looked at.
+pub type SeenAll = Vec<Seen>;

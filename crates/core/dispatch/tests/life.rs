@@ -1,8 +1,7 @@
 //! The life of a request under any order of events: every attempt that was called is settled exactly once, the client is
 //! told once, and nothing happens after the end.
 
-use arrayvec::ArrayVec;
-use dispatch::{ATTEMPTS_MAX, Action, AttemptId, Cost, Decision, Event, Failure, Fault, Known, Life, Outcome, RequestId, Rule};
+use dispatch::{ATTEMPTS_MAX, Action, AttemptId, Event, Failure, Fault, Known, Life, Outcome, RequestId};
 use fleet::{ContractId, EndpointId, FleetVersion, Id};
 use market::{TokenPrices, Tokens};
 use proptest::prelude::*;
@@ -18,14 +17,7 @@ fn life() -> Life {
 }
 
 fn decided(endpoint: usize) -> Event {
-    Event::Decided(Box::new(Decision {
-        endpoint: EndpointId::from_index(endpoint),
-        contract: ContractId::from_index(endpoint),
-        cost: Cost::default(),
-        list: LIST,
-        rule: Rule::Policy,
-        passed_over: ArrayVec::new(),
-    }))
+    Event::Decided { endpoint: EndpointId::from_index(endpoint), contract: ContractId::from_index(endpoint), list: LIST }
 }
 
 fn fault() -> impl Strategy<Value = Fault> {

@@ -43,7 +43,7 @@ impl FromStr for PerMinute {
         let number = count.strip_suffix(factor).unwrap_or(count);
         let size = FACTORS.iter().find(|(name, _)| *name == factor.trim()).map(|(_, size)| *size);
         let size = size.filter(|_| matches!(per.trim(), "min" | "minute")).ok_or_else(wrong)?;
-        let count = Decimal::parse(number).map_err(|_| wrong())?.times(size);
+        let count = Decimal::parse(number).map_err(|_| wrong())?.whole_times(size);
         let count = count.and_then(|count| i64::try_from(count).ok()).and_then(Self::new);
         count.ok_or_else(|| UnitError::OutOfRange { text: text.to_owned() })
     }

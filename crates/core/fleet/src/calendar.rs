@@ -1,5 +1,7 @@
 //! The calendar of a contract: its time zone, the anchor of its periods, half-open instants.
 
+use std::sync::{Arc, OnceLock};
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan};
@@ -18,25 +20,45 @@ pub enum Period {
     Term,
 }
 
+/// Boundaries that a calendar remembers once it was asked for one of them: twenty years of months.
+const REMEMBERED: usize = 240;
+
 /// Where periods begin: `anchor` in `zone`, then every `period`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Calendar {
     zone: TimeZone,
     anchor: DateTime,
     period: Period,
+    /// The first boundaries, where they are worth remembering: prices ask for the same few a thousand times.
+    remembered: Option<Arc<OnceLock<Vec<Instant>>>>,
 }
+
+impl PartialEq for Calendar {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.zone, self.anchor, self.period) == (&other.zone, other.anchor, other.period)
+    }
+}
+
+impl Eq for Calendar {}
 
 impl Calendar {
     /// A calendar whose periods begin at `anchor` in `zone`.
     #[must_use]
     pub fn new(zone: TimeZone, anchor: DateTime, period: Period) -> Self {
-        Self { zone, anchor, period }
+        Self { zone, anchor, period, remembered: None }
+    }
+
+    /// The same calendar, remembering its boundaries: for one that lives long.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { remembered: Some(Arc::default()), ..self }
     }
 
     /// The same anchor and zone with another period.
     #[must_use]
     pub fn with_period(&self, period: Period) -> Self {
-        Self { period, ..self.clone() }
+        let remembered = self.remembered.clone().filter(|_| period == self.period);
+        Self { period, remembered, zone: self.zone.clone(), anchor: self.anchor }
     }
 
     /// The time zone.
@@ -66,6 +88,14 @@ impl Calendar {
     /// Where period number `index` begins (number 0 begins at the anchor); [`Period::Term`] has none.
     #[must_use]
     pub fn boundary(&self, index: i64) -> Instant {
+        let remembered = self.remembered.as_ref().zip(usize::try_from(index).ok().filter(|index| *index < REMEMBERED));
+        match remembered {
+            Some((all, index)) => all.get_or_init(|| (0..).take(REMEMBERED).map(|index| self.begins(index)).collect())[index],
+            None => self.begins(index),
+        }
+    }
+
+    fn begins(&self, index: i64) -> Instant {
         let out_of_range = if index < 0 { Instant::MIN } else { Instant::MAX };
         let civil = |step: jiff::Span| self.anchor.checked_add(step).map_or(out_of_range, |civil| self.instant(civil));
         match self.period {
@@ -121,6 +151,19 @@ mod tests {
 
     fn calendar(zone: &str, period: Period) -> Calendar {
         Calendar::new(TimeZone::get(zone).expect("bundled"), date(2024, 1, 31).at(0, 0, 0, 0), period)
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_is_worked_out() {
+        for period in [Period::Minutes(5), Period::Days(1), Period::Months(1), Period::Months(3), Period::Term] {
+            let plain = calendar("Europe/Berlin", period);
+            let remembering = plain.clone().remembering();
+            for index in [-2, -1, 0, 1, 7, REMEMBERED as i64 - 1, REMEMBERED as i64, REMEMBERED as i64 + 1] {
+                assert_eq!(remembering.boundary(index), plain.boundary(index), "{period:?} {index}");
+                assert_eq!(remembering.index(plain.boundary(index)), plain.index(plain.boundary(index)), "{period:?} {index}");
+            }
+            assert_eq!(remembering.with_period(Period::Months(2)).boundary(3), plain.with_period(Period::Months(2)).boundary(3));
+        }
     }
 
     #[test]

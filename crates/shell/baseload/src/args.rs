@@ -1,11 +1,15 @@
 //! The command line as clap reads it. Only what works is listed.
 
+mod books;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use dispatch::Policy;
+
+pub use books::{Format, Ledger};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 ran and failed; 2 wrong usage or file; 3 the answer is no; 130 interrupted.";
 
@@ -166,6 +170,9 @@ pub struct Up {
     /// Which policy chooses
     #[arg(long, value_enum, default_value_t = PolicyName(Policy::MarginalCost))]
     pub policy: PolicyName,
+    /// How many days to keep what decisions saw; the ledger itself is kept for good
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub keep_journal: u32,
     /// Let a plan guide prices: the folder that `baseload plan --out` wrote, or its plan.json
     #[arg(long, value_name = "DIR")]
     pub plan: Option<PathBuf>,
@@ -242,26 +249,6 @@ pub enum Key {
     Revoke {
         /// Its name or public part
         which: String,
-        #[command(flatten)]
-        state: State,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Ledger {
-    /// Shows the last attempts with what they took and who paid
-    Show {
-        /// At most so many, newest first
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        state: State,
-    },
-    /// Checks that the ledger is what its journal comes to
-    Verify {
         #[command(flatten)]
         state: State,
     },

@@ -30,7 +30,16 @@ impl Client {
 
     /// What stands at a path.
     pub async fn get(&self, at: SocketAddr, path: &str) -> Result<(StatusCode, Bytes)> {
-        let request = Request::get(format!("http://{at}{path}")).body(Full::default())?;
+        self.get_with(at, path, None).await
+    }
+
+    /// What stands at a path, for who has a key.
+    pub async fn get_with(&self, at: SocketAddr, path: &str, key: Option<&str>) -> Result<(StatusCode, Bytes)> {
+        let mut request = Request::get(format!("http://{at}{path}"));
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let request = request.body(Full::default())?;
         let answer = self.0.request(request).await.with_context(|| format!("reach {at}"))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), BODY_MAX).collect().await;

@@ -27,6 +27,9 @@ const PRICES_EVERY: Duration = Duration::from_secs(1);
 /// How often keys are read anew.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
 
+/// How often it is looked which billing periods are to be closed, and which journal segments may go.
+const BOOKS_EVERY: Duration = Duration::from_secs(10);
+
 /// What a service is started with.
 pub struct Setup {
     /// The fleet.
@@ -43,6 +46,8 @@ pub struct Setup {
     pub policy: Policy,
     /// The plan that guides prices.
     pub plan: Option<Arc<planner::Plan>>,
+    /// How long what decisions saw is kept.
+    pub keep_journal: Duration,
 }
 
 /// A running service.
@@ -102,6 +107,7 @@ impl Service {
         service.serve(listener, stopped);
         service.keep_prices(plan);
         service.keep_keys();
+        service.keep_books(setup.keep_journal);
         Ok((service, recovery))
     }
 
@@ -130,6 +136,16 @@ impl Service {
         let (gateway, store) = (Arc::clone(&self.gateway), self.store.clone());
         self.every(KEYS_EVERY, move || {
             gateway.set_keys(&store.keys()?);
+            Ok(())
+        });
+    }
+
+    fn keep_books(&mut self, keep_journal: Duration) {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        self.every(BOOKS_EVERY, move || {
+            let now = clock.now();
+            store.close_periods(now).context("close billing periods")?;
+            store.expire_journal(now, keep_journal).context("remove old journal segments")?;
             Ok(())
         });
     }
@@ -264,10 +280,17 @@ pub fn describe(recovery: &Recovery) -> Option<String> {
     if *recovery == Recovery::default() {
         return None;
     }
-    let Recovery { replayed, interrupted, torn_bytes, .. } = recovery;
+    let Recovery { replayed, interrupted, torn_bytes, aside_records, aside_bytes, held } = recovery;
     let torn = if *torn_bytes > 0 { format!(", {torn_bytes} bytes of an unfinished record cut off") } else { String::new() };
+    let aside = match aside_bytes {
+        0 => String::new(),
+        _ => {
+            format!(", {aside_records} records behind a hole in what was never synced set aside ({aside_bytes} bytes, in the folder aside)")
+        }
+    };
+    let held = if held.is_zero() { String::new() } else { format!(", {} ms of held time posted that was not yet", held.as_millis()) };
     Some(format!(
-        "recovered: {replayed} journal records booked, {} attempts found in flight and settled as interrupted{torn}",
+        "recovered: {replayed} journal records booked, {} attempts found in flight and settled as interrupted{torn}{aside}{held}",
         interrupted.len()
     ))
 }

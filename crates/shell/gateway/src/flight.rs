@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dispatch::{
-    Action, Ask, Decision, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen, SeenAll,
-    Settlement, decide,
+    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen,
+    SeenAll, Settlement, decide,
 };
 use fleet::{ContractId, Dialect, EndpointId, TokenWeights};
 use market::{EndpointPrice, Tokens};
@@ -52,7 +52,8 @@ pub(crate) struct Chosen {
 /// An attempt under way.
 struct Attempt {
     endpoint: EndpointId,
-    tally: Arc<Tally>,
+    /// Where the meter sees its work; `None` where no time is held.
+    tally: Option<Arc<Tally>>,
     /// Weighted tokens taken from provisioned units when it began, and what they handle a second.
     units: (i64, i64),
 }
@@ -124,9 +125,10 @@ impl Flight {
             return Err(Undecided::NoJournal);
         }
         let Record::Decided { decision, .. } = record else { unreachable!("it was built as a decision") };
-        self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, &decision);
         self.begin(now, &decision, price);
-        Ok(self.step(Event::Decided(decision)))
+        let Decision { endpoint, contract, list, .. } = *decision;
+        self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, *decision);
+        Ok(self.step(Event::Decided { endpoint, contract, list }))
     }
 
     /// Decides on what the accounts can pay, and sets the money aside on the endpoint that will bill. Where others took it in the meantime,
@@ -156,6 +158,9 @@ impl Flight {
     /// What is known of every endpoint of the model.
     fn question(&self, now: Instant) -> Box<Question> {
         let sheet = self.snapshot.sheet.as_deref();
+        let endpoints = self.snapshot.endpoints(self.ask.model);
+        // What lies beyond the most that a decision looks at is not seen: such a fleet is refused when it is read.
+        let endpoints = &endpoints[..endpoints.len().min(ENDPOINTS_MAX)];
         let mut question = Box::new(Question {
             now,
             fleet: self.snapshot.fleet.version,
@@ -164,11 +169,10 @@ impl Flight {
             usable_until: sheet.map_or(now, |sheet| sheet.usable_until),
             ask: self.ask.clone(),
             funds: None,
-            seen: SeenAll::new(),
+            seen: SeenAll::with_capacity(endpoints.len()),
         });
-        for endpoint in self.snapshot.endpoints(self.ask.model) {
-            // What lies beyond the most that a decision can hold is not seen: such a fleet is refused when it is read.
-            _ = question.seen.try_push(self.seen(*endpoint, now));
+        for endpoint in endpoints {
+            question.seen.push(self.seen(*endpoint, now));
         }
         question.ask.tokens.cached = question.seen.iter().map(|seen| seen.cached_tokens).max().unwrap_or(0);
         question
@@ -201,8 +205,9 @@ impl Flight {
         let per_second = price.filter(|price| price.payer.contract == decision.contract).map_or(0, |price| price.units_per_second);
         let weighted = weigh(self.weights, self.ask.tokens);
         counters.take_units(weighted, per_second, now);
-        let tally = Arc::new(Tally::new(self.life.next_attempt(), endpoint, decision.contract));
-        if self.state.tallies.try_send(Arc::clone(&tally)).is_err() {
+        let held = self.snapshot.may_hold(endpoint);
+        let tally = held.then(|| Arc::new(Tally::new(self.life.next_attempt(), endpoint, decision.contract)));
+        if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
         self.attempt = Some(Attempt { endpoint, tally, units: (weighted, per_second) });
@@ -224,7 +229,7 @@ impl Flight {
     pub fn progress(&mut self, counted: u32, reported: Option<Tokens>) {
         if let Some(attempt) = &self.attempt {
             let so_far = reported.unwrap_or(Tokens { output: counted, ..self.ask.tokens });
-            attempt.tally.add_up_to(weigh(self.weights, so_far));
+            attempt.tally.iter().for_each(|tally| tally.add_up_to(weigh(self.weights, so_far)));
         }
         self.step(Event::Progress { counted, reported });
     }
@@ -297,7 +302,7 @@ impl Flight {
             }
         }
         let weighted = weigh(self.weights, settlement.tokens);
-        attempt.tally.end(weighted);
+        attempt.tally.iter().for_each(|tally| tally.end(weighted));
         let (taken, per_second) = attempt.units;
         counters.take_units(weighted.saturating_sub(taken), per_second, settlement.ended);
         if self.state.journal.append(&Record::Settled(settlement)).is_err() {

@@ -1,7 +1,7 @@
 //! What the gateway needs of the ledger.
 
 use dispatch::Record;
-use ledger::{LedgerError, Store};
+use ledger::{LedgerError, Store, Verification};
 
 /// Takes records before their effect; the ledger's [`Store`] is the one that keeps them.
 pub trait Journal: Send + Sync {
@@ -10,10 +10,22 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// When it can't be kept: the caller must not go on with the effect.
     fn append(&self, record: &Record) -> Result<(), LedgerError>;
+
+    /// Checks the books from first principles, as far as they were added to since the last time; `None` where none are kept.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    fn audit(&self) -> Result<Option<Verification>, LedgerError> {
+        Ok(None)
+    }
 }
 
 impl Journal for Store {
     fn append(&self, record: &Record) -> Result<(), LedgerError> {
         Store::append(self, record)
+    }
+
+    fn audit(&self) -> Result<Option<Verification>, LedgerError> {
+        Store::audit(self).map(Some)
     }
 }

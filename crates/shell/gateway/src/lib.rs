@@ -10,6 +10,7 @@
 
 mod admission;
 mod answer;
+mod audit;
 mod batch;
 mod body;
 mod call;
@@ -20,6 +21,7 @@ mod envelope;
 mod fixture;
 mod flight;
 mod gateway;
+mod ids;
 mod journal;
 mod keys;
 mod learnt;
@@ -46,6 +48,7 @@ mod translate;
 mod upstream;
 mod usage;
 mod wires;
+mod workers;
 
 pub use admission::{Balance, Owner};
 pub use clock::Clock;
@@ -54,7 +57,7 @@ pub use journal::Journal;
 pub use limits::{
     BACKOFF_MAX, BACKOFF_MIN, BATCH_LINES_AT_ONCE, BATCH_LINES_MAX, BATCHES_MAX, BUDGET_RACES_MAX, ERROR_BODY_MAX, EVENT_MAX, FAILURES_MAX,
     FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Limits, METER_INTERVAL, OUTPUT_MAX_UNSAID, OUTPUT_UNKNOWN,
-    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
+    QUEUE_GLANCE, RECENT_MAX, RETRY_AFTER_MAX, SERVING_THREADS_MAX, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use meter::{Holding, Interval, held_time, holding};
 pub use state::RecentDecision;

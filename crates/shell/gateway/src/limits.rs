@@ -30,6 +30,8 @@ pub const FAILURES_MAX: u32 = 3;
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(4);
 /// How often held time is posted: whole multiples of it, so that no interval lies in two billing periods of minutes.
 pub const METER_INTERVAL: Duration = Duration::from_secs(5);
+/// Threads that serve unless told otherwise: at most so many, and no more than there are processors.
+pub const SERVING_THREADS_MAX: usize = 16;
 /// How often a request that waits for room on an endpoint looks again by itself, as when units drain or an endpoint comes back.
 pub const QUEUE_GLANCE: Duration = Duration::from_millis(100);
 /// How often a decision is taken again because others spent the budget in the meantime.
@@ -55,6 +57,8 @@ pub const BATCH_LINES_AT_ONCE: usize = 8;
 /// The limits that a test or an operator may want to be other than usual.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Threads that serve connections, each its own.
+    pub serving_threads: usize,
     /// Connections open at once; more wait in the kernel's queue.
     pub connections_max: usize,
     /// Connections open at once from one address.
@@ -94,6 +98,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            serving_threads: std::thread::available_parallelism().map_or(1, usize::from).min(SERVING_THREADS_MAX),
             connections_max: 16_384,
             peer_connections_max: 8_192,
             in_flight_max: 8_192,

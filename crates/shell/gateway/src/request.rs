@@ -9,6 +9,7 @@ use fleet::{Capability, ServiceTier};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
 use ledger::Scope;
 use market::Tokens;
@@ -48,9 +49,9 @@ impl Served {
 
 /// Where an answer came from.
 pub(crate) struct Source {
-    pub endpoint: String,
-    pub contract: String,
-    pub marginal_price: String,
+    pub endpoint: HeaderValue,
+    pub contract: HeaderValue,
+    pub marginal_price: HeaderValue,
 }
 
 /// Serves one inference call.
@@ -218,13 +219,13 @@ async fn attempt(flight: &Flight, head: &HeaderMap, said: &Said<'_>) -> Result<A
 
 /// The answer's body, and the source that its head names.
 fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
-    let source = flight.chosen.map(|chosen| {
-        let fleet = &flight.snapshot.fleet;
-        Source {
-            endpoint: fleet.endpoints.name(chosen.endpoint).to_owned(),
-            contract: fleet.contracts.name(chosen.contract).to_owned(),
-            marginal_price: format!("{} {}", chosen.marginal, fleet.currency),
-        }
+    let source = flight.chosen.and_then(|chosen| {
+        let snapshot = &flight.snapshot;
+        Some(Source {
+            endpoint: snapshot.endpoint_name(chosen.endpoint),
+            contract: snapshot.contract_name(chosen.contract),
+            marginal_price: format!("{} {}", chosen.marginal, snapshot.fleet.currency).try_into().ok()?,
+        })
     });
     flight.content();
     let rates = flight.ticket.rates(flight.state.clock.now());

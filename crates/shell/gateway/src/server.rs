@@ -14,11 +14,10 @@ use hyper::header::{
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use hyper_util::server::graceful::GracefulConnection;
 use ledger::Scope;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::admission::{Rates, Visit};
 use crate::body::Answer;
@@ -27,14 +26,14 @@ use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::peek::Call;
 use crate::query::decoded;
 use crate::request::{self, Served};
-use crate::state::{self, State};
-use crate::{batch, keys, messages, metrics, models, paths, status, usage};
+use crate::state::State;
+use crate::workers::{Arrival, Workers};
+use crate::{audit, batch, ids, keys, messages, metrics, models, paths, status, usage};
 
 /// Serves until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(state.limits.connections_max));
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let mut workers = Workers::start(&state);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = async {
@@ -43,38 +42,29 @@ pub(crate) async fn serve(state: Arc<State>, listener: TcpListener, shutdown: im
         };
         let (place, accepted) = tokio::select! {
             accepted = accepted => accepted,
-            // Ended ones are let go of as they end.
-            Some(_) = connections.join_next() => continue,
             () = &mut shutdown => break,
         };
-        let Ok((stream, peer)) = accepted else {
+        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+            Ok((stream, peer)) => {
+                // One address can't take the connections of all: what is too many is closed before anything is read.
+                let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
+                workers.take(Arrival { stream, peer, visit, place: place.ok() });
+            }
             // Out of file descriptors, most likely: let some connections end first.
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            continue;
-        };
-        // One address can't take the connections of all: what is too many is closed before anything is read.
-        let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
-        let connection = graceful.watch(connection(&state, stream, peer, visit));
-        connections.spawn(async move {
-            let _place = place;
-            // A connection that breaks is its client's affair; the requests on it were settled when they were dropped.
-            _ = connection.await;
-        });
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
     }
     drop(listener);
-    // What is still under way after that is dropped, and so settled, before the meter reads for the last time.
-    _ = tokio::time::timeout(state.limits.drain_timeout, graceful.shutdown()).await;
-    connections.shutdown().await;
+    workers.stop().await;
 }
 
-fn connection(
+/// One connection, which serves its requests when it is polled.
+pub(crate) fn connection(
     state: &Arc<State>,
     stream: TcpStream,
     peer: SocketAddr,
     visit: Arc<Visit>,
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<> {
-    // Without it, small events wait for the other side's delayed acknowledgement.
-    _ = stream.set_nodelay(true);
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(state.limits.header_timeout);
     builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
@@ -89,7 +79,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let began = state.clock.now();
-    let Some(id) = state::draw_id() else { return Ok(refuse(&state, Refused::overloaded())) };
+    let Some(id) = ids::draw(began) else { return Ok(refuse(&state, Refused::overloaded())) };
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let anthropic = messages::is(request.uri().path());
     let served = Box::pin(route(&state, peer, &visit, id, request)).await;
@@ -124,6 +114,7 @@ enum Route<'a> {
     Ready,
     Metrics,
     Status,
+    Audit,
 }
 
 fn find(path: &str) -> Option<Route<'_>> {
@@ -143,6 +134,7 @@ fn find(path: &str) -> Option<Route<'_>> {
             "/readyz" => Some(Route::Ready),
             "/metrics" => Some(Route::Metrics),
             "/api/status" => Some(Route::Status),
+            "/api/ledger/verify" => Some(Route::Audit),
             _ => None,
         },
     }
@@ -174,6 +166,7 @@ async fn route(
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
         Route::Metrics => Ok(text(metrics::render(state))),
         Route::Status => Ok(json(status::render(state))),
+        Route::Audit => audit::serve(state).await.map(json),
     }
 }
 
@@ -195,7 +188,7 @@ impl Route<'_> {
             Self::Inference(_) | Self::Models | Self::Model(_) | Self::Kept(_) => Wants::Key(Scope::Inference),
             Self::Usage(_) => Wants::Key(Scope::Read),
             Self::Health | Self::Ready => Wants::Nothing,
-            Self::Metrics | Self::Status => Wants::KeyOrHere(Scope::Read),
+            Self::Metrics | Self::Status | Self::Audit => Wants::KeyOrHere(Scope::Read),
         }
     }
 }
@@ -247,9 +240,9 @@ fn respond(served: Served) -> Response<Answer> {
     }
     put_rates(head, &served.rates);
     if let Some(source) = served.source {
-        put(head, "x-baseload-endpoint", &source.endpoint);
-        put(head, "x-baseload-contract", &source.contract);
-        put(head, "x-baseload-marginal-price", &source.marginal_price);
+        head.insert("x-baseload-endpoint", source.endpoint);
+        head.insert("x-baseload-contract", source.contract);
+        head.insert("x-baseload-marginal-price", source.marginal_price);
     }
     response
 }
@@ -300,7 +293,7 @@ mod tests {
     use super::*;
 
     /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
-    const TABLE: [(&str, Wants); 13] = [
+    const TABLE: [(&str, Wants); 14] = [
         ("/v1/chat/completions", Wants::Key(Scope::Inference)),
         ("/completions", Wants::Key(Scope::Inference)),
         ("/v1/embeddings", Wants::Key(Scope::Inference)),
@@ -314,6 +307,7 @@ mod tests {
         ("/readyz", Wants::Nothing),
         ("/metrics", Wants::KeyOrHere(Scope::Read)),
         ("/api/status", Wants::KeyOrHere(Scope::Read)),
+        ("/api/ledger/verify", Wants::KeyOrHere(Scope::Read)),
     ];
 
     const fn number(route: &Route<'_>) -> usize {
@@ -331,6 +325,7 @@ mod tests {
             Route::Ready => 10,
             Route::Metrics => 11,
             Route::Status => 12,
+            Route::Audit => 13,
         }
     }
 

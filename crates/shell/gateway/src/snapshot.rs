@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dispatch::Policy;
-use fleet::{EndpointId, Fleet, Id, ModelId};
+use fleet::{ContractId, EndpointId, Fleet, Id, ModelId};
+use hyper::header::HeaderValue;
 use market::PriceSheet;
 
 use crate::keys::Keys;
@@ -28,6 +29,16 @@ struct Models {
     by_name: HashMap<String, ModelId>,
     /// By model, the endpoints that serve it.
     endpoints: Vec<Vec<EndpointId>>,
+    /// By endpoint and by contract, their names as an answer's head has them.
+    endpoint_names: Vec<HeaderValue>,
+    contract_names: Vec<HeaderValue>,
+    /// By endpoint, whether time may be held there, so that the meter needs to know of each attempt.
+    may_hold: Vec<bool>,
+}
+
+/// A name as a header carries it; one that no header may have is left out.
+fn header(name: &str) -> HeaderValue {
+    HeaderValue::from_str(name).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 impl Snapshot {
@@ -44,7 +55,12 @@ impl Snapshot {
             endpoints[endpoint.model.index()].push(id);
         }
         let upstreams = vec![None; fleet.endpoints.len()];
-        Self { policy, sheet: None, keys: Arc::default(), upstreams, models: Arc::new(Models { by_name, endpoints }), fleet }
+        let endpoint_names = fleet.endpoints.iter().map(|(_, name, _)| header(name)).collect();
+        let contract_names = fleet.contracts.iter().map(|(_, name, _)| header(name)).collect();
+        let in_units = |id| fleet.covering(id).into_iter().any(|contract| !fleet.contracts[contract].capacity.is_empty());
+        let may_hold = fleet.endpoints.iter().map(|(id, _, endpoint)| endpoint.pool.is_some() || in_units(id)).collect();
+        let models = Arc::new(Models { by_name, endpoints, endpoint_names, contract_names, may_hold });
+        Self { policy, sheet: None, keys: Arc::default(), upstreams, models, fleet }
     }
 
     /// The model that clients mean by `name`.
@@ -55,6 +71,21 @@ impl Snapshot {
     /// The endpoints of a model, in order.
     pub fn endpoints(&self, model: ModelId) -> &[EndpointId] {
         &self.models.endpoints[model.index()]
+    }
+
+    /// An endpoint's name for an answer's head.
+    pub fn endpoint_name(&self, endpoint: EndpointId) -> HeaderValue {
+        self.models.endpoint_names[endpoint.index()].clone()
+    }
+
+    /// A contract's name for an answer's head.
+    pub fn contract_name(&self, contract: ContractId) -> HeaderValue {
+        self.models.contract_names[contract.index()].clone()
+    }
+
+    /// Whether time may be held at an endpoint, at any time of the fleet's contracts.
+    pub fn may_hold(&self, endpoint: EndpointId) -> bool {
+        self.models.may_hold[endpoint.index()]
     }
 
     /// Where an endpoint's requests go.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use dispatch::{AttemptId, Decision, PassedOver, RequestId, Rule};
+use dispatch::{AttemptId, Decision, PassedOver, Rule};
 use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
 use tokio::sync::mpsc;
 use units::Instant;
@@ -127,13 +127,6 @@ impl Drop for Place {
     }
 }
 
-/// Draws a request's id.
-pub(crate) fn draw_id() -> Option<RequestId> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(RequestId(u128::from_le_bytes(bytes)))
-}
-
 /// A decision as people look at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecentDecision {
@@ -170,10 +163,9 @@ impl Default for Recent {
 }
 
 impl Recent {
-    pub fn push(&self, at: Instant, attempt: AttemptId, model: ModelId, tier: ServiceTier, decision: &Decision) {
+    pub fn push(&self, at: Instant, attempt: AttemptId, model: ModelId, tier: ServiceTier, decision: Decision) {
         let slot = self.next.fetch_add(1, Ordering::Relaxed) % RECENT_MAX;
-        let Decision { endpoint, contract, cost, rule, ref passed_over, .. } = *decision;
-        let passed_over = passed_over.to_vec();
+        let Decision { endpoint, contract, cost, rule, passed_over, .. } = decision;
         self.slots[slot].store(Some(Arc::new(RecentDecision { at, attempt, model, tier, endpoint, contract, cost, rule, passed_over })));
     }
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use dispatch::{AttemptId, Cost, HeldTime, KeyId, Settlement};
+use dispatch::{AttemptId, HeldTime, Settlement};
 use fleet::FleetVersion;
-use market::{TokenPrices, Usage};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use market::Usage;
+use rusqlite::{Connection, params};
 use units::Instant;
 
-use crate::entry::{Entry, Intent, Why};
+use crate::chain::{ATTEMPT, CONFLICT, Chain, HELD, HELD_SHARE, Kind, Of, POSTING, SETTLEMENT};
+use crate::entry::{Entry, Intent};
 use crate::error::LedgerError;
 use crate::journal::Position;
-use crate::register::{Register, Registers};
+use crate::register::Registers;
+use crate::rows::{offset, stored_intent, stored_settlement};
 use crate::words::{Nanos, Request, Word};
 
 /// What a transaction changed, to be told to the books once it is committed.
@@ -24,259 +26,166 @@ pub(crate) struct Booked {
 
 /// Where a posting comes from.
 #[derive(Clone, Copy)]
-enum Source {
+pub(crate) enum Source {
     Attempt(AttemptId),
+    Correction(AttemptId, i64),
     Held(i64),
 }
 
-/// Books one entry whose journal record began at `began`.
-pub(crate) fn book(
-    connection: &Connection,
-    registers: &Registers,
-    entry: &Entry,
-    began: Position,
-    booked: &mut Booked,
-) -> Result<(), LedgerError> {
-    match entry {
-        Entry::Intent(intent) => match insert_intent(connection, registers, intent, began)? {
-            Some(row) => booked.intents.push((intent.attempt, row)),
-            None => keep_conflict(
-                connection,
-                entry,
-                intent.attempt,
-                stored_intent(connection, registers, intent.attempt)?.is_some_and(|stored| stored.says(intent)),
-            )?,
-        },
-        Entry::Settled(settlement) => {
-            if insert_settlement(connection, registers, settlement)? {
-                let register = registers.of(settlement.fleet)?;
-                let meters = register.token_meters(settlement.contract, settlement.endpoint);
-                let usage = meters.map(|meters| meters.postings(settlement)).unwrap_or_default();
-                insert_postings(connection, registers, settlement.fleet, &usage, Source::Attempt(settlement.attempt), booked)?;
-                booked.settled.insert(settlement.attempt);
-            } else {
-                let same = stored_settlement(connection, registers, settlement.attempt)?.as_ref() == Some(settlement);
-                keep_conflict(connection, entry, settlement.attempt, same)?;
-            }
-        }
-        Entry::Held(held) => {
-            let row = insert_held(connection, registers, held, began)?;
-            insert_postings(connection, registers, held.fleet, &held.usage, Source::Held(row), booked)?;
+/// A transaction in which entries are booked.
+pub(crate) struct Booking<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) registers: &'a Registers,
+    pub(crate) chain: Chain,
+    pub(crate) booked: Booked,
+}
+
+impl<'a> Booking<'a> {
+    pub(crate) fn new(connection: &'a Connection, registers: &'a Registers) -> Result<Self, LedgerError> {
+        Ok(Self { connection, registers, chain: Chain::read(connection)?, booked: Booked::default() })
+    }
+
+    /// Books one entry whose journal record began at `began`.
+    pub(crate) fn book(&mut self, entry: &Entry, began: Position) -> Result<(), LedgerError> {
+        match entry {
+            Entry::Intent(intent) => self.intent(entry, intent, began),
+            Entry::Settled(settlement) => self.settlement(entry, settlement),
+            Entry::Held(held) => self.held(held, began),
         }
     }
-    Ok(())
-}
 
-fn insert_intent(connection: &Connection, registers: &Registers, intent: &Intent, began: Position) -> Result<Option<i64>, LedgerError> {
-    let register = registers.of(intent.fleet)?;
-    let why = intent.why.as_ref();
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO attempt (request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, segment, offset,
-             tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) ON CONFLICT (request, attempt) DO NOTHING",
-    )?;
-    let inserted = insert.execute(params![
-        Request(intent.attempt.request),
-        intent.attempt.attempt,
-        intent.key.0,
-        register.model(intent.model)?,
-        register.endpoint(intent.endpoint)?,
-        register.contract(intent.contract)?,
-        registers.row(intent.fleet)?,
-        intent.decided.micros(),
-        intent.bound_input,
-        intent.bound_output,
-        began.segment,
-        offset(began),
-        why.map(|why| Word(why.tier)),
-        why.map(|why| Word(why.rule)),
-        why.map(|why| Nanos(why.cost.marginal)),
-        why.map(|why| Nanos(why.cost.energy)),
-        why.map(|why| Nanos(why.cost.scarcity)),
-        why.map(|why| Nanos(why.cost.cache_loss)),
-        why.map(|why| Nanos(why.cost.slo_miss)),
-        why.map(|why| why.list.input),
-        why.map(|why| why.list.cached),
-        why.map(|why| why.list.output),
-    ])?;
-    Ok((inserted == 1).then(|| connection.last_insert_rowid()))
-}
-
-fn insert_settlement(connection: &Connection, registers: &Registers, settlement: &Settlement) -> Result<bool, LedgerError> {
-    let register = registers.of(settlement.fleet)?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO settlement
-             (request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (request, attempt) DO NOTHING",
-    )?;
-    let inserted = insert.execute(params![
-        Request(settlement.attempt.request),
-        settlement.attempt.attempt,
-        register.endpoint(settlement.endpoint)?,
-        register.contract(settlement.contract)?,
-        registers.row(settlement.fleet)?,
-        Word(settlement.outcome),
-        Word(settlement.known),
-        settlement.tokens.input,
-        settlement.tokens.cached,
-        settlement.tokens.output,
-        settlement.started.micros(),
-        settlement.first_content.map(Instant::micros),
-        settlement.ended.micros(),
-        Nanos(settlement.list),
-    ])?;
-    Ok(inserted == 1)
-}
-
-fn insert_held(connection: &Connection, registers: &Registers, held: &HeldTime, began: Position) -> Result<i64, LedgerError> {
-    let register = registers.of(held.fleet)?;
-    let mut insert =
-        connection.prepare_cached("INSERT INTO held (endpoint, fleet, from_us, to_us, segment, offset) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-    insert.execute(params![
-        register.endpoint(held.endpoint)?,
-        registers.row(held.fleet)?,
-        held.span.from.micros(),
-        held.span.to.micros(),
-        began.segment,
-        offset(began),
-    ])?;
-    let row = connection.last_insert_rowid();
-    let mut insert =
-        connection.prepare_cached("INSERT INTO held_share (held, number, request, attempt, quantity) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for (number, (attempt, quantity)) in (0_i64..).zip(&held.shares) {
-        insert.execute(params![row, number, Request(attempt.request), attempt.attempt, quantity.count()])?;
+    fn intent(&mut self, entry: &Entry, intent: &Intent, began: Position) -> Result<(), LedgerError> {
+        if !self.insert_intent(intent, began)? {
+            let same = stored_intent(self.connection, self.registers, intent.attempt)?.as_ref() == Some(intent);
+            return self.keep_conflict(entry, intent.attempt, same);
+        }
+        let row = self.connection.last_insert_rowid();
+        self.booked.intents.push((intent.attempt, row));
+        self.chain.link(self.connection, Kind::Attempt, Of::Row(row))
     }
-    Ok(row)
-}
 
-fn insert_postings(
-    connection: &Connection,
-    registers: &Registers,
-    fleet: FleetVersion,
-    usage: &[Usage],
-    source: Source,
-    booked: &mut Booked,
-) -> Result<(), LedgerError> {
-    let register = registers.of(fleet)?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO posting (contract, meter, subject, at_us, held, used, fleet, request, attempt, source)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    let (attempt, held) = match source {
-        Source::Attempt(attempt) => (Some(attempt), None),
-        Source::Held(row) => (None, Some(row)),
-    };
-    for usage in usage {
-        insert.execute(params![
-            register.contract(usage.contract)?,
-            Word(usage.meter.kind()),
-            register.subject(usage.meter)?,
-            usage.at.micros(),
-            usage.held.count(),
-            usage.used.count(),
-            registers.row(fleet)?,
-            attempt.map(|attempt| Request(attempt.request)),
-            attempt.map(|attempt| attempt.attempt),
-            held,
-        ])?;
-        booked.usage.push((fleet, *usage));
+    fn insert_intent(&mut self, intent: &Intent, began: Position) -> Result<bool, LedgerError> {
+        let register = self.registers.of(intent.fleet)?;
+        let why = intent.why;
+        self.chain.insert(
+            self.connection,
+            &ATTEMPT,
+            params![
+                Request(intent.attempt.request),
+                intent.attempt.attempt,
+                intent.key.0,
+                register.model(intent.model)?,
+                register.endpoint(intent.endpoint)?,
+                register.contract(intent.contract)?,
+                self.registers.row(intent.fleet)?,
+                intent.decided.micros(),
+                intent.bound_input,
+                intent.bound_output,
+                Word(why.tier),
+                Word(why.rule),
+                Nanos(why.cost.marginal),
+                Nanos(why.cost.energy),
+                Nanos(why.cost.scarcity),
+                Nanos(why.cost.cache_loss),
+                Nanos(why.cost.slo_miss),
+                why.list.input,
+                why.list.cached,
+                why.list.output,
+                began.segment,
+                offset(began),
+            ],
+        )
     }
-    Ok(())
-}
 
-/// A record that says the same as the first is nothing new; one that doesn't is kept apart and never booked.
-fn keep_conflict(connection: &Connection, entry: &Entry, attempt: AttemptId, same: bool) -> Result<(), LedgerError> {
-    if !same {
+    fn settlement(&mut self, entry: &Entry, settlement: &Settlement) -> Result<(), LedgerError> {
+        let attempt = settlement.attempt;
+        if !self.insert_settlement(settlement)? {
+            let same = stored_settlement(self.connection, self.registers, attempt)?.as_ref() == Some(settlement);
+            return self.keep_conflict(entry, attempt, same);
+        }
+        let register = self.registers.of(settlement.fleet)?;
+        let meters = register.token_meters(settlement.contract, settlement.endpoint);
+        let usage = meters.map(|meters| meters.postings(settlement)).unwrap_or_default();
+        self.post(settlement.fleet, &usage, Source::Attempt(attempt))?;
+        self.booked.settled.insert(attempt);
+        self.chain.link(self.connection, Kind::Settlement, Of::Attempt(attempt))
+    }
+
+    fn insert_settlement(&mut self, settlement: &Settlement) -> Result<bool, LedgerError> {
+        let register = self.registers.of(settlement.fleet)?;
+        self.chain.insert(
+            self.connection,
+            &SETTLEMENT,
+            params![
+                Request(settlement.attempt.request),
+                settlement.attempt.attempt,
+                register.endpoint(settlement.endpoint)?,
+                register.contract(settlement.contract)?,
+                self.registers.row(settlement.fleet)?,
+                Word(settlement.outcome),
+                Word(settlement.known),
+                settlement.tokens.input,
+                settlement.tokens.cached,
+                settlement.tokens.output,
+                settlement.started.micros(),
+                settlement.first_content.map(Instant::micros),
+                settlement.ended.micros(),
+                Nanos(settlement.list),
+            ],
+        )
+    }
+
+    fn held(&mut self, held: &HeldTime, began: Position) -> Result<(), LedgerError> {
+        let endpoint = self.registers.of(held.fleet)?.endpoint(held.endpoint)?;
+        let fleet = self.registers.row(held.fleet)?;
+        let values = params![endpoint, fleet, held.span.from.micros(), held.span.to.micros(), began.segment, offset(began)];
+        self.chain.insert(self.connection, &HELD, values)?;
+        let row = self.connection.last_insert_rowid();
+        for (number, (attempt, quantity)) in (0_i64..).zip(&held.shares) {
+            let values = params![row, number, Request(attempt.request), attempt.attempt, quantity.count()];
+            self.chain.insert(self.connection, &HELD_SHARE, values)?;
+        }
+        self.post(held.fleet, &held.usage, Source::Held(row))?;
+        self.chain.link(self.connection, Kind::Held, Of::Row(row))
+    }
+
+    pub(crate) fn post(&mut self, fleet: FleetVersion, usage: &[Usage], source: Source) -> Result<(), LedgerError> {
+        let register = self.registers.of(fleet)?;
+        let (attempt, correction, held) = match source {
+            Source::Attempt(attempt) => (Some(attempt), None, None),
+            Source::Correction(attempt, correction) => (Some(attempt), Some(correction), None),
+            Source::Held(row) => (None, None, Some(row)),
+        };
+        for usage in usage {
+            self.chain.insert(
+                self.connection,
+                &POSTING,
+                params![
+                    register.contract(usage.contract)?,
+                    Word(usage.meter.kind()),
+                    register.subject(usage.meter)?,
+                    usage.at.micros(),
+                    usage.held.count(),
+                    usage.used.count(),
+                    self.registers.row(fleet)?,
+                    attempt.map(|attempt| Request(attempt.request)),
+                    attempt.map(|attempt| attempt.attempt),
+                    correction,
+                    held,
+                ],
+            )?;
+            self.booked.usage.push((fleet, *usage));
+        }
+        Ok(())
+    }
+
+    /// A record that says the same as the first is nothing new; one that doesn't is kept apart and never booked.
+    fn keep_conflict(&mut self, entry: &Entry, attempt: AttemptId, same: bool) -> Result<(), LedgerError> {
+        if same {
+            return Ok(());
+        }
         let bytes = postcard::to_stdvec(entry)?;
-        let mut insert = connection.prepare_cached("INSERT INTO conflict (request, attempt, entry) VALUES (?1, ?2, ?3)")?;
-        insert.execute(params![Request(attempt.request), attempt.attempt, bytes])?;
+        self.chain.insert(self.connection, &CONFLICT, params![Request(attempt.request), attempt.attempt, bytes])?;
+        self.chain.link(self.connection, Kind::Conflict, Of::Row(self.connection.last_insert_rowid()))
     }
-    Ok(())
-}
-
-/// The intent of an attempt, as it was booked.
-pub(crate) fn stored_intent(connection: &Connection, registers: &Registers, attempt: AttemptId) -> Result<Option<Intent>, LedgerError> {
-    let mut find = connection.prepare_cached(&format!("SELECT {INTENT} FROM attempt WHERE request = ?1 AND attempt = ?2"))?;
-    let found = find.query_row(params![Request(attempt.request), attempt.attempt], |row| Ok(intent_at(row, registers))).optional()?;
-    found.transpose()
-}
-
-/// The settlement of an attempt, as it was booked.
-pub(crate) fn stored_settlement(
-    connection: &Connection,
-    registers: &Registers,
-    attempt: AttemptId,
-) -> Result<Option<Settlement>, LedgerError> {
-    let mut find = connection.prepare_cached(&format!("SELECT {SETTLEMENT} FROM settlement WHERE request = ?1 AND attempt = ?2"))?;
-    let found =
-        find.query_row(params![Request(attempt.request), attempt.attempt], |row| Ok(settlement_at(row, 0, registers))).optional()?;
-    found.transpose()
-}
-
-/// The columns that [`intent_at`] reads.
-pub(crate) const INTENT: &str = "request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, \
-     tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output";
-
-pub(crate) fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, LedgerError> {
-    let attempt = crate::words::attempt_at(row, 0)?;
-    let register = registers.at_row(row.get(6)?)?;
-    Ok(Intent {
-        attempt,
-        key: KeyId(row.get(2)?),
-        model: register.model_id(&row.get::<_, String>(3)?).ok_or(LedgerError::Unreadable { attempt })?,
-        endpoint: endpoint_at(row, 4, register, attempt)?,
-        contract: contract_at(row, 5, register, attempt)?,
-        fleet: register.version,
-        decided: Instant::from_micros(row.get(7)?),
-        bound_input: row.get(8)?,
-        bound_output: row.get(9)?,
-        why: why_at(row, 10)?,
-    })
-}
-
-/// The reason whose ten columns begin at `from`, if it was kept.
-pub(crate) fn why_at(row: &Row<'_>, from: usize) -> rusqlite::Result<Option<Why>> {
-    let Some(Word(tier)) = row.get(from)? else { return Ok(None) };
-    let Word(rule) = row.get(from + 1)?;
-    let money = |column: usize| row.get(from + column).map(|Nanos(money)| money);
-    let cost = Cost { marginal: money(2)?, energy: money(3)?, scarcity: money(4)?, cache_loss: money(5)?, slo_miss: money(6)? };
-    let list = TokenPrices { input: row.get(from + 7)?, cached: row.get(from + 8)?, output: row.get(from + 9)? };
-    Ok(Some(Why { tier, rule, cost, list }))
-}
-
-/// The columns that [`settlement_at`] reads.
-pub(crate) const SETTLEMENT: &str =
-    "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list";
-
-pub(crate) fn settlement_at(row: &Row<'_>, from: usize, registers: &Registers) -> Result<Settlement, LedgerError> {
-    let attempt = crate::words::attempt_at(row, from)?;
-    let register = registers.at_row(row.get(from + 4)?)?;
-    let Word(outcome) = row.get(from + 5)?;
-    let Word(known) = row.get(from + 6)?;
-    Ok(Settlement {
-        attempt,
-        endpoint: endpoint_at(row, from + 2, register, attempt)?,
-        contract: contract_at(row, from + 3, register, attempt)?,
-        fleet: register.version,
-        outcome,
-        tokens: market::Tokens { input: row.get(from + 7)?, cached: row.get(from + 8)?, output: row.get(from + 9)? },
-        known,
-        started: Instant::from_micros(row.get(from + 10)?),
-        first_content: row.get::<_, Option<i64>>(from + 11)?.map(Instant::from_micros),
-        ended: Instant::from_micros(row.get(from + 12)?),
-        list: row.get(from + 13).map(|Nanos(list)| list)?,
-    })
-}
-
-fn endpoint_at(row: &Row<'_>, column: usize, register: &Register, attempt: AttemptId) -> Result<fleet::EndpointId, LedgerError> {
-    register.endpoint_id(&row.get::<_, String>(column)?).ok_or(LedgerError::Unreadable { attempt })
-}
-
-fn contract_at(row: &Row<'_>, column: usize, register: &Register, attempt: AttemptId) -> Result<fleet::ContractId, LedgerError> {
-    register.contract_id(&row.get::<_, String>(column)?).ok_or(LedgerError::Unreadable { attempt })
-}
-
-/// A byte offset as SQLite keeps it.
-pub(crate) fn offset(position: Position) -> i64 {
-    i64::try_from(position.offset).expect("segments are far shorter than 2^63 bytes")
 }

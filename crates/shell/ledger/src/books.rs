@@ -19,14 +19,18 @@ pub struct Books {
     pub balances: Balances,
     /// Flows learnt from it.
     pub forecast: Forecast,
+    /// The newest posting that is in them.
+    pub(crate) posting_to: i64,
 }
 
 /// The fold as it goes on.
 #[derive(Debug)]
 pub(crate) struct Fold {
-    fleet: Arc<Fleet>,
-    present: Register,
-    balances: Balances,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) present: Register,
+    pub(crate) balances: Balances,
+    /// The newest posting that is in it.
+    pub(crate) posting_to: i64,
     flows: Flows,
     latest: Instant,
 }
@@ -34,13 +38,17 @@ pub(crate) struct Fold {
 impl Fold {
     pub(crate) fn new(fleet: Arc<Fleet>, now: Instant) -> Self {
         let present = Register::new(&fleet);
-        Self { fleet, present, balances: Balances::default(), flows: Flows::default(), latest: now }
+        Self { fleet, present, balances: Balances::default(), posting_to: 0, flows: Flows::default(), latest: now }
     }
 
-    /// Folds every posting that the database has.
-    pub(crate) fn post_all(&mut self, connection: &Connection) -> Result<(), LedgerError> {
-        let mut select = connection.prepare("SELECT contract, meter, subject, at_us, held, used FROM posting ORDER BY id")?;
-        let mut rows = select.query([])?;
+    /// Folds every posting up to `to` that is not in it yet, whichever process booked it.
+    pub(crate) fn catch_up(&mut self, connection: &Connection, to: i64) -> Result<(), LedgerError> {
+        if to <= self.posting_to {
+            return Ok(());
+        }
+        let mut select = connection
+            .prepare_cached("SELECT contract, meter, subject, at_us, held, used FROM posting WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
+        let mut rows = select.query([self.posting_to, to])?;
         while let Some(row) = rows.next()? {
             let contract = self.present.contract_id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
             let Word(kind) = row.get(1)?;
@@ -49,6 +57,7 @@ impl Fold {
             let (held, used) = (Quantity::new(row.get(4)?), Quantity::new(row.get(5)?));
             self.add(&Usage { contract, meter, at: Instant::from_micros(row.get(3)?), held, used });
         }
+        self.posting_to = to;
         Ok(())
     }
 
@@ -73,6 +82,6 @@ impl Fold {
     }
 
     pub(crate) fn books(&self) -> Books {
-        Books { balances: self.balances.clone(), forecast: self.flows.forecast(self.latest) }
+        Books { balances: self.balances.clone(), forecast: self.flows.forecast(self.latest), posting_to: self.posting_to }
     }
 }

@@ -21,15 +21,7 @@ pub(crate) struct Intent {
     pub(crate) decided: Instant,
     pub(crate) bound_input: u32,
     pub(crate) bound_output: u32,
-    /// Nothing where it was booked by a program that did not keep it.
-    pub(crate) why: Option<Why>,
-}
-
-impl Intent {
-    /// Whether this, as it was booked, is what `told` says.
-    pub(crate) fn says(&self, told: &Self) -> bool {
-        *self == Self { why: self.why.and(told.why), ..*told }
-    }
+    pub(crate) why: Why,
 }
 
 /// Why an attempt went where it went.
@@ -66,7 +58,7 @@ impl Entry {
                 decided: question.now,
                 bound_input: question.ask.tokens.input,
                 bound_output: question.ask.output_max,
-                why: Some(Why { tier: question.ask.tier, rule: decision.rule, cost: decision.cost, list: decision.list }),
+                why: Why { tier: question.ask.tier, rule: decision.rule, cost: decision.cost, list: decision.list },
             }),
             Record::Settled(settlement) => Self::Settled(*settlement),
             Record::Held(held) => Self::Held(Box::new(held.clone())),

@@ -33,8 +33,8 @@ pub enum LedgerError {
         /// What this program knows.
         known: i64,
     },
-    /// A record was written by a program from before the first release.
-    #[error("read a record of format {found}: this program reads them from {oldest} on")]
+    /// What is there was written by a program from before the first release.
+    #[error("read what version {found} wrote: this program reads from version {oldest} on, and no earlier one was released")]
     Older {
         /// What is there.
         found: i64,
@@ -73,6 +73,15 @@ pub enum LedgerError {
         bytes: usize,
         /// How long it may be.
         limit: usize,
+    },
+    /// A record about new work while there is no space but what is kept for work under way.
+    #[error("append a record: the disk is full, and the space that is left is for what is under way")]
+    Full,
+    /// An invoice was imported before.
+    #[error("import an invoice: the same file is invoice {number} already")]
+    Imported {
+        /// Its number.
+        number: i64,
     },
     /// Held time whose parts don't add up.
     #[error("append held time: {why}")]

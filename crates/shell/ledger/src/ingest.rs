@@ -1,7 +1,8 @@
 //! The thread that brings the journal into the database, each record exactly once.
 //!
-//! A commit first makes sure that the journal is on disk up to where it goes, then writes the rows and the position in
-//! one transaction. What fails is tried again from the journal: memory holds no more than the queue's bound.
+//! The journal is synced once a commit window. A commit takes what was synced in several windows, as a transaction costs much the
+//! same however many rows it has, and writes them with the position that they bring the database to. What fails is tried again from
+//! the journal: memory holds no more than the queue's bound.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,15 +13,22 @@ use std::time::{Duration, Instant};
 use dispatch::AttemptId;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::book::{Booked, book, offset};
+use crate::book::Booking;
 use crate::books::{Books, Fold};
+use crate::chain::{Chain, ENDING, Kind, Of};
+use crate::closing;
 use crate::entry::Entry;
 use crate::error::LedgerError;
-use crate::journal::{Appended, Journal, Next, Position, SegmentReader};
+use crate::journal::{Appended, Journal, Next, Position, SegmentReader, Wakeup};
 use crate::register::Registers;
+use crate::rows::offset;
 
 /// Books are shown anew at most this often, unless somebody waits for them.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// Synced records wait at most so long to be committed together, unless somebody waits for them.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+/// So many don't wait for more.
+const COMMIT_RECORDS: usize = 4_096;
 /// How long to wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 /// When it reads the journal back, a commit takes at most so many records.
@@ -34,6 +42,19 @@ pub(crate) struct Progress {
     failures: u64,
     last_failure: Option<Arc<LedgerError>>,
     stopped: bool,
+    /// What periods are to be closed as of, and how often that was asked and done.
+    close_as_of: Option<units::Instant>,
+    asked: u64,
+    closed: u64,
+}
+
+impl Progress {
+    fn closed_up_to(&mut self, asked: u64) {
+        self.closed = asked;
+        if self.asked == asked {
+            self.close_as_of = None;
+        }
+    }
 }
 
 /// What the committing thread shares with the others.
@@ -64,9 +85,32 @@ impl Shared {
         }
     }
 
+    /// Closes what `now` allows, and waits until that is done or fails.
+    pub(crate) fn close(&self, now: units::Instant) -> Result<(), LedgerError> {
+        let (asked, failures) = {
+            let mut progress = self.progress();
+            progress.asked += 1;
+            progress.close_as_of = Some(now);
+            (progress.asked, progress.failures)
+        };
+        self.journal.hurry();
+        let waiting = |progress: &mut Progress| progress.closed < asked && progress.failures == failures && !progress.stopped;
+        let progress = self.moved.wait_while(self.progress(), waiting).unwrap_or_else(PoisonError::into_inner);
+        match &progress.last_failure {
+            _ if progress.closed >= asked => Ok(()),
+            Some(failure) if progress.failures != failures => Err(LedgerError::Commit(Arc::clone(failure))),
+            _ => Err(LedgerError::Stopped),
+        }
+    }
+
     /// Nothing that can panic runs while it is held, so a poisoned lock is still good.
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_to_close(&self) -> (Option<units::Instant>, u64) {
+        let progress = self.progress();
+        (progress.close_as_of, progress.asked)
     }
 
     fn tell(&self, change: impl FnOnce(&mut Progress)) {
@@ -114,18 +158,25 @@ impl Ingester {
         open.into_iter().map(|(_, attempt)| attempt).collect()
     }
 
-    /// Commits what was appended up to `end`: from the queue where it goes on from here, else from the file.
+    /// Makes sure that what was appended up to `end` is on disk, and commits it: from the queue where it goes on from here, else from
+    /// the file.
     pub(crate) fn advance(&mut self, appended: &[Appended], end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
         if self.at >= end {
             return Ok(());
         }
+        self.sync(end, unsynced)?;
+        self.catch_up(appended, end)
+    }
+
+    fn sync(&self, end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
         if end.segment > self.at.segment {
             let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
             folder.map_err(crate::error::at(&self.folder))?;
         }
-        for file in unsynced {
-            file.sync_data().map_err(crate::error::at(&self.folder))?;
-        }
+        unsynced.iter().try_for_each(|file| file.sync_data()).map_err(crate::error::at(&self.folder))
+    }
+
+    fn catch_up(&mut self, appended: &[Appended], end: Position) -> Result<(), LedgerError> {
         if let (Some(first), Some(last)) = (appended.first(), appended.last())
             && first.after == self.at
         {
@@ -140,10 +191,13 @@ impl Ingester {
 
     fn commit<'a>(&mut self, entries: impl Iterator<Item = (&'a Entry, Position)>, to: Position) -> Result<(), LedgerError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut booked = Booked::default();
+        let mut booking = Booking::new(&transaction, &self.registers)?;
+        // Another process may have booked corrections meanwhile.
+        self.fold.catch_up(&transaction, booking.chain.posting_to())?;
         for (entry, began) in entries {
-            book(&transaction, &self.registers, entry, began, &mut booked)?;
+            booking.book(entry, began)?;
         }
+        let (booked, posting_to) = (booking.booked, booking.chain.posting_to());
         let newest = booked.intents.last().map_or(self.newest, |(_, row)| *row);
         let settled = |attempt: &AttemptId| booked.settled.contains(attempt);
         let oldest_open = self.open.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
@@ -165,7 +219,34 @@ impl Ingester {
             let register = Arc::clone(self.registers.of(*version)?);
             self.fold.post(&register, usage)?;
         }
+        self.fold.posting_to = posting_to;
         Ok(())
+    }
+
+    /// Takes in what other processes booked, and closes what `now` allows.
+    fn close(&mut self, now: units::Instant) -> Result<(), LedgerError> {
+        loop {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut booking = Booking::new(&transaction, &self.registers)?;
+            self.fold.catch_up(&transaction, booking.chain.posting_to())?;
+            let closed = closing::close(&mut booking, &self.fold, now)?;
+            transaction.commit()?;
+            if closed < closing::CLOSINGS_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says in the ledger that the process ended in good order, so that the next one need not look for what it held.
+    fn end(&mut self) -> Result<(), LedgerError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let opening: Option<i64> = transaction.query_row("SELECT max(id) FROM opening", [], |row| row.get(0))?;
+        let Some(opening) = opening else { return Ok(()) };
+        let mut chain = Chain::read(&transaction)?;
+        if chain.insert(&transaction, &ENDING, params![opening, self.at.segment, offset(self.at)])? {
+            chain.link(&transaction, Kind::Ending, Of::Row(opening))?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// The next records from the file, and where they end.
@@ -184,42 +265,98 @@ impl Ingester {
         Ok((entries, reader.position()))
     }
 
-    /// Commits until the journal closes.
+    /// Syncs and commits until the journal closes.
     pub(crate) fn run(mut self, shared: &Shared) {
         let _stopped = TellStopped(shared);
-        let mut unsynced: Vec<Arc<File>> = Vec::new();
-        let (mut published, mut stale, mut behind) = (Instant::now(), false, false);
+        let mut pace =
+            Pace { unsynced: Vec::new(), synced: Vec::new(), committed: Instant::now(), published: Instant::now(), stale: false };
+        let mut behind = false;
         loop {
-            let deadline = if behind { Some(Instant::now()) } else { stale.then(|| published + PUBLISH_INTERVAL) };
+            let deadline = if behind { Some(Instant::now()) } else { pace.deadline() };
             let wakeup = shared.journal.wait(deadline);
-            for file in wakeup.unsynced {
-                if !unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
-                    unsynced.push(file);
-                }
+            let (close_as_of, asked) = shared.asked_to_close();
+            let hurried = wakeup.urgent || wakeup.closing || close_as_of.is_some();
+            let closing = wakeup.closing;
+            let mut result = self.step(&mut pace, wakeup, hurried || behind);
+            if let (Ok(()), Some(now)) = (&result, close_as_of) {
+                result = self.close(now);
             }
-            let before = self.at;
-            let result = self.advance(&wakeup.appended, wakeup.end, &unsynced);
-            stale |= self.at > before;
-            if wakeup.urgent || wakeup.closing || stale && published.elapsed() >= PUBLISH_INTERVAL {
+            if hurried || pace.stale && pace.published.elapsed() >= PUBLISH_INTERVAL {
                 shared.publish(self.fold.books());
                 shared.tell(|progress| progress.shown = self.at);
-                (published, stale) = (Instant::now(), false);
+                (pace.published, pace.stale) = (Instant::now(), false);
+            }
+            if close_as_of.is_some() && result.is_ok() {
+                shared.tell(|progress| progress.closed_up_to(asked));
             }
             behind = result.is_err();
-            match result {
-                Ok(()) => unsynced.clear(),
-                Err(failure) => {
-                    shared.tell(|progress| {
-                        progress.failures += 1;
-                        progress.last_failure = Some(Arc::new(failure));
-                    });
-                    shared.journal.wait_to_retry(RETRY);
-                }
+            if let Err(failure) = result {
+                shared.tell(|progress| {
+                    progress.failures += 1;
+                    progress.last_failure = Some(Arc::new(failure));
+                });
+                shared.journal.wait_to_retry(RETRY);
             }
-            if wakeup.closing {
+            if closing {
+                if !behind && let Err(failure) = self.end() {
+                    shared.tell(|progress| progress.last_failure = Some(Arc::new(failure)));
+                }
                 break;
             }
         }
+    }
+
+    /// Syncs what was appended, and commits it with what was synced before when it is time.
+    fn step(&mut self, pace: &mut Pace, wakeup: Wakeup, now: bool) -> Result<(), LedgerError> {
+        for file in wakeup.unsynced {
+            if !pace.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
+                pace.unsynced.push(file);
+            }
+        }
+        if self.at >= wakeup.end {
+            return Ok(());
+        }
+        let waiting = pace.synced.last().map_or(self.at, |last| last.end);
+        if waiting < wakeup.end {
+            // What fails is read back from the file: nothing that waits is lost with the queue.
+            let synced = std::mem::take(&mut pace.synced);
+            self.sync(wakeup.end, &pace.unsynced)?;
+            pace.unsynced.clear();
+            pace.synced = synced;
+            // A queue that ran over ends early: what it lacks is read back.
+            if wakeup.appended.first().is_some_and(|first| first.after == waiting) {
+                pace.synced.extend(wakeup.appended);
+            }
+        }
+        let whole = pace.synced.last().is_some_and(|last| last.end == wakeup.end);
+        if now || !whole || pace.committed.elapsed() >= COMMIT_INTERVAL || pace.synced.len() >= COMMIT_RECORDS {
+            let (synced, before) = (std::mem::take(&mut pace.synced), self.at);
+            let result = self.catch_up(&synced, wakeup.end);
+            pace.committed = Instant::now();
+            pace.stale |= self.at > before;
+            result?;
+        }
+        Ok(())
+    }
+}
+
+/// What waits to be synced, committed or shown.
+struct Pace {
+    /// Files that may hold what is not on disk yet.
+    unsynced: Vec<Arc<File>>,
+    /// On disk, and not in the database yet: without a gap, from where the database stands.
+    synced: Vec<Appended>,
+    committed: Instant,
+    published: Instant,
+    stale: bool,
+}
+
+impl Pace {
+    /// When there is something to do even if nothing is appended.
+    fn deadline(&self) -> Option<Instant> {
+        let commit = (!self.synced.is_empty()).then(|| self.committed + COMMIT_INTERVAL);
+        let publish = self.stale.then(|| self.published + PUBLISH_INTERVAL);
+        commit.into_iter().chain(publish).min()
     }
 }
 

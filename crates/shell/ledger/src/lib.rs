@@ -6,30 +6,46 @@
 //! that was appended; attempts found in flight are settled as interrupted when the directory is opened again.
 //! Money is not stored here: it is derived from quantities by `market`.
 
+mod accounts;
+mod audit;
 mod book;
 mod books;
+mod chain;
+mod closing;
+mod correction;
 mod directory;
 mod entry;
 mod error;
 mod flow;
+mod focus;
 mod ingest;
 mod journal;
 mod key;
 mod keys;
 mod recovery;
 mod register;
+mod rows;
 mod schema;
 mod scope;
 mod spending;
 mod spent;
 mod store;
+mod unposted;
 mod verify;
 mod view;
 mod words;
 
+pub use accounts::{Unreconciled, correct};
 pub use books::Books;
+pub use chain::{Hash, Head};
+pub use closing::{Closed, ClosedLine, GRACE, closable};
+pub use correction::{Correct, Corrected};
 pub use entry::Why;
 pub use error::LedgerError;
+pub use focus::{
+    COLUMNS, Cell, Column, Difference, FOCUS_VERSION, FocusRow, InvoiceError, InvoiceLine, Kind as CellKind, Reconciliation, focus_rows,
+    import_invoice, read_invoice,
+};
 pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
 pub use key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, hash_secret, split_key};
 pub use keys::Keys;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dispatch::TokenMeters;
-use fleet::{ContractId, EndpointId, Fleet, FleetVersion, Id, Meter, MeterKind, ModelId, Table};
+use fleet::{AcceleratorId, ContractId, EndpointId, Fleet, FleetVersion, Id, Meter, MeterKind, ModelId, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LedgerError;
@@ -40,6 +40,12 @@ pub(crate) struct Register {
     endpoints: Names,
     contracts: Names,
     token_meters: BTreeMap<(ContractId, EndpointId), TokenMeters>,
+    /// The pool of each endpoint that has one, and its accelerators.
+    pools: BTreeMap<EndpointId, (String, AcceleratorId)>,
+    /// The model of each endpoint.
+    served: BTreeMap<EndpointId, ModelId>,
+    /// For each contract the meters of its rates clauses, in the order of the file.
+    clauses: BTreeMap<ContractId, Vec<Meter>>,
 }
 
 impl Register {
@@ -48,6 +54,11 @@ impl Register {
             fleet.contracts.iter().flat_map(|(contract, ..)| fleet.endpoints.iter().map(move |(endpoint, ..)| (contract, endpoint)));
         let token_meters = pairs
             .filter_map(|(contract, endpoint)| TokenMeters::of(fleet, contract, endpoint).map(|meters| ((contract, endpoint), meters)));
+        let pools = fleet.endpoints.iter().filter_map(|(id, _, endpoint)| {
+            let pool = endpoint.pool?;
+            Some((id, (fleet.pools.name(pool).to_owned(), fleet.pools[pool].accelerator)))
+        });
+        let clauses = fleet.contracts.iter().map(|(id, _, terms)| (id, terms.rates.iter().map(|clause| clause.meter).collect()));
         Self {
             version: fleet.version,
             models: Names::of(&fleet.models),
@@ -57,6 +68,9 @@ impl Register {
             endpoints: Names::of(&fleet.endpoints),
             contracts: Names::of(&fleet.contracts),
             token_meters: token_meters.collect(),
+            pools: pools.collect(),
+            served: fleet.endpoints.iter().map(|(id, _, endpoint)| (id, endpoint.model)).collect(),
+            clauses: clauses.collect(),
         }
     }
 
@@ -86,6 +100,23 @@ impl Register {
 
     pub(crate) fn token_meters(&self, contract: ContractId, endpoint: EndpointId) -> Option<TokenMeters> {
         self.token_meters.get(&(contract, endpoint)).copied()
+    }
+
+    pub(crate) fn pool(&self, endpoint: EndpointId) -> Option<&str> {
+        self.pools.get(&endpoint).map(|(name, _)| name.as_str())
+    }
+
+    /// Which rates clauses of a contract charge what an endpoint's work takes: its tokens, else the time that is held for it.
+    pub(crate) fn clauses(&self, contract: ContractId, endpoint: EndpointId) -> Vec<usize> {
+        let meters = self.clauses.get(&contract).map(Vec::as_slice).unwrap_or_default();
+        let model = self.token_meters(contract, endpoint).map(|meters| meters.model);
+        let charges = |meter: &Meter| match (model, meter) {
+            (Some(model), Meter::InputTokens(of) | Meter::CachedTokens(of) | Meter::OutputTokens(of)) => model == *of,
+            (None, Meter::AcceleratorTime(of)) => self.pools.get(&endpoint).is_some_and(|(_, accelerator)| accelerator == of),
+            (None, Meter::UnitTime(of)) => self.served.get(&endpoint) == Some(of),
+            _ => false,
+        };
+        meters.iter().enumerate().filter(|(_, meter)| charges(meter)).map(|(index, _)| index).collect()
     }
 
     /// The name of what a meter counts.

@@ -37,9 +37,23 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     if found > known {
         return Err(LedgerError::Newer { found, known });
     }
+    if (1..known).contains(&found) && !empty(&transaction)? {
+        return Err(LedgerError::Older { found, oldest: known });
+    }
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "user_version", known)?;
     Ok(transaction.commit()?)
+}
+
+/// Whether nothing was ever booked there.
+fn empty(connection: &Connection) -> Result<bool, LedgerError> {
+    let tables = ["attempt", "settlement", "held"];
+    for table in tables {
+        if connection.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {table})"), [], |row| row.get(0))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

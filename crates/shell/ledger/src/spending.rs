@@ -27,7 +27,9 @@ impl View {
     pub fn spending(&self, since: Instant, mut tell: impl FnMut(Spending)) -> Result<(), LedgerError> {
         let open = self.lock()?;
         let mut select = open.connection.prepare_cached(
-            "SELECT attempt.key, attempt.decided, settlement.list FROM attempt JOIN settlement
+            "SELECT attempt.key, attempt.decided, coalesce((SELECT list FROM correction
+                 WHERE (correction.request, correction.attempt) = (attempt.request, attempt.attempt) ORDER BY id DESC LIMIT 1), settlement.list)
+             FROM attempt JOIN settlement
              ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt) WHERE attempt.decided >= ?1",
         )?;
         let mut rows = select.query(params![since.micros()])?;

@@ -53,8 +53,12 @@ impl View {
         let mut select = open.connection.prepare_cached(
             "SELECT settlement.ended / ?3, attempt.model, attempt.key,
                     sum(settlement.outcome IN ('answered', 'cut', 'client-gone')),
-                    sum(iif(known = 'bounded', 0, input)), sum(iif(known = 'bounded', 0, cached)), sum(iif(known = 'bounded', 0, output))
+                    sum(coalesce(last.input, iif(known = 'bounded', 0, settlement.input))),
+                    sum(coalesce(last.cached, iif(known = 'bounded', 0, settlement.cached))),
+                    sum(coalesce(last.output, iif(known = 'bounded', 0, settlement.output)))
              FROM settlement JOIN attempt ON (attempt.request, attempt.attempt) = (settlement.request, settlement.attempt)
+             LEFT JOIN correction AS last ON last.id = (SELECT max(id) FROM correction
+                 WHERE (correction.request, correction.attempt) = (settlement.request, settlement.attempt))
              WHERE settlement.ended >= ?1 AND settlement.ended < ?2
              GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
         )?;

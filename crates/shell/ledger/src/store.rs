@@ -1,25 +1,36 @@
 //! The state directory, opened.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
 
 use dispatch::Record;
 use fleet::Fleet;
 use units::Instant;
 
+use crate::audit::Audit;
 use crate::books::Books;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::ingest::Shared;
-use crate::journal::encode;
+use crate::journal::encode_into;
 use crate::key::{KeyRow, KeyTerms, NewKey};
 use crate::keys::Keys;
 use crate::recovery::{Recovered, Recovery, recover};
 use crate::register::Registers;
+use crate::verify::Verification;
 use crate::view::View;
+
+/// The room for framing that a thread keeps from one record to the next.
+const FRAME_KEPT: usize = 64 << 10;
+
+thread_local! {
+    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// An open state directory. Cheap to clone; the last one to go closes it. What a [`View`] can read, it can.
 #[derive(Clone)]
@@ -32,6 +43,7 @@ struct Inner {
     registers: Arc<Registers>,
     keys: Keys,
     view: View,
+    audit: Mutex<Audit>,
     thread: Option<JoinHandle<()>>,
     /// Held until everything above is closed.
     _lock: File,
@@ -76,6 +88,7 @@ impl Store {
     ) -> Result<(Self, Recovery), LedgerError> {
         crate::directory::make(directory)?;
         let lock = crate::directory::lock(directory)?;
+        let audit = Mutex::new(Audit::new(Arc::clone(&fleet), now));
         let Recovered { recovery, ingester, journal } = recover(directory, fleet_text, fleet, now, segment_bytes)?;
         let registers = Arc::clone(&ingester.registers);
         let shared = Arc::new(Shared::new(journal, ingester.fold.books(), ingester.at()));
@@ -85,7 +98,7 @@ impl Store {
             move || ingester.run(&shared)
         });
         let thread = Some(thread.map_err(crate::error::at(directory))?);
-        Ok((Self { inner: Arc::new(Inner { shared, registers, keys, view, thread, _lock: lock }) }, recovery))
+        Ok((Self { inner: Arc::new(Inner { shared, registers, keys, view, audit, thread, _lock: lock }) }, recovery))
     }
 
     /// Opens only the keys of a state directory, also while another process runs on it.
@@ -104,8 +117,13 @@ impl Store {
     pub fn append(&self, record: &Record) -> Result<(), LedgerError> {
         let entry = Entry::of(record);
         entry.check(&self.inner.registers)?;
-        self.inner.shared.journal.append(&encode(record)?, entry)?;
-        Ok(())
+        FRAME.with_borrow_mut(|frame| {
+            encode_into(record, frame)?;
+            self.inner.shared.journal.append(frame, entry)?;
+            // One record in a million is long: its room is not kept.
+            frame.shrink_to(FRAME_KEPT);
+            Ok(())
+        })
     }
 
     /// Waits until everything appended so far is committed and in the books.
@@ -114,6 +132,34 @@ impl Store {
     /// When the database refused; what was appended stays in the journal and is tried again.
     pub fn flush(&self) -> Result<(), LedgerError> {
         self.inner.shared.flush()
+    }
+
+    /// Closes every billing period whose end lies far enough before `now`, and takes in what other processes corrected.
+    ///
+    /// # Errors
+    /// When the database refused; it is tried again.
+    pub fn close_periods(&self, now: Instant) -> Result<(), LedgerError> {
+        self.inner.shared.close(now)
+    }
+
+    /// Checks from first principles what was added since it was last asked; the first time, everything.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn audit(&self) -> Result<Verification, LedgerError> {
+        self.flush()?;
+        let mut audit = self.inner.audit.lock().unwrap_or_else(PoisonError::into_inner);
+        audit.check(&self.inner.view, &self.books())
+    }
+
+    /// Removes journal segments that are booked and older than `keep`, and says how many those were. The ledger keeps everything
+    /// but what the decisions saw.
+    ///
+    /// # Errors
+    /// When the database or the file system refused.
+    pub fn expire_journal(&self, now: Instant, keep: Duration) -> Result<usize, LedgerError> {
+        let before = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from((now - keep).micros()).unwrap_or(0));
+        self.inner.view.expire_journal(before)
     }
 
     /// A copy of the books as of a commit, at most a tenth of a second after the last.

@@ -3,18 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dispatch::{AttemptId, Decision, KeyId, Question, Record, RequestId, Settlement};
+use dispatch::{AttemptId, Decision, KeyId, Known, Question, Record, RequestId, Settlement};
 use fleet::FleetVersion;
+use market::Tokens;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use units::Instant;
+use units::{Instant, Money};
 
-use crate::book::{INTENT, SETTLEMENT, settlement_at, why_at};
+use crate::correction::{self, Corrected};
 use crate::entry::Why;
 use crate::error::LedgerError;
 use crate::journal::{self, Next, Position, SegmentReader, for_each, segments};
 use crate::register::Registers;
+use crate::rows::{INTENT, SETTLEMENT, settlement_at, why_at};
 use crate::words::{Request, attempt_at};
 use crate::{directory, schema};
+
+/// Counts the attempts that are known only within bounds, and that nothing has cleared yet.
+pub(crate) const UNRECONCILED: &str = "SELECT count(*) FROM settlement WHERE known = 'bounded' AND NOT EXISTS (SELECT 1 FROM correction
+     WHERE (correction.request, correction.attempt) = (settlement.request, settlement.attempt))";
 
 /// An attempt as the ledger has it, with names that outlive the fleet version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +39,32 @@ pub struct AttemptRow {
     pub fleet: FleetVersion,
     /// When the decision was taken.
     pub decided: Instant,
-    /// Why it went there; nothing where it was booked by a program that did not keep it.
-    pub why: Option<Why>,
+    /// Why it went there.
+    pub why: Why,
+    /// The pool that its endpoint runs on, if any.
+    pub pool: Option<String>,
+    /// The contract's rates clauses that charge it, by their place in the file.
+    pub clauses: Vec<usize>,
     /// Its end; `None` while it is open.
     pub settled: Option<Settlement>,
+    /// The last correction of it, if any: what counts.
+    pub corrected: Option<Corrected>,
+}
+
+impl AttemptRow {
+    /// What it took as far as is known, and what that comes to at list prices; `None` while it is open or known only within bounds.
+    #[must_use]
+    pub fn taken(&self) -> Option<(Tokens, Money)> {
+        let settled = self.settled.as_ref().filter(|settled| settled.known != Known::Bounded);
+        let corrected = self.corrected.as_ref().map(|corrected| (corrected.tokens, corrected.list));
+        corrected.or(settled.map(|settled| (settled.tokens, settled.list)))
+    }
+
+    /// Whether it is known only within bounds.
+    #[must_use]
+    pub fn unreconciled(&self) -> bool {
+        self.settled.is_some_and(|settled| settled.known == Known::Bounded) && self.corrected.is_none()
+    }
 }
 
 /// A decision from the journal.
@@ -55,14 +83,14 @@ pub struct Journaled {
 /// A state directory, open for reading only: what it shows is as of the last commit.
 #[derive(Debug)]
 pub struct View {
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     open: Mutex<Open>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) connection: Connection,
-    registers: Registers,
+    pub(crate) registers: Registers,
     /// The newest fleet row that `registers` has.
     newest: i64,
 }
@@ -103,7 +131,11 @@ impl View {
     /// When the database refused.
     pub fn unreconciled(&self, limit: usize) -> Result<Vec<AttemptRow>, LedgerError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.select("WHERE settlement.known = 'bounded' ORDER BY attempt.id DESC LIMIT ?1", params![limit])
+        self.select(
+            "WHERE settlement.known = 'bounded' AND NOT EXISTS (SELECT 1 FROM correction
+             WHERE (correction.request, correction.attempt) = (settlement.request, settlement.attempt)) ORDER BY attempt.id DESC LIMIT ?1",
+            params![limit],
+        )
     }
 
     /// Attempts of which a second record said something else than the first: the first counts.
@@ -128,7 +160,9 @@ impl View {
         let mut rows = select.query(params)?;
         let mut attempts = Vec::new();
         while let Some(row) = rows.next()? {
-            attempts.push(attempt_row(row, &open.registers)?);
+            let mut attempt = attempt_row(row, &open.registers)?;
+            attempt.corrected = correction::of(&open.connection, attempt.attempt)?.pop();
+            attempts.push(attempt);
         }
         Ok(attempts)
     }
@@ -158,7 +192,11 @@ impl View {
             find.query_row(params![Request(attempt.request), attempt.attempt], position_at).optional()?
         };
         let missing = || LedgerError::Missing { what: format!("the decision of attempt {attempt}") };
-        let mut reader = SegmentReader::open(&journal::folder(&self.directory), position.ok_or_else(missing)?)?;
+        let position = position.ok_or_else(missing)?;
+        if !journal::segment_path(&journal::folder(&self.directory), position.segment).exists() {
+            return Err(LedgerError::Missing { what: format!("the decision of attempt {attempt}: its journal segment has expired") });
+        }
+        let mut reader = SegmentReader::open(&journal::folder(&self.directory), position)?;
         match reader.next()? {
             Next::Record(record, _) => journaled(*record).filter(|journaled| journaled.attempt == attempt).ok_or_else(missing),
             Next::End | Next::Broken => Err(reader.damaged()),
@@ -214,17 +252,23 @@ pub(crate) fn position_at(row: &Row<'_>) -> rusqlite::Result<Position> {
 
 fn attempt_row(row: &Row<'_>, registers: &Registers) -> Result<AttemptRow, LedgerError> {
     const SETTLEMENT_FROM: usize = 20;
+    let register = registers.at_row(row.get(6)?)?;
+    let (endpoint, contract): (String, String) = (row.get(4)?, row.get(5)?);
+    let (place, payer) = (register.endpoint_id(&endpoint), register.contract_id(&contract));
     let settled = row.get_ref(SETTLEMENT_FROM)? != rusqlite::types::ValueRef::Null;
     Ok(AttemptRow {
         attempt: attempt_at(row, 0)?,
         key: KeyId(row.get(2)?),
         model: row.get(3)?,
-        endpoint: row.get(4)?,
-        contract: row.get(5)?,
-        fleet: registers.at_row(row.get(6)?)?.version,
+        pool: place.and_then(|place| register.pool(place)).map(str::to_owned),
+        clauses: payer.zip(place).map(|(payer, place)| register.clauses(payer, place)).unwrap_or_default(),
+        endpoint,
+        contract,
+        fleet: register.version,
         decided: Instant::from_micros(row.get(7)?),
         why: why_at(row, 10)?,
         settled: settled.then(|| settlement_at(row, SETTLEMENT_FROM, registers)).transpose()?,
+        corrected: None,
     })
 }
 

@@ -49,10 +49,17 @@ impl Words for ServiceTier {
     const WORDS: &'static [(Self, &'static str)] = &[(Self::Priority, "priority"), (Self::Default, "default"), (Self::Flex, "flex")];
 }
 
+impl<T: Words> Word<T> {
+    /// The word.
+    pub(crate) fn word(self) -> &'static str {
+        let word = T::WORDS.iter().find(|(value, _)| *value == self.0).map(|(_, word)| *word);
+        word.expect("every member of the set has its word, as a test checks")
+    }
+}
+
 impl<T: Words> ToSql for Word<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let word = T::WORDS.iter().find(|(value, _)| *value == self.0).map(|(_, word)| *word);
-        Ok(ToSqlOutput::from(word.expect("every member of the set has its word, as a test checks")))
+        Ok(ToSqlOutput::from(self.word()))
     }
 }
 
@@ -63,19 +70,20 @@ impl<T: Words> FromSql for Word<T> {
     }
 }
 
-/// A request's id as it stands in a row.
+/// A request's id as it stands in a row: its bytes, so that rows are in the order of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Request(pub(crate) RequestId);
 
 impl ToSql for Request {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(self.0.to_string()))
+        Ok(ToSqlOutput::Owned(Value::Blob(self.0.0.to_be_bytes().to_vec())))
     }
 }
 
 impl FromSql for Request {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map(Self).map_err(|_| FromSqlError::InvalidType)
+        let bytes = value.as_blob()?.try_into().map_err(|_| FromSqlError::InvalidType)?;
+        Ok(Self(RequestId(u128::from_be_bytes(bytes))))
     }
 }
 

@@ -1,22 +1,41 @@
 //! `baseload ledger`: reads the books, also while a service runs on them.
 
+mod closings;
+mod export;
+mod import;
+mod verify;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use dispatch::{Known, Outcome};
-use ledger::{AttemptRow, View};
+use dispatch::{AttemptId, Known, Outcome};
+use ledger::{AttemptRow, Correct, View};
+use market::Tokens;
 use serde_json::{Value, json};
+use units::{Instant, Span};
 
 use crate::args::Ledger;
-use crate::exit::Exit;
-use crate::place;
+use crate::exit::{Exit, wrong};
+use crate::{clock, place};
 
-/// Shows or checks the books.
+/// Shows, checks, exports or corrects the books.
 pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
     match command {
-        Ledger::Show { limit, json, state } => show(&open(state.dir)?.attempts(limit)?, json, out),
-        Ledger::Verify { state } => verify(&place::state(state.dir, "up")?, out),
+        Ledger::Show { limit, closings: false, json, state, .. } => show(&open(state.dir)?, limit, json, out),
+        Ledger::Show { contract, json, state, .. } => closings::show(&open(state.dir)?, contract.as_deref(), json, out),
+        Ledger::Export { format, from, to, out: file, state } => {
+            let within = Span { from: from.unwrap_or(Instant::MIN), to: to.unwrap_or(Instant::MAX) };
+            export::export(&open(state.dir)?, within, format, file.as_deref(), out).context("export the ledger")?;
+            Ok(Exit::Done)
+        }
+        Ledger::Import { file, who, json, state } => import::run(&place::state(state.dir, "up")?, &file, &who, json, out),
+        Ledger::Correct { attempt, input, cached, output, why, who, state } => {
+            let said = Correct { attempt: attempt_of(&attempt)?, tokens: Tokens { input, cached, output }, why, who };
+            correct(&place::state(state.dir, "up")?, &said, out)
+        }
+        Ledger::Verify { live: Some(at), key, .. } => verify::live(at, key.as_deref(), out),
+        Ledger::Verify { head, state, .. } => verify::run(&place::state(state.dir, "up")?, head, out),
     }
 }
 
@@ -46,46 +65,68 @@ const fn known(known: Known) -> &'static str {
 fn row_json(row: &AttemptRow) -> Value {
     let settled = row.settled.map(|settled| {
         json!({ "outcome": outcome(settled.outcome), "known": known(settled.known), "input_tokens": settled.tokens.input,
-            "cached_tokens": settled.tokens.cached, "output_tokens": settled.tokens.output, "started": settled.started.to_string(),
-            "first_content": settled.first_content.map(|at| at.to_string()), "ended": settled.ended.to_string() })
+            "cached_tokens": settled.tokens.cached, "output_tokens": settled.tokens.output, "list_cost": settled.list.to_string(),
+            "started": settled.started.to_string(), "first_content": settled.first_content.map(|at| at.to_string()),
+            "ended": settled.ended.to_string() })
     });
+    let corrected = row.corrected.as_ref().map(|said| {
+        json!({ "number": said.number, "corrects": said.corrects, "input_tokens": said.tokens.input, "cached_tokens": said.tokens.cached,
+            "output_tokens": said.tokens.output, "list_cost": said.list.to_string(), "invoice": said.invoice, "why": said.why, "who": said.who,
+            "at": said.at.to_string() })
+    });
+    let cost = row.why.cost;
+    let why = json!({ "rule": format!("{:?}", row.why.rule), "marginal": cost.marginal.to_string(), "energy": cost.energy.to_string(),
+        "scarcity": cost.scarcity.to_string(), "cache_loss": cost.cache_loss.to_string(), "slo_miss": cost.slo_miss.to_string() });
     json!({ "request": row.attempt.request.to_string(), "attempt": row.attempt.attempt, "key": row.key.0, "model": row.model,
-        "endpoint": row.endpoint, "contract": row.contract, "fleet": row.fleet.to_string(), "decided": row.decided.to_string(),
-        "settled": settled })
+        "endpoint": row.endpoint, "pool": row.pool, "contract": row.contract, "clauses": row.clauses, "fleet": row.fleet.to_string(),
+        "decided": row.decided.to_string(), "why": why, "settled": settled, "corrected": corrected, "unreconciled": row.unreconciled() })
 }
 
-fn show(rows: &[AttemptRow], json: bool, out: &mut dyn Write) -> Result<Exit> {
+fn show(view: &View, limit: usize, json: bool, out: &mut dyn Write) -> Result<Exit> {
+    let (rows, open) = (view.attempts(limit)?, view.unreconciled_total()?);
     if json {
-        writeln!(out, "{}", json!({ "attempts": rows.iter().map(row_json).collect::<Vec<_>>() }))?;
+        let unreconciled = json!({ "attempts": open.attempts, "input_tokens_at_most": open.input, "output_tokens_at_most": open.output,
+            "list_cost_at_most": open.list.to_string() });
+        writeln!(out, "{}", json!({ "attempts": rows.iter().map(row_json).collect::<Vec<_>>(), "unreconciled": unreconciled }))?;
         return Ok(Exit::Done);
     }
-    writeln!(out, "{:<20} {:<38} {:<10} {:<18} {:<12} {:>6} {:>6}", "decided", "attempt", "endpoint", "contract", "outcome", "in", "out")?;
-    for row in rows {
+    let names = ["decided", "attempt", "endpoint", "contract", "outcome", "in", "out", "list cost"];
+    line(out, names.map(str::to_owned))?;
+    for row in &rows {
         let decided = jiff::Timestamp::from(row.decided).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let (ended, tokens) = row.settled.map_or(("open", Default::default()), |settled| (outcome(settled.outcome), settled.tokens));
-        let attempt = row.attempt.to_string();
+        let ended = row.settled.map_or("open", |settled| outcome(settled.outcome)).to_owned();
+        let bounds = row.settled.map(|settled| (settled.tokens, settled.list));
+        let (mark, taken) = if row.unreconciled() { ("<=", bounds) } else { ("", row.taken()) };
+        let (tokens, list) = taken.map_or((Tokens::default(), String::new()), |(tokens, list)| (tokens, format!("{mark}{list}")));
+        let counts = [tokens.input, tokens.output].map(|count| format!("{mark}{count}"));
+        let [input, output] = counts;
+        line(out, [decided, row.attempt.to_string(), row.endpoint.clone(), row.contract.clone(), ended, input, output, list])?;
+    }
+    if open.attempts > 0 {
         writeln!(
             out,
-            "{decided:<20} {attempt:<38} {:<10} {:<18} {ended:<12} {:>6} {:>6}",
-            row.endpoint, row.contract, tokens.input, tokens.output
+            "unreconciled: {} attempts, at most {} input and {} output tokens, {} at list prices, until an invoice or a correction says",
+            open.attempts, open.input, open.output, open.list
         )?;
     }
     Ok(Exit::Done)
 }
 
-/// Checks the books from first principles; nothing may run on them meanwhile.
-fn verify(directory: &Path, out: &mut dyn Write) -> Result<Exit> {
-    let found = ledger::verify(directory)
-        .with_context(|| format!("verify the ledger in {} (`--state` names another; stop what runs on it first)", directory.display()))?;
-    for finding in &found.findings {
-        writeln!(out, "{finding}")?;
+fn line(out: &mut dyn Write, [decided, attempt, endpoint, contract, ended, input, output, list]: [String; 8]) -> Result<()> {
+    Ok(writeln!(out, "{decided:<20} {attempt:<38} {endpoint:<10} {contract:<18} {ended:<12} {input:>6} {output:>6} {list:>12}")?)
+}
+
+/// An attempt as it is shown: its request, a hash sign, its number.
+fn attempt_of(text: &str) -> Result<AttemptId> {
+    let parts = text.split_once('#').unwrap_or((text, "1"));
+    match (parts.0.parse(), parts.1.parse()) {
+        (Ok(request), Ok(attempt)) => Ok(AttemptId { request, attempt }),
+        _ => Err(wrong(format!("{text} is no attempt: `baseload ledger show` lists them, such as req_0123#1"))),
     }
-    let ledger::Verification { attempts, settled, unreconciled, held, postings, conflicts, records, ahead, torn_bytes, wrong, .. } = found;
-    writeln!(
-        out,
-        "{attempts} attempts, {settled} settled, {unreconciled} of them unreconciled; {held} spans of held time; {postings} postings"
-    )?;
-    writeln!(out, "{records} records in the journal, {ahead} of them and {torn_bytes} torn bytes for the next start to book or cut off")?;
-    writeln!(out, "{conflicts} conflicts kept aside; {wrong} wrong")?;
-    Ok(if found.holds() { Exit::Done } else { Exit::No })
+}
+
+fn correct(directory: &Path, said: &Correct, out: &mut dyn Write) -> Result<Exit> {
+    let corrected = ledger::correct(directory, said, clock::now()).with_context(|| format!("correct attempt {}", said.attempt))?;
+    writeln!(out, "correction {} of {}: {} at list prices", corrected.number, said.attempt, corrected.list)?;
+    Ok(Exit::Done)
 }

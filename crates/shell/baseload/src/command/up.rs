@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -25,6 +26,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         listen: args.listen,
         policy: args.policy.0,
         plan,
+        keep_journal: Duration::from_secs(u64::from(args.keep_journal) * 86_400),
     };
     runtime()?.block_on(serve(setup, out))
 }

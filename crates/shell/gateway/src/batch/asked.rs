@@ -15,10 +15,11 @@ use crate::batch::order::{Batch, Status, call};
 use crate::batch::run::seconds;
 use crate::batch::{Desk, upload};
 use crate::envelope::Refused;
+use crate::ids;
 use crate::limits::BATCHES_MAX;
 use crate::query::Query;
 use crate::request::{self, Served};
-use crate::state::{self, State};
+use crate::state::State;
 
 /// How long after it was made what has not run of a batch expires, in seconds.
 const WINDOW_SECONDS: i64 = 24 * 3_600;
@@ -116,7 +117,7 @@ async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<
     if desk.batches.of(key).iter().filter(|batch| !batch.status.is_over()).count() >= BATCHES_MAX {
         return Err(Refused::too_many(format!("A key may have {BATCHES_MAX} batches under way.")));
     }
-    let id = format!("batch_{:032x}", state::draw_id().ok_or_else(Refused::overloaded)?.0);
+    let id = format!("batch_{:032x}", ids::draw(state.clock.now()).ok_or_else(Refused::overloaded)?.0);
     let created_at = seconds(state);
     let batch = Batch {
         id,

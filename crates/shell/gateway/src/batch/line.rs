@@ -14,9 +14,10 @@ use hyper::HeaderMap;
 use crate::batch::check::Line;
 use crate::batch::results::{Answered, Results};
 use crate::envelope::Refused;
+use crate::ids;
 use crate::peek::Call;
 use crate::request::{self, Asking};
-use crate::state::{self, State};
+use crate::state::State;
 
 /// When a line that could not be served is tried again, unless it is told otherwise.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -56,7 +57,7 @@ pub(crate) async fn run(state: Arc<State>, job: Job) -> Ran {
     // It was read when the batch was checked.
     let Some(read) = Line::read(&text) else { return Ran::Later(AGAIN_AFTER) };
     let custom_id = read.custom_id.unwrap_or_default().into_owned();
-    let Some(request) = state::draw_id() else { return Ran::Later(AGAIN_AFTER) };
+    let Some(request) = ids::draw(state.clock.now()) else { return Ran::Later(AGAIN_AFTER) };
     let body = bytes::Bytes::from(read.body.map_or_else(Vec::new, |body| body.get().as_bytes().to_vec()));
     let named = request.to_string();
     let answered = match Box::pin(ask(&state, key, request, call, body)).await {

@@ -52,8 +52,7 @@ pub(crate) fn cheapest(state: &State, snapshot: &Snapshot, model: ModelId) -> Op
     let fleet = snapshot.fleet.version;
     let mut question = Question { now, fleet, policy: snapshot.policy, valid_until, usable_until, ask, funds: None, seen: SeenAll::new() };
     for endpoint in snapshot.endpoints(model) {
-        // What lies beyond the most that a decision can hold is not seen: such a fleet is refused when it is read.
-        _ = question.seen.try_push(flight::observed(state, snapshot, *endpoint, now));
+        question.seen.push(flight::observed(state, snapshot, *endpoint, now));
     }
     let decision = decide(&snapshot.fleet, &question).ok()?;
     let seen = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint)?;

@@ -19,9 +19,10 @@ use crate::batch::line::blocking;
 use crate::batch::run::seconds;
 use crate::batch::shelf::FileRow;
 use crate::envelope::Refused;
+use crate::ids;
 use crate::limits::{FILE_BYTES_MAX, FILES_BYTES_MAX, FILES_MAX};
 use crate::request::Served;
-use crate::state::{self, State};
+use crate::state::State;
 
 /// Bytes gathered before they are written.
 const GATHERED_BYTES: usize = 1024 * 1024;
@@ -44,7 +45,7 @@ pub(crate) async fn upload(state: &Arc<State>, desk: &Arc<Desk>, key: KeyId, req
         multer::parse_boundary(kind).map_err(|_| Refused::bad_body("The body should be multipart/form-data with a boundary."))?;
     let sizes = SizeLimit::new().whole_stream(FILE_BYTES_MAX + 64 * 1024).for_field("file", FILE_BYTES_MAX).per_field(FIELD_BYTES_MAX);
     let form = Multipart::with_constraints(request.into_body().into_data_stream(), boundary, Constraints::new().size_limit(sizes));
-    let id = format!("file-{:032x}", state::draw_id().ok_or_else(Refused::overloaded)?.0);
+    let id = format!("file-{:032x}", ids::draw(state.clock.now()).ok_or_else(Refused::overloaded)?.0);
     let taken = take(state, desk, &id, form).await;
     if taken.is_err() {
         let (desk, id) = (Arc::clone(desk), id.clone());

@@ -61,7 +61,16 @@ fn checksum(magic: [u8; 4], length: [u8; 4], payload: &[u8]) -> u32 {
 
 /// Frames a record.
 pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, LedgerError> {
-    let mut frame = postcard::to_extend(record, vec![0; HEAD_BYTES])?;
+    let mut frame = Vec::new();
+    encode_into(record, &mut frame)?;
+    Ok(frame)
+}
+
+/// Frames a record in place of what `frame` held.
+pub(crate) fn encode_into(record: &Record, frame: &mut Vec<u8>) -> Result<(), LedgerError> {
+    frame.clear();
+    frame.resize(HEAD_BYTES, 0);
+    *frame = postcard::to_extend(record, std::mem::take(frame))?;
     let payload = &frame[HEAD_BYTES..];
     let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= RECORD_BYTES_MAX);
     let length = length.ok_or(LedgerError::TooLong { bytes: payload.len(), limit: RECORD_BYTES_MAX })?.to_le_bytes();
@@ -69,5 +78,5 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, LedgerError> {
     frame[..4].copy_from_slice(&MAGIC);
     frame[4..8].copy_from_slice(&length);
     frame[8..HEAD_BYTES].copy_from_slice(&checksum);
-    Ok(frame)
+    Ok(())
 }

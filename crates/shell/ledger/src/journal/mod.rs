@@ -1,16 +1,20 @@
 //! The journal: numbered segments of framed records, appended and never changed.
 
+mod expire;
 mod frame;
 mod reader;
+mod tail;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use expire::expire;
 pub use frame::RECORD_BYTES_MAX;
-pub(crate) use frame::encode;
-pub(crate) use reader::{Next, SegmentReader, for_each, holds_whole_frame, segments};
+pub(crate) use frame::{encode, encode_into};
+pub(crate) use reader::{Next, SegmentReader, count_whole_frames, for_each, segments};
+pub(crate) use tail::inspect;
 pub use writer::SEGMENT_BYTES;
-pub(crate) use writer::{Appended, Journal};
+pub(crate) use writer::{Appended, Journal, Wakeup};
 
 /// A place between two records of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

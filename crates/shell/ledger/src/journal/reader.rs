@@ -81,13 +81,22 @@ impl SegmentReader {
     }
 }
 
-/// Whether any whole frame begins within `bytes`, at whatever place.
-pub(crate) fn holds_whole_frame(bytes: &[u8]) -> bool {
-    (0..bytes.len().saturating_sub(HEAD_BYTES)).any(|start| {
+/// How many whole frames there are within `bytes`, wherever the first one begins.
+pub(crate) fn count_whole_frames(bytes: &[u8]) -> usize {
+    let (mut start, mut count) = (0, 0);
+    while start + HEAD_BYTES <= bytes.len() {
         let (head, rest) = bytes[start..].split_at(HEAD_BYTES);
         let head = <&[u8; HEAD_BYTES]>::try_from(head).ok().and_then(Head::read);
-        head.is_some_and(|head| rest.get(..head.length()).is_some_and(|payload| head.matches(payload)))
-    })
+        let payload = head.as_ref().and_then(|head| rest.get(..head.length()).filter(|payload| head.matches(payload)));
+        match payload {
+            Some(payload) => {
+                start += HEAD_BYTES + payload.len();
+                count += 1;
+            }
+            None => start += 1,
+        }
+    }
+    count
 }
 
 /// The numbers of the segments in a folder, in order and without a gap.

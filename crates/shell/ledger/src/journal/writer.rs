@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
 use super::{Position, segment_path};
 use crate::entry::Entry;
 use crate::error::{LedgerError, at};
@@ -14,12 +17,16 @@ use crate::error::{LedgerError, at};
 /// A segment that has grown past this is closed and the next one begun.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
-/// A commit takes what was appended within this time of its first record.
+/// A sync takes what was appended within this time of its first record.
 const COMMIT_WINDOW: Duration = Duration::from_millis(10);
-/// A commit does not wait for more than this many records.
-const COMMIT_RECORDS: usize = 512;
+/// A sync does not wait for more than this many records.
+const SYNC_RECORDS: usize = 512;
 /// At most so many entries wait in memory; past it the committing thread reads them back from the file.
 const QUEUE_MAX: usize = 8_192;
+
+/// Space on disk past the end of the journal that is kept for the ends of work under way: more than all requests that may be
+/// in flight need to be settled.
+const RESERVE_BYTES: u64 = 4 << 20;
 
 /// What was appended, in short.
 pub(crate) struct Appended {
@@ -54,6 +61,22 @@ struct Tail {
     closing: bool,
     /// A failed write could not be taken back: nothing may follow it.
     broken: bool,
+    /// Up to which byte of the segment the disk has space for it already.
+    kept: u64,
+}
+
+impl Tail {
+    /// Has the disk keep space for the next records and the reserve behind them. A file system that can't is taken at its word
+    /// when it writes.
+    fn keep(&mut self, frame: u64) -> Result<(), LedgerError> {
+        let to = self.end.offset + frame + 2 * RESERVE_BYTES;
+        match fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.end.offset, to - self.end.offset) {
+            Ok(()) => self.kept = to,
+            Err(Errno::NOSPC | Errno::DQUOT) => return Err(LedgerError::Full),
+            Err(_) => self.kept = u64::MAX,
+        }
+        Ok(())
+    }
 }
 
 /// The journal, open for appending.
@@ -68,7 +91,7 @@ impl Journal {
     /// Opens the journal at its end, which must be the end of a whole record, or begins the first segment.
     pub(crate) fn open(folder: &Path, end: Position, segment_bytes: u64) -> Result<Self, LedgerError> {
         let file = open_segment(folder, end.segment)?;
-        let tail = Tail { file, end, queue: Vec::new(), rolled: Vec::new(), urgent: false, closing: false, broken: false };
+        let tail = Tail { file, end, queue: Vec::new(), rolled: Vec::new(), urgent: false, closing: false, broken: false, kept: 0 };
         Ok(Self { folder: folder.to_owned(), segment_bytes, tail: Mutex::new(tail), woken: Condvar::new() })
     }
 
@@ -79,8 +102,19 @@ impl Journal {
             return Err(LedgerError::Damaged { path: segment_path(&self.folder, tail.end.segment), offset: tail.end.offset });
         }
         let after = tail.end;
-        if tail.end.offset >= self.segment_bytes {
-            self.roll(&mut tail)?;
+        // Without space for more, work under way still ends into what is kept; new work is refused.
+        let begins = matches!(entry, Entry::Intent(_));
+        if tail.end.offset >= self.segment_bytes
+            && let Err(error) = self.roll(&mut tail)
+            && begins
+        {
+            return Err(error);
+        }
+        if tail.end.offset + frame.len() as u64 + RESERVE_BYTES > tail.kept
+            && let Err(error) = tail.keep(frame.len() as u64)
+            && begins
+        {
+            return Err(error);
         }
         if let Err(error) = (&*tail.file).write_all(frame) {
             // Part of the frame may be there: it must go, or whatever came next would follow a damaged record.
@@ -92,7 +126,7 @@ impl Journal {
         let end = tail.end;
         if tail.queue.len() < QUEUE_MAX {
             tail.queue.push(Appended { after, began, end, entry });
-            if matches!(tail.queue.len(), 1 | COMMIT_RECORDS) {
+            if matches!(tail.queue.len(), 1 | SYNC_RECORDS) {
                 self.woken.notify_one();
             }
         }
@@ -103,8 +137,10 @@ impl Journal {
         let next = Position { segment: tail.end.segment + 1, offset: 0 };
         let file = open_segment(&self.folder, next.segment)?;
         let full = std::mem::replace(&mut tail.file, file);
+        // What was kept past its end is given back; where that fails it only takes up space.
+        drop(full.set_len(tail.end.offset));
         tail.rolled.push(full);
-        tail.end = next;
+        (tail.end, tail.kept) = (next, 0);
         Ok(())
     }
 
@@ -137,7 +173,7 @@ impl Journal {
             }
         };
         if !tail.queue.is_empty() {
-            let filling = |tail: &mut Tail| tail.queue.len() < COMMIT_RECORDS && !tail.urgent && !tail.closing;
+            let filling = |tail: &mut Tail| tail.queue.len() < SYNC_RECORDS && !tail.urgent && !tail.closing;
             tail = self.woken.wait_timeout_while(tail, COMMIT_WINDOW, filling).unwrap_or_else(PoisonError::into_inner).0;
         }
         let mut unsynced = std::mem::take(&mut tail.rolled);

@@ -1,5 +1,5 @@
 -- Rows name contracts, endpoints and meters by text, so that they outlive the fleet version that they were booked under.
--- Quantities are whole base units, times are microseconds since 1970 in UTC. No money is stored: it is derived.
+-- A request is the sixteen bytes of its id, most significant first. Quantities are whole base units, times are microseconds since 1970 in UTC. No money is stored: it is derived.
 
 CREATE TABLE fleet (
     id         INTEGER PRIMARY KEY,
@@ -11,7 +11,7 @@ CREATE TABLE fleet (
 
 CREATE TABLE attempt (
     id           INTEGER PRIMARY KEY,
-    request      TEXT    NOT NULL,
+    request      BLOB    NOT NULL,
     attempt      INTEGER NOT NULL,
     key          INTEGER NOT NULL,
     model        TEXT    NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE attempt (
 ) STRICT;
 
 CREATE TABLE settlement (
-    request       TEXT    NOT NULL,
+    request       BLOB    NOT NULL,
     attempt       INTEGER NOT NULL,
     endpoint      TEXT    NOT NULL,
     contract      TEXT    NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE held (
 CREATE TABLE held_share (
     held     INTEGER NOT NULL REFERENCES held (id),
     number   INTEGER NOT NULL,
-    request  TEXT    NOT NULL,
+    request  BLOB    NOT NULL,
     attempt  INTEGER NOT NULL,
     quantity INTEGER NOT NULL,
     PRIMARY KEY (held, number)
@@ -74,7 +74,7 @@ CREATE TABLE posting (
     used     INTEGER NOT NULL,
     fleet    INTEGER NOT NULL REFERENCES fleet (id),
     -- What it comes from: an attempt or held time.
-    request  TEXT,
+    request  BLOB,
     attempt  INTEGER,
     source   INTEGER REFERENCES held (id),
     CHECK ((request IS NULL) = (attempt IS NULL) AND (request IS NULL) <> (source IS NULL))
@@ -86,7 +86,7 @@ CREATE INDEX settlement_unreconciled ON settlement (ended) WHERE known = 'bounde
 -- A second record of an attempt that says something else than the first: kept, counted, never booked.
 CREATE TABLE conflict (
     id      INTEGER PRIMARY KEY,
-    request TEXT    NOT NULL,
+    request BLOB    NOT NULL,
     attempt INTEGER NOT NULL,
     entry   BLOB    NOT NULL
 ) STRICT;

@@ -8,11 +8,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::postings::Posting;
 use super::{Finding, Verification};
-use crate::book::{offset, stored_intent, stored_settlement};
 use crate::entry::Entry;
 use crate::error::{LedgerError, at};
 use crate::journal::{Next, Position, SegmentReader, folder, segment_path, segments};
 use crate::register::Registers;
+use crate::rows::{offset, stored_intent, stored_settlement};
 use crate::view::position_at;
 use crate::words::{Request, attempt_at};
 
@@ -28,7 +28,7 @@ pub(super) fn check(
     // An empty journal ends where it begins; so does a segment that was closed just before a commit.
     let mut ends_there = booked_to == Position::default();
     let segments = segments(&folder)?;
-    for segment in segments.iter().copied() {
+    'segments: for segment in segments.iter().copied() {
         let mut reader = SegmentReader::open(&folder, Position { segment, offset: 0 })?;
         loop {
             match reader.next()? {
@@ -42,10 +42,14 @@ pub(super) fn check(
                     }
                 }
                 Next::End => break,
-                Next::Broken if Some(&segment) == segments.last() && reader.position() >= booked_to => {
-                    let path = segment_path(&folder, segment);
-                    verification.torn_bytes = fs::metadata(&path).map_err(at(&path))?.len() - reader.position().offset;
-                    break;
+                // It was never booked, and perhaps never synced: the next opening cuts it off or sets it aside.
+                Next::Broken if reader.position() >= booked_to => {
+                    for later in segments.iter().copied().filter(|later| *later >= segment) {
+                        let path = segment_path(&folder, later);
+                        verification.torn_bytes += fs::metadata(&path).map_err(at(&path))?.len();
+                    }
+                    verification.torn_bytes -= reader.position().offset;
+                    break 'segments;
                 }
                 Next::Broken => {
                     verification.find(Finding::Damaged { at: reader.position() });
@@ -64,8 +68,7 @@ pub(super) fn check(
 fn booked(connection: &Connection, registers: &Registers, entry: &Entry, began: Position) -> Result<bool, LedgerError> {
     Ok(match entry {
         Entry::Intent(intent) => {
-            stored_intent(connection, registers, intent.attempt)?.is_some_and(|stored| stored.says(intent))
-                || conflict(connection, intent.attempt, entry)?
+            stored_intent(connection, registers, intent.attempt)?.as_ref() == Some(intent) || conflict(connection, intent.attempt, entry)?
         }
         Entry::Settled(settlement) => {
             stored_settlement(connection, registers, settlement.attempt)?.as_ref() == Some(settlement)

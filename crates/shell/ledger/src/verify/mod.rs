@@ -3,6 +3,9 @@
 //! Postings are computed again from what they come from, sums again from their parts, and every journal record that
 //! should be booked is looked up: a mistake of the thread that books shows, whatever it was.
 
+mod chain;
+mod closings;
+mod corrections;
 mod journal;
 mod postings;
 
@@ -11,6 +14,7 @@ use std::path::Path;
 use dispatch::AttemptId;
 use rusqlite::Connection;
 
+use crate::chain::{Hash, Head};
 use crate::error::LedgerError;
 use crate::journal::Position;
 use crate::register::Registers;
@@ -41,6 +45,14 @@ pub struct Verification {
     pub ahead: u64,
     /// Bytes after the last whole record, which the next opening cuts off.
     pub torn_bytes: u64,
+    /// Entries in the chain.
+    pub entries: u64,
+    /// Corrections.
+    pub corrections: u64,
+    /// Periods that were closed.
+    pub closings: u64,
+    /// The end of the chain.
+    pub head: Head,
     /// What is wrong, as far as it is kept.
     pub findings: Vec<Finding>,
     /// How much is wrong in all.
@@ -54,7 +66,7 @@ impl Verification {
         self.wrong == 0
     }
 
-    fn find(&mut self, finding: Finding) {
+    pub(crate) fn find(&mut self, finding: Finding) {
         self.wrong += 1;
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
@@ -107,6 +119,52 @@ pub enum Finding {
         /// Where.
         at: Position,
     },
+    /// An entry is not what its hash says.
+    #[error("entry {number} of the chain is not what its hash says")]
+    Chain {
+        /// Which.
+        number: i64,
+    },
+    /// The balances that a service reckons with are not the fold of what is posted.
+    #[error("the balances are not the fold of the postings up to number {posting}")]
+    Balances {
+        /// The newest posting that they should have.
+        posting: i64,
+    },
+    /// Rows are not in the chain.
+    #[error("{table} has {rows} rows, and the chain {entries} of them")]
+    Unchained {
+        /// In which table.
+        table: &'static str,
+        /// How many there are.
+        rows: i64,
+        /// How many the chain has.
+        entries: i64,
+    },
+    /// The chain doesn't have a head that was noted.
+    #[error("no entry has the hash {hash}: what it was noted of was changed or is gone")]
+    Head {
+        /// Which.
+        hash: Hash,
+    },
+    /// A correction is not what it must be.
+    #[error("correction {number}: {why}")]
+    Correction {
+        /// Which.
+        number: i64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A closed period is not what its contract comes to.
+    #[error("closing {number} of {contract}: {why}")]
+    Closing {
+        /// Which.
+        number: i64,
+        /// Of which contract.
+        contract: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A record is damaged.
     #[error("the journal's record at {}:{} is damaged", .at.segment, .at.offset)]
     Damaged {
@@ -121,11 +179,12 @@ pub enum Finding {
     },
 }
 
-/// Checks a state directory that no process runs on; changes nothing in its books.
+/// Checks a state directory that no process runs on; changes nothing in its books. `noted` is a head of the chain that was written
+/// down elsewhere: that it is still there proves that nothing before it was changed.
 ///
 /// # Errors
 /// When there is none, a process runs on it, or it can't be read.
-pub fn verify(directory: &Path) -> Result<Verification, LedgerError> {
+pub fn verify(directory: &Path, noted: Option<Hash>) -> Result<Verification, LedgerError> {
     if !schema::database(directory).exists() {
         return Err(LedgerError::Missing { what: format!("a ledger in {}", directory.display()) });
     }
@@ -139,8 +198,24 @@ pub fn verify(directory: &Path) -> Result<Verification, LedgerError> {
     attempts(&connection, &mut verification)?;
     postings::check_settled(&connection, &registers, &mut verification)?;
     postings::check_held(&connection, &mut verification)?;
+    verification.head = chain::check(&connection, Head::default(), noted, &mut verification)?;
+    chain::check_complete(&connection, verification.head, &mut verification)?;
+    corrections::check(&connection, &registers, &mut verification)?;
+    closings::check(directory, &connection, &mut verification)?;
     journal::check(directory, &connection, &registers, &mut verification)?;
     Ok(verification)
+}
+
+/// Checks the entries past `from`, and gives the end of the chain.
+pub(crate) fn check_added(
+    connection: &Connection,
+    registers: &Registers,
+    from: Head,
+    verification: &mut Verification,
+) -> Result<Head, LedgerError> {
+    let head = chain::check(connection, from, None, verification)?;
+    postings::check_added(connection, registers, from, verification)?;
+    Ok(head)
 }
 
 fn integrity(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
@@ -165,9 +240,11 @@ fn count(connection: &Connection, verification: &mut Verification) -> Result<(),
     let count = |select: &str| connection.query_row(select, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
     verification.attempts = count("SELECT count(*) FROM attempt")?;
     verification.settled = count("SELECT count(*) FROM settlement")?;
-    verification.unreconciled = count("SELECT count(*) FROM settlement WHERE known = 'bounded'")?;
+    verification.unreconciled = count(crate::view::UNRECONCILED)?;
     verification.held = count("SELECT count(*) FROM held")?;
     verification.postings = count("SELECT count(*) FROM posting")?;
+    verification.corrections = count("SELECT count(*) FROM correction")?;
+    verification.closings = count("SELECT count(*) FROM closing")?;
     verification.conflicts = count("SELECT count(*) FROM conflict")?;
     Ok(())
 }

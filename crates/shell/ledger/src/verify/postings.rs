@@ -7,9 +7,10 @@ use rusqlite::{Connection, Row, Rows};
 use units::Instant;
 
 use super::{Finding, Verification};
-use crate::book::{SETTLEMENT, settlement_at};
+use crate::chain::Head;
 use crate::error::LedgerError;
 use crate::register::{Register, Registers};
+use crate::rows::{SETTLEMENT, settlement_at, stored_settlement};
 use crate::words::{Word, attempt_at};
 
 /// A posting by the names in its row.
@@ -91,8 +92,9 @@ impl<'a> Groups<'a> {
 /// Every settlement's postings are those that it comes to, and no attempt has others.
 pub(super) fn check_settled(connection: &Connection, registers: &Registers, verification: &mut Verification) -> Result<(), LedgerError> {
     let columns = Posting::COLUMNS;
-    let mut postings = connection
-        .prepare(&format!("SELECT request, attempt, {columns} FROM posting WHERE request IS NOT NULL ORDER BY request, attempt"))?;
+    let mut postings = connection.prepare(&format!(
+        "SELECT request, attempt, {columns} FROM posting WHERE request IS NOT NULL AND correction IS NULL ORDER BY request, attempt"
+    ))?;
     let mut groups = Groups::new(postings.query([])?)?;
     let mut settlements = connection.prepare(&format!("SELECT {SETTLEMENT} FROM settlement ORDER BY request, attempt"))?;
     let mut rows = settlements.query([])?;
@@ -105,6 +107,35 @@ pub(super) fn check_settled(connection: &Connection, registers: &Registers, veri
         }
     }
     groups.take(None, verification)?;
+    Ok(())
+}
+
+/// Every settlement past `from` posted what it comes to: its postings are those between the entry before it and itself.
+pub(super) fn check_added(
+    connection: &Connection,
+    registers: &Registers,
+    from: Head,
+    verification: &mut Verification,
+) -> Result<(), LedgerError> {
+    let columns = Posting::COLUMNS;
+    let mut entries = connection.prepare(
+        "SELECT request, attempt, posting_to, coalesce((SELECT posting_to FROM entry AS before WHERE before.number = entry.number - 1), 0)
+         FROM entry WHERE number > ?1 AND kind = 'settlement' ORDER BY number",
+    )?;
+    let mut postings = connection.prepare(&format!("SELECT {columns} FROM posting WHERE id > ?1 AND id <= ?2"))?;
+    let mut rows = entries.query([from.number])?;
+    while let Some(row) = rows.next()? {
+        let (attempt, to, after): (AttemptId, i64, i64) = (attempt_at(row, 0)?, row.get(2)?, row.get(3)?);
+        let mut found = postings.query_map([after, to], |row| Posting::at(row, 0))?.collect::<Result<Vec<_>, _>>()?;
+        found.sort();
+        let settlement = stored_settlement(connection, registers, attempt)?;
+        let expected = settlement.map(|settlement| expected(registers, &settlement)).transpose()?.unwrap_or_default();
+        verification.settled += 1;
+        verification.postings += found.len() as u64;
+        if found != expected {
+            verification.find(Finding::Posted { attempt, expected: shown(&expected), found: shown(&found) });
+        }
+    }
     Ok(())
 }
 

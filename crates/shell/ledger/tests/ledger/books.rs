@@ -62,7 +62,7 @@ fn an_attempt_is_settled_once() {
     let row = &store.attempts(9).expect("read")[0];
     // 7 input tokens at a nano, 4 output tokens at two, whatever the contract's floors.
     assert_eq!((row.settled, first.list), (Some(first), Money::from_nanos(15)));
-    assert_eq!(row.why.map(|why| (why.rule, why.list)), Some((Rule::Policy, LIST)));
+    assert_eq!((row.why.rule, row.why.list), (Rule::Policy, LIST));
     assert_eq!(store.conflicts().expect("read"), [attempt(1, 1)], "the same again is none, another is one");
 }
 

@@ -74,7 +74,7 @@ fn nothing_appended_is_lost_when_the_process_is_killed() {
     let posted: i64 = store.books().balances.iter().map(|(.., total)| total.held.count()).sum();
     assert_eq!(posted, 3 * i64::try_from(answered.len()).expect("few"), "each settlement is posted once");
     drop(store);
-    let verified = ledger::verify(directory.path()).expect("read");
+    let verified = ledger::verify(directory.path(), None).expect("read");
     assert!(verified.holds(), "{verified:?}");
 }
 
@@ -121,7 +121,7 @@ fn without_space_appends_are_refused_and_nothing_appended_is_lost() {
     let used: i64 = store.books().balances.iter().map(|(.., total)| total.used.count()).sum();
     assert_eq!(used, 40 * i64::try_from(appended).expect("few"));
     drop(store);
-    let verified = ledger::verify(directory.path()).expect("read");
+    let verified = ledger::verify(directory.path(), None).expect("read");
     assert_eq!(verified.held, appended as u64);
     assert!(verified.findings.iter().all(|finding| matches!(finding, ledger::Finding::NoIntent { .. })), "{verified:?}");
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
 use dispatch::{
     Ask, AttemptId, Cost, Decision, HeldTime, KeyId, KeyScope, Known, Needs, Outcome, Policy, Question, Record, RequestId, Rule, Settlement,
 };
@@ -206,9 +205,9 @@ pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) ->
             output_max: 20,
             scope: KeyScope::default(),
         },
-        seen: ArrayVec::new(),
+        seen: Vec::new(),
     };
-    let decision = Decision { endpoint, contract, cost: Cost::default(), list: LIST, rule: Rule::Policy, passed_over: ArrayVec::new() };
+    let decision = Decision { endpoint, contract, cost: Cost::default(), list: LIST, rule: Rule::Policy, passed_over: Vec::new() };
     Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
 }
 

@@ -117,7 +117,7 @@ proptest! {
         let again = open();
         prop_assert_eq!(&again.books().balances, &expected.balances, "folded anew from the rows");
         drop(again);
-        let verified = ledger::verify(directory.path()).expect("read");
+        let verified = ledger::verify(directory.path(), None).expect("read");
         let unsound = verified.findings.iter().filter(|finding| !matches!(finding, ledger::Finding::NoIntent { .. })).count();
         prop_assert_eq!(unsound, 0, "{:?}", verified);
     }
@@ -168,5 +168,5 @@ fn a_commit_that_fails_is_reported_and_tried_again() {
     let (shown, rows) = (store.books(), store.attempts(99).expect("read").len());
     assert_eq!((shown.balances.iter().map(|(.., total)| total.held.count()).sum::<i64>(), rows), (15 * 3, 0));
     drop(store);
-    assert_eq!(ledger::verify(directory.path()).expect("read").settled, 15);
+    assert_eq!(ledger::verify(directory.path(), None).expect("read").settled, 15);
 }

@@ -1,11 +1,15 @@
 //! The ledger from outside: one state directory, opened, filled, damaged, killed and opened again.
 
 mod books;
+mod closing;
 mod crash;
 mod fixture;
+mod focus;
 mod history;
 mod keys;
+mod space;
 mod spent;
 mod torn;
+mod unposted;
 mod verify;
 mod view;

@@ -10,7 +10,7 @@ use market::Tokens;
 use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement};
 
 /// The tables whose rows are never changed.
-const TABLES: [&str; 5] = ["attempt", "settlement", "held", "held_share", "posting"];
+const TABLES: [&str; 6] = ["attempt", "settlement", "held", "held_share", "posting", "entry"];
 
 fn filled(directory: &Path) {
     let (store, _) = open(directory);
@@ -29,11 +29,22 @@ fn filled(directory: &Path) {
 fn sound_books_pass_with_their_counts() {
     let directory = tempfile::tempdir().expect("a folder");
     filled(directory.path());
-    let expected = Verification { attempts: 4, settled: 3, held: 1, postings: 5, records: 8, ..Verification::default() };
-    assert_eq!(verify(directory.path()).expect("read"), expected);
-    assert_eq!(verify(directory.path()).expect("read"), expected, "a check changes nothing");
+    let found = verify(directory.path(), None).expect("read");
+    // Each record, the fleet, the opening and the ending.
+    let expected = Verification {
+        attempts: 4,
+        settled: 3,
+        held: 1,
+        postings: 5,
+        records: 8,
+        entries: 11,
+        head: found.head,
+        ..Verification::default()
+    };
+    assert_eq!((&found, found.head.number), (&expected, 11));
+    assert_eq!(verify(directory.path(), Some(found.head.hash)).expect("read"), expected, "a check changes nothing");
     let store = open(directory.path());
-    assert!(matches!(verify(directory.path()), Err(ledger::LedgerError::Locked { .. })));
+    assert!(matches!(verify(directory.path(), None), Err(ledger::LedgerError::Locked { .. })));
     drop(store);
 }
 
@@ -47,7 +58,7 @@ fn planted(change: &str) -> String {
     }
     database.execute_batch(change).expect("changed");
     drop(database);
-    let found = verify(directory.path()).expect("read");
+    let found = verify(directory.path(), None).expect("read");
     assert_eq!(found.wrong, found.findings.len() as u64);
     found.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -59,7 +70,7 @@ fn what_is_planted_is_found() {
         ("UPDATE posting SET used = 5, held = 5 WHERE id = 1", format!("attempt {one} posted")),
         ("DELETE FROM posting WHERE id = 1", format!("attempt {one} posted")),
         (
-            "INSERT INTO posting SELECT 99, contract, meter, subject, at_us, held, used, fleet, request, attempt, source FROM posting WHERE id = 1",
+            "INSERT INTO posting SELECT 99, contract, meter, subject, at_us, held, used, fleet, request, attempt, correction, source FROM posting WHERE id = 1",
             format!("attempt {one} posted"),
         ),
         ("DELETE FROM settlement WHERE request = (SELECT request FROM attempt WHERE id = 1)", format!("attempt {one} posted")),
@@ -70,6 +81,12 @@ fn what_is_planted_is_found() {
         ("UPDATE held SET to_us = from_us - 1", "ends before it begins".to_owned()),
         ("UPDATE journal_position SET settled_below = 99", "was never settled".to_owned()),
         ("UPDATE journal_position SET offset = offset - 1", "where the journal has no record's end".to_owned()),
+        ("UPDATE attempt SET key = 9 WHERE id = 1", "entry 3 of the chain is not what its hash says".to_owned()),
+        ("UPDATE settlement SET list = 1 WHERE request = (SELECT request FROM attempt WHERE id = 1)", "entry 4 of the chain".to_owned()),
+        ("UPDATE fleet SET name = 'other'", "entry 1 of the chain".to_owned()),
+        ("UPDATE entry SET number = 99 WHERE number = 5", "entry 6 of the chain".to_owned()),
+        ("DELETE FROM entry WHERE number = 11", "ending has 1 rows, and the chain 0 of them".to_owned()),
+        ("INSERT INTO conflict VALUES (1, x'01', 1, x'00')", "conflict has 1 rows, and the chain 0 of them".to_owned()),
     ];
     for (change, expected) in cases {
         let found = planted(change);
@@ -87,10 +104,27 @@ fn booked_rows_refuse_to_be_changed() {
             "endpoint"
         } else if table == "posting" {
             "contract"
+        } else if table == "entry" {
+            "kind"
         } else {
             "request"
         };
-        assert!(database.execute(&format!("UPDATE {table} SET {column} = 'x'"), []).is_err(), "{table}");
+        assert!(database.execute(&format!("UPDATE {table} SET {column} = {column}"), []).is_err(), "{table}");
         assert!(database.execute(&format!("DELETE FROM {table}"), []).is_err(), "{table}");
     }
+}
+
+#[test]
+fn what_was_changed_with_its_chain_still_lacks_the_noted_head() {
+    let directory = tempfile::tempdir().expect("a folder");
+    filled(directory.path());
+    let noted = verify(directory.path(), None).expect("read").head.hash;
+    // A forger who computes everything anew: the same directory without its last attempt.
+    let forged = tempfile::tempdir().expect("a folder");
+    drop(open(forged.path()));
+    let found = verify(forged.path(), Some(noted)).expect("read");
+    assert_eq!(found.findings, [ledger::Finding::Head { hash: noted }]);
+    // What comes after it changes nothing.
+    drop(open(directory.path()));
+    assert!(verify(directory.path(), Some(noted)).expect("read").holds());
 }

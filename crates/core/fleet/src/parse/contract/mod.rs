@@ -235,14 +235,16 @@ fn status(row: &Reader<'_>) -> Option<Status> {
 
 fn calendar(row: &Reader<'_>, zone: &TimeZone) -> Option<Calendar> {
     let start = row.civil_in("start", zone);
-    let Some(table) = row.table("calendar", CALENDAR) else { return Some(Calendar::new(zone.clone(), start?, Period::Months(1))) };
+    let Some(table) = row.table("calendar", CALENDAR) else {
+        return Some(Calendar::new(zone.clone(), start?, Period::Months(1)).remembering());
+    };
     top::zone(&table, "time_zone");
     if table.has("anchor") {
         table.date("anchor");
     }
     let anchor = table.civil_in("anchor", zone).or(start);
     let period = if table.has("period") { table.figure("period") } else { Some(Period::Months(1)) };
-    Some(Calendar::new(zone.clone(), anchor?, period?))
+    Some(Calendar::new(zone.clone(), anchor?, period?).remembering())
 }
 
 fn rounding(row: &Reader<'_>, head: &Head<'_>) -> Option<Money> {

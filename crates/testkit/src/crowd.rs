@@ -1,30 +1,22 @@
-//! `bench_decide ENDPOINTS DECISIONS`: decides so often among so many endpoints, for `cargo xtask bench` to count instructions.
+//! Many endpoints of one model, to decide among.
 
 use std::fmt::Write;
-use std::hint::black_box;
 
-use dispatch::{Ask, KeyScope, Needs, Policy, Question, RequestId, Seen, SeenAll, decide};
+use dispatch::{Ask, KeyScope, Needs, Policy, Question, RequestId, Seen, SeenAll};
 use fleet::{Capability, Fleet, ServiceTier};
 use market::{Balances, Forecast, Tokens, price_sheet};
+use units::Instant;
 
-fn main() {
-    let mut numbers = std::env::args().skip(1).map(|text| text.parse().expect("two numbers: endpoints and decisions"));
-    let (endpoints, decisions) = (numbers.next().unwrap_or(4), numbers.next().unwrap_or(1));
-    let fleet = fleet::parse(&fleet_text(endpoints)).fleet.expect("the bench's own fleet is valid");
-    let mut question = question(&fleet);
-    assert_eq!(question.seen.len(), endpoints, "every endpoint is a candidate");
-    for sequence in 0..decisions {
-        question.ask.sequence = sequence as u64;
-        // Load comes and goes, so that no two neighbours decide alike.
-        let turn = sequence % endpoints;
-        question.seen[turn].outstanding = (question.seen[turn].outstanding + 3) % 8;
-        let decision = black_box(decide(&fleet, black_box(&question)));
-        assert!(decision.is_ok_and(|decision| decision.passed_over.len() == endpoints - 1), "one is chosen, the others have reasons");
-    }
+/// Noon on 22 November 2026, in microseconds.
+const NOW: i64 = 1_795_348_800_000_000;
+
+/// A fleet of so many endpoints of one model, every other one reserved; the rest pay by the token.
+#[must_use]
+pub fn fleet(endpoints: usize) -> Fleet {
+    fleet::parse(&text(endpoints)).fleet.expect("a crowd's fleet is valid")
 }
 
-/// Pools of which every other one is reserved; the rest pay by the token.
-fn fleet_text(endpoints: usize) -> String {
+fn text(endpoints: usize) -> String {
     let mut text = HEAD.to_owned();
     for number in 0..endpoints {
         let contract = match number % 2 {
@@ -44,8 +36,10 @@ fn fleet_text(endpoints: usize) -> String {
     text
 }
 
-fn question(fleet: &Fleet) -> Question {
-    let now = units::Instant::from("2026-11-22T12:00:00Z".parse::<jiff::Timestamp>().expect("an instant"));
+/// A request that every endpoint of a crowd could take, each under some load.
+#[must_use]
+pub fn question(fleet: &Fleet) -> Question {
+    let now = Instant::from_micros(NOW);
     let sheet = price_sheet(fleet, &Balances::default(), &Forecast::default(), now);
     let seen: SeenAll = fleet
         .endpoints

@@ -1,0 +1,306 @@
+//! Closing billing periods: each once, by its contract's own calendar, whatever the clock does.
+//!
+//! The periods of a contract are closed one after another: the next one begins where the last one ended. So what a clock
+//! says can put a closing off, or bring several at once, but it can close nothing twice and leave nothing out.
+
+use std::time::Duration;
+
+use fleet::{Contract, ContractId, Status};
+use market::{Clause, Line, statement};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
+use units::{Currency, Instant, Money, Quantity, Rate, Span};
+
+use crate::book::Booking;
+use crate::books::Fold;
+use crate::chain::{CLOSING, CLOSING_LINE, Hash, Kind, Of};
+use crate::error::LedgerError;
+use crate::register::Register;
+use crate::words::{Nanos, Word};
+
+/// How long after its end a period is closed: what was held and used in it is posted by then.
+pub const GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// At most so many periods are closed in one transaction.
+pub(crate) const CLOSINGS_MAX: usize = 64;
+
+/// A line of a closed period, with names that outlive the fleet version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedLine {
+    /// Which clause: its word, and its index among those of its kind; for `amendment` the period that changed.
+    pub clause: String,
+    /// The index, where the clause has one.
+    pub place: Option<i64>,
+    /// The tier of a rates clause.
+    pub tier: Option<i64>,
+    /// The meter and its subject, where there is one.
+    pub meter: Option<(fleet::MeterKind, String)>,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// At which price, where there is one.
+    pub rate: Option<Rate>,
+    /// The money.
+    pub money: Money,
+}
+
+/// A billing period that was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Its number.
+    pub number: i64,
+    /// Of which contract.
+    pub contract: String,
+    /// Which period, as the contract's calendar numbers it.
+    pub period: i64,
+    /// The period.
+    pub span: Span,
+    /// When it was closed.
+    pub at: Instant,
+    /// The contract's currency.
+    pub currency: Currency,
+    /// What the lines add up to.
+    pub due: Money,
+    /// SHA-256 over the lines.
+    pub digest: Hash,
+    /// The newest posting that it knew.
+    pub(crate) posting_to: i64,
+    /// The row of the fleet version by which it was closed.
+    pub(crate) fleet: i64,
+    /// The lines of the statement, then amendments of earlier periods.
+    pub lines: Vec<ClosedLine>,
+}
+
+const AMENDMENT: &str = "amendment";
+
+/// The next period to close of a contract whose last closing ended at `closed_to`, once its end is [`GRACE`] past. A contract
+/// of which nothing was closed begins with the period that holds the beginning of the books.
+#[must_use]
+pub fn closable(terms: &Contract, closed_to: Option<Instant>, books_began: Instant, now: Instant) -> Option<(i64, Span)> {
+    let begin = closed_to.unwrap_or(books_began).max(terms.term.from);
+    if terms.status != Status::Signed || begin >= terms.term.to {
+        return None;
+    }
+    let period = terms.calendar.index(begin);
+    let whole = terms.period(period);
+    let span = Span { from: closed_to.map_or(whole.from, |closed| closed.max(whole.from)), to: whole.to };
+    (!span.is_empty() && now >= span.to && now.since(span.to) >= GRACE).then_some((period, span))
+}
+
+/// Closes what `now` allows, at most [`CLOSINGS_MAX`] periods, and says how many those were. The fold is of all that is booked.
+pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, now: Instant) -> Result<usize, LedgerError> {
+    let connection = booking.connection;
+    let began = connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get::<_, Option<i64>>(0))?;
+    let Some(began) = began.map(Instant::from_micros) else { return Ok(0) };
+    let mut closed = 0;
+    for (contract, name, terms) in fold.fleet.contracts.iter() {
+        let mut last = last_closed(connection, name)?;
+        while closed < CLOSINGS_MAX {
+            let Some((period, span)) = closable(terms, last.map(|(to, _)| to), began, now) else { break };
+            let posting_to = booking.chain.posting_to();
+            let lines = lines(connection, fold, (contract, period), last.map(|(_, posting_to)| posting_to), i64::MAX)?;
+            insert(booking, fold, (contract, period), span, posting_to, &lines, now)?;
+            last = Some((span.to, posting_to));
+            closed += 1;
+        }
+    }
+    Ok(closed)
+}
+
+/// Where the last closing of a contract ended, and the newest posting that it knew.
+pub(crate) fn last_closed(connection: &Connection, contract: &str) -> Result<Option<(Instant, i64)>, LedgerError> {
+    let mut select = connection.prepare_cached("SELECT to_us, posting_to FROM closing WHERE contract = ?1 ORDER BY to_us DESC LIMIT 1")?;
+    Ok(select.query_row([contract], |row| Ok((Instant::from_micros(row.get(0)?), row.get(1)?))).optional()?)
+}
+
+/// The lines of a period: its statement's, then what earlier periods have changed by since they were closed, as far as
+/// closings with numbers below `before` booked it.
+pub(crate) fn lines(
+    connection: &Connection,
+    fold: &Fold,
+    (contract, period): (ContractId, i64),
+    known_to: Option<i64>,
+    before: i64,
+) -> Result<Vec<ClosedLine>, LedgerError> {
+    let mut lines = statement_lines(fold, contract, period)?;
+    if let Some(known_to) = known_to {
+        lines.extend(amendments(connection, fold, (contract, period), known_to, before)?);
+    }
+    Ok(lines)
+}
+
+/// The lines of a period's statement by what is in the fold.
+pub(crate) fn statement_lines(fold: &Fold, contract: ContractId, period: i64) -> Result<Vec<ClosedLine>, LedgerError> {
+    statement(&fold.fleet, &fold.balances, contract, period).lines.iter().map(|line| closed_line(&fold.present, line)).collect()
+}
+
+/// What each earlier period of the contract has changed by, where a posting came late for any contract's closed time.
+fn amendments(
+    connection: &Connection,
+    fold: &Fold,
+    (contract, period): (ContractId, i64),
+    known_to: i64,
+    before: i64,
+) -> Result<Vec<ClosedLine>, LedgerError> {
+    let name = fold.fleet.contracts.name(contract);
+    let mut oldest = connection.prepare_cached("SELECT min(at_us) FROM posting WHERE id > ?1 AND id <= ?2")?;
+    let Some(oldest) = oldest.query_row([known_to, fold.posting_to], |row| row.get::<_, Option<i64>>(0))? else { return Ok(Vec::new()) };
+    let mut select =
+        connection.prepare_cached("SELECT id, period FROM closing WHERE contract = ?1 AND to_us > ?2 AND period < ?3 ORDER BY from_us")?;
+    let earlier = select.query_map(params![name, oldest, period], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut lines = Vec::new();
+    for row in earlier {
+        let (number, of): (i64, i64) = row?;
+        let now_due = statement(&fold.fleet, &fold.balances, contract, of).due;
+        let money = now_due - booked_due(connection, name, (number, of), before)?;
+        if money != Money::ZERO {
+            let clause = AMENDMENT.to_owned();
+            lines.push(ClosedLine { clause, place: Some(of), tier: None, meter: None, quantity: Quantity::ZERO, rate: None, money });
+        }
+    }
+    Ok(lines)
+}
+
+/// What was booked so far for a closed period: its own lines and the amendments of it.
+fn booked_due(connection: &Connection, contract: &str, (closing, period): (i64, i64), before: i64) -> Result<Money, LedgerError> {
+    let mut select = connection.prepare_cached(
+        "SELECT closing_line.money FROM closing_line JOIN closing ON closing.id = closing_line.closing
+         WHERE closing.id < ?4 AND
+             ((closing.id = ?1 AND clause <> 'amendment') OR (closing.contract = ?2 AND clause = 'amendment' AND place = ?3))",
+    )?;
+    let money = select.query_map(params![closing, contract, period, before], |row| row.get(0).map(|Nanos(money)| money))?;
+    Ok(money.collect::<Result<Vec<_>, _>>()?.into_iter().sum())
+}
+
+fn closed_line(register: &Register, line: &Line) -> Result<ClosedLine, LedgerError> {
+    let place = |index: usize| i64::try_from(index).ok();
+    let (clause, place, tier) = match line.clause {
+        Clause::Rates { index, tier } => ("rates", place(index), place(tier)),
+        Clause::Overflow => ("overflow", None, None),
+        Clause::Prepayment { index } => ("prepayment", place(index), None),
+        Clause::Credit { index } => ("credit", place(index), None),
+        Clause::Penalty { tranche } => ("penalty", place(tranche), None),
+        Clause::Shortfall { index } => ("shortfall", place(index), None),
+        Clause::Rounding => ("rounding", None, None),
+    };
+    let meter = line.meter.map(|meter| register.subject(meter).map(|subject| (meter.kind(), subject.to_owned()))).transpose()?;
+    Ok(ClosedLine { clause: clause.to_owned(), place, tier, meter, quantity: line.quantity, rate: line.rate, money: line.money })
+}
+
+fn insert(
+    booking: &mut Booking<'_>,
+    fold: &Fold,
+    (contract, period): (ContractId, i64),
+    span: Span,
+    posting_to: i64,
+    lines: &[ClosedLine],
+    now: Instant,
+) -> Result<(), LedgerError> {
+    let due: Money = lines.iter().map(|line| line.money).sum();
+    booking.chain.insert(
+        booking.connection,
+        &CLOSING,
+        params![
+            fold.fleet.contracts.name(contract),
+            period,
+            span.from.micros(),
+            span.to.micros(),
+            booking.registers.row(fold.fleet.version)?,
+            now.micros(),
+            fold.fleet.contracts[contract].currency.to_string(),
+            Nanos(due),
+            digest(lines)?.0,
+            posting_to,
+        ],
+    )?;
+    let number = booking.connection.last_insert_rowid();
+    for (index, line) in (0_i64..).zip(lines) {
+        let mut values = vec![Value::Integer(number), Value::Integer(index)];
+        values.extend(values_of(line)?);
+        let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(|value| value as &dyn rusqlite::ToSql).collect();
+        booking.chain.insert(booking.connection, &CLOSING_LINE, &values)?;
+    }
+    booking.chain.link(booking.connection, Kind::Closing, Of::Row(number))
+}
+
+/// The columns of a line, but for the closing's number and its own.
+fn values_of(line: &ClosedLine) -> Result<[Value; 9], LedgerError> {
+    let money = |money: Money| i64::try_from(money.nanos()).map_or_else(|_| Value::Text(money.nanos().to_string()), Value::Integer);
+    let meter = match &line.meter {
+        Some((kind, subject)) => [Value::Text(Word(*kind).word().to_owned()), Value::Text(subject.clone())],
+        None => [Value::Null, Value::Null],
+    };
+    let [kind, subject] = meter;
+    Ok([
+        Value::Text(line.clause.clone()),
+        line.place.map_or(Value::Null, Value::Integer),
+        line.tier.map_or(Value::Null, Value::Integer),
+        kind,
+        subject,
+        Value::Integer(line.quantity.count()),
+        line.rate.map_or(Value::Null, |rate| money(rate.money)),
+        line.rate.map_or(Value::Null, |rate| Value::Integer(rate.per)),
+        money(line.money),
+    ])
+}
+
+/// SHA-256 over the lines, as the chain writes them but without the closing's number.
+pub(crate) fn digest(lines: &[ClosedLine]) -> Result<Hash, LedgerError> {
+    let mut text = String::new();
+    for line in lines {
+        crate::chain::write_values(&mut text, &values_of(line)?);
+    }
+    Ok(Hash(Sha256::digest(text.as_bytes()).into()))
+}
+
+/// Every closed period, or those of one contract, in the order in which they were closed.
+pub(crate) fn all(connection: &Connection, contract: Option<&str>) -> Result<Vec<Closed>, LedgerError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, contract, period, from_us, to_us, at_us, currency, due, digest, posting_to, fleet FROM closing
+         WHERE ?1 IS NULL OR contract = ?1 ORDER BY id",
+    )?;
+    let mut found = select.query_map([contract], closed_at)?.collect::<Result<Vec<_>, _>>()?;
+    for closed in &mut found {
+        closed.lines = lines_of(connection, closed.number)?;
+    }
+    Ok(found)
+}
+
+fn closed_at(row: &Row<'_>) -> rusqlite::Result<Closed> {
+    let Nanos(due) = row.get(7)?;
+    let currency: String = row.get(6)?;
+    Ok(Closed {
+        number: row.get(0)?,
+        contract: row.get(1)?,
+        period: row.get(2)?,
+        span: Span { from: Instant::from_micros(row.get(3)?), to: Instant::from_micros(row.get(4)?) },
+        at: Instant::from_micros(row.get(5)?),
+        currency: currency.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+        due,
+        digest: Hash(row.get(8)?),
+        posting_to: row.get(9)?,
+        fleet: row.get(10)?,
+        lines: Vec::new(),
+    })
+}
+
+fn lines_of(connection: &Connection, closing: i64) -> Result<Vec<ClosedLine>, LedgerError> {
+    let mut select = connection.prepare_cached(
+        "SELECT clause, place, tier, meter, subject, quantity, rate, per, money FROM closing_line WHERE closing = ?1 ORDER BY number",
+    )?;
+    let lines = select.query_map([closing], |row| {
+        let meter = row.get::<_, Option<Word<fleet::MeterKind>>>(3)?.map(|Word(kind)| kind);
+        let rate = row.get::<_, Option<Nanos>>(6)?.zip(row.get::<_, Option<i64>>(7)?);
+        let Nanos(money) = row.get(8)?;
+        Ok(ClosedLine {
+            clause: row.get(0)?,
+            place: row.get(1)?,
+            tier: row.get(2)?,
+            meter: meter.zip(row.get(4)?),
+            quantity: Quantity::new(row.get(5)?),
+            rate: rate.map(|(Nanos(money), per)| Rate { money, per }),
+            money,
+        })
+    })?;
+    Ok(lines.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,221 @@
+//! A supplier's invoice in FOCUS CSV, as it was written.
+
+use std::collections::BTreeMap;
+
+use fleet::MeterKind;
+use units::{Currency, Instant, Money, Span};
+
+use super::NANOS;
+use crate::words::Words;
+
+/// At most so many lines are read.
+const LINES_MAX: usize = 1_000_000;
+
+/// One line of an invoice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvoiceLine {
+    /// Where in the file, from 1; the header is line 1.
+    pub line: u64,
+    /// The contract that it names.
+    pub contract: Option<String>,
+    /// Who issued it.
+    pub provider: String,
+    /// What it counts, where it says so.
+    pub meter: Option<MeterKind>,
+    /// Of what.
+    pub subject: Option<String>,
+    /// The billing period.
+    pub period: Span,
+    /// How much, in base units, where it says so.
+    pub quantity: Option<i64>,
+    /// What is to be paid.
+    pub billed: Money,
+    /// In which currency.
+    pub currency: Currency,
+}
+
+/// Why a file can't be read as an invoice.
+#[derive(Debug, thiserror::Error)]
+pub enum InvoiceError {
+    /// It is no CSV.
+    #[error("read it as CSV")]
+    Csv(#[from] csv::Error),
+    /// A column that an invoice must have is not there.
+    #[error("find column {column}: an invoice in FOCUS has it")]
+    Column {
+        /// Which.
+        column: &'static str,
+    },
+    /// A value is not what its column holds.
+    #[error("read line {line}, column {column}: {text:?} is {wanted}")]
+    Value {
+        /// Where.
+        line: u64,
+        /// In which column.
+        column: &'static str,
+        /// What is there.
+        text: String,
+        /// What is wrong with it.
+        wanted: &'static str,
+    },
+    /// It is longer than any that is read.
+    #[error("read more than {limit} lines")]
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// A line as it stands in the file.
+struct Raw<'a> {
+    line: u64,
+    places: &'a BTreeMap<String, usize>,
+    record: &'a csv::StringRecord,
+}
+
+impl Raw<'_> {
+    fn get(&self, column: &str) -> Option<&str> {
+        self.record.get(*self.places.get(column)?).map(str::trim).filter(|text| !text.is_empty() && *text != "null")
+    }
+
+    fn read<T>(&self, column: &'static str, wanted: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T, InvoiceError> {
+        let text = self.get(column).unwrap_or_default();
+        read(text).ok_or_else(|| InvoiceError::Value { line: self.line, column, text: text.to_owned(), wanted })
+    }
+
+    fn time(&self, column: &'static str) -> Result<Instant, InvoiceError> {
+        let read = |text: &str| {
+            let whole = if text.ends_with('Z') { text.to_owned() } else { format!("{text}Z") };
+            whole.parse::<jiff::Timestamp>().ok().map(Instant::from)
+        };
+        self.read(column, "no instant in UTC, such as 2026-11-01T00:00:00Z", read)
+    }
+}
+
+/// Reads an invoice whole. Columns are found by name; those that no line of ours can be matched by are left alone.
+///
+/// # Errors
+/// When it is no CSV, or lacks what an invoice must have.
+pub fn read_invoice(bytes: &[u8]) -> Result<Vec<InvoiceLine>, InvoiceError> {
+    let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
+    let places: BTreeMap<String, usize> =
+        reader.headers()?.iter().enumerate().map(|(place, name)| (name.trim().to_owned(), place)).collect();
+    let needed = ["BilledCost", "BillingCurrency", "BillingPeriodStart", "BillingPeriodEnd", "ProviderName"];
+    if let Some(column) = needed.into_iter().find(|column| !places.contains_key(*column)) {
+        return Err(InvoiceError::Column { column });
+    }
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        let record = record?;
+        if lines.len() == LINES_MAX {
+            return Err(InvoiceError::TooLong { limit: LINES_MAX });
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        lines.push(line_of(&Raw { line, places: &places, record: &record })?);
+    }
+    Ok(lines)
+}
+
+fn line_of(raw: &Raw<'_>) -> Result<InvoiceLine, InvoiceError> {
+    let sku = raw.get("SkuId").and_then(|sku| sku.split_once('/'));
+    let meter = raw.get("SkuMeter").or(sku.map(|(meter, _)| meter)).and_then(meter);
+    let subject =
+        sku.filter(|_| meter.is_some()).map(|(_, subject)| subject).or_else(|| raw.get("ServiceName").filter(|_| meter.is_some()));
+    Ok(InvoiceLine {
+        line: raw.line,
+        contract: raw.get("x_Contract").or_else(|| raw.get("CommitmentDiscountId")).map(str::to_owned),
+        provider: raw.get("InvoiceIssuerName").or_else(|| raw.get("ProviderName")).unwrap_or_default().to_owned(),
+        meter,
+        subject: subject.map(str::to_owned),
+        period: Span { from: raw.time("BillingPeriodStart")?, to: raw.time("BillingPeriodEnd")? },
+        quantity: quantity(raw)?,
+        billed: raw.read("BilledCost", "no amount", |text| decimal(text).map(Money::from_nanos))?,
+        currency: raw.read("BillingCurrency", "no currency", |text| text.parse().ok())?,
+    })
+}
+
+/// The quantity in base units: what was consumed, else what was priced; nothing when its unit is not one that we count in.
+fn quantity(raw: &Raw<'_>) -> Result<Option<i64>, InvoiceError> {
+    for (quantity, unit) in [("ConsumedQuantity", "ConsumedUnit"), ("PricingQuantity", "PricingUnit")] {
+        let Some(factor) = raw.get(quantity).and(raw.get(unit)).and_then(base_units) else { continue };
+        let nanos = raw.read(quantity, "no number", decimal)?;
+        return Ok(nanos.checked_mul(factor).and_then(|nanos| i64::try_from(units::round_half_even(nanos, NANOS)).ok()));
+    }
+    Ok(None)
+}
+
+/// How many base units one of these is.
+fn base_units(unit: &str) -> Option<i128> {
+    let lower = unit.to_lowercase();
+    let (count, word) = lower.split_once(' ').unwrap_or(("1", &lower));
+    let count = match count {
+        "1k" | "thousand" => 1_000,
+        "1m" | "million" => 1_000_000,
+        "1b" | "billion" => 1_000_000_000,
+        other => other.parse().ok()?,
+    };
+    let each = match word.rsplit_once('-').map_or(word, |(_, word)| word) {
+        "token" | "tokens" | "millisecond" | "milliseconds" | "joule" | "joules" | "byte" | "bytes" => 1,
+        "second" | "seconds" => 1_000,
+        "hour" | "hours" | "kwh" => 3_600_000,
+        "gb" => NANOS,
+        _ => return None,
+    };
+    Some(count * each)
+}
+
+/// A meter by its name, however it is spelt.
+fn meter(name: &str) -> Option<MeterKind> {
+    let words: String = name.to_lowercase().chars().map(|it| if it.is_alphanumeric() { it } else { '-' }).collect();
+    let known = MeterKind::WORDS.iter().find(|(_, word)| *word == words).map(|(kind, _)| *kind);
+    known.or(match words.as_str() {
+        "cached-input-tokens" | "cache-read-tokens" => Some(MeterKind::CachedTokens),
+        "prompt-tokens" => Some(MeterKind::InputTokens),
+        "completion-tokens" => Some(MeterKind::OutputTokens),
+        _ => None,
+    })
+}
+
+/// A decimal number in billionths; more than nine places are no money of ours.
+fn decimal(text: &str) -> Option<i128> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let part = part.trim_end_matches('0');
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if part.len() > 9 || whole.len() > 20 || whole.is_empty() || !plain(whole) || !plain(part) {
+        return None;
+    }
+    let part: i128 = format!("{part:0<9}").parse().ok()?;
+    Some(sign * (whole.parse::<i128>().ok()? * NANOS + part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_units_and_meters_are_read() {
+        for (text, nanos) in
+            [("1.5", Some(1_500_000_000)), ("-0.000000001", Some(-1)), ("7", Some(7 * NANOS)), ("1e3", None), ("", None), (".5", None)]
+        {
+            assert_eq!(decimal(text), nanos, "{text}");
+        }
+        for (unit, factor) in
+            [("Tokens", Some(1)), ("1M Tokens", Some(1_000_000)), ("Accelerator-Hours", Some(3_600_000)), ("Parsecs", None)]
+        {
+            assert_eq!(base_units(unit), factor, "{unit}");
+        }
+        assert_eq!(meter("Output Tokens"), Some(MeterKind::OutputTokens));
+        assert_eq!(meter("cached_input_tokens"), Some(MeterKind::CachedTokens));
+        assert_eq!(meter("widgets"), None);
+    }
+
+    #[test]
+    fn what_is_no_invoice_is_refused_with_its_place() {
+        let refused = |text: &str| read_invoice(text.as_bytes()).expect_err("no invoice").to_string();
+        assert_eq!(refused("BilledCost\n1\n"), "find column BillingCurrency: an invoice in FOCUS has it");
+        let head = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName\n";
+        let line = refused(&format!("{head}1,USD,2026-11-01T00:00:00Z,2026-12-01T00:00:00Z,north\none,USD,2026-11-01,2026-12-01,north\n"));
+        assert_eq!(line, "read line 3, column BillingPeriodStart: \"2026-11-01\" is no instant in UTC, such as 2026-11-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,287 @@
+//! An invoice beside our metering: by contract, meter and period, with what differs in money.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use dispatch::AttemptId;
+use fleet::{ContractId, Fleet, Meter, MeterKind, Status};
+use market::{Tokens, split_busy};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use sha2::{Digest, Sha256};
+use units::{Currency, Instant, Money, Quantity, Span};
+
+use super::InvoiceLine;
+use crate::accounts::for_writing;
+use crate::book::Booking;
+use crate::books::Fold;
+use crate::chain::{INVOICE, INVOICE_LINE, Kind, Of};
+use crate::closing;
+use crate::correction::{Correct, correct};
+use crate::error::LedgerError;
+use crate::register::Registers;
+use crate::words::{Nanos, Word, attempt_at};
+
+/// What an invoice and our metering say of one contract's meter in one billing period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Which contract; what the invoice calls it where we have none.
+    pub contract: String,
+    /// Whether we have that contract and period.
+    pub ours_too: bool,
+    /// Which meter of what; `None`: whatever has no meter.
+    pub meter: Option<(MeterKind, String)>,
+    /// The billing period.
+    pub period: Span,
+    /// The currency.
+    pub currency: Currency,
+    /// What the invoice says was taken, in base units.
+    pub their_quantity: Option<i64>,
+    /// What we metered, once what was bounded is cleared.
+    pub our_quantity: Option<i64>,
+    /// What the invoice asks for.
+    pub billed: Money,
+    /// What the contract comes to by our metering.
+    pub ours: Money,
+}
+
+impl Difference {
+    /// How much more the invoice asks for.
+    #[must_use]
+    pub fn money(&self) -> Money {
+        self.billed - self.ours
+    }
+}
+
+/// An invoice, imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// The invoice's number in the ledger.
+    pub number: i64,
+    /// Attempts that were known only within bounds, and are cleared by it.
+    pub cleared: Vec<AttemptId>,
+    /// Every contract, meter and period that it or we have, whether they differ or not.
+    pub lines: Vec<Difference>,
+}
+
+impl Reconciliation {
+    /// Whether the invoice asks for what the contracts come to, to the last unit.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.lines.iter().all(|line| line.money() == Money::ZERO)
+    }
+}
+
+/// What an invoice says of one contract's billing period.
+type Said = BTreeMap<Option<(MeterKind, String)>, (Money, Option<i64>)>;
+
+/// Where invoice lines belong.
+#[derive(Default)]
+struct Sorted {
+    ours: BTreeMap<(ContractId, i64), Said>,
+    strange: Vec<Difference>,
+}
+
+/// Books an invoice once, by the bytes of its file: clears what was unreconciled with what it says, and compares the rest.
+///
+/// # Errors
+/// When it was imported before, or the database refused.
+pub fn import_invoice(
+    directory: &Path,
+    fleet: &Arc<Fleet>,
+    (name, bytes, lines): (&str, &[u8], &[InvoiceLine]),
+    who: &str,
+    now: Instant,
+) -> Result<Reconciliation, LedgerError> {
+    let mut connection = for_writing(directory)?;
+    let registers = Registers::read(&connection)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    let known = transaction.query_row("SELECT id FROM invoice WHERE digest = ?1", [digest], |row| row.get(0)).optional()?;
+    if let Some(number) = known {
+        return Err(LedgerError::Imported { number });
+    }
+    let mut booking = Booking::new(&transaction, &registers)?;
+    let mut fold = Fold::new(Arc::clone(fleet), now);
+    fold.catch_up(&transaction, booking.chain.posting_to())?;
+    let number: i64 = transaction.query_row("SELECT coalesce(max(id), 0) + 1 FROM invoice", [], |row| row.get(0))?;
+    let sorted = sort(fleet, lines);
+    let mut cleared = Vec::new();
+    for ((contract, period), said) in &sorted.ours {
+        for said in corrections(&transaction, &fold, (*contract, *period), said)? {
+            let said = Correct { why: format!("invoice {name}"), who: who.to_owned(), ..said };
+            correct(&mut booking, &said, Some(number), now)?;
+            cleared.push(said.attempt);
+        }
+    }
+    fold.catch_up(&transaction, booking.chain.posting_to())?;
+    let mut compared = Vec::new();
+    for ((contract, period), said) in &sorted.ours {
+        compared.extend(compare(&fold, (*contract, *period), said)?);
+    }
+    compared.extend(sorted.strange);
+    keep(&mut booking, (number, name, digest), &compared, who, now)?;
+    transaction.commit()?;
+    Ok(Reconciliation { number, cleared, lines: compared })
+}
+
+fn sort(fleet: &Fleet, lines: &[InvoiceLine]) -> Sorted {
+    let mut sorted = Sorted::default();
+    for line in lines {
+        let meter = line.meter.zip(line.subject.clone());
+        let Some(place) = place(fleet, line) else {
+            let contract = line.contract.clone().unwrap_or_else(|| line.provider.clone());
+            sorted.strange.push(Difference {
+                contract,
+                ours_too: false,
+                meter,
+                period: line.period,
+                currency: line.currency,
+                their_quantity: line.quantity,
+                our_quantity: None,
+                billed: line.billed,
+                ours: Money::ZERO,
+            });
+            continue;
+        };
+        let (billed, quantity) = sorted.ours.entry(place).or_default().entry(meter).or_default();
+        *billed += line.billed;
+        if let Some(more) = line.quantity {
+            *quantity = Some(quantity.unwrap_or(0).saturating_add(more));
+        }
+    }
+    sorted
+}
+
+/// The contract and billing period that a line is of: by the contract's name, else the one contract of that supplier that
+/// prices the meter. The period must be ours to the microsecond.
+fn place(fleet: &Fleet, line: &InvoiceLine) -> Option<(ContractId, i64)> {
+    let of = |id: ContractId| {
+        let terms = &fleet.contracts[id];
+        let period = terms.calendar.index(line.period.from.max(terms.term.from));
+        (terms.status == Status::Signed && terms.currency == line.currency && terms.period(period) == line.period).then_some((id, period))
+    };
+    if let Some(named) = line.contract.as_deref().and_then(|name| fleet.contracts.id(name)) {
+        return of(named);
+    }
+    let prices = |terms: &fleet::Contract| terms.rates.iter().any(|clause| Some(clause.meter.kind()) == line.meter);
+    let supplied = fleet.contracts.iter().filter(|(_, _, terms)| fleet.parties.name(terms.party) == line.provider && prices(terms));
+    let mut found = supplied.filter_map(|(id, ..)| of(id));
+    let only = found.next()?;
+    found.next().is_none().then_some(only)
+}
+
+/// The corrections that an invoice's quantities call for: what it says was taken beyond what we metered is split among the
+/// attempts that are known only within bounds, by those, and no further than they go.
+fn corrections(
+    connection: &Connection,
+    fold: &Fold,
+    (contract, period): (ContractId, i64),
+    said: &Said,
+) -> Result<Vec<Correct>, LedgerError> {
+    let mut subjects: BTreeSet<&str> = BTreeSet::new();
+    for (meter, (_, quantity)) in said {
+        if let (Some((MeterKind::InputTokens | MeterKind::CachedTokens | MeterKind::OutputTokens, subject)), Some(_)) = (meter, quantity) {
+            subjects.insert(subject);
+        }
+    }
+    let mut found = Vec::new();
+    for subject in subjects {
+        let open = bounded(connection, fold, (contract, period), subject)?;
+        let beyond = |kind: MeterKind, bounds: &[i64]| {
+            let theirs = said.get(&Some((kind, subject.to_owned()))).and_then(|(_, quantity)| *quantity);
+            let meter: Option<Meter> = fold.present.meter(kind, subject);
+            let ours = meter.map_or(0, |meter| fold.balances.total(contract, period, meter).held.count());
+            let most: i64 = bounds.iter().sum();
+            split_busy(Quantity::new(theirs.unwrap_or(ours).saturating_sub(ours).clamp(0, most)), bounds)
+        };
+        let bounds: (Vec<i64>, Vec<i64>) = open.iter().map(|(_, tokens)| (i64::from(tokens.input), i64::from(tokens.output))).unzip();
+        let cached = beyond(MeterKind::CachedTokens, &bounds.0);
+        let left: Vec<i64> = bounds.0.iter().zip(&cached).map(|(bound, cached)| bound - cached.count()).collect();
+        let (input, output) = (beyond(MeterKind::InputTokens, &left), beyond(MeterKind::OutputTokens, &bounds.1));
+        for (place, (attempt, _)) in open.iter().enumerate() {
+            let count = |parts: &[Quantity]| parts.get(place).and_then(|part| u32::try_from(part.count()).ok()).unwrap_or(0);
+            let tokens = Tokens { input: count(&input) + count(&cached), cached: count(&cached), output: count(&output) };
+            found.push(Correct { attempt: *attempt, tokens, why: String::new(), who: String::new() });
+        }
+    }
+    Ok(found)
+}
+
+/// The attempts of a contract's period and model that are known only within bounds, with those.
+fn bounded(
+    connection: &Connection,
+    fold: &Fold,
+    (contract, period): (ContractId, i64),
+    model: &str,
+) -> Result<Vec<(AttemptId, Tokens)>, LedgerError> {
+    let span = fold.fleet.contracts[contract].period(period);
+    let mut select = connection.prepare_cached(
+        "SELECT settlement.request, settlement.attempt, settlement.input, settlement.cached, settlement.output
+         FROM settlement JOIN attempt ON (attempt.request, attempt.attempt) = (settlement.request, settlement.attempt)
+         WHERE settlement.known = 'bounded' AND settlement.ended >= ?1 AND settlement.ended < ?2 AND settlement.contract = ?3 AND attempt.model = ?4
+             AND NOT EXISTS (SELECT 1 FROM correction WHERE (correction.request, correction.attempt) = (settlement.request, settlement.attempt))
+         ORDER BY attempt.id",
+    )?;
+    let values = params![span.from.micros(), span.to.micros(), fold.fleet.contracts.name(contract), model];
+    let rows = select
+        .query_map(values, |row| Ok((attempt_at(row, 0)?, Tokens { input: row.get(2)?, cached: row.get(3)?, output: row.get(4)? })))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn compare(fold: &Fold, (contract, period): (ContractId, i64), said: &Said) -> Result<Vec<Difference>, LedgerError> {
+    let terms = &fold.fleet.contracts[contract];
+    let mut ours: BTreeMap<Option<(MeterKind, String)>, (Money, i64)> = BTreeMap::new();
+    for line in closing::statement_lines(fold, contract, period)? {
+        let (money, quantity) = ours.entry(line.meter).or_default();
+        *money += line.money;
+        *quantity = quantity.saturating_add(line.quantity.count());
+    }
+    let meters: BTreeSet<_> = ours.keys().chain(said.keys()).cloned().collect();
+    let line = |meter: Option<(MeterKind, String)>| {
+        let (billed, their_quantity) = said.get(&meter).copied().unwrap_or_default();
+        let own = ours.get(&meter).copied();
+        Difference {
+            contract: fold.fleet.contracts.name(contract).to_owned(),
+            ours_too: true,
+            period: terms.period(period),
+            currency: terms.currency,
+            their_quantity,
+            our_quantity: own.filter(|_| meter.is_some()).map(|(_, quantity)| quantity),
+            billed,
+            ours: own.map_or(Money::ZERO, |(money, _)| money),
+            meter,
+        }
+    };
+    Ok(meters.into_iter().map(line).collect())
+}
+
+fn keep(
+    booking: &mut Booking<'_>,
+    (number, name, digest): (i64, &str, [u8; 32]),
+    lines: &[Difference],
+    who: &str,
+    now: Instant,
+) -> Result<(), LedgerError> {
+    booking.chain.insert(booking.connection, &INVOICE, params![name, digest, who, now.micros()])?;
+    for (place, line) in (0_i64..).zip(lines) {
+        booking.chain.insert(
+            booking.connection,
+            &INVOICE_LINE,
+            params![
+                number,
+                place,
+                line.contract,
+                line.meter.as_ref().map(|(kind, _)| Word(*kind)),
+                line.meter.as_ref().map(|(_, subject)| subject),
+                line.period.from.micros(),
+                line.period.to.micros(),
+                line.their_quantity,
+                Nanos(line.billed),
+                line.our_quantity,
+                Nanos(line.ours),
+            ],
+        )?;
+    }
+    booking.chain.link(booking.connection, Kind::Invoice, Of::Row(number))
+}

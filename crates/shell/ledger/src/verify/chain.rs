@@ -1,0 +1,104 @@
+//! The chain, computed again from the rows.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Finding, Verification};
+use crate::chain::{Hash, Head, Kind, POSTING, Table, next, write_row};
+use crate::error::LedgerError;
+use crate::words::Request;
+
+/// One entry as the chain's table has it.
+struct Link {
+    number: i64,
+    kind: String,
+    row: Option<i64>,
+    attempt: Option<(Request, u8)>,
+    posting_to: i64,
+    hash: Hash,
+}
+
+/// Checks the chain from `from` on, and gives its end. `noted` is a head that was written down elsewhere: an entry must have it.
+pub(super) fn check(
+    connection: &Connection,
+    from: Head,
+    noted: Option<Hash>,
+    verification: &mut Verification,
+) -> Result<Head, LedgerError> {
+    let mut head = from;
+    let mut found = noted.is_none_or(|noted| noted == from.hash);
+    let mut select =
+        connection.prepare("SELECT number, kind, row, request, attempt, posting_to, hash FROM entry WHERE number > ?1 ORDER BY number")?;
+    let mut rows = select.query([from.number])?;
+    while let Some(row) = rows.next()? {
+        let attempt = row.get::<_, Option<Request>>(3)?.zip(row.get(4)?);
+        let link =
+            Link { number: row.get(0)?, kind: row.get(1)?, row: row.get(2)?, attempt, posting_to: row.get(5)?, hash: Hash(row.get(6)?) };
+        verification.entries += 1;
+        let whole = text(connection, &link, head.posting_to)?.is_some_and(|text| next(head.hash, &text) == link.hash);
+        if !whole || link.number != head.number + 1 || link.posting_to < head.posting_to {
+            verification.find(Finding::Chain { number: link.number });
+        }
+        found |= noted == Some(link.hash);
+        head = Head { number: link.number, hash: link.hash, posting_to: link.posting_to };
+    }
+    if let Some(hash) = noted.filter(|_| !found) {
+        verification.find(Finding::Head { hash });
+    }
+    Ok(head)
+}
+
+/// The text of an entry; nothing when its row is not there.
+fn text(connection: &Connection, link: &Link, after: i64) -> Result<Option<String>, LedgerError> {
+    let Some(kind) = Kind::of(&link.kind) else { return Ok(None) };
+    let mut text = String::new();
+    let (own, parts) = kind.tables();
+    let there = match (link.row, link.attempt) {
+        (Some(row), None) => add(connection, &mut text, own, "rowid = ?1", params![row])?,
+        (None, Some((request, attempt))) => add(connection, &mut text, own, "request = ?1 AND attempt = ?2", params![request, attempt])?,
+        _ => 0,
+    };
+    if there != 1 {
+        return Ok(None);
+    }
+    if let Some(parts) = parts {
+        add(connection, &mut text, parts, &format!("{} = ?1 ORDER BY number", own.name), params![link.row])?;
+    }
+    if link.posting_to > after {
+        add(connection, &mut text, &POSTING, "id > ?1 AND id <= ?2 ORDER BY id", params![after, link.posting_to])?;
+    }
+    Ok(Some(text))
+}
+
+fn add(
+    connection: &Connection,
+    text: &mut String,
+    table: &Table,
+    which: &str,
+    params: impl rusqlite::Params,
+) -> Result<usize, LedgerError> {
+    let mut select = connection.prepare_cached(&format!("{} WHERE {which}", table.select))?;
+    let mut rows = select.query(params)?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        write_row(text, table, row)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Every row of every table of entries is an entry, and every posting belongs to one.
+pub(super) fn check_complete(connection: &Connection, head: Head, verification: &mut Verification) -> Result<(), LedgerError> {
+    for kind in Kind::ALL {
+        let table = kind.tables().0.name;
+        let rows: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+        let entries: i64 = connection.query_row("SELECT count(*) FROM entry WHERE kind = ?1", [table], |row| row.get(0))?;
+        if rows != entries {
+            verification.find(Finding::Unchained { table, rows, entries });
+        }
+    }
+    let last: Option<i64> = connection.query_row("SELECT max(id) FROM posting", [], |row| row.get(0)).optional()?.flatten();
+    if last.unwrap_or(0) != head.posting_to {
+        verification.find(Finding::Unchained { table: "posting", rows: last.unwrap_or(0), entries: head.posting_to });
+    }
+    Ok(())
+}

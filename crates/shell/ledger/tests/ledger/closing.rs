@@ -1,0 +1,291 @@
+//! Each contract's period closes once, by its own calendar, whatever the clock does.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch::{Ask, AttemptId, Cost, Decision, KeyId, KeyScope, Known, Needs, Outcome, Policy, Question, Record, Rule, Settlement};
+use fleet::{Calendar, Fleet, Period, ServiceTier};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use ledger::{Closed, Correct, Store, closable, correct, verify};
+use market::{TokenPrices, Tokens};
+use proptest::prelude::*;
+use units::{Instant, Money, Span};
+
+use crate::fixture::{attempt, fleet};
+
+fn at(text: &str) -> Instant {
+    text.parse::<jiff::Timestamp>().expect("a timestamp").into()
+}
+
+/// The spans that close when the clock says each of `nows` in turn, for a contract with that calendar over `[2011, 2040)`.
+fn check(zone: &str, anchor: &str, period: Period, began: &str, nows: &[&str], expected: &[(&str, &str)]) {
+    let small = fleet();
+    let mut terms = small.contracts[small.contracts.id("tokens").expect("it is there")].clone();
+    let anchor: DateTime = anchor.parse().expect("a civil time");
+    terms.calendar = Calendar::new(TimeZone::get(zone).expect("a zone"), anchor, period);
+    terms.term = Span { from: at("2011-01-01T00:00:00Z"), to: at("2040-01-01T00:00:00Z") };
+    let (mut closed_to, mut found) = (None, Vec::new());
+    for now in nows {
+        while let Some((_, span)) = closable(&terms, closed_to, at(began), at(now)) {
+            assert!(span.from < span.to && closed_to.is_none_or(|to| to == span.from), "no gap, no overlap, nothing negative");
+            closed_to = Some(span.to);
+            found.push((span.from.to_string(), span.to.to_string()));
+        }
+    }
+    let found: Vec<(&str, &str)> = found.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    assert_eq!(found, expected, "{zone} {period:?}");
+}
+
+#[test]
+fn periods_close_by_their_own_calendar() {
+    // A quarter of an hour after its end, not a moment before.
+    let month = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
+    check("UTC", "2026-01-01T00:00", Period::Months(1), "2026-01-20T00:00:00Z", &["2026-02-01T00:14:59Z"], &[]);
+    check("UTC", "2026-01-01T00:00", Period::Months(1), "2026-01-20T00:00:00Z", &["2026-02-01T00:15:00Z"], &[month]);
+    // The day that summer time begins in has 23 hours, the day that it ends in has 25.
+    let begins = [("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")];
+    check("Europe/Paris", "2026-01-01T00:00", Period::Days(1), "2026-03-29T12:00:00Z", &["2026-03-29T22:15:00Z"], &begins);
+    let ends = [("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z")];
+    check(
+        "Europe/Paris",
+        "2026-01-01T00:00",
+        Period::Days(1),
+        "2026-10-25T12:00:00Z",
+        &["2026-10-25T22:59:00Z", "2026-10-25T23:15:00Z"],
+        &ends,
+    );
+    // Anchored on a 31st: months end where there is no 31st, and come back to it. A leap day is in its month.
+    let ends = [
+        ("2027-12-31T00:00:00Z", "2028-01-31T00:00:00Z"),
+        ("2028-01-31T00:00:00Z", "2028-02-29T00:00:00Z"),
+        ("2028-02-29T00:00:00Z", "2028-03-31T00:00:00Z"),
+    ];
+    check("UTC", "2027-12-31T00:00", Period::Months(1), "2028-01-01T00:00:00Z", &["2028-03-31T00:15:00Z"], &ends);
+    // Samoa had no 30 December 2011: that day is no period.
+    let skipped = [("2011-12-29T10:00:00Z", "2011-12-30T10:00:00Z"), ("2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z")];
+    check("Pacific/Apia", "2011-01-01T00:00", Period::Days(1), "2011-12-29T12:00:00Z", &["2011-12-31T10:15:00Z"], &skipped);
+}
+
+#[test]
+fn whatever_the_clock_says_nothing_closes_twice_and_nothing_is_left_out() {
+    let hours = [
+        ("2026-11-22T00:00:00Z", "2026-11-22T01:00:00Z"),
+        ("2026-11-22T01:00:00Z", "2026-11-22T02:00:00Z"),
+        ("2026-11-22T02:00:00Z", "2026-11-22T03:00:00Z"),
+    ];
+    let closes = |nows: &[&str], expected| check("UTC", "2026-01-01T00:00", Period::Minutes(60), "2026-11-22T00:30:00Z", nows, expected);
+    // Set back by an hour, and by a second at the very instant, as for a leap second.
+    closes(&["2026-11-22T01:20:00Z", "2026-11-22T00:20:00Z", "2026-11-22T01:20:00Z"], &hours[..1]);
+    closes(&["2026-11-22T01:15:00Z", "2026-11-22T01:14:59Z", "2026-11-22T01:15:00Z", "2026-11-22T02:15:00Z"], &hours[..2]);
+    // Asleep for hours: all of them at once, in order.
+    closes(&["2026-11-22T00:40:00Z", "2026-11-22T03:15:00Z"], &hours);
+    // Past the second that 32 bits can't count.
+    let months = [("2038-01-01T00:00:00Z", "2038-02-01T00:00:00Z"), ("2038-02-01T00:00:00Z", "2038-03-01T00:00:00Z")];
+    check("UTC", "2026-01-01T00:00", Period::Months(1), "2038-01-19T03:14:07Z", &["2038-03-01T00:15:00Z"], &months);
+    // A clock from before the books closes nothing, and one from after the contract's end no more than there is.
+    closes(&["1970-01-01T00:00:00Z"], &[]);
+    check(
+        "UTC",
+        "2026-01-01T00:00",
+        Period::Months(12),
+        "2039-06-01T00:00:00Z",
+        &["2500-01-01T00:00:00Z"],
+        &[("2039-01-01T00:00:00Z", "2040-01-01T00:00:00Z")],
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_walk_of_the_clock_closes_what_its_highest_reading_does(steps in proptest::collection::vec(-90_i64..120, 1..40)) {
+        let small = fleet();
+        let terms = &small.contracts[small.contracts.id("tokens").expect("it is there")];
+        let began = at("2026-11-22T00:02:00Z");
+        let (mut now, mut highest, mut closed_to, mut count) = (began.micros(), began, None, 0);
+        for minutes in steps {
+            now += minutes * 60_000_000;
+            highest = highest.max(Instant::from_micros(now));
+            while let Some((_, span)) = closable(terms, closed_to, began, Instant::from_micros(now)) {
+                prop_assert!(!span.is_empty() && closed_to.is_none_or(|to| to == span.from));
+                closed_to = Some(span.to);
+                count += 1;
+            }
+        }
+        // Five-minute periods from 00:00 on, each a quarter of an hour after its end.
+        let passed = highest.since(at("2026-11-22T00:15:00Z")).as_secs() / 300;
+        prop_assert_eq!(count, passed);
+    }
+}
+
+pub const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+pub fn laptop() -> Arc<Fleet> {
+    Arc::new(fleet::parse(LAPTOP).fleet.expect("it is sound"))
+}
+
+pub fn start() -> Instant {
+    at("2026-11-22T12:00:00Z")
+}
+
+pub fn open(directory: &Path) -> Store {
+    Store::open(directory, LAPTOP, laptop(), start()).expect("opened").0
+}
+
+/// An attempt on the endpoint that is paid by the token: 15 dollars a million input tokens, 60 a million output tokens.
+pub fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: Instant) -> AttemptId {
+    let (fleet, attempt) = (laptop(), attempt(request, 1));
+    let endpoint = fleet.endpoints.id("spill").expect("it is there");
+    let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
+    let list = TokenPrices { input: 15_000_000_000, cached: 15_000_000_000, output: 60_000_000_000 };
+    let question = Question {
+        funds: None,
+        now: ended,
+        fleet: fleet.version,
+        policy: Policy::MarginalCost,
+        valid_until: ended,
+        usable_until: ended,
+        ask: Ask {
+            id: attempt.request,
+            sequence: 0,
+            model: fleet.endpoints[endpoint].model,
+            tier: ServiceTier::Default,
+            needs: Needs::default(),
+            tokens,
+            input_least: 1,
+            output_max: tokens.output,
+            scope: KeyScope::default(),
+        },
+        seen: Vec::new(),
+    };
+    let decision = Decision { endpoint, contract, cost: Cost::default(), list, rule: Rule::Policy, passed_over: Vec::new() };
+    let decided = Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) };
+    store.append(&decided).expect("appended");
+    let settled = Settlement {
+        attempt,
+        endpoint,
+        contract,
+        fleet: fleet.version,
+        outcome: Outcome::Answered,
+        tokens,
+        known,
+        list: list.cost(tokens),
+        started: ended,
+        first_content: None,
+        ended,
+    };
+    store.append(&Record::Settled(settled)).expect("appended");
+    attempt
+}
+
+fn lines(closed: &Closed) -> Vec<(String, i64, i128)> {
+    closed.lines.iter().map(|line| (line.clause.clone(), line.quantity.count(), line.money.nanos())).collect()
+}
+
+pub const TOKENS: Tokens = Tokens { input: 1_000, cached: 0, output: 100 };
+
+#[test]
+fn a_closed_period_changes_only_by_an_amendment() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 19 * MINUTE).expect("closed");
+    assert_eq!(store.closings(None).expect("read"), [], "the first ends at 12:05, and its grace at 12:20");
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    let closed = store.closings(Some("spill-on-demand")).expect("read");
+    // 1,000 x 15 + 100 x 60 dollars a million.
+    assert_eq!(
+        lines(&closed[0]),
+        [("rates".to_owned(), 1_000, 15_000_000), ("rates".to_owned(), 100, 6_000_000), ("rounding".to_owned(), 0, 0)][..2]
+    );
+    assert_eq!((closed[0].due, closed[0].span), (Money::from_nanos(21_000_000), Span { from: start(), to: start() + 5 * MINUTE }));
+    // The umbrella's floor is 26 cents: 2.1 are counted beside the reservation's 20.
+    let umbrella = store.closings(Some("northgrid-umbrella")).expect("read");
+    assert_eq!(lines(&umbrella[0]), [("shortfall".to_owned(), 0, 39_000_000)]);
+    assert_eq!(store.closings(None).expect("read").len(), 5, "each contract by itself");
+    // Late: twice as much again.
+    spill(&store, 2, Known::Counted, Tokens { input: 2_000, cached: 0, output: 0 }, start() + 2 * MINUTE);
+    store.close_periods(start() + 5 * MINUTE).expect("a clock that was set back");
+    assert_eq!(store.closings(None).expect("read").len(), 5);
+    assert_eq!(store.late().expect("read").into_iter().collect::<Vec<_>>(), [("spill-on-demand".to_owned(), 1)]);
+    drop(store);
+    let store = open(directory.path());
+    store.close_periods(start() + 25 * MINUTE).expect("closed");
+    let closed = store.closings(Some("spill-on-demand")).expect("read");
+    assert_eq!(lines(&closed[1]), [("amendment".to_owned(), 0, 30_000_000)]);
+    assert_eq!(closed[1].lines[0].place, Some(closed[0].period));
+    let umbrella = store.closings(Some("northgrid-umbrella")).expect("read");
+    assert_eq!(lines(&umbrella[1])[1], ("amendment".to_owned(), 0, -30_000_000), "what is used late is not short");
+    assert!(store.late().expect("read").is_empty());
+    store.close_periods(start() + 30 * MINUTE).expect("closed");
+    assert_eq!(lines(&store.closings(Some("spill-on-demand")).expect("read")[2]), [], "an amendment is booked once");
+    drop(store);
+    let verified = verify(directory.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
+    assert_eq!(verified.closings, 15);
+}
+
+#[test]
+fn a_correction_clears_what_was_bounded_and_counts_where_it_was_used() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    let lost = spill(&store, 1, Known::Bounded, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    let open_total = store.unreconciled_total().expect("read");
+    // 1,000 x 15 + 100 x 60 dollars a million, at most.
+    assert_eq!((open_total.attempts, open_total.output, open_total.list), (1, 100, Money::from_nanos(21_000_000)));
+    let said = |tokens: Tokens| Correct { attempt: lost, tokens, why: "their log".to_owned(), who: "an accountant".to_owned() };
+    // Another process, while this one runs.
+    let first = correct(directory.path(), &said(Tokens { input: 1_000, cached: 0, output: 40 }), start() + 21 * MINUTE).expect("booked");
+    let second = correct(directory.path(), &said(Tokens { input: 900, cached: 0, output: 40 }), start() + 22 * MINUTE).expect("booked");
+    assert_eq!((first.corrects, second.corrects), (None, Some(first.number)));
+    assert_eq!(store.unreconciled_total().expect("read"), ledger::Unreconciled::default());
+    store.close_periods(start() + 25 * MINUTE).expect("closed");
+    let closed = store.closings(Some("spill-on-demand")).expect("read");
+    // 900 x 15 + 40 x 60 dollars a million.
+    assert_eq!(lines(&closed[1]), [("amendment".to_owned(), 0, 15_900_000)]);
+    let posted: i64 = store.books().balances.iter().map(|(.., total)| total.held.count()).sum();
+    assert_eq!(posted, 940, "the running service has taken it in");
+    let row = &store.attempts_of(lost.request).expect("read")[0];
+    assert_eq!((row.taken().map(|taken| taken.0.input), row.unreconciled()), (Some(900), false));
+    drop(store);
+    let verified = verify(directory.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
+    assert_eq!((verified.corrections, verified.unreconciled), (2, 0));
+}
+
+#[test]
+fn what_is_planted_in_closings_and_corrections_is_found() {
+    let cases = [
+        ("closing", "UPDATE closing SET due = 1 WHERE id = 1", "its lines don't add up to what is due"),
+        ("closing", "UPDATE closing SET at_us = to_us WHERE id = 1", "it was closed before its time"),
+        ("closing", "UPDATE closing SET from_us = from_us + 1 WHERE id = 6", "it doesn't begin where the one before it ended"),
+        (
+            "closing_line",
+            "UPDATE closing_line SET money = money + 1 WHERE closing = 4 AND number = 0",
+            "its digest is not that of its lines",
+        ),
+        ("posting", "UPDATE posting SET held = 2, used = 2 WHERE id = 1", "it comes to"),
+        ("correction", "UPDATE correction SET output = 7", "its postings are not what it changes"),
+        ("correction", "UPDATE correction SET corrects = 1", "it doesn't correct the one before it"),
+    ];
+    for (table, change, expected) in cases {
+        let directory = tempfile::tempdir().expect("a folder");
+        let store = open(directory.path());
+        let one = spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+        for minutes in [20, 25] {
+            store.close_periods(start() + minutes * MINUTE).expect("closed");
+        }
+        drop(store);
+        let said = Correct { attempt: one, tokens: Tokens::default(), why: String::new(), who: String::new() };
+        correct(directory.path(), &said, start()).expect("booked");
+        assert!(verify(directory.path(), None).expect("read").holds());
+        let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+        database.execute_batch(&format!("PRAGMA foreign_keys = off; DROP TRIGGER {table}_stays; {change}")).expect("changed");
+        drop(database);
+        let found = verify(directory.path(), None).expect("read");
+        assert!(found.findings.iter().any(|finding| finding.to_string().contains(expected)), "{change}: {:?}", found.findings);
+        assert!(found.findings.iter().any(|finding| matches!(finding, ledger::Finding::Chain { .. })), "{change}: {:?}", found.findings);
+    }
+}

@@ -1,0 +1,70 @@
+//! What a killed process held since its last reading is posted at the next opening; what one that ended held is not.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dispatch::Record;
+use fleet::{Id, Meter};
+use ledger::{Store, verify};
+use market::Tokens;
+use units::Instant;
+
+use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement, start};
+
+fn total(store: &Store) -> (i64, i64) {
+    let meter = Meter::AcceleratorTime(Id::from_index(0));
+    let sums = store.books().balances.iter().filter(|(_, _, on, _)| *on == meter).map(|(.., total)| total).collect::<Vec<_>>();
+    sums.iter().fold((0, 0), |sum, total| (sum.0 + total.held.count(), sum.1 + total.used.count()))
+}
+
+/// Fills a directory: two accelerators held for five seconds, then an attempt that ends `after`. The copy is as a kill leaves it.
+fn killed(after: Instant, copy: &Path) -> Store {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    store.append(&Record::Held(held(&fleet(), start(), Duration::from_secs(5), 10_000, &[(attempt(1, 1), 3_000)]))).expect("appended");
+    store.append(&decided(&fleet(), attempt(1, 1), false, start())).expect("appended");
+    store.append(&Record::Settled(settlement(&fleet(), attempt(1, 1), false, Tokens::default(), after))).expect("appended");
+    store.flush().expect("committed");
+    for part in ["", "journal", "fleets"] {
+        std::fs::create_dir_all(copy.join(part)).expect("made");
+        for file in directory.path().join(part).read_dir().expect("there").flatten().filter(|file| file.path().is_file()) {
+            std::fs::copy(file.path(), copy.join(part).join(file.file_name())).expect("copied");
+        }
+    }
+    store
+}
+
+fn check(after: Instant, expected: (i64, i64), recovered: Duration) {
+    let copy = tempfile::tempdir().expect("a folder");
+    let ended = killed(after, copy.path());
+    let (store, recovery) = open(copy.path());
+    assert_eq!((total(&store), recovery.held), (expected, recovered));
+    drop(store);
+    let (store, recovery) = open(copy.path());
+    assert_eq!((total(&store), recovery.held), (expected, Duration::ZERO), "once");
+    drop(store);
+    let verified = verify(copy.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
+    drop(ended);
+}
+
+#[test]
+fn held_time_goes_on_to_the_last_instant_that_the_journal_names() {
+    // Two accelerators for 2.5 seconds more, none of it used.
+    check(seconds(7) + Duration::from_micros(500_900), (15_000, 3_000), Duration::from_millis(2_500));
+    // Nothing was appended after the reading; or so much later that it was not holding any more.
+    check(seconds(4), (10_000, 3_000), Duration::ZERO);
+    check(seconds(60), (10_000, 3_000), Duration::ZERO);
+}
+
+#[test]
+fn a_process_that_ended_in_good_order_left_nothing_out() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    store.append(&Record::Held(held(&fleet(), start(), Duration::from_secs(5), 10_000, &[]))).expect("appended");
+    store.append(&decided(&fleet(), attempt(1, 1), false, start())).expect("appended");
+    store.append(&Record::Settled(settlement(&fleet(), attempt(1, 1), false, Tokens::default(), seconds(7)))).expect("appended");
+    drop(store);
+    let (store, recovery) = open(directory.path());
+    assert_eq!((total(&store), recovery.held), ((10_000, 0), Duration::ZERO));
+}
