@@ -1,6 +1,6 @@
 //! LiteLLM configs into fleet files: golden files of realistic configs, broken ones, and what must hold of any.
 
-use expect_test::{ExpectFile, expect, expect_file};
+use expect_test::{Expect, ExpectFile, expect, expect_file};
 use import::{Imported, litellm};
 use proptest::prelude::*;
 
@@ -56,86 +56,91 @@ fn a_price_per_token_is_one_per_million() {
     }
 }
 
+fn check_broken(config: &str, expected: &Expect) {
+    expected.assert_eq(&litellm(config).expect_err("it is broken").shown("config.yaml"));
+}
+
 #[test]
 fn broken_configs_say_where_and_what_to_do() {
-    let check = |config: &str, expected: expect_test::Expect| {
-        expected.assert_eq(&litellm(config).expect_err("it is broken").shown("config.yaml"));
-    };
-    check(
+    check_broken(
         "",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:1: the file is no LiteLLM config
         hint: give the proxy's config.yaml: a table with a `model_list`"#]],
     );
-    check(
+    check_broken(
         "model_list: 3\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:1: `model_list` is no list
         hint: write each model as `- model_name: ...`"#]],
     );
-    check(
+    check_broken(
         "a: 1\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:1: the config has no `model_list`
         hint: give the proxy's config.yaml: a table with a `model_list`"#]],
     );
-    check(
+    check_broken(
         "model_list:\n  - model_name: a\n    litellm_params: {model: [openai/a]}\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:3: `model` of `model_list[0]` is no text
         hint: write a name, in quotes if need be"#]],
     );
-    check(
+    check_broken(
         "model_list:\n  - model_name: a\n\n    litellm_params:\n      api_key: x\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:5: `model_list[0]` has no `model`
         hint: write `model: openai/gpt-4o`: a provider and its name for the model"#]],
     );
-    check(
+    check_broken(
         "model_list:\n  - litellm_params: {model: openai/a}\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:2: `model_list[0]` has no `model_name`
         hint: write `model_name: gpt-4o`: what clients ask for"#]],
     );
-    check(
+    check_broken(
         "model_list:\n  - gpt-4o\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:2: `model_list[0]` is no table
         hint: write each model as `- model_name: ...` with `litellm_params:` below it"#]],
     );
-    check(
+}
+
+#[test]
+fn broken_yaml_says_where_and_what_to_do() {
+    check_broken(
         "model_list:\n\t- model_name: a\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:2: the config is not YAML: tabs disallowed within this context (block indentation)
         hint: put the YAML right here; a tab can't indent, and a text with `: ` in it wants quotes"#]],
     );
-    check(
+    check_broken(
         "model_list: [\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:2: the config is not YAML: while parsing a node, did not find expected node content
         hint: put the YAML right here; a tab can't indent, and a text with `: ` in it wants quotes"#]],
     );
-    check(
+    check_broken(
         "model_list: []\nmodel_list: []\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:2: `model_list` stands a second time
         hint: a key may stand only once in a table: take one of the two out"#]],
     );
-    check(
+    check_broken(
         "a: *b\n",
-        expect![[r#"
+        &expect![[r#"
         config.yaml:1: the config is not YAML: while parsing node, found unknown anchor
         hint: put the YAML right here; a tab can't indent, and a text with `: ` in it wants quotes"#]],
     );
-    check(
+    check_broken(
         &"[".repeat(100),
-        expect![[r#"
+        &expect![[r#"
         config.yaml:1: the config is nested too deep
         hint: at most 64 lists and tables may lie in one another"#]],
     );
-    check(
+    check_broken(
         "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e]\n",
-        expect![[r#"
+        &expect![[r#"
             config.yaml:6: the config is too large
             hint: a config has at most 200000 values, aliases written out"#]],
     );

@@ -27,8 +27,8 @@ pub(super) struct Scene {
 /// Writes the whole file, and says what it explains.
 pub(super) fn fleet(page: &mut Page, seen: &Seen, first: Option<Currency>) -> Result<Vec<Total>, ImportError> {
     let scene = Scene { currency: first.unwrap_or(Currency::USD), from: seen.from, monthly: seen.monthly };
-    page.comment("Made by `baseload import focus`. What stands before `# unknown:` is a placeholder: write what is true, and take");
-    page.comment("the mark away. `baseload check` reads the file without any network.");
+    page.comment("Made by `baseload import focus`. What stands before an `unknown` mark is a placeholder: write what is true, and");
+    page.comment("take the mark away. `baseload check` reads the file without any network.");
     page.comment("");
     page.set("format", "1");
     page.unknown("name", "\"imported\"", None, "what you call the fleet");

@@ -24,8 +24,8 @@ struct Named<'a> {
 
 /// Writes the whole file.
 pub(super) fn fleet(page: &mut Page, root: &Node, deployments: &[Deployment<'_>]) {
-    page.comment("Made by `baseload import litellm`. What stands before `# unknown:` is a placeholder: write what is true, and take");
-    page.comment("the mark away. `baseload check` reads the file without any network.");
+    page.comment("Made by `baseload import litellm`. What stands before an `unknown` mark is a placeholder: write what is true, and");
+    page.comment("take the mark away. `baseload check` reads the file without any network.");
     page.comment("");
     page.set("format", "1");
     page.unknown("name", "\"imported\"", None, "what you call the fleet");
