@@ -74,7 +74,7 @@ fn fleet(at: SocketAddr, key_file: &Path) -> String {
     let endpoints = [
         ("a", "{ env = \"CANARY_KEY\" }".to_owned()),
         ("b", format!("{{ file = \"{}\" }}", key_file.display())),
-        ("c", format!("{{ command = [\"echo\", \"{COMMAND}\"] }}")),
+        ("c", "{ command = [\"printenv\", \"CANARY_COMMAND\"] }".to_owned()),
     ];
     let mut text = "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[parties.p]\nroles = [\"supplier\"]\n".to_owned();
     for (name, key) in endpoints {
@@ -89,7 +89,7 @@ fn fleet(at: SocketAddr, key_file: &Path) -> String {
 
 fn baseload(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_baseload"));
-    command.args(args).current_dir(folder).env_clear().env("HOME", folder).env("CANARY_KEY", ENV);
+    command.args(args).current_dir(folder).env_clear().env("HOME", folder).env("CANARY_KEY", ENV).env("CANARY_COMMAND", COMMAND);
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }
@@ -130,6 +130,13 @@ fn up(folder: &Path) -> (Child, String, BufReader<std::process::ChildStdout>) {
     (child, said, out)
 }
 
+/// A key of ours, with every scope.
+fn admin_key(folder: &Path) -> String {
+    let made = baseload(folder, &["key", "create", "me", "--scope", "admin", "--state", "state"]).output().expect("it runs");
+    let made = String::from_utf8_lossy(&made.stdout).into_owned();
+    made.split_whitespace().find(|word| word.starts_with("bl-")).expect("a key is shown once").to_owned()
+}
+
 #[test]
 fn no_secret_and_no_prompt_is_in_anything_that_comes_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -139,9 +146,7 @@ fn no_secret_and_no_prompt_is_in_anything_that_comes_out() {
     fs::write(&key_file, FILE).expect("a file");
     fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).expect("it is ours");
     fs::write(folder.join("fleet.toml"), fleet(upstream, &key_file)).expect("a file");
-    let made = baseload(folder, &["key", "create", "me", "--scope", "admin", "--state", "state"]).output().expect("it runs");
-    let made = String::from_utf8_lossy(&made.stdout).into_owned();
-    let key = made.split_whitespace().find(|word| word.starts_with("bl-")).expect("a key is shown once").to_owned();
+    let key = admin_key(folder);
     let ours = key.rsplit_once('-').expect("three parts").1.to_owned();
 
     let (mut child, mut said, mut out) = up(folder);

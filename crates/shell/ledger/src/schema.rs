@@ -49,11 +49,6 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
 
 /// Whether nothing was ever booked there.
 fn empty(connection: &Connection) -> Result<bool, LedgerError> {
-    let tables = ["attempt", "settlement", "held"];
-    for table in tables {
-        if connection.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {table})"), [], |row| row.get(0))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let nothing = "SELECT NOT EXISTS (SELECT 1 FROM attempt) AND NOT EXISTS (SELECT 1 FROM settlement) AND NOT EXISTS (SELECT 1 FROM held)";
+    Ok(connection.query_row(nothing, [], |row| row.get(0))?)
 }

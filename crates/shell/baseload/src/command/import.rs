@@ -10,9 +10,12 @@ use anyhow::{Context as _, Result};
 use crate::args::Import;
 use crate::exit::{Exit, wrong};
 
+/// How a user's file is read.
+type Reader = fn(&str) -> Result<Imported, ImportError>;
+
 /// Makes a fleet file: to `--out` or `out`, and what a person should know of it to stderr.
 pub fn run(command: Import, out: &mut dyn Write) -> Result<Exit> {
-    let (args, import): (_, fn(&str) -> Result<Imported, ImportError>) = match command {
+    let (args, import): (_, Reader) = match command {
         Import::Litellm(args) => (args, ::import::litellm),
         Import::Focus(args) => (args, ::import::focus),
     };
