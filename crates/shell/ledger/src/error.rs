@@ -34,7 +34,7 @@ pub enum LedgerError {
         known: i64,
     },
     /// What is there was written by a program from before the first release.
-    #[error("read what version {found} wrote: this program reads from version {oldest} on, and no earlier one was released")]
+    #[error("read what version {found} wrote: this program reads from version {oldest} on: move the state directory away and begin anew")]
     Older {
         /// What is there.
         found: i64,
