@@ -201,6 +201,7 @@ impl Run<'_> {
             policy: self.policy,
             valid_until: Instant::MAX,
             usable_until: Instant::MAX,
+            wish: None,
             funds: None,
             seen: seen.collect::<SeenAll>(),
             ask: Ask {

@@ -60,6 +60,7 @@ pub fn question(fleet: &Fleet) -> Question {
         })
         .collect();
     Question {
+        wish: None,
         funds: None,
         now,
         fleet: fleet.version,

@@ -5,6 +5,7 @@ use market::TokenPrices;
 use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
+use crate::advice::Advice;
 use crate::ask::Ask;
 use crate::eligible::Shared;
 use crate::funds::Funds;
@@ -26,6 +27,8 @@ pub struct Question {
     pub usable_until: Instant,
     /// The request.
     pub ask: Ask,
+    /// Where its caller would have sent it, in shadow mode: there it goes, and the policy only advises.
+    pub wish: Option<EndpointId>,
     /// What its accounts can pay; `None` when none of them has a budget.
     pub funds: Option<Funds>,
     /// Every endpoint of its model, by id.
@@ -106,7 +109,7 @@ pub enum Reason {
         /// By how much.
         by: Money,
     },
-    /// The policy's order put another first.
+    /// The policy's order put another first, or in shadow mode the caller did.
     NotItsTurn,
     /// The request says what its dialect has no word for.
     Inexpressible,
@@ -138,12 +141,14 @@ pub struct Decision {
     pub rule: Rule,
     /// Every other endpoint of the model, with its reason.
     pub passed_over: Vec<PassedOver>,
+    /// What the policy would have chosen, where the caller chose.
+    pub advice: Option<Box<Advice>>,
 }
 
 /// Why a request goes nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Every endpoint of the model, with its reason.
+    /// Every endpoint of the model, with its reason; in shadow mode the one that the caller chose.
     pub passed_over: Vec<PassedOver>,
 }
 
@@ -172,7 +177,11 @@ pub fn decide_in(fleet: &Fleet, question: &Question, room: Vec<PassedOver>) -> R
         }
     }
     let policy = if rule == Rule::FallBack { Policy::ReservedFirst } else { question.policy };
-    let Some(chosen) = policy.choose(&candidates, question.ask.sequence) else {
+    let chosen = policy.choose(&candidates, question.ask.sequence);
+    if let Some(wish) = question.wish {
+        return obey(&shared, wish, rule, (&candidates, chosen), passed_over);
+    }
+    let Some(chosen) = chosen else {
         return Err(Refusal { passed_over });
     };
     let best = candidates[chosen].cost.total();
@@ -183,13 +192,37 @@ pub fn decide_in(fleet: &Fleet, question: &Question, room: Vec<PassedOver>) -> R
         };
         passed_over.push(PassedOver { endpoint: other.endpoint, reason, cost: Some(other.cost) });
     }
+    Ok(told(&candidates[chosen], rule, passed_over, None))
+}
+
+/// Shadow mode: the request goes where its caller chose, and the policy's choice stands beside it.
+fn obey(
+    shared: &Shared<'_>,
+    wish: EndpointId,
+    rule: Rule,
+    (candidates, chosen): (&Candidates, Option<usize>),
+    mut passed_over: Vec<PassedOver>,
+) -> Result<Decision, Refusal> {
+    let refused = |reason| Refusal { passed_over: vec![PassedOver { endpoint: wish, reason, cost: None }] };
+    let seen = shared.question.seen.iter().find(|seen| seen.endpoint == wish).ok_or_else(|| refused(Reason::OutOfScope))?;
+    let given = Candidate::new(shared, seen, shared.wished(seen).map_err(refused)?, rule);
+    passed_over.retain(|other| other.endpoint != wish);
+    for other in candidates.iter().filter(|other| other.endpoint != wish) {
+        passed_over.push(PassedOver { endpoint: other.endpoint, reason: Reason::NotItsTurn, cost: Some(other.cost) });
+    }
+    let advised = chosen.map_or(&given, |chosen| &candidates[chosen]);
+    let advice = Some(Box::new(Advice::of(advised, &given)));
+    Ok(told(&given, rule, passed_over, advice))
+}
+
+fn told(chosen: &Candidate, rule: Rule, mut passed_over: Vec<PassedOver>, advice: Option<Box<Advice>>) -> Decision {
     // As observed they come by endpoint, and then there is nothing to sort.
     if !passed_over.is_sorted_by_key(|other| other.endpoint) {
         passed_over.sort_unstable_by_key(|other| other.endpoint);
     }
-    let Candidate { endpoint, contract, cost, prices, .. } = candidates[chosen];
+    let Candidate { endpoint, contract, cost, prices, .. } = *chosen;
     assert!(passed_over.iter().all(|other| other.endpoint != endpoint), "an endpoint is chosen or passed over, never both");
-    Ok(Decision { endpoint, contract, cost, list: prices, rule, passed_over })
+    Decision { endpoint, contract, cost, list: prices, rule, passed_over, advice }
 }
 
 /// How far the prices can be trusted.

@@ -31,6 +31,24 @@ impl<'a> Shared<'a> {
 
     /// Who pays for the request there, or why it can't go there.
     pub(crate) fn eligible(&self, seen: &Seen) -> Result<Payer, Reason> {
+        self.fits(seen)?;
+        self.is_free(seen)?;
+        self.pays(seen, self.payer(seen, seen.price.as_ref().ok_or(Reason::NoContract)?)?)
+    }
+
+    /// The same where the caller chose it: whether it is up or has room is the caller's own risk, as it was without us.
+    pub(crate) fn wished(&self, seen: &Seen) -> Result<Payer, Reason> {
+        self.fits(seen)?;
+        let price = seen.price.as_ref().ok_or(Reason::NoContract)?;
+        let payer = match self.payer(seen, price) {
+            Err(Reason::Full) => price.payer,
+            found => found?,
+        };
+        self.pays(seen, payer)
+    }
+
+    /// Whether the request can go there at all.
+    fn fits(&self, seen: &Seen) -> Result<(), Reason> {
         let (ask, endpoint) = (&self.question.ask, &self.fleet.endpoints[seen.endpoint]);
         let out_of_scope = (!ask.scope.models.is_empty() && !ask.scope.models.contains(&endpoint.model))
             || (!ask.scope.regions.is_empty() && !endpoint.region.is_some_and(|region| ask.scope.regions.contains(&region)));
@@ -43,9 +61,11 @@ impl<'a> Shared<'a> {
         if !seen.expressible {
             return Err(Reason::Inexpressible);
         }
-        if seen.tried {
-            return Err(Reason::Tried);
-        }
+        if seen.tried { Err(Reason::Tried) } else { Ok(()) }
+    }
+
+    /// Whether it answers, and has room.
+    fn is_free(&self, seen: &Seen) -> Result<(), Reason> {
         match seen.health {
             Health::Up => {}
             Health::Probing if seen.outstanding == 0 => {}
@@ -53,11 +73,13 @@ impl<'a> Shared<'a> {
             Health::Down { until } if self.question.now >= until && seen.outstanding == 0 => {}
             Health::Down { until } => return Err(Reason::Down { until }),
         }
-        if seen.outstanding >= endpoint.slots.saturating_add(endpoint.queue) {
-            return Err(Reason::Full);
-        }
-        let payer = self.payer(seen, seen.price.as_ref().ok_or(Reason::NoContract)?)?;
-        match self.exclusive_to(endpoint, payer.contract) {
+        let endpoint = &self.fleet.endpoints[seen.endpoint];
+        if seen.outstanding >= endpoint.slots.saturating_add(endpoint.queue) { Err(Reason::Full) } else { Ok(()) }
+    }
+
+    /// Whether its contract and the request's accounts let it.
+    fn pays(&self, seen: &Seen, payer: Payer) -> Result<Payer, Reason> {
+        match self.exclusive_to(&self.fleet.endpoints[seen.endpoint], payer.contract) {
             Some(to) => Err(Reason::Exclusive { to }),
             None => match funds::short(self.question, seen, &payer) {
                 Some(short) => Err(Reason::OverBudget { short }),

@@ -6,6 +6,7 @@
 //! - [`Record`] is what the journal keeps; a decision's record holds all it saw, so it can be replayed.
 //! - `dispatch` never learns a provider's name, an address or a secret.
 
+mod advice;
 mod ask;
 pub mod batch;
 mod decide;
@@ -18,6 +19,7 @@ mod record;
 mod score;
 mod seen;
 
+pub use advice::{Advice, Ground, Saved};
 pub use ask::{Ask, KeyScope, Needs, RequestId};
 pub use decide::{Cost, Decision, PassedOver, Question, Reason, Refusal, Rule, decide, decide_in};
 pub use funds::Funds;

@@ -1,10 +1,13 @@
 //! Decisions on the laptop fleet and on random observations: never an ineligible endpoint, every other one with its reason,
 //! same question same answer, and each policy by its own order.
 
-use dispatch::{Ask, Decision, Funds, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Seen, SeenAll, decide};
+use dispatch::{
+    Advice, Ask, Cost, Decision, Funds, Ground, Health, KeyScope, Needs, Policy, Question, Reason, Refusal, RequestId, Rule, Saved, Seen,
+    SeenAll, decide,
+};
 use expect_test::{Expect, expect};
 use fleet::{Capability, Fleet, Meter, ServiceTier};
-use market::{Balances, Forecast, Tokens, Usage, price_sheet};
+use market::{Balances, Forecast, TokenPrices, Tokens, Usage, price_sheet};
 use proptest::prelude::*;
 use units::{Instant, Money, Quantity};
 
@@ -47,6 +50,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
         policy,
         valid_until: sheet.valid_until,
         usable_until: sheet.usable_until,
+        wish: None,
         funds: None,
         seen: seen.collect::<SeenAll>(),
         ask: Ask {
@@ -314,4 +318,122 @@ fn an_exclusive_contract_keeps_others_out() {
           spill: Exclusive { to: ContractId(3) }
     "#]]
     .assert_eq(&shown(&fleet, &answer));
+}
+
+/// What is decided where the caller goes to `wish`, and what is advised.
+#[expect(clippy::needless_pass_by_value, reason = "a test reads better with the expectation last and by value")]
+fn check_wish(wish: &str, edit: impl Fn(&str, &mut Seen), want: Expect) {
+    let fleet = laptop();
+    let wished = Question { wish: fleet.endpoints.id(wish), ..question(&fleet, Policy::MarginalCost, edit) };
+    let answer = decide(&fleet, &wished);
+    let advice = answer.as_ref().ok().and_then(|decision| decision.advice.as_ref());
+    let advised = advice.map(|advice| format!("advised: {}, {:?}\n", fleet.endpoints.name(advice.endpoint), advice.ground()));
+    want.assert_eq(&(shown(&fleet, &answer) + &advised.unwrap_or_default()));
+}
+
+#[test]
+fn in_shadow_the_caller_is_obeyed_and_the_policy_advises() {
+    check_wish(
+        "west",
+        |_, _| {},
+        expect![[r#"
+        west paid by west-provisioned, Policy
+          north: NotItsTurn
+          spill: NotItsTurn
+        advised: spill, FloorPaid
+    "#]],
+    );
+    check_wish(
+        "spill",
+        |_, _| {},
+        expect![[r#"
+        spill paid by spill-on-demand, Policy
+          north: NotItsTurn
+          west: NotItsTurn
+        advised: spill, FloorPaid
+    "#]],
+    );
+    // Whether it is up, has room or has units left is the caller's risk.
+    let busy = |name: &str, seen: &mut Seen| {
+        if name == "west" {
+            (seen.health, seen.outstanding, seen.units_left) =
+                (Health::Down { until: now() + core::time::Duration::from_secs(9) }, 9_999, 0);
+        }
+    };
+    check_wish(
+        "west",
+        busy,
+        expect![[r#"
+        west paid by west-standard, Policy
+          north: NotItsTurn
+          spill: NotItsTurn
+        advised: spill, FloorPaid
+    "#]],
+    );
+    // With nothing else that would do, its own choice is the advice.
+    let alone = |name: &str, seen: &mut Seen| seen.expressible = name == "west";
+    check_wish(
+        "west",
+        alone,
+        expect![[r#"
+        west paid by west-provisioned, Policy
+          north: Inexpressible
+          spill: Inexpressible
+        advised: west, Prepaid
+    "#]],
+    );
+}
+
+#[test]
+fn in_shadow_what_cannot_go_where_the_caller_wants_goes_nowhere() {
+    check_wish(
+        "west",
+        |name, seen| seen.tried = name == "west",
+        expect![[r#"
+        nowhere
+          west: Tried
+    "#]],
+    );
+    check_wish(
+        "west",
+        |name, seen| seen.expressible = name != "west",
+        expect![[r#"
+        nowhere
+          west: Inexpressible
+    "#]],
+    );
+    check_wish(
+        "west",
+        |_, seen| seen.price = None,
+        expect![[r#"
+        nowhere
+          west: NoContract
+    "#]],
+    );
+}
+
+#[test]
+fn what_an_advice_would_have_saved_is_the_difference_of_its_parts() {
+    let (laptop, nanos) = (laptop(), Money::from_nanos);
+    let prices = |input, cached, output| TokenPrices { input, cached, output };
+    // Where the caller went: 2 USD and 10 USD per million; elsewhere a floor is owed, and tokens cost a tenth of their rate.
+    let advice = Advice {
+        endpoint: laptop.endpoints.id("spill").expect("it is there"),
+        contract: laptop.contracts.id("spill-on-demand").expect("it is there"),
+        prepaid: false,
+        cost: Cost { marginal: nanos(5), energy: nanos(30), scarcity: nanos(7), cache_loss: nanos(11), slo_miss: nanos(100) },
+        list: prices(1_000_000_000, 500_000_000, 4_000_000_000),
+        marginal: prices(100_000_000, 50_000_000, 400_000_000),
+        given: prices(2_000_000_000, 1_000_000_000, 10_000_000_000),
+    };
+    let given = Cost { marginal: nanos(9), energy: nanos(10), scarcity: nanos(8), cache_loss: nanos(0), slo_miss: nanos(400) };
+    // 800 x (2000 - 100) + 200 x (1000 - 50) + 100 x (10000 - 400) nanos.
+    let tokens = nanos(1_520_000 + 190_000 + 960_000);
+    let saved = advice.saved(given, Tokens { input: 1_000, cached: 200, output: 100 });
+    assert_eq!(saved, Saved { tokens, energy: nanos(-20), scarcity: nanos(1), cache_loss: nanos(-11), slo_miss: nanos(300) });
+    assert_eq!(saved.total(), nanos(2_670_270));
+    assert_eq!(saved.and(saved).total(), nanos(5_340_540));
+    assert_eq!(advice.ground(), Ground::FloorPaid);
+    assert_eq!(Advice { list: advice.marginal, ..advice }.ground(), Ground::ListPrice);
+    assert_eq!(Advice { prepaid: true, ..advice }.ground(), Ground::Prepaid);
 }

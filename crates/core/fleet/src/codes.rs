@@ -180,6 +180,9 @@ codes! {
     PROFILE = "BL0506", "profile of something else",
         "The endpoint's profile is for another model or another accelerator than the endpoint has.",
         "(a profile for h100, on a pool of b200)" => "(a profile for b200)";
+    SHADOW_TWICE = "BL0507", "two endpoints for one model's shadow",
+        "Under `up --shadow` a model's requests that don't say where to go take the endpoint that is marked with `shadow`, so one of a model's endpoints may be marked.",
+        "[endpoints.east]\nmodel = \"llama\"\nshadow = true\n[endpoints.west]\nmodel = \"llama\"\nshadow = true" => "[endpoints.east]\nmodel = \"llama\"\nshadow = true\n[endpoints.west]\nmodel = \"llama\"";
     SECRET = "BL0601", "secret in the file",
         "A fleet file is shared, reviewed and kept, so a secret must not stand in it. Name where it is: an environment variable, a file or a command. A secret that stood in a file that others could see should be replaced.",
         "key = \"(the key itself)\"" => "key = { env = \"NORTH_KEY\" }";

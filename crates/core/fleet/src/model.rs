@@ -374,6 +374,8 @@ pub struct Endpoint {
     pub queue: u32,
     /// How fast one replica is.
     pub profile: Option<ProfileId>,
+    /// Whether its model's requests go here in shadow mode when they don't say where.
+    pub shadow: bool,
 }
 
 /// What a meter counts; with its subject it is a [`Meter`].
@@ -604,6 +606,15 @@ impl Fleet {
         self.models
             .id(name)
             .or_else(|| self.models.iter().find(|(.., model)| model.aliases.iter().any(|alias| alias == name)).map(|(id, ..)| id))
+    }
+
+    /// Where requests of a model go in shadow mode when they don't say where: the endpoint that is marked, or the only one.
+    #[must_use]
+    pub fn shadow(&self, model: ModelId) -> Option<EndpointId> {
+        let of_model = || self.endpoints.iter().filter(move |(.., endpoint)| endpoint.model == model);
+        let marked = of_model().find(|(.., endpoint)| endpoint.shadow);
+        let only = || of_model().next().filter(|_| of_model().nth(1).is_none());
+        marked.or_else(only).map(|(id, ..)| id)
     }
 
     /// The name of a meter with its subject: `accelerator-hours of h100`.

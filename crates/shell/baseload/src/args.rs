@@ -185,6 +185,9 @@ pub struct Up {
     /// Let a plan guide prices: the folder that `baseload plan --out` wrote, or its plan.json
     #[arg(long, value_name = "DIR")]
     pub plan: Option<PathBuf>,
+    /// Send each request where its caller says (x-baseload-would, else the endpoint marked `shadow`), and only note what would be better
+    #[arg(long)]
+    pub shadow: bool,
     /// Also log each attempt and each refusal, without prompts, as a line of JSON on stderr
     #[arg(long, value_enum, value_name = "FORM")]
     pub log: Option<LogForm>,

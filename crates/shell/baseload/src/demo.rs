@@ -60,6 +60,7 @@ pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
         state: state.clone(),
         listen: Listen::plain(args.listen),
         policy: Policy::MarginalCost,
+        shadow: false,
     };
     runtime()?.block_on(async {
         let mut ending = Ending::new()?;

@@ -47,6 +47,8 @@ pub struct Setup {
     pub listen: Listen,
     /// Which policy chooses.
     pub policy: Policy,
+    /// Whether callers choose, and the policy only advises.
+    pub shadow: bool,
     /// The plan that guides prices.
     pub plan: Option<Arc<planner::Plan>>,
     /// How long what decisions saw is kept.
@@ -98,8 +100,10 @@ impl Service {
             clock: clock.clone(),
             limits: Limits::default(),
             directory: Some(setup.state.clone()),
+            shadow: setup.shadow,
         };
         tell_teamless(&config);
+        tell_shadowless(&config);
         setup.listen.check_keys(config.keys.len(), &setup.state)?;
         let gateway = Arc::new(Gateway::new(config)?);
         if let Some(since) = gateway.balances_from() {
@@ -202,6 +206,17 @@ fn tell_teamless(config: &Config) {
     for key in &config.keys {
         if let Some(team) = key.team.as_ref().filter(|team| config.fleet.teams.id(team).is_none()) {
             log::say(format_args!("key {} belongs to the team {team}, which the fleet does not have: its calls are refused", key.name));
+        }
+    }
+}
+
+/// Says which models' requests must name their endpoint in shadow mode.
+fn tell_shadowless(config: &Config) {
+    for (id, name, _) in config.fleet.models.iter().filter(|(id, ..)| config.shadow && config.fleet.shadow(*id).is_none()) {
+        if config.fleet.endpoints.iter().any(|(.., endpoint)| endpoint.model == id) {
+            log::say(format_args!(
+                "no endpoint of the model {name} is marked with `shadow = true`: its requests must say in x-baseload-would where they would go"
+            ));
         }
     }
 }

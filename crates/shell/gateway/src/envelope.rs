@@ -173,6 +173,10 @@ impl Refused {
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "model_not_found", message).about("model")
     }
 
+    pub fn shadow(message: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "no_shadow", message)
+    }
+
     pub fn unknown_url(method: &str, path: &str) -> Self {
         let shown: String = path.chars().take(256).collect();
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", format!("Unknown request URL: {method} {shown}."))

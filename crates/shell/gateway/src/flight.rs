@@ -73,6 +73,8 @@ pub(crate) struct Flight {
     life: Life,
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
+    /// Where its caller would have sent it, in shadow mode.
+    pub wish: Option<EndpointId>,
     /// Dialects that the request can't be said in.
     pub barred: Vec<Dialect>,
     pub trace: Trace,
@@ -108,6 +110,7 @@ impl Flight {
             life,
             attempt: None,
             chosen: None,
+            wish: None,
             barred: Vec::new(),
             trace: Trace::default(),
             places,
@@ -154,7 +157,8 @@ impl Flight {
             if self.ticket.reserve(cost, question.now).is_err() {
                 continue;
             }
-            if self.state.counters(decision.endpoint).enter(question.now) {
+            // What the caller chose it gets, down or not.
+            if self.state.counters(decision.endpoint).enter(question.now) || self.wish.is_some() {
                 return Ok(decision);
             }
             // Another request took the probe between the look and now.
@@ -180,6 +184,7 @@ impl Flight {
             valid_until: sheet.map_or(now, |sheet| sheet.valid_until),
             usable_until: sheet.map_or(now, |sheet| sheet.usable_until),
             ask: self.ask.clone(),
+            wish: self.wish,
             funds: None,
             seen: SeenAll::with_capacity(endpoints.len()),
         });

@@ -47,6 +47,8 @@ pub struct Config {
     pub clock: Clock,
     /// Its limits.
     pub limits: Limits,
+    /// Whether each request goes where its caller says, and decisions only stand beside it.
+    pub shadow: bool,
     /// The state directory, with a ledger in it: where files and batches are kept and usage is read. Without one there are none.
     pub directory: Option<PathBuf>,
 }
@@ -88,6 +90,7 @@ impl Gateway {
         }
         let (tallies, began) = mpsc::channel(TALLIES_MAX);
         let mut state = State::new(snapshot, config.journal, config.clock, config.limits, wires, accounts, tallies);
+        state.shadow = config.shadow;
         if let Some(directory) = config.directory {
             let desk = Desk::open(&directory).map_err(|error| GatewayError::Kept(directory.clone(), error))?;
             let view = ledger::View::open(&directory).map_err(|error| GatewayError::Ledger(directory, error))?;

@@ -47,6 +47,7 @@ mod resolve;
 mod responses;
 mod retry;
 mod server;
+mod shadow;
 mod snapshot;
 mod splice;
 mod spoken;

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub clock: Clock,
     pub started: Instant,
     pub limits: Limits,
+    /// Whether callers say where their requests go.
+    pub shadow: bool,
     pub wires: Wires,
     pub accounts: Arc<Accounts>,
     pub gate: Arc<Gate>,
@@ -95,6 +97,7 @@ impl State {
             snapshot: ArcSwap::from_pointee(snapshot),
             accounts,
             limits,
+            shadow: false,
             wires,
             recent: Recent::default(),
             desk: None,

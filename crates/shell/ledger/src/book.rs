@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use dispatch::{AttemptId, HeldTime, Settlement};
+use dispatch::{Advice, AttemptId, HeldTime, Settlement};
 use fleet::FleetVersion;
 use market::Usage;
 use rusqlite::{Connection, params};
 use units::Instant;
 
-use crate::chain::{ATTEMPT, CONFLICT, Chain, HELD, HELD_SHARE, Kind, Of, POSTING, SETTLEMENT};
+use crate::chain::{ADVICE, ATTEMPT, CONFLICT, Chain, HELD, HELD_SHARE, Kind, Of, POSTING, SETTLEMENT};
 use crate::entry::{Entry, Intent};
 use crate::error::LedgerError;
 use crate::journal::Position;
@@ -60,6 +60,9 @@ impl<'a> Booking<'a> {
             return self.keep_conflict(entry, intent.attempt, same);
         }
         let row = self.connection.last_insert_rowid();
+        if let Some(advice) = &intent.advice {
+            self.advice(row, intent.fleet, advice)?;
+        }
         self.booked.intents.push((intent.attempt, row));
         self.chain.link(self.connection, Kind::Attempt, Of::Row(row))
     }
@@ -95,6 +98,33 @@ impl<'a> Booking<'a> {
                 offset(began),
             ],
         )
+    }
+
+    fn advice(&mut self, attempt: i64, fleet: FleetVersion, advice: &Advice) -> Result<(), LedgerError> {
+        let register = self.registers.of(fleet)?;
+        let Advice { endpoint, contract, prepaid, cost, list, marginal, given } = *advice;
+        let values = params![
+            attempt,
+            register.endpoint(endpoint)?,
+            register.contract(contract)?,
+            prepaid,
+            Nanos(cost.marginal),
+            Nanos(cost.energy),
+            Nanos(cost.scarcity),
+            Nanos(cost.cache_loss),
+            Nanos(cost.slo_miss),
+            list.input,
+            list.cached,
+            list.output,
+            marginal.input,
+            marginal.cached,
+            marginal.output,
+            given.input,
+            given.cached,
+            given.output,
+        ];
+        self.chain.insert(self.connection, &ADVICE, values)?;
+        Ok(())
     }
 
     fn settlement(&mut self, entry: &Entry, settlement: &Settlement) -> Result<(), LedgerError> {

@@ -94,6 +94,11 @@ pub(crate) const ATTEMPT: Table = table!(
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22",
     " ON CONFLICT (request, attempt) DO NOTHING"
 );
+pub(crate) const ADVICE: Table = table!(
+    "advice",
+    "attempt, endpoint, contract, prepaid, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output, marginal_input, marginal_cached, marginal_output, given_input, given_cached, given_output",
+    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
+);
 pub(crate) const SETTLEMENT: Table = table!(
     "settlement",
     "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list",
@@ -150,7 +155,7 @@ impl Kind {
             Self::Fleet => (&FLEET, None),
             Self::Opening => (&OPENING, None),
             Self::Ending => (&ENDING, None),
-            Self::Attempt => (&ATTEMPT, None),
+            Self::Attempt => (&ATTEMPT, Some(&ADVICE)),
             Self::Settlement => (&SETTLEMENT, None),
             Self::Held => (&HELD, Some(&HELD_SHARE)),
             Self::Conflict => (&CONFLICT, None),

@@ -1,6 +1,6 @@
 //! What of a journal record goes into the ledger.
 
-use dispatch::{AttemptId, Cost, HeldTime, KeyId, Record, Rule, Settlement};
+use dispatch::{Advice, AttemptId, Cost, HeldTime, KeyId, Record, Rule, Settlement};
 use fleet::{ContractId, EndpointId, FleetVersion, ModelId, ServiceTier};
 use market::TokenPrices;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::error::LedgerError;
 use crate::register::Registers;
 
 /// An attempt about to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Intent {
     pub(crate) attempt: AttemptId,
     pub(crate) key: KeyId,
@@ -22,6 +22,8 @@ pub(crate) struct Intent {
     pub(crate) bound_input: u32,
     pub(crate) bound_output: u32,
     pub(crate) why: Why,
+    /// In shadow mode: where it would have gone.
+    pub(crate) advice: Option<Box<Advice>>,
 }
 
 /// Why an attempt went where it went.
@@ -59,6 +61,7 @@ impl Entry {
                 bound_input: question.ask.tokens.input,
                 bound_output: question.ask.output_max,
                 why: Why { tier: question.ask.tier, rule: decision.rule, cost: decision.cost, list: decision.list },
+                advice: decision.advice.clone(),
             }),
             Record::Settled(settlement) => Self::Settled(*settlement),
             Record::Held(held) => Self::Held(Box::new(held.clone())),
@@ -81,6 +84,10 @@ impl Entry {
                 register.model(intent.model)?;
                 register.endpoint(intent.endpoint)?;
                 register.contract(intent.contract)?;
+                if let Some(advice) = &intent.advice {
+                    register.endpoint(advice.endpoint)?;
+                    register.contract(advice.contract)?;
+                }
             }
             Self::Settled(settlement) => {
                 register.endpoint(settlement.endpoint)?;

@@ -27,6 +27,7 @@ mod register;
 mod rows;
 mod schema;
 mod scope;
+mod shadow;
 mod spending;
 mod spent;
 mod store;
@@ -51,6 +52,7 @@ pub use key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, hash_secret, split_
 pub use keys::Keys;
 pub use recovery::Recovery;
 pub use scope::{NoScope, Scope, Scopes};
+pub use shadow::{Move, Moved, Shadowed};
 pub use spending::Spending;
 pub use spent::{Spent, Taken};
 pub use store::Store;

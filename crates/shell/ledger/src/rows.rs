@@ -1,6 +1,6 @@
 //! Rows as what they say.
 
-use dispatch::{AttemptId, Cost, KeyId, Settlement};
+use dispatch::{Advice, AttemptId, Cost, KeyId, Settlement};
 use market::TokenPrices;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use units::Instant;
@@ -15,7 +15,44 @@ use crate::words::{Nanos, Request, Word};
 pub(crate) fn stored_intent(connection: &Connection, registers: &Registers, attempt: AttemptId) -> Result<Option<Intent>, LedgerError> {
     let mut find = connection.prepare_cached(&format!("SELECT {INTENT} FROM attempt WHERE request = ?1 AND attempt = ?2"))?;
     let found = find.query_row(params![Request(attempt.request), attempt.attempt], |row| Ok(intent_at(row, registers))).optional()?;
-    found.transpose()
+    let Some(intent) = found.transpose()? else { return Ok(None) };
+    Ok(Some(Intent { advice: stored_advice(connection, registers.of(intent.fleet)?, attempt)?.map(Box::new), ..intent }))
+}
+
+/// Where an attempt would have gone, as it was booked in shadow mode.
+fn stored_advice(connection: &Connection, register: &Register, attempt: AttemptId) -> Result<Option<Advice>, LedgerError> {
+    let text =
+        format!("SELECT {ADVICE} FROM advice JOIN attempt ON attempt.id = advice.attempt WHERE request = ?1 AND attempt.attempt = ?2");
+    let mut find = connection.prepare_cached(&text)?;
+    let found = find.query_row(params![Request(attempt.request), attempt.attempt], |row| Ok(advice_at(row, 0, register, attempt)));
+    found.optional()?.transpose()
+}
+
+/// The columns that [`advice_at`] reads.
+pub(crate) const ADVICE: &str = "advice.endpoint, advice.contract, advice.prepaid, advice.marginal, advice.energy, advice.scarcity, \
+     advice.cache_loss, advice.slo_miss, advice.list_input, advice.list_cached, advice.list_output, marginal_input, marginal_cached, \
+     marginal_output, given_input, given_cached, given_output";
+
+/// The advice whose seventeen columns begin at `from`.
+pub(crate) fn advice_at(row: &Row<'_>, from: usize, register: &Register, attempt: AttemptId) -> Result<Advice, LedgerError> {
+    Ok(Advice {
+        endpoint: endpoint_at(row, from, register, attempt)?,
+        contract: contract_at(row, from + 1, register, attempt)?,
+        prepaid: row.get(from + 2)?,
+        cost: cost_at(row, from + 3)?,
+        list: prices_at(row, from + 8)?,
+        marginal: prices_at(row, from + 11)?,
+        given: prices_at(row, from + 14)?,
+    })
+}
+
+pub(crate) fn cost_at(row: &Row<'_>, from: usize) -> rusqlite::Result<Cost> {
+    let money = |column: usize| row.get(from + column).map(|Nanos(money)| money);
+    Ok(Cost { marginal: money(0)?, energy: money(1)?, scarcity: money(2)?, cache_loss: money(3)?, slo_miss: money(4)? })
+}
+
+fn prices_at(row: &Row<'_>, from: usize) -> rusqlite::Result<TokenPrices> {
+    Ok(TokenPrices { input: row.get(from)?, cached: row.get(from + 1)?, output: row.get(from + 2)? })
 }
 
 /// The settlement of an attempt, as it was booked.
@@ -34,7 +71,8 @@ pub(crate) fn stored_settlement(
 pub(crate) const INTENT: &str = "request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, \
      tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output";
 
-pub(crate) fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, LedgerError> {
+/// An intent but for its advice, which stands in rows of its own.
+fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, LedgerError> {
     let attempt = crate::words::attempt_at(row, 0)?;
     let register = registers.at_row(row.get(6)?)?;
     Ok(Intent {
@@ -48,6 +86,7 @@ pub(crate) fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, 
         bound_input: row.get(8)?,
         bound_output: row.get(9)?,
         why: why_at(row, 10)?,
+        advice: None,
     })
 }
 
@@ -55,10 +94,7 @@ pub(crate) fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, 
 pub(crate) fn why_at(row: &Row<'_>, from: usize) -> rusqlite::Result<Why> {
     let Word(tier) = row.get(from)?;
     let Word(rule) = row.get(from + 1)?;
-    let money = |column: usize| row.get(from + column).map(|Nanos(money)| money);
-    let cost = Cost { marginal: money(2)?, energy: money(3)?, scarcity: money(4)?, cache_loss: money(5)?, slo_miss: money(6)? };
-    let list = TokenPrices { input: row.get(from + 7)?, cached: row.get(from + 8)?, output: row.get(from + 9)? };
-    Ok(Why { tier, rule, cost, list })
+    Ok(Why { tier, rule, cost: cost_at(row, from + 2)?, list: prices_at(row, from + 7)? })
 }
 
 /// The columns that [`settlement_at`] reads.

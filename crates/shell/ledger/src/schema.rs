@@ -11,7 +11,10 @@ use crate::error::LedgerError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Step `n` brings a store from version `n` to `n + 1`. A step that was released is never edited.
-const STEPS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql"), include_str!("schema/0004.sql")];
+/// The oldest version whose entries can be brought forward: the step to it makes its tables anew.
+const OLDEST: i64 = 3;
 
 /// The database of a state directory.
 pub(crate) fn database(directory: &Path) -> PathBuf {
@@ -37,8 +40,8 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     if found > known {
         return Err(LedgerError::Newer { found, known });
     }
-    if (1..known).contains(&found) && !empty(&transaction)? {
-        return Err(LedgerError::Older { found, oldest: known });
+    if (1..OLDEST).contains(&found) && !empty(&transaction)? {
+        return Err(LedgerError::Older { found, oldest: OLDEST });
     }
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;

@@ -32,6 +32,21 @@ pub(super) fn aliases(rows: &Rows, root: &Reader<'_>) {
     }
 }
 
+/// Whether each model's requests have one place to go in shadow mode.
+pub(super) fn shadows(rows: &Rows, root: &Reader<'_>) {
+    let mut marked = BTreeMap::new();
+    for (_, name, endpoint) in sound(&rows.endpoints).filter(|(.., endpoint)| endpoint.shadow) {
+        let place = root.place_of(&["endpoints", name, "shadow"]);
+        if let Some(first) = marked.get(&endpoint.model) {
+            let message = "another endpoint of the model is marked with `shadow` already";
+            let hint = "keep the mark where its requests go today, and take the other out";
+            root.add(Diagnostic::error(codes::SHADOW_TWICE, &place, message, hint).related(first, "it is marked here"));
+        } else {
+            marked.insert(endpoint.model, place);
+        }
+    }
+}
+
 /// Whether some contract pays for each pool and each hosted endpoint, and has a price for it.
 pub(super) fn payers(rows: &Rows, root: &Reader<'_>) {
     for (_, name, contract) in sound(&rows.contracts).filter(|(_, name, _)| !root.findings.is_flawed(&format!("contracts.{name}"))) {

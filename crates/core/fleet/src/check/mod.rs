@@ -23,6 +23,7 @@ pub(crate) fn all(rows: &Rows, root: &Reader<'_>) {
     nesting::overflows(rows, root);
     nesting::named(rows, root);
     coverage::aliases(rows, root);
+    coverage::shadows(rows, root);
     coverage::payers(rows, root);
     coverage::workloads(rows, root);
     outlook::expansions(rows, root);

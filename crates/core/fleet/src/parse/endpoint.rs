@@ -79,6 +79,7 @@ pub(crate) const ENDPOINT: &[Key] = &[
     or("slots", "16", Shape::Figure("64"), "requests that it runs at once, over all replicas"),
     or("queue", "64", Shape::Figure("256"), "requests that may wait there"),
     may("profile", Shape::Name(Kind::Profile), "how fast one replica is"),
+    or("shadow", "false", Shape::Flag, "whether its model's requests go here under `up --shadow` when they don't say where"),
 ];
 
 /// Requests at once, replicas and queue places that an endpoint may have at most.
@@ -159,6 +160,7 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
     let output_max = output_max.and_then(|count| u32::try_from(count).ok());
     let key: Option<Secret> = row.entry("key").and_then(|entry| secret::read(row, &entry));
     let profile = row.named("profile", Kind::Profile);
+    let shadow = row.flag("shadow").unwrap_or(false);
     Some(Endpoint {
         model: model?,
         pool,
@@ -173,6 +175,7 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         slots: slots?,
         queue: queue?,
         profile,
+        shadow,
     })
 }
 

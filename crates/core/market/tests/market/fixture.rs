@@ -210,6 +210,7 @@ fn endpoint(region: RegionId) -> Endpoint {
         slots: 8,
         queue: 8,
         profile: None,
+        shadow: false,
     }
 }
 

@@ -27,6 +27,20 @@ pub enum Ledger {
         #[command(flatten)]
         state: State,
     },
+    /// Says what `up --shadow` would have saved, and why
+    Shadow {
+        /// Only requests from this on
+        #[arg(long, value_name = "DATE", value_parser = instant)]
+        from: Option<Instant>,
+        /// Only requests before this
+        #[arg(long, value_name = "DATE", value_parser = instant)]
+        to: Option<Instant>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
     /// Writes every charge in FOCUS 1.2 columns
     Export {
         /// As what

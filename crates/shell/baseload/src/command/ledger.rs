@@ -3,6 +3,7 @@
 mod closings;
 mod export;
 mod import;
+mod shadow;
 mod verify;
 
 use std::io::Write;
@@ -24,9 +25,9 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
     match command {
         Ledger::Show { limit, closings: false, json, state, .. } => show(&open(state.dir)?, limit, json, out),
         Ledger::Show { contract, json, state, .. } => closings::show(&open(state.dir)?, contract.as_deref(), json, out),
+        Ledger::Shadow { from, to, json, state } => shadow::show(&open(state.dir)?, span(from, to), json, out),
         Ledger::Export { format, from, to, out: file, state } => {
-            let within = Span { from: from.unwrap_or(Instant::MIN), to: to.unwrap_or(Instant::MAX) };
-            export::export(&open(state.dir)?, within, format, file.as_deref(), out).context("export the ledger")?;
+            export::export(&open(state.dir)?, span(from, to), format, file.as_deref(), out).context("export the ledger")?;
             Ok(Exit::Done)
         }
         Ledger::Import { file, who, json, state } => import::run(&place::state(state.dir, "up")?, &file, &who, json, out),
@@ -37,6 +38,10 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
         Ledger::Verify { live: Some(at), key, .. } => verify::live(at, key.as_deref(), out),
         Ledger::Verify { head, state, .. } => verify::run(&place::state(state.dir, "up")?, head, out),
     }
+}
+
+fn span(from: Option<Instant>, to: Option<Instant>) -> Span {
+    Span { from: from.unwrap_or(Instant::MIN), to: to.unwrap_or(Instant::MAX) }
 }
 
 fn open(state: Option<PathBuf>) -> Result<View> {

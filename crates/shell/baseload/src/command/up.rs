@@ -28,6 +28,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         listen: Listen { at: args.listen, admin: args.admin, tls },
         policy: args.policy.0,
         plan,
+        shadow: args.shadow,
         keep_journal: Duration::from_secs(u64::from(args.keep_journal) * 86_400),
     };
     runtime()?.block_on(serve(setup, (args.log, args.otlp), out))
@@ -40,7 +41,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 
 async fn serve(setup: Setup, (form, otlp): (Option<LogForm>, Option<String>), out: &mut dyn Write) -> Result<Exit> {
     let mut ending = Ending::new()?;
-    let state = setup.state.clone();
+    let (state, shadow) = (setup.state.clone(), setup.shadow);
     let scheme = if setup.listen.tls.is_some() { "https" } else { "http" };
     let (service, recovery) = Service::start(setup).await?;
     if form == Some(LogForm::Json) {
@@ -55,6 +56,13 @@ async fn serve(setup: Setup, (form, otlp): (Option<LogForm>, Option<String>), ou
     let keys = service.store.keys()?.len();
     writeln!(out, "listening on {scheme}://{}/v1   fleet {} {}", service.at, service.fleet.name, service.fleet.version)?;
     writeln!(out, "state    {}", state.display())?;
+    if shadow {
+        writeln!(
+            out,
+            "shadow   each request goes where its caller says; baseload ledger shadow --state {} says what would be better",
+            state.display()
+        )?;
+    }
     if keys == 0 {
         writeln!(out, "no keys yet: baseload key create NAME --state {}", state.display())?;
     }

@@ -204,6 +204,7 @@ mod tests {
             valid_until,
             usable_until,
             ask,
+            wish: None,
             funds: None,
             seen: seen.collect::<SeenAll>(),
         };

@@ -50,7 +50,8 @@ pub(crate) fn cheapest(state: &State, snapshot: &Snapshot, model: ModelId) -> Op
     };
     let (valid_until, usable_until) = (sheet.valid_until, sheet.usable_until);
     let fleet = snapshot.fleet.version;
-    let mut question = Question { now, fleet, policy: snapshot.policy, valid_until, usable_until, ask, funds: None, seen: SeenAll::new() };
+    let mut question =
+        Question { now, fleet, policy: snapshot.policy, valid_until, usable_until, ask, wish: None, funds: None, seen: SeenAll::new() };
     for endpoint in snapshot.endpoints(model) {
         question.seen.push(flight::observed(state, snapshot, *endpoint, now));
     }

@@ -84,6 +84,7 @@ pub struct Bench {
 pub struct Setup {
     pub fleet: String,
     pub limits: Limits,
+    pub shadow: bool,
     pub keys: Vec<KeyRow>,
     pub clock: Clock,
     pub directory: Option<std::path::PathBuf>,
@@ -96,6 +97,7 @@ impl Default for Setup {
         Self {
             fleet: LAPTOP.to_owned(),
             limits: Limits::default(),
+            shadow: false,
             keys: vec![key("abcdefabcdef", "canary-secret", &[]), KeyRow { id: KeyId(2), ..key("fedcbafedcba", "other", &["gone"]) }],
             clock: Clock::system(),
             directory: None,
@@ -131,6 +133,7 @@ impl Bench {
                 upstreams: setup.hosted.iter().map(|(name, upstream)| (endpoint(&fleet, name), upstream.clone())).collect(),
                 clock: setup.clock,
                 limits: setup.limits,
+                shadow: setup.shadow,
                 directory: setup.directory,
             })
             .expect("no upstream wants TLS"),

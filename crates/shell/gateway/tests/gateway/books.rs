@@ -28,6 +28,7 @@ async fn what_was_served_is_in_the_books_once() {
         upstreams: BTreeMap::new(),
         clock,
         limits: Limits::default(),
+        shadow: false,
         directory: None,
     })
     .expect("no upstream wants TLS");

@@ -16,5 +16,6 @@ mod prefix;
 mod queues;
 mod resilience;
 mod security;
+mod shadow;
 mod storm;
 mod streams;

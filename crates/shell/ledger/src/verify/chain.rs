@@ -61,7 +61,7 @@ fn text(connection: &Connection, link: &Link, after: i64) -> Result<Option<Strin
         return Ok(None);
     }
     if let Some(parts) = parts {
-        add(connection, &mut text, parts, &format!("{} = ?1 ORDER BY number", own.name), params![link.row])?;
+        add(connection, &mut text, parts, &format!("{} = ?1 ORDER BY 1, 2", own.name), params![link.row])?;
     }
     if link.posting_to > after {
         add(connection, &mut text, &POSTING, "id > ?1 AND id <= ?2 ORDER BY id", params![after, link.posting_to])?;

@@ -140,6 +140,7 @@ pub fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: 
     let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
     let list = TokenPrices { input: 15_000_000_000, cached: 15_000_000_000, output: 60_000_000_000 };
     let question = Question {
+        wish: None,
         funds: None,
         now: ended,
         fleet: fleet.version,
@@ -159,7 +160,7 @@ pub fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: 
         },
         seen: Vec::new(),
     };
-    let decision = Decision { endpoint, contract, cost: Cost::default(), list, rule: Rule::Policy, passed_over: Vec::new() };
+    let decision = Decision { endpoint, contract, cost: Cost::default(), list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
     let decided = Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) };
     store.append(&decided).expect("appended");
     let settled = Settlement {

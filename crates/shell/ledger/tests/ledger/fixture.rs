@@ -80,6 +80,7 @@ fn endpoint(pool: Option<fleet::PoolId>) -> Endpoint {
         slots: 4,
         queue: 4,
         profile: None,
+        shadow: false,
     }
 }
 
@@ -188,6 +189,7 @@ pub fn place(fleet: &Fleet, hosted: bool) -> (EndpointId, fleet::ContractId) {
 pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) -> Record {
     let (endpoint, contract) = place(fleet, hosted);
     let question = Question {
+        wish: None,
         funds: None,
         now,
         fleet: fleet.version,
@@ -207,7 +209,8 @@ pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) ->
         },
         seen: Vec::new(),
     };
-    let decision = Decision { endpoint, contract, cost: Cost::default(), list: LIST, rule: Rule::Policy, passed_over: Vec::new() };
+    let decision =
+        Decision { endpoint, contract, cost: Cost::default(), list: LIST, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
     Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
 }
 

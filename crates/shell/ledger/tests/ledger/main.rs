@@ -7,6 +7,7 @@ mod fixture;
 mod focus;
 mod history;
 mod keys;
+mod shadow;
 mod space;
 mod spent;
 mod torn;
