@@ -61,6 +61,8 @@ pub enum Event {
     Failed(Fault),
     /// The client went away.
     ClientGone,
+    /// The attempt that was made beside this one had content first.
+    Outrun,
 }
 
 /// Why a request fails.
@@ -116,7 +118,11 @@ pub struct Life {
     /// Input tokens estimated and the most output: the bounds when nothing else is known.
     bound: Tokens,
     state: State,
+    /// The attempt under way, and the last number that was given to any.
     attempt: u8,
+    numbers: u8,
+    /// Whether it may make one attempt only, beside that of another life.
+    beside: bool,
     endpoint: Option<(EndpointId, ContractId)>,
     list: TokenPrices,
     tried: ArrayVec<EndpointId, { ATTEMPTS_MAX as usize }>,
@@ -136,6 +142,8 @@ impl Life {
             bound,
             state: State::Deciding,
             attempt: 0,
+            numbers: 0,
+            beside: false,
             endpoint: None,
             list: TokenPrices::default(),
             tried: ArrayVec::new(),
@@ -149,7 +157,26 @@ impl Life {
     /// The attempt that the next decision is for.
     #[must_use]
     pub fn next_attempt(&self) -> AttemptId {
-        AttemptId { request: self.request, attempt: self.attempt + 1 }
+        AttemptId { request: self.request, attempt: self.numbers + 1 }
+    }
+
+    /// The life of one attempt more, made beside the one under way on another endpoint: its number is not given again, and when it fails
+    /// its life is over. `None` where nothing is under way without content, or no attempt is left.
+    #[must_use]
+    pub fn hedge(&mut self) -> Option<Self> {
+        if self.state != State::Calling || self.numbers >= ATTEMPTS_MAX {
+            return None;
+        }
+        let beside = Self { state: State::Deciding, beside: true, ..self.clone() };
+        self.numbers += 1;
+        Some(beside)
+    }
+
+    /// Marks an endpoint as tried: by the attempt beside this one, which failed.
+    pub fn mark_tried(&mut self, endpoint: EndpointId) {
+        if !self.tried(endpoint) && !self.tried.is_full() {
+            self.tried.push(endpoint);
+        }
     }
 
     /// Whether this request tried an endpoint already.
@@ -188,6 +215,12 @@ impl Life {
                 actions.push(Action::Cancel);
                 self.end(&mut actions, None);
             }
+            (State::Calling | State::Answering, Event::Outrun) => {
+                actions.push(self.settle(now, Outcome::Outrun, true));
+                actions.push(Action::Cancel);
+                self.end(&mut actions, None);
+            }
+            (State::Deciding, Event::Outrun) => self.end(&mut actions, None),
             (State::Over, _) | (State::Deciding | State::Calling | State::Answering, _) => {}
         }
         actions
@@ -195,10 +228,11 @@ impl Life {
 
     fn call(&mut self, now: Instant, endpoint: EndpointId, contract: ContractId, list: TokenPrices) -> Action {
         self.state = State::Calling;
-        self.attempt += 1;
+        self.numbers += 1;
+        self.attempt = self.numbers;
         self.endpoint = Some((endpoint, contract));
         self.list = list;
-        self.tried.push(endpoint);
+        self.mark_tried(endpoint);
         self.started = now;
         self.first_content = None;
         self.counted = 0;
@@ -212,7 +246,7 @@ impl Life {
         actions.push(self.settle(now, Outcome::Failed, reached));
         match fault {
             Fault::Client => self.end(actions, Some(Failure::Client)),
-            _ if self.attempt >= ATTEMPTS_MAX => self.end(actions, Some(Failure::NoCapacity)),
+            _ if self.numbers >= ATTEMPTS_MAX || self.beside => self.end(actions, Some(Failure::NoCapacity)),
             Fault::Unreachable | Fault::Lost | Fault::TimedOut | Fault::Busy { .. } | Fault::Broken => {
                 self.state = State::Deciding;
                 actions.push(Action::Decide);

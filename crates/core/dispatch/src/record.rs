@@ -38,6 +38,8 @@ pub enum Outcome {
     Cut,
     /// The client went away.
     ClientGone,
+    /// Another attempt of the same request, made beside it, had content first.
+    Outrun,
     /// The process ended with the attempt in flight; found when it started again.
     Interrupted,
 }

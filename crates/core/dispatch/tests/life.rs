@@ -43,6 +43,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Ended),
         3 => fault().prop_map(Event::Failed),
         1 => Just(Event::ClientGone),
+        1 => Just(Event::Outrun),
     ]
 }
 
@@ -118,4 +119,33 @@ fn a_clock_that_is_set_back_makes_no_duration_negative() {
     let actions = life.step(at(200_000), Event::Ended);
     let Some(Action::Settle(settled)) = actions.first() else { unreachable!("an attempt that ends is settled") };
     assert_eq!((settled.started, settled.first_content, settled.ended), (at(1_000_000), Some(at(1_000_000)), at(1_000_000)));
+}
+
+#[test]
+fn a_second_attempt_beside_the_first_has_a_number_of_its_own_and_one_try() {
+    let mut first = life();
+    let at = Instant::from_micros;
+    assert_eq!(first.hedge(), None, "nothing is under way");
+    first.step(at(1), decided(3));
+    let mut second = first.hedge().expect("one is under way");
+    assert!(second.tried(EndpointId::from_index(3)));
+    let numbers = [&second, &first].map(|life| life.next_attempt().attempt);
+    assert_eq!(numbers, [2, 3], "no number is given twice");
+    assert!(matches!(second.step(at(2), decided(4)).as_slice(), [Action::Call { attempt: 2, .. }]));
+    // The second fails: it is settled, and does not go on.
+    let mut failed = second.clone();
+    let actions = failed.step(at(3), Event::Failed(Fault::Broken));
+    assert!(matches!(actions.as_slice(), [Action::Settle(_), Action::Fail(Failure::NoCapacity), Action::Done]));
+    first.mark_tried(EndpointId::from_index(4));
+    assert!(first.tried(EndpointId::from_index(4)));
+    // The second is first: the other one ends with what it may have cost.
+    let mut late = first.clone();
+    let actions = late.step(at(4), Event::Outrun);
+    let [Action::Settle(outrun), Action::Cancel, Action::Done] = actions.as_slice() else { unreachable!("{actions:?}") };
+    assert_eq!((outrun.attempt.attempt, outrun.outcome, outrun.known, outrun.tokens), (1, Outcome::Outrun, Known::Bounded, BOUND));
+    // The first fails while the second goes on: its own next attempt takes the number after it.
+    first.step(at(5), Event::Failed(Fault::Busy { retry_after_ms: 0 }));
+    assert!(matches!(first.step(at(6), decided(5)).as_slice(), [Action::Call { attempt: 3, .. }]));
+    first.step(at(7), Event::Content);
+    assert_eq!(first.hedge(), None, "content has come");
 }

@@ -477,6 +477,8 @@ pub struct ServingClass {
     pub ttft: Duration,
     /// Time per output token after it.
     pub tpot: Duration,
+    /// How late the first content is when a second endpoint is asked beside the first; `None` for never.
+    pub hedge: Option<Duration>,
     /// What a request is worth beyond its cost when served within both, in the fleet's currency; `None` is the
     /// replacement cost.
     pub miss: Option<Money>,

@@ -50,6 +50,16 @@ pub(crate) enum Missed {
     Client(Refused),
 }
 
+impl Missed {
+    /// Whose fault it was.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Fault(fault) => *fault,
+            Self::Client(_) => Fault::Client,
+        }
+    }
+}
+
 impl From<Fault> for Missed {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)

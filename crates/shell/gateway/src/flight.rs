@@ -8,11 +8,12 @@ use dispatch::{
     Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen,
     SeenAll, Settlement, decide,
 };
-use fleet::{ContractId, Dialect, EndpointId, TokenWeights};
+use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
 use crate::admission::{Ticket, UnderWay};
+use crate::call::Missed;
 use crate::counters::Counters;
 use crate::limits::{BUDGET_RACES_MAX, RETRY_AFTER_MAX};
 use crate::logged;
@@ -213,6 +214,55 @@ impl Flight {
         Duration::from_micros(self.state.uptime_us(now))
     }
 
+    /// How long to wait for the first content before a second endpoint is asked beside it; `None` for ever.
+    pub fn hedge_after(&self) -> Option<Duration> {
+        let may = self.ask.tier == ServiceTier::Priority && self.wish.is_none();
+        if may { self.snapshot.hedge(self.ask.model) } else { None }
+    }
+
+    /// The flight of one attempt more, beside the one under way.
+    pub fn hedge(&mut self) -> Option<Self> {
+        let life = self.life.hedge()?;
+        Some(Self {
+            state: Arc::clone(&self.state),
+            snapshot: Arc::clone(&self.snapshot),
+            ask: self.ask.clone(),
+            prompt_bytes: self.prompt_bytes,
+            prefixes: self.prefixes.clone(),
+            streamed: self.streamed,
+            weights: self.weights,
+            key: self.key,
+            life,
+            attempt: None,
+            chosen: None,
+            wish: None,
+            barred: self.barred.clone(),
+            trace: self.trace,
+            places: None,
+            ticket: self.ticket.beside(),
+        })
+    }
+
+    /// The attempt beside this one had content first: it goes on in this one's place.
+    pub fn give_way(&mut self, to: Self) {
+        let mut outrun = std::mem::replace(self, to);
+        self.places = outrun.places.take();
+        outrun.outrun();
+    }
+
+    /// The attempt beside this one had content first.
+    pub fn outrun(&mut self) {
+        self.step(Event::Outrun);
+    }
+
+    /// The attempt beside this one failed.
+    pub fn failed_beside(&mut self, mut other: Self, missed: &Missed) {
+        if let Some(chosen) = other.chosen {
+            self.life.mark_tried(chosen.endpoint);
+        }
+        other.failed(missed.fault());
+    }
+
     /// Counts an attempt in.
     fn begin(&mut self, now: Instant, decision: &Decision, price: Option<EndpointPrice>) {
         let endpoint = decision.endpoint;
@@ -330,7 +380,7 @@ impl Flight {
                     self.state.learnt(self.ask.model).learn(self.prompt_bytes, settlement.tokens);
                 }
             }
-            Outcome::ClientGone => {
+            Outcome::ClientGone | Outcome::Outrun => {
                 counters.abandoned.fetch_add(1, Ordering::Relaxed);
             }
             Outcome::Failed | Outcome::Cut | Outcome::Interrupted => {

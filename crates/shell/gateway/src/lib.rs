@@ -41,6 +41,7 @@ mod paths;
 mod peek;
 mod prefix;
 mod query;
+mod race;
 mod relay;
 mod request;
 mod resolve;

@@ -11,8 +11,13 @@ use fleet::{ContractId, EndpointId, Fleet, Id, ServiceTier};
 pub(crate) const TIERS: [(ServiceTier, &str); 3] =
     [(ServiceTier::Flex, "flex"), (ServiceTier::Default, "default"), (ServiceTier::Priority, "priority")];
 /// The outcomes, as their counters stand.
-pub(crate) const OUTCOMES: [(Outcome, &str); 4] =
-    [(Outcome::Answered, "answered"), (Outcome::Failed, "failed"), (Outcome::Cut, "cut"), (Outcome::ClientGone, "abandoned")];
+pub(crate) const OUTCOMES: [(Outcome, &str); 5] = [
+    (Outcome::Answered, "answered"),
+    (Outcome::Failed, "failed"),
+    (Outcome::Cut, "cut"),
+    (Outcome::ClientGone, "abandoned"),
+    (Outcome::Outrun, "outrun"),
+];
 /// Upper bounds of the time to the first content, in seconds, as OpenTelemetry's conventions for generative AI advise.
 pub(crate) const FIRST: [f64; 16] = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Of the time per output token after it.

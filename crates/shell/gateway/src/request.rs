@@ -17,12 +17,13 @@ use units::Instant;
 
 use crate::admission::{Rates, Ticket, Visit, Waiting};
 use crate::body::{Answer, Streaming};
-use crate::call::{self, Answered, Asked, Missed};
+use crate::call::Answered;
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
 use crate::messages::Told;
-use crate::peek::{self, Call, Peek};
+use crate::peek::{Call, Peek};
+use crate::race::{self, Unanswered};
 use crate::relay::Relay;
 use crate::responses;
 use crate::shadow;
@@ -152,13 +153,10 @@ async fn fly(mut flight: Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Se
                 Ok(next) => next,
                 Err(refused) => return Err(refused.with_rates(flight.ticket.rates(flight.state.clock.now()))),
             },
-            Next::Call(_) => match attempt(&flight, head, said).await {
+            Next::Call(_) => match race::attempt(&mut flight, head, said).await {
                 Ok(answered) => return Ok(answer(flight, answered, said.call())),
-                Err(Missed::Fault(fault)) => flight.failed(fault),
-                Err(Missed::Client(refused)) => {
-                    flight.failed(dispatch::Fault::Client);
-                    return Err(refused);
-                }
+                Err(Unanswered::Next(next)) => next,
+                Err(Unanswered::Refused(refused)) => return Err(refused),
             },
             Next::Fail(Failure::NoCapacity | Failure::Client | Failure::Cut) | Next::Nothing => {
                 return Err(Refused::no_capacity("Every endpoint that could take the request has failed.", RETRY_SOON));
@@ -202,24 +200,6 @@ impl Line {
             }
         }
     }
-}
-
-async fn attempt(flight: &Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Answered, Missed> {
-    let chosen = flight.chosen.ok_or(dispatch::Fault::Unreachable)?;
-    let upstream = Arc::clone(flight.snapshot.upstream(chosen.endpoint).ok_or(dispatch::Fault::Unreachable)?);
-    let model = upstream.model.as_deref().unwrap_or_else(|| flight.snapshot.fleet.models.name(flight.ask.model));
-    let peek = said.peek();
-    let asked = Asked {
-        id: flight.ask.id,
-        call: said.call(),
-        body: said.body(&upstream, model, flight.ask.output_max)?,
-        model,
-        now: flight.state.clock.now(),
-        head,
-        streamed: peek.streaming != peek::Streaming::No,
-        strip_usage: matches!(peek.streaming, peek::Streaming::AddUsage(_)),
-    };
-    call::call(&flight.state.wires, &flight.state.limits, &upstream, asked).await
 }
 
 /// The answer's body, and the source that its head names.

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dispatch::Policy;
-use fleet::{ContractId, EndpointId, Fleet, Id, ModelId};
+use fleet::{ContractId, EndpointId, Fleet, Id, ModelId, WorkloadKind};
 use hyper::header::HeaderValue;
 use market::PriceSheet;
 
@@ -32,6 +33,8 @@ struct Models {
     /// By endpoint and by contract, their names as an answer's head has them.
     endpoint_names: Vec<HeaderValue>,
     contract_names: Vec<HeaderValue>,
+    /// By model, how late the first content of a `priority` request is when a second endpoint is asked.
+    hedges: Vec<Option<Duration>>,
     /// By endpoint, whether time may be held there, so that the meter needs to know of each attempt.
     may_hold: Vec<bool>,
 }
@@ -59,13 +62,24 @@ impl Snapshot {
         let contract_names = fleet.contracts.iter().map(|(_, name, _)| header(name)).collect();
         let in_units = |id| fleet.covering(id).into_iter().any(|contract| !fleet.contracts[contract].capacity.is_empty());
         let may_hold = fleet.endpoints.iter().map(|(id, _, endpoint)| endpoint.pool.is_some() || in_units(id)).collect();
-        let models = Arc::new(Models { by_name, endpoints, endpoint_names, contract_names, may_hold });
+        let mut hedges = vec![None; fleet.models.len()];
+        for (.., workload) in fleet.workloads.iter() {
+            if let WorkloadKind::Serving { model, classes, .. } = &workload.kind {
+                hedges[model.index()] = hedges[model.index()].or(classes.iter().find_map(|class| class.hedge));
+            }
+        }
+        let models = Arc::new(Models { hedges, by_name, endpoints, endpoint_names, contract_names, may_hold });
         Self { policy, sheet: None, keys: Arc::default(), upstreams, models, fleet }
     }
 
     /// The model that clients mean by `name`.
     pub fn model(&self, name: &str) -> Option<ModelId> {
         self.models.by_name.get(name).copied()
+    }
+
+    /// How late the first content of a `priority` request is when a second endpoint is asked.
+    pub fn hedge(&self, model: ModelId) -> Option<Duration> {
+        self.models.hedges[model.index()]
     }
 
     /// The endpoints of a model, in order.

@@ -48,7 +48,7 @@ impl Trace {
         let request = settlement.attempt.request;
         let trace = self.parent.map_or(request.0, |(trace, _)| trace);
         let model = fleet.models.name(model);
-        let failed = settlement.outcome != Outcome::Answered && settlement.outcome != Outcome::ClientGone;
+        let failed = !matches!(settlement.outcome, Outcome::Answered | Outcome::ClientGone | Outcome::Outrun);
         let outcome = OUTCOMES.iter().find(|(known, _)| *known == settlement.outcome).map_or("interrupted", |(_, word)| *word);
         let text = |key: &str, value: String| json!({ "key": key, "value": { "stringValue": value } });
         let number = |key: &str, value: u64| json!({ "key": key, "value": { "intValue": value.to_string() } });

@@ -57,6 +57,12 @@ impl Shadowed {
     }
 }
 
+/// What an attempt was expected to cost where it went.
+const GIVEN: &str = "attempt.marginal, attempt.energy, attempt.scarcity, attempt.cache_loss, attempt.slo_miss";
+const DECIDED_WITHIN: &str = "FROM advice JOIN attempt ON attempt.id = advice.attempt
+     LEFT JOIN settlement ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt)
+     WHERE attempt.decided >= ?1 AND attempt.decided < ?2";
+
 impl View {
     /// What following its advice would have saved, of the attempts that were decided in a span.
     ///
@@ -64,13 +70,9 @@ impl View {
     /// When the database refused.
     pub fn shadowed(&self, within: Span) -> Result<Shadowed, LedgerError> {
         let open = self.lock()?;
-        let settlement = SETTLEMENT.split(", ").map(|column| format!("settlement.{column}")).collect::<Vec<_>>().join(", ");
-        let mut select = open.connection.prepare_cached(&format!(
-            "SELECT {ADVICE}, attempt.marginal, attempt.energy, attempt.scarcity, attempt.cache_loss, attempt.slo_miss, {settlement}
-             FROM advice JOIN attempt ON attempt.id = advice.attempt
-             LEFT JOIN settlement ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt)
-             WHERE attempt.decided >= ?1 AND attempt.decided < ?2"
-        ))?;
+        let settlement = SETTLEMENT.split(", ").map(|column| ["settlement.", column].concat()).collect::<Vec<_>>().join(", ");
+        let text = ["SELECT", ADVICE, ",", GIVEN, ",", &settlement, DECIDED_WITHIN].join(" ");
+        let mut select = open.connection.prepare_cached(&text)?;
         const GIVEN_FROM: usize = 17;
         const SETTLEMENT_FROM: usize = GIVEN_FROM + 5;
         let mut rows = select.query([within.from.micros(), within.to.micros()])?;

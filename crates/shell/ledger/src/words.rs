@@ -20,6 +20,7 @@ impl Words for Outcome {
         (Self::Failed, "failed"),
         (Self::Cut, "cut"),
         (Self::ClientGone, "client-gone"),
+        (Self::Outrun, "outrun"),
         (Self::Interrupted, "interrupted"),
     ];
 }

@@ -23,6 +23,7 @@ const CLASS: &[Key] = &[
     must("tier", Shape::Word(TIER_WORDS), "OpenAI's `service_tier`"),
     must("ttft", Shape::Figure("\"500 ms\""), "time to the first token that is promised"),
     must("tpot", Shape::Figure("\"50 ms\""), "time per output token after it"),
+    may("hedge", Shape::Figure("\"800 ms\""), "`priority` only: how late the first content is when a second endpoint is asked beside"),
     or("miss", "the replacement cost", Shape::Figure("\"0.02 USD\""), "what a request served too late loses"),
     may("demand", Shape::Ramp("\"5000 tokens/s\""), "tokens a second that are planned"),
     may("price", Shape::Figure("\"2 USD/1M tokens\""), "what customers pay per token, in the fleet's currency"),
@@ -129,6 +130,11 @@ fn class(table: &Reader<'_>, fixed: &Fixed) -> Option<ServingClass> {
         Some(time)
     };
     let (ttft, tpot) = (promise("ttft"), promise("tpot"));
+    let hedge = if table.has("hedge") { promise("hedge") } else { None };
+    if let Some(tier) = tier {
+        let hint = "take it out: the second answer is paid for too, so only `priority` may have it";
+        table.check("hedge", hedge.is_none() || tier == Tier::Priority, "is for the tier `priority` only", hint);
+    }
     let miss = money(table, "miss", fixed);
     let demand: Option<Ramp<Speed>> = table.ramp("demand");
     let rate = |name: &str| if table.has(name) { site::rate(table, name, MeterUnit::Token, fixed) } else { None };
@@ -138,6 +144,7 @@ fn class(table: &Reader<'_>, fixed: &Fixed) -> Option<ServingClass> {
         tier: tier?,
         ttft: ttft?,
         tpot: tpot?,
+        hedge,
         miss,
         demand: demand.map(|ramp| ramp.map(|Speed(speed)| speed)),
         price,

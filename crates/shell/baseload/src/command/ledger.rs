@@ -55,6 +55,7 @@ const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Cut => "cut",
         Outcome::ClientGone => "client gone",
+        Outcome::Outrun => "outrun",
         Outcome::Interrupted => "interrupted",
     }
 }

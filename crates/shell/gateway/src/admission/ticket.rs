@@ -42,6 +42,11 @@ impl Ticket {
         Ok(Self { accounts: accounts.clone(), output, taken: tokens, used: 0, reserved: ArrayVec::new() })
     }
 
+    /// For an attempt made beside the one under way: it has taken nothing yet.
+    pub fn beside(&self) -> Self {
+        Self { accounts: self.accounts.clone(), output: self.output, taken: 0, used: 0, reserved: ArrayVec::new() }
+    }
+
     /// What the accounts can still pay; `None` when none of them has a budget.
     pub fn funds(&self, now: Instant) -> Option<Funds> {
         let left = self.accounts.iter().filter_map(|account| account.left(now)).min()?;

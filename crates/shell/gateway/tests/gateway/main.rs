@@ -7,6 +7,7 @@ mod books;
 mod edges;
 mod failover;
 mod framing;
+mod hedge;
 mod keys;
 mod limits;
 mod messages;

@@ -1,0 +1,94 @@
+//! A second endpoint asked beside the first: whose content comes first goes on, and both are metered.
+
+use dispatch::{Known, Outcome, Settlement};
+use testkit::{Gate, Reply};
+
+use crate::bench::{Bench, LAPTOP, Setup, endpoint};
+
+const WHOLE: &str = r#"{"model":"default","service_tier":"priority","messages":[{"role":"user","content":"hello"}]}"#;
+const STREAM: &str = r#"{"model":"default","service_tier":"priority","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
+
+/// Two endpoints, of which the first is asked and the second soon after, for `priority`.
+async fn hedged() -> Bench {
+    let class = r#"tier = "priority", ttft = "1 s""#;
+    let fleet = LAPTOP.replacen(class, &format!("{class}, hedge = \"1 ms\""), 1);
+    assert_ne!(fleet, LAPTOP);
+    let bench = Bench::of(Setup { fleet, ..Setup::default() }).await;
+    bench.without(&["spill"]);
+    bench
+}
+
+/// Attempts by number: where each went, and how it ended.
+fn shown(bench: &Bench, settled: &[Settlement]) -> Vec<(u8, String, Outcome, Known)> {
+    let name = |settlement: &Settlement| bench.fleet.endpoints.name(settlement.endpoint).to_owned();
+    let mut shown: Vec<_> = settled.iter().map(|it| (it.attempt.attempt, name(it), it.outcome, it.known)).collect();
+    shown.sort_by_key(|(number, ..)| *number);
+    shown
+}
+
+fn nothing_is_left(bench: &Bench) {
+    let live = bench.gateway.live();
+    assert!(live.endpoints.iter().all(|endpoint| endpoint.outstanding == 0) && live.in_flight == 0);
+}
+
+#[tokio::test]
+async fn the_second_answers_when_the_first_is_late() {
+    for body in [WHOLE, STREAM] {
+        let bench = hedged().await;
+        bench.north.then(Reply::Hang(Gate::default()));
+        bench.west.then(if body == STREAM { Reply::stream(2) } else { Reply::answer(7, 2) });
+        let reply = bench.chat(body).await;
+        assert_eq!((reply.status.as_u16(), reply.header("x-baseload-endpoint")), (200, "west"), "{}", reply.text);
+        let settled = bench.journal.settled(2).await;
+        let first = (1, "north".to_owned(), Outcome::Outrun, Known::Bounded);
+        let second = (2, "west".to_owned(), Outcome::Answered, Known::Reported);
+        assert_eq!(shown(&bench, &settled), [first, second], "both legs are metered, each once");
+        nothing_is_left(&bench);
+    }
+}
+
+#[tokio::test]
+async fn the_first_goes_on_when_the_second_fails() {
+    let (bench, gate) = (hedged().await, Gate::default());
+    bench.north.then(Reply::Hang(gate.clone()));
+    bench.west.then(Reply::status(500));
+    let (reply, failed) = tokio::join!(bench.chat(WHOLE), async {
+        let failed = bench.journal.settled(1).await;
+        gate.open(1);
+        failed
+    });
+    assert_eq!(shown(&bench, &failed), [(2, "west".to_owned(), Outcome::Failed, Known::Counted)]);
+    assert_eq!((reply.status.as_u16(), reply.header("x-baseload-endpoint")), (200, "north"), "{}", reply.text);
+    let settled = bench.journal.settled(2).await;
+    assert_eq!(settled.iter().filter(|it| it.outcome == Outcome::Answered && it.endpoint == endpoint(&bench.fleet, "north")).count(), 1);
+    nothing_is_left(&bench);
+}
+
+#[tokio::test]
+async fn with_nowhere_else_to_go_the_first_is_waited_for() {
+    let (bench, gate) = (hedged().await, Gate::default());
+    bench.only_north();
+    bench.north.then(Reply::Hang(gate.clone()));
+    gate.open(1);
+    let reply = bench.chat(WHOLE).await;
+    assert_eq!((reply.status.as_u16(), reply.header("x-baseload-endpoint")), (200, "north"), "{}", reply.text);
+    assert_eq!(bench.journal.settled(1).await.len(), 1);
+    nothing_is_left(&bench);
+}
+
+#[tokio::test]
+async fn when_both_fail_the_request_moves_on_with_another_number() {
+    let class = r#"tier = "priority", ttft = "1 s""#;
+    let fleet = LAPTOP.replacen(class, &format!("{class}, hedge = \"1 ms\""), 1);
+    let bench = Bench::of(Setup { fleet, limits: crate::bench::impatient(), ..Setup::default() }).await;
+    // The first is given up in time, the second at once, and neither is asked again.
+    bench.north.then(Reply::Hang(Gate::default()));
+    bench.west.then(Reply::status(500));
+    bench.spill.then(Reply::answer(7, 2));
+    let reply = bench.chat(WHOLE).await;
+    assert_eq!((reply.status.as_u16(), reply.header("x-baseload-endpoint")), (200, "spill"), "{}", reply.text);
+    let settled = bench.journal.settled(3).await;
+    let outcomes: Vec<_> = shown(&bench, &settled).into_iter().map(|(number, _, outcome, _)| (number, outcome)).collect();
+    assert_eq!(outcomes, [(1, Outcome::Failed), (2, Outcome::Failed), (3, Outcome::Answered)]);
+    nothing_is_left(&bench);
+}
