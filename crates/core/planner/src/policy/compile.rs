@@ -38,7 +38,6 @@ impl Policy {
             hidden: Vec::new(),
             scarce: Vec::new(),
             fit_of: by_work_and_supply(instance, None, |index| Some(small(index))),
-            speeds: by_work_and_supply(instance, 0.0, |index| instance.fits[index].speed),
             counts: Lists::new(steps * supplies, counts),
             tiers: Lists::new(steps * supplies, tiers),
             windows: Lists::new(months, Vec::new()),

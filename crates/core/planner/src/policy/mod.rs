@@ -49,8 +49,6 @@ pub struct Policy {
     scarce: Vec<f32>,
     /// By work and supply: the fit, if there is one.
     fit_of: Vec<Option<u32>>,
-    /// By work and supply: its speed, or zero.
-    speeds: Vec<f64>,
     /// By step and supply: (floor, what a unit counts).
     counts: Lists<(u32, f64)>,
     /// By step and supply: (tiered charge, share that lies in it).
@@ -102,6 +100,7 @@ struct Way {
 #[derive(Clone, Copy, Debug)]
 struct Planned {
     fit: u32,
+    way: Way,
     amount: f64,
     /// What a unit is worth by the plan's prices, without what is scarce.
     margin: f64,

@@ -89,7 +89,7 @@ impl<'a> Prices<'a> {
                 let amount = decided.used[index * steps + step];
                 if amount > 0.0 {
                     let margin = fit.speed * self.best_worth(step, fit.work) - self.cost[self.at(step, fit)];
-                    items.push((step, Planned { fit: small(index), amount, margin }));
+                    items.push((step, Planned { fit: small(index), way: self.policy.ways[index], amount, margin }));
                 }
             }
             let cost = |planned: &Planned| self.unit_cost(step, &self.instance.fits[planned.fit as usize]);

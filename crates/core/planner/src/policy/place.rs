@@ -1,5 +1,6 @@
 //! Where work goes in one step.
 
+use super::compile::small;
 use super::run::{Asked, Tally};
 use super::{At, Planned, Policy, Rank, Run, Way};
 use crate::instance::{Instance, Supply, WorkKind};
@@ -101,20 +102,21 @@ impl Policy {
     /// Places the plan's quantities as far as there is room and work, up to what is promised or whole; not what has turned into a loss.
     fn follow(&self, world: &Instance, step: usize, planned: &[Planned], promised: bool, run: &mut Run) {
         for (index, entry) in planned.iter().enumerate() {
-            let Way { supply, work, speed } = self.ways[entry.fit as usize];
-            let (cost, tally) = (run.cost[supply as usize], &run.tallies[work as usize]);
+            let Way { supply, work, speed } = entry.way;
+            let tally = &run.tallies[work as usize];
             let most = if promised { tally.promised.min(tally.wanted) } else { tally.wanted };
             let left = entry.amount - run.placed[index];
             if left <= 0.0 || most <= tally.done {
                 continue;
             }
+            let cost = run.cost[supply as usize];
             let want = left.min((most - tally.done) / speed);
             let due = if tally.done < tally.promised { world.miss_cost[work as usize] } else { 0.0 };
             let margin = speed * (tally.best + due) - cost;
             if margin < entry.margin.min(0.0) - NEAR * (1.0 + cost.abs()) {
                 continue;
             }
-            run.placed[index] += self.put(step, entry.fit as usize, want, run);
+            run.placed[index] += self.put(step, entry.fit, entry.way, want, run);
         }
     }
 
@@ -145,32 +147,27 @@ impl Policy {
     /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
     fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
         let supplies = world.supplies.len();
-        let speeds = &self.speeds[work * supplies..][..supplies];
+        let fits = &self.fit_of[work * supplies..][..supplies];
         let hidden = &self.hidden[at.step * self.fit_of.len() + work * supplies..][..supplies];
-        let pays = |cost: f64, speed: f64| speed * worth > cost + NEAR * (1.0 + cost.abs());
-        let seen = || run.offered.iter().zip(hidden).zip(speeds).map(|((cost, hidden), speed)| (cost + f64::from(*hidden), *speed));
-        // Mostly nothing pays: to see that first, without a branch for each supply, is several at a time.
-        if !seen().fold(false, |any, (cost, speed)| any | pays(cost, speed)) {
-            run.tallies[work].exhausted = true;
-            return;
-        }
+        let scarce = &self.scarce[at.step * supplies..][..supplies];
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        let fits = self.fit_of[work * supplies..][..supplies].iter().zip(&self.scarce[at.step * supplies..]);
-        for ((cost, speed), (fit, scarce)) in seen().zip(fits) {
-            if pays(cost, speed) {
-                open.extend(fit.map(|fit| ((cost + f64::from(*scarce)) / speed, fit)));
+        for supply in &run.stock {
+            let supply = *supply as usize;
+            let (Some(fit), cost) = (fits[supply], run.cost[supply] + f64::from(hidden[supply])) else { continue };
+            let speed = self.ways[fit as usize].speed;
+            // What was taken since the stock was told is found where it matters: most supplies do not pay.
+            if speed * worth > cost + NEAR * (1.0 + cost.abs()) && self.is_left(supply, run) {
+                open.push(((cost + f64::from(scarce[supply])) / speed, fit));
             }
         }
         while falls_short(run.tallies[work].done, most) {
-            let Some(next) = (0..open.len()).min_by(|a, b| open[*a].0.total_cmp(&open[*b].0).then(open[*a].1.cmp(&open[*b].1))) else {
-                break;
-            };
-            let fit = open.swap_remove(next).1 as usize;
-            let Way { supply, speed, .. } = self.ways[fit];
-            let want = ((most - run.tallies[work].done) / speed).min(self.within_shares(world, at, supply as usize, run));
+            let Some(next) = cheapest(&open) else { break };
+            let fit = open.swap_remove(next).1;
+            let way = self.ways[fit as usize];
+            let want = ((most - run.tallies[work].done) / way.speed).min(self.within_shares(world, at, way.supply as usize, run));
             if want > 0.0 {
-                self.put(at.step, fit, want, run);
+                self.put(at.step, fit, way, want, run);
             }
         }
         run.tallies[work].exhausted = falls_short(run.tallies[work].done, most);
@@ -179,30 +176,51 @@ impl Policy {
 
     /// Finds the supplies of which more can be had.
     fn offer(&self, run: &mut Run) {
-        run.offered.clear();
-        let is_left = |supply: usize| self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING);
-        run.offered.extend(run.cost.iter().enumerate().map(|(supply, cost)| if is_left(supply) { *cost } else { f64::INFINITY }));
+        let mut stock = core::mem::take(&mut run.stock);
+        stock.clear();
+        stock.extend((0..run.cost.len()).filter(|supply| self.is_left(*supply, run)).map(small));
+        run.stock = stock;
+    }
+
+    /// Whether more of a supply can be had.
+    fn is_left(&self, supply: usize, run: &Run) -> bool {
+        self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING)
     }
 
     /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much.
-    fn put(&self, step: usize, fit: usize, want: f64, run: &mut Run) -> f64 {
-        if !is_open(run.open_in.of(fit), step) {
+    fn put(&self, step: usize, fit: u32, way: Way, want: f64, run: &mut Run) -> f64 {
+        if !is_open(run.open_in.of(fit as usize), step) {
             return 0.0;
         }
-        let Way { supply, work, speed } = self.ways[fit];
-        let limits = self.limits.of(supply as usize);
-        let amount = limits.iter().fold(want, |amount, (limit, factor)| amount.min(run.left[*limit as usize] / factor));
+        let limits = self.limits.of(way.supply as usize);
+        let mut amount = want;
+        for (limit, factor) in limits {
+            let most = run.left[*limit as usize] / factor;
+            // No number here is undefined, and this is one instruction where `f64::min` is four.
+            amount = if most < amount { most } else { amount };
+        }
         if amount <= 0.0 {
             return 0.0;
         }
         for (limit, factor) in limits {
             run.left[*limit as usize] -= amount * factor;
         }
-        run.used[supply as usize] += amount;
-        run.note(|did| did.used[fit * self.firsts[self.months] + step] += amount);
-        run.tallies[work as usize].done += amount * speed;
+        run.used[way.supply as usize] += amount;
+        run.note(|did| did.used[fit as usize * self.firsts[self.months] + step] += amount);
+        run.tallies[way.work as usize].done += amount * way.speed;
         amount
     }
+}
+
+/// The position of the fit that costs least; of several the first in the instance.
+fn cheapest(open: &[(f64, u32)]) -> Option<usize> {
+    let mut best: Option<(usize, (f64, u32))> = None;
+    for (index, fit) in open.iter().enumerate() {
+        if best.is_none_or(|(_, best)| *fit < best) {
+            best = Some((index, *fit));
+        }
+    }
+    best.map(|(index, _)| index)
 }
 
 /// Whether more than rounding is left to do.

@@ -22,8 +22,8 @@ pub struct Run {
     pub(super) left: Vec<f64>,
     /// What a unit of each supply costs in the step, in money of the end.
     pub(super) cost: Vec<f64>,
-    /// What a unit of each supply costs of which more can be had in the step; of the others it is infinite.
-    pub(super) offered: Vec<f64>,
+    /// The supplies of which more could be had when work began to be placed beyond the plan.
+    pub(super) stock: Vec<u32>,
     /// What a unit of a work costs on each fit that may do more of it.
     pub(super) open: Vec<(f64, u32)>,
     /// Each work in the step.
