@@ -36,8 +36,14 @@ pub struct Policy {
     costs: Vec<f64>,
     /// By supply: whether its price moves with the market.
     floats: Vec<bool>,
+    /// By step and supply: what a unit is charged, and when; of a price that floats the rate is the world's.
+    charges: Vec<Charge>,
+    /// Limits that orders raise or lower.
+    growing: Vec<u32>,
     /// By supply: (limit, what a unit takes).
     limits: Lists<(u32, f64)>,
+    /// By limit: the supplies that take of it.
+    takers: Lists<u32>,
     /// By step: what is planned, in the order in which it is placed.
     planned: Lists<Planned>,
     /// By step: works' tranches, the one to be served first at the front.
@@ -49,6 +55,8 @@ pub struct Policy {
     scarce: Vec<f32>,
     /// By work and supply: the fit, if there is one.
     fit_of: Vec<Option<u32>>,
+    /// By work and supply: its speed, or zero.
+    speeds: Vec<f64>,
     /// By step and supply: (floor, what a unit counts).
     counts: Lists<(u32, f64)>,
     /// By step and supply: (tiered charge, share that lies in it).
@@ -86,6 +94,16 @@ pub struct Policy {
 struct At {
     month: usize,
     step: usize,
+}
+
+/// What a unit of a supply is charged in a step.
+#[derive(Clone, Copy, Debug)]
+struct Charge {
+    rate: f64,
+    /// Energy, paid in the month.
+    energy: f64,
+    /// The month in which the rate is due.
+    due: u32,
 }
 
 /// What a fit puts to which work, and how fast.

@@ -1,6 +1,5 @@
 //! Where work goes in one step.
 
-use super::compile::small;
 use super::run::{Asked, Tally};
 use super::{At, Planned, Policy, Rank, Run, Way};
 use crate::instance::{Instance, Supply, WorkKind};
@@ -51,9 +50,12 @@ impl Policy {
 
     /// What there is of each limit.
     fn measure(&self, world: &Instance, step: usize, run: &mut Run) {
-        for (left, limit) in run.left.iter_mut().zip(&world.limits) {
-            let ordered = limit.expansions.iter().map(|(expansion, amounts)| amounts[step] * run.state.installed[*expansion]);
-            *left = limit.most.at(step, &self.taken) + ordered.sum::<f64>();
+        let limits = world.limits.len();
+        run.left.copy_from_slice(&run.most[step * limits..][..limits]);
+        for limit in &self.growing {
+            let limit = *limit as usize;
+            let ordered = world.limits[limit].expansions.iter().map(|(expansion, amounts)| amounts[step] * run.state.installed[*expansion]);
+            run.left[limit] += ordered.sum::<f64>();
         }
     }
 
@@ -84,10 +86,10 @@ impl Policy {
 
     /// What a unit of each supply costs now; what a tier adds is in what the plan's prices hide.
     fn price(&self, world: &Instance, at: At, run: &mut Run) {
-        let supplies = world.supplies.len();
-        let first = at.step * supplies;
-        for (index, cost) in run.cost.iter_mut().enumerate() {
-            let credit: f64 = self.counts.of(first + index).iter().map(|(floor, amount)| amount * run.floors[*floor as usize].credit).sum();
+        let first = at.step * world.supplies.len();
+        let counts = self.counts.of_each(first, run.cost.len());
+        for (index, (cost, counts)) in run.cost.iter_mut().zip(counts).enumerate() {
+            let credit: f64 = counts.iter().map(|(floor, amount)| amount * run.floors[*floor as usize].credit).sum();
             let all = if self.floats[index] { self.cost(&world.supplies[index], at) } else { self.costs[first + index] };
             *cost = all - credit;
         }
@@ -147,27 +149,33 @@ impl Policy {
     /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
     fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
         let supplies = world.supplies.len();
-        let fits = &self.fit_of[work * supplies..][..supplies];
         let hidden = &self.hidden[at.step * self.fit_of.len() + work * supplies..][..supplies];
-        let scarce = &self.scarce[at.step * supplies..][..supplies];
+        let speeds = &self.speeds[work * supplies..][..supplies];
+        // Which ones pay can't be guessed: each is written down, and the next one over it if it does not.
+        run.paying.resize(run.stock.len() + 1, 0);
+        let mut count = 0;
+        for supply in &run.stock {
+            let index = *supply as usize;
+            let cost = run.offered[index] + f64::from(hidden[index]);
+            run.paying[count] = *supply;
+            count += usize::from(speeds[index] * worth > cost + NEAR * (1.0 + cost.abs()));
+        }
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        for supply in &run.stock {
-            let supply = *supply as usize;
-            let (Some(fit), cost) = (fits[supply], run.cost[supply] + f64::from(hidden[supply])) else { continue };
-            let speed = self.ways[fit as usize].speed;
-            // What was taken since the stock was told is found where it matters: most supplies do not pay.
-            if speed * worth > cost + NEAR * (1.0 + cost.abs()) && self.is_left(supply, run) {
-                open.push(((cost + f64::from(scarce[supply])) / speed, fit));
-            }
+        for supply in &run.paying[..count] {
+            let index = *supply as usize;
+            let cost = run.offered[index] + f64::from(hidden[index]) + f64::from(self.scarce[at.step * supplies + index]);
+            open.push((cost / speeds[index], *supply));
         }
         while falls_short(run.tallies[work].done, most) {
             let Some(next) = cheapest(&open) else { break };
-            let fit = open.swap_remove(next).1;
-            let way = self.ways[fit as usize];
-            let want = ((most - run.tallies[work].done) / way.speed).min(self.within_shares(world, at, way.supply as usize, run));
-            if want > 0.0 {
-                self.put(at.step, fit, way, want, run);
+            let supply = open.swap_remove(next).1 as usize;
+            let want = ((most - run.tallies[work].done) / speeds[supply]).min(self.within_shares(world, at, supply, run));
+            // Another of these may have emptied it.
+            let fit = self.fit_of[work * supplies + supply].filter(|_| want > 0.0 && run.offered[supply] < f64::INFINITY);
+            if let Some(fit) = fit {
+                self.put(at.step, fit, self.ways[fit as usize], want, run);
+                self.withdraw(supply, run);
             }
         }
         run.tallies[work].exhausted = falls_short(run.tallies[work].done, most);
@@ -176,20 +184,27 @@ impl Policy {
 
     /// Finds the supplies of which more can be had.
     fn offer(&self, run: &mut Run) {
-        let mut stock = core::mem::take(&mut run.stock);
+        let Run { offered, stock, left, cost, .. } = run;
+        offered.clone_from(cost);
+        for (limit, _) in left.iter().enumerate().filter(|(_, left)| **left <= NOTHING) {
+            self.takers.of(limit).iter().for_each(|supply| offered[*supply as usize] = f64::INFINITY);
+        }
         stock.clear();
-        stock.extend((0..run.cost.len()).filter(|supply| self.is_left(*supply, run)).map(small));
-        run.stock = stock;
+        stock.extend(offered.iter().zip(0..).filter(|(cost, _)| **cost < f64::INFINITY).map(|(_, supply)| supply));
     }
 
-    /// Whether more of a supply can be had.
-    fn is_left(&self, supply: usize, run: &Run) -> bool {
-        self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING)
+    /// Offers no more of what a supply has emptied.
+    fn withdraw(&self, supply: usize, run: &mut Run) {
+        for (limit, _) in self.limits.of(supply) {
+            if run.left[*limit as usize] <= NOTHING {
+                self.takers.of(*limit as usize).iter().for_each(|supply| run.offered[*supply as usize] = f64::INFINITY);
+            }
+        }
     }
 
     /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much.
     fn put(&self, step: usize, fit: u32, way: Way, want: f64, run: &mut Run) -> f64 {
-        if !is_open(run.open_in.of(fit as usize), step) {
+        if !run.open_in[fit as usize].has(step) {
             return 0.0;
         }
         let limits = self.limits.of(way.supply as usize);
@@ -212,12 +227,12 @@ impl Policy {
     }
 }
 
-/// The position of the fit that costs least; of several the first in the instance.
+/// The position of the supply that costs least; of several the first in the instance.
 fn cheapest(open: &[(f64, u32)]) -> Option<usize> {
     let mut best: Option<(usize, (f64, u32))> = None;
-    for (index, fit) in open.iter().enumerate() {
-        if best.is_none_or(|(_, best)| *fit < best) {
-            best = Some((index, *fit));
+    for (index, supply) in open.iter().enumerate() {
+        if best.is_none_or(|(_, best)| *supply < best) {
+            best = Some((index, *supply));
         }
     }
     best.map(|(index, _)| index)
@@ -228,7 +243,3 @@ fn falls_short(done: f64, most: f64) -> bool {
     most - done > NOTHING * most.max(1.0)
 }
 
-/// Whether a step is one of those in which a fit is open.
-pub(super) fn is_open(open: &[(usize, usize)], step: usize) -> bool {
-    open.iter().any(|(from, to)| (*from..*to).contains(&step))
-}
