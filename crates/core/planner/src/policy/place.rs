@@ -103,16 +103,18 @@ impl Policy {
 
     /// Places the plan's quantities as far as there is room and work, up to what is promised or whole; not what has turned into a loss.
     fn follow(&self, world: &Instance, step: usize, planned: &[Planned], promised: bool, run: &mut Run) {
+        for tally in &mut run.tallies {
+            tally.goal = if promised { tally.promised.min(tally.wanted) } else { tally.wanted };
+        }
         for (index, entry) in planned.iter().enumerate() {
             let Way { supply, work, speed } = entry.way;
             let tally = &run.tallies[work as usize];
-            let most = if promised { tally.promised.min(tally.wanted) } else { tally.wanted };
-            let left = entry.amount - run.placed[index];
-            if left <= 0.0 || most <= tally.done {
+            let (left, to_do) = (entry.amount - run.placed[index], tally.goal - tally.done);
+            if left <= 0.0 || to_do <= 0.0 {
                 continue;
             }
             let cost = run.cost[supply as usize];
-            let want = left.min((most - tally.done) / speed);
+            let want = left.min(to_do / speed);
             let due = if tally.done < tally.promised { world.miss_cost[work as usize] } else { 0.0 };
             let margin = speed * (tally.best + due) - cost;
             if margin < entry.margin.min(0.0) - NEAR * (1.0 + cost.abs()) {
@@ -202,7 +204,8 @@ impl Policy {
         }
     }
 
-    /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much.
+    /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much. Every month does this some sixty times.
+    #[inline(always)]
     fn put(&self, step: usize, fit: u32, way: Way, want: f64, run: &mut Run) -> f64 {
         if !run.open_in[fit as usize].has(step) {
             return 0.0;

@@ -67,6 +67,8 @@ pub(super) struct Tally {
     pub(super) wanted: f64,
     /// What of that is promised.
     pub(super) promised: f64,
+    /// What of it is to be done as planned.
+    pub(super) goal: f64,
     /// What is done.
     pub(super) done: f64,
     /// What is wanted of the tranches that were looked at so far.

@@ -10,13 +10,13 @@ impl Policy {
     /// Books what a step used and did.
     pub(super) fn account(&self, world: &Instance, at: At, run: &mut Run) {
         let step = at.step;
-        let first = step * world.supplies.len();
-        for index in 0..run.used.len() {
-            let used = run.used[index];
+        let (first, used) = (step * world.supplies.len(), core::mem::take(&mut run.used));
+        let charges = self.charges[first..].iter().zip(self.counts.of_each(first, used.len())).zip(self.tiers.of_each(first, used.len()));
+        for (index, (used, ((charge, counts), tiers))) in used.iter().zip(charges).enumerate() {
+            let (used, Charge { rate, energy, due }) = (*used, *charge);
             if used == 0.0 {
                 continue;
             }
-            let Charge { rate, energy, due } = self.charges[first + index];
             let due = due as usize;
             let charge = used * if self.floats[index] { world.supplies[index].rate[step] } else { rate };
             run.state.payable[due] += charge;
@@ -28,17 +28,18 @@ impl Policy {
             }
             run.now.compute += energy * used;
             run.now.energy += energy * used;
-            for (floor, amount) in self.counts.of(first + index) {
+            for (floor, amount) in counts {
                 run.state.counted[*floor as usize] += amount * used;
                 run.floors[*floor as usize].counted += amount * used;
             }
-            for (tiered, share) in self.tiers.of(first + index) {
+            for (tiered, share) in tiers {
                 run.state.tiered[*tiered as usize] += share * used;
             }
             if !world.caps.is_empty() {
                 self.share(world, at, index, used, run);
             }
         }
+        run.used = used;
         for (work, (of, tally)) in world.works.iter().zip(&run.tallies).enumerate() {
             match &of.kind {
                 WorkKind::Serving { .. } => {
