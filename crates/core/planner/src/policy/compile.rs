@@ -36,7 +36,10 @@ impl Policy {
             floats: instance.supplies.iter().map(|supply| supply.floating).collect(),
             charges: charges(instance),
             growing: (0..instance.limits.len()).filter(|limit| !instance.limits[*limit].expansions.is_empty()).map(small).collect(),
-            takers: Lists::new(instance.limits.len(), limits.iter().map(|(supply, (limit, _))| (*limit as usize, small(*supply))).collect()),
+            takers: Lists::new(
+                instance.limits.len(),
+                limits.iter().map(|(supply, (limit, _))| (*limit as usize, small(*supply))).collect(),
+            ),
             limits: Lists::new(supplies, limits),
             planned: Lists::new(steps, Vec::new()),
             ranks: Lists::new(steps, Vec::new()),

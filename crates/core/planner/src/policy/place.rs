@@ -245,4 +245,3 @@ fn cheapest(open: &[(f64, u32)]) -> Option<usize> {
 fn falls_short(done: f64, most: f64) -> bool {
     most - done > NOTHING * most.max(1.0)
 }
-
