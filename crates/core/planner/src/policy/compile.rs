@@ -114,7 +114,7 @@ pub(super) fn small(index: usize) -> u32 {
 }
 
 fn charges(instance: &Instance) -> Vec<Charge> {
-    let last = instance.months.len() - 1;
+    let last = instance.months.len().saturating_sub(1);
     let charge = |step: usize, supply: &Supply| {
         let month = instance.steps[step].month;
         Charge { rate: supply.rate[step], energy: supply.energy[month], due: small(supply.due[month].clamp(month, last)) }
