@@ -195,6 +195,14 @@ pub struct Fit {
     pub open: Vec<(usize, usize)>,
 }
 
+impl Fit {
+    /// Whether it may be used in a step.
+    #[must_use]
+    pub fn is_open(&self, step: usize) -> bool {
+        self.open.iter().any(|(from, to)| (*from..*to).contains(&step))
+    }
+}
+
 /// What bounds supplies together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LimitKind {

@@ -2,9 +2,9 @@
 
 use super::lists::Lists;
 use super::order::Prices;
-use super::{At, FinancePlan, FloorPlan, Policy, Way};
+use super::{At, Charge, FinancePlan, FloorPlan, Policy, Way};
 use crate::decided::Decided;
-use crate::instance::{Instance, WorkKind};
+use crate::instance::{Instance, Supply, WorkKind};
 use crate::scenario::first_steps;
 use crate::state::State;
 
@@ -21,8 +21,10 @@ impl Policy {
         let counts = instance.floors.iter().enumerate().flat_map(|(index, floor)| by_supply(&floor.terms, index)).collect();
         let tiers = instance.tiered.iter().enumerate().flat_map(|(index, tiered)| by_supply(&tiered.terms, index)).collect();
         let limits = instance.limits.iter().enumerate().flat_map(|(index, limit)| {
-            limit.terms.iter().map(move |(supply, factor)| (*supply, (small(index), *factor))).collect::<Vec<_>>()
+            let taking = limit.terms.iter().filter(|(_, factor)| *factor > 0.0);
+            taking.map(move |(supply, factor)| (*supply, (small(index), *factor)))
         });
+        let limits: Vec<(usize, (u32, f64))> = limits.collect();
         let mut policy = Self {
             from: opening.month,
             months,
@@ -32,7 +34,13 @@ impl Policy {
             ways: instance.fits.iter().map(|fit| Way { supply: small(fit.supply), work: small(fit.work), speed: fit.speed }).collect(),
             costs: Vec::new(),
             floats: instance.supplies.iter().map(|supply| supply.floating).collect(),
-            limits: Lists::new(supplies, limits.filter(|(_, (_, factor))| *factor > 0.0).collect()),
+            charges: charges(instance),
+            growing: (0..instance.limits.len()).filter(|limit| !instance.limits[*limit].expansions.is_empty()).map(small).collect(),
+            takers: Lists::new(
+                instance.limits.len(),
+                limits.iter().map(|(supply, (limit, _))| (*limit as usize, small(*supply))).collect(),
+            ),
+            limits: Lists::new(supplies, limits),
             planned: Lists::new(steps, Vec::new()),
             ranks: Lists::new(steps, Vec::new()),
             hidden: Vec::new(),
@@ -103,6 +111,15 @@ impl Policy {
 /// A position as the lists hold it.
 pub(super) fn small(index: usize) -> u32 {
     u32::try_from(index).expect("an instance has fewer than 2^32 of anything")
+}
+
+fn charges(instance: &Instance) -> Vec<Charge> {
+    let last = instance.months.len().saturating_sub(1);
+    let charge = |step: usize, supply: &Supply| {
+        let month = instance.steps[step].month;
+        Charge { rate: supply.rate[step], energy: supply.energy[month], due: small(supply.due[month].clamp(month, last)) }
+    };
+    (0..instance.steps.len()).flat_map(|step| instance.supplies.iter().map(move |supply| charge(step, supply))).collect()
 }
 
 fn grown(instance: &Instance) -> Vec<(usize, (u32, u32, f64))> {

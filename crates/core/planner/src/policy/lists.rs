@@ -1,7 +1,5 @@
 //! Many short lists in one piece of memory.
 
-use super::compile::small;
-
 /// Lists by position, one after the other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lists<T> {
@@ -23,23 +21,15 @@ impl<T> Lists<T> {
         Self { starts, items: items.into_iter().map(|(_, item)| item).collect() }
     }
 
-    /// Becomes these lists, in the room that there is.
-    pub(super) fn refill<'a>(&mut self, lists: impl Iterator<Item = &'a [T]>)
-    where
-        T: Copy + 'a,
-    {
-        self.starts.clear();
-        self.items.clear();
-        self.starts.push(0);
-        for list in lists {
-            self.items.extend_from_slice(list);
-            self.starts.push(small(self.items.len()));
-        }
-    }
-
     /// One list.
     #[inline]
     pub(super) fn of(&self, list: usize) -> &[T] {
         &self.items[self.starts[list] as usize..self.starts[list + 1] as usize]
+    }
+
+    /// So many lists in turn.
+    #[inline]
+    pub(super) fn of_each(&self, first: usize, count: usize) -> impl Iterator<Item = &[T]> {
+        self.starts[first..=first + count].windows(2).map(|ends| &self.items[ends[0] as usize..ends[1] as usize])
     }
 }

@@ -36,8 +36,14 @@ pub struct Policy {
     costs: Vec<f64>,
     /// By supply: whether its price moves with the market.
     floats: Vec<bool>,
+    /// By step and supply: what a unit is charged, and when; of a price that floats the rate is the world's.
+    charges: Vec<Charge>,
+    /// Limits that orders raise or lower.
+    growing: Vec<u32>,
     /// By supply: (limit, what a unit takes).
     limits: Lists<(u32, f64)>,
+    /// By limit: the supplies that take of it.
+    takers: Lists<u32>,
     /// By step: what is planned, in the order in which it is placed.
     planned: Lists<Planned>,
     /// By step: works' tranches, the one to be served first at the front.
@@ -90,6 +96,16 @@ struct At {
     step: usize,
 }
 
+/// What a unit of a supply is charged in a step.
+#[derive(Clone, Copy, Debug)]
+struct Charge {
+    rate: f64,
+    /// Energy, paid in the month.
+    energy: f64,
+    /// The month in which the rate is due.
+    due: u32,
+}
+
 /// What a fit puts to which work, and how fast.
 #[derive(Clone, Copy, Debug)]
 struct Way {
@@ -102,6 +118,7 @@ struct Way {
 #[derive(Clone, Copy, Debug)]
 struct Planned {
     fit: u32,
+    way: Way,
     amount: f64,
     /// What a unit is worth by the plan's prices, without what is scarce.
     margin: f64,

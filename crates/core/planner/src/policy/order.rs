@@ -2,7 +2,6 @@
 
 use super::compile::small;
 use super::lists::Lists;
-use super::place::is_open;
 use super::{Planned, Policy, Rank};
 use crate::decided::Decided;
 use crate::instance::{Fit, Instance, WorkKind};
@@ -89,7 +88,7 @@ impl<'a> Prices<'a> {
                 let amount = decided.used[index * steps + step];
                 if amount > 0.0 {
                     let margin = fit.speed * self.best_worth(step, fit.work) - self.cost[self.at(step, fit)];
-                    items.push((step, Planned { fit: small(index), amount, margin }));
+                    items.push((step, Planned { fit: small(index), way: self.policy.ways[index], amount, margin }));
                 }
             }
             let cost = |planned: &Planned| self.unit_cost(step, &self.instance.fits[planned.fit as usize]);
@@ -102,7 +101,7 @@ impl<'a> Prices<'a> {
     pub(super) fn all_hidden(&self) -> Vec<f32> {
         let signed = |fit: &Fit| self.instance.supplies[fit.supply].choice.is_none_or(|choice| self.policy.taken[choice] > 0.5);
         let of = |step: usize, fit: &Fit| {
-            let open = signed(fit) && is_open(&fit.open, step);
+            let open = signed(fit) && fit.is_open(step);
             if open { rough(self.hidden(step, fit)) } else { f32::INFINITY }
         };
         let fits = || self.policy.fit_of.iter().map(|fit| fit.map(|fit| &self.instance.fits[fit as usize]));

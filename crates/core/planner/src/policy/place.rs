@@ -50,9 +50,12 @@ impl Policy {
 
     /// What there is of each limit.
     fn measure(&self, world: &Instance, step: usize, run: &mut Run) {
-        for (left, limit) in run.left.iter_mut().zip(&world.limits) {
-            let ordered = limit.expansions.iter().map(|(expansion, amounts)| amounts[step] * run.state.installed[*expansion]);
-            *left = limit.most.at(step, &self.taken) + ordered.sum::<f64>();
+        let limits = world.limits.len();
+        run.left.copy_from_slice(&run.most[step * limits..][..limits]);
+        for limit in &self.growing {
+            let limit = *limit as usize;
+            let ordered = world.limits[limit].expansions.iter().map(|(expansion, amounts)| amounts[step] * run.state.installed[*expansion]);
+            run.left[limit] += ordered.sum::<f64>();
         }
     }
 
@@ -83,10 +86,10 @@ impl Policy {
 
     /// What a unit of each supply costs now; what a tier adds is in what the plan's prices hide.
     fn price(&self, world: &Instance, at: At, run: &mut Run) {
-        let supplies = world.supplies.len();
-        let first = at.step * supplies;
-        for (index, cost) in run.cost.iter_mut().enumerate() {
-            let credit: f64 = self.counts.of(first + index).iter().map(|(floor, amount)| amount * run.floors[*floor as usize].credit).sum();
+        let first = at.step * world.supplies.len();
+        let counts = self.counts.of_each(first, run.cost.len());
+        for (index, (cost, counts)) in run.cost.iter_mut().zip(counts).enumerate() {
+            let credit: f64 = counts.iter().map(|(floor, amount)| amount * run.floors[*floor as usize].credit).sum();
             let all = if self.floats[index] { self.cost(&world.supplies[index], at) } else { self.costs[first + index] };
             *cost = all - credit;
         }
@@ -100,21 +103,24 @@ impl Policy {
 
     /// Places the plan's quantities as far as there is room and work, up to what is promised or whole; not what has turned into a loss.
     fn follow(&self, world: &Instance, step: usize, planned: &[Planned], promised: bool, run: &mut Run) {
+        for tally in &mut run.tallies {
+            tally.goal = if promised { tally.promised.min(tally.wanted) } else { tally.wanted };
+        }
         for (index, entry) in planned.iter().enumerate() {
-            let Way { supply, work, speed } = self.ways[entry.fit as usize];
-            let (cost, tally) = (run.cost[supply as usize], &run.tallies[work as usize]);
-            let most = if promised { tally.promised.min(tally.wanted) } else { tally.wanted };
-            let left = entry.amount - run.placed[index];
-            if left <= 0.0 || most <= tally.done {
+            let Way { supply, work, speed } = entry.way;
+            let tally = &run.tallies[work as usize];
+            let (left, to_do) = (entry.amount - run.placed[index], tally.goal - tally.done);
+            if left <= 0.0 || to_do <= 0.0 {
                 continue;
             }
-            let want = left.min((most - tally.done) / speed);
+            let cost = run.cost[supply as usize];
+            let want = left.min(to_do / speed);
             let due = if tally.done < tally.promised { world.miss_cost[work as usize] } else { 0.0 };
             let margin = speed * (tally.best + due) - cost;
             if margin < entry.margin.min(0.0) - NEAR * (1.0 + cost.abs()) {
                 continue;
             }
-            run.placed[index] += self.put(step, entry.fit as usize, want, run);
+            run.placed[index] += self.put(step, entry.fit, entry.way, want, run);
         }
     }
 
@@ -145,32 +151,33 @@ impl Policy {
     /// Does a work up to `most` on what is cheapest, while a unit of it is worth more than it costs.
     fn fill(&self, world: &Instance, at: At, work: usize, most: f64, worth: f64, run: &mut Run) {
         let supplies = world.supplies.len();
-        let speeds = &self.speeds[work * supplies..][..supplies];
         let hidden = &self.hidden[at.step * self.fit_of.len() + work * supplies..][..supplies];
-        let pays = |cost: f64, speed: f64| speed * worth > cost + NEAR * (1.0 + cost.abs());
-        let seen = || run.offered.iter().zip(hidden).zip(speeds).map(|((cost, hidden), speed)| (cost + f64::from(*hidden), *speed));
-        // Mostly nothing pays: to see that first, without a branch for each supply, is several at a time.
-        if !seen().fold(false, |any, (cost, speed)| any | pays(cost, speed)) {
-            run.tallies[work].exhausted = true;
-            return;
+        let speeds = &self.speeds[work * supplies..][..supplies];
+        // Which ones pay can't be guessed: each is written down, and the next one over it if it does not.
+        run.paying.resize(run.stock.len() + 1, 0);
+        let mut count = 0;
+        for supply in &run.stock {
+            let index = *supply as usize;
+            let cost = run.offered[index] + f64::from(hidden[index]);
+            run.paying[count] = *supply;
+            count += usize::from(speeds[index] * worth > cost + NEAR * (1.0 + cost.abs()));
         }
         let mut open = core::mem::take(&mut run.open);
         open.clear();
-        let fits = self.fit_of[work * supplies..][..supplies].iter().zip(&self.scarce[at.step * supplies..]);
-        for ((cost, speed), (fit, scarce)) in seen().zip(fits) {
-            if pays(cost, speed) {
-                open.extend(fit.map(|fit| ((cost + f64::from(*scarce)) / speed, fit)));
-            }
+        for supply in &run.paying[..count] {
+            let index = *supply as usize;
+            let cost = run.offered[index] + f64::from(hidden[index]) + f64::from(self.scarce[at.step * supplies + index]);
+            open.push((cost / speeds[index], *supply));
         }
         while falls_short(run.tallies[work].done, most) {
-            let Some(next) = (0..open.len()).min_by(|a, b| open[*a].0.total_cmp(&open[*b].0).then(open[*a].1.cmp(&open[*b].1))) else {
-                break;
-            };
-            let fit = open.swap_remove(next).1 as usize;
-            let Way { supply, speed, .. } = self.ways[fit];
-            let want = ((most - run.tallies[work].done) / speed).min(self.within_shares(world, at, supply as usize, run));
-            if want > 0.0 {
-                self.put(at.step, fit, want, run);
+            let Some(next) = cheapest(&open) else { break };
+            let supply = open.swap_remove(next).1 as usize;
+            let want = ((most - run.tallies[work].done) / speeds[supply]).min(self.within_shares(world, at, supply, run));
+            // Another of these may have emptied it.
+            let fit = self.fit_of[work * supplies + supply].filter(|_| want > 0.0 && run.offered[supply] < f64::INFINITY);
+            if let Some(fit) = fit {
+                self.put(at.step, fit, self.ways[fit as usize], want, run);
+                self.withdraw(supply, run);
             }
         }
         run.tallies[work].exhausted = falls_short(run.tallies[work].done, most);
@@ -179,38 +186,62 @@ impl Policy {
 
     /// Finds the supplies of which more can be had.
     fn offer(&self, run: &mut Run) {
-        run.offered.clear();
-        let is_left = |supply: usize| self.limits.of(supply).iter().all(|(limit, _)| run.left[*limit as usize] > NOTHING);
-        run.offered.extend(run.cost.iter().enumerate().map(|(supply, cost)| if is_left(supply) { *cost } else { f64::INFINITY }));
+        let Run { offered, stock, left, cost, .. } = run;
+        offered.clone_from(cost);
+        for (limit, _) in left.iter().enumerate().filter(|(_, left)| **left <= NOTHING) {
+            self.takers.of(limit).iter().for_each(|supply| offered[*supply as usize] = f64::INFINITY);
+        }
+        stock.clear();
+        stock.extend(offered.iter().zip(0..).filter(|(cost, _)| **cost < f64::INFINITY).map(|(_, supply)| supply));
     }
 
-    /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much.
-    fn put(&self, step: usize, fit: usize, want: f64, run: &mut Run) -> f64 {
-        if !is_open(run.open_in.of(fit), step) {
+    /// Offers no more of what a supply has emptied.
+    fn withdraw(&self, supply: usize, run: &mut Run) {
+        for (limit, _) in self.limits.of(supply) {
+            if run.left[*limit as usize] <= NOTHING {
+                self.takers.of(*limit as usize).iter().for_each(|supply| run.offered[*supply as usize] = f64::INFINITY);
+            }
+        }
+    }
+
+    /// Puts up to `want` of a fit's supply to work, as far as its limits allow; returns how much. Every month does this some sixty times.
+    #[inline(always)]
+    fn put(&self, step: usize, fit: u32, way: Way, want: f64, run: &mut Run) -> f64 {
+        if !run.open_in[fit as usize].has(step) {
             return 0.0;
         }
-        let Way { supply, work, speed } = self.ways[fit];
-        let limits = self.limits.of(supply as usize);
-        let amount = limits.iter().fold(want, |amount, (limit, factor)| amount.min(run.left[*limit as usize] / factor));
+        let limits = self.limits.of(way.supply as usize);
+        let mut amount = want;
+        for (limit, factor) in limits {
+            let most = run.left[*limit as usize] / factor;
+            // No number here is undefined, and this is one instruction where `f64::min` is four.
+            amount = if most < amount { most } else { amount };
+        }
         if amount <= 0.0 {
             return 0.0;
         }
         for (limit, factor) in limits {
             run.left[*limit as usize] -= amount * factor;
         }
-        run.used[supply as usize] += amount;
-        run.note(|did| did.used[fit * self.firsts[self.months] + step] += amount);
-        run.tallies[work as usize].done += amount * speed;
+        run.used[way.supply as usize] += amount;
+        run.note(|did| did.used[fit as usize * self.firsts[self.months] + step] += amount);
+        run.tallies[way.work as usize].done += amount * way.speed;
         amount
     }
+}
+
+/// The position of the supply that costs least; of several the first in the instance.
+fn cheapest(open: &[(f64, u32)]) -> Option<usize> {
+    let mut best: Option<(usize, (f64, u32))> = None;
+    for (index, supply) in open.iter().enumerate() {
+        if best.is_none_or(|(_, best)| *supply < best) {
+            best = Some((index, *supply));
+        }
+    }
+    best.map(|(index, _)| index)
 }
 
 /// Whether more than rounding is left to do.
 fn falls_short(done: f64, most: f64) -> bool {
     most - done > NOTHING * most.max(1.0)
-}
-
-/// Whether a step is one of those in which a fit is open.
-pub(super) fn is_open(open: &[(usize, usize)], step: usize) -> bool {
-    open.iter().any(|(from, to)| (*from..*to).contains(&step))
 }

@@ -1,6 +1,6 @@
 //! Room for one simulation after another.
 
-use super::lists::Lists;
+use super::compile::small;
 use crate::decided::Decided;
 use crate::instance::{Floor, Instance, WorkKind};
 use crate::state::{Month, State};
@@ -18,13 +18,19 @@ pub struct Run {
     pub did: Option<Decided>,
     /// The month that is simulated.
     pub(super) now: Month,
+    /// By step and limit: what there is without orders.
+    pub(super) most: Vec<f64>,
     /// What is left of each limit in the step.
     pub(super) left: Vec<f64>,
     /// What a unit of each supply costs in the step, in money of the end.
     pub(super) cost: Vec<f64>,
     /// What a unit of each supply costs of which more can be had in the step; of the others it is infinite.
     pub(super) offered: Vec<f64>,
-    /// What a unit of a work costs on each fit that may do more of it.
+    /// The supplies of which more could be had when work began to be placed beyond the plan.
+    pub(super) stock: Vec<u32>,
+    /// Those of them that pay for a work.
+    pub(super) paying: Vec<u32>,
+    /// What a unit of a work costs on each supply that may do more of it.
     pub(super) open: Vec<(f64, u32)>,
     /// Each work in the step.
     pub(super) tallies: Vec<Tally>,
@@ -35,7 +41,7 @@ pub struct Run {
     /// Of each planned quantity in the step: what is placed.
     pub(super) placed: Vec<f64>,
     /// Steps in which each fit may be used.
-    pub(super) open_in: Lists<(usize, usize)>,
+    pub(super) open_in: Vec<Open>,
     /// How each floor stands.
     pub(super) floors: Vec<Standing>,
     /// Ordered in all, by expansion.
@@ -61,6 +67,8 @@ pub(super) struct Tally {
     pub(super) wanted: f64,
     /// What of that is promised.
     pub(super) promised: f64,
+    /// What of it is to be done as planned.
+    pub(super) goal: f64,
     /// What is done.
     pub(super) done: f64,
     /// What is wanted of the tranches that were looked at so far.
@@ -82,6 +90,34 @@ pub(super) struct Asked {
     pub(super) value: f64,
     /// What a unit is worth in all, in money of the end.
     pub(super) worth: f64,
+}
+
+/// Steps in which a fit may be used.
+#[derive(Clone, Debug)]
+pub(super) enum Open {
+    /// One span of them, as mostly.
+    Once(u32, u32),
+    /// Some spans of them.
+    Often(Vec<(usize, usize)>),
+}
+
+impl Open {
+    fn new(open: &[(usize, usize)]) -> Self {
+        match open {
+            [] => Self::Once(0, 0),
+            [(from, to)] => Self::Once(small(*from), small(*to)),
+            _ => Self::Often(open.to_vec()),
+        }
+    }
+
+    /// Whether a step is one of them.
+    #[inline]
+    pub(super) fn has(&self, step: usize) -> bool {
+        match self {
+            Self::Once(from, to) => (*from as usize..*to as usize).contains(&step),
+            Self::Often(spans) => spans.iter().any(|(from, to)| (*from..*to).contains(&step)),
+        }
+    }
 }
 
 /// A floor, as far as it has come in this simulation.
@@ -164,7 +200,15 @@ impl Run {
 
     /// Lays out what of `world` is the same in all its months and would else be looked up in each.
     pub(super) fn learn(&mut self, world: &Instance, taken: &[f64]) {
-        self.open_in.refill(world.fits.iter().map(|fit| fit.open.as_slice()));
+        self.open_in.clear();
+        self.open_in.extend(world.fits.iter().map(|fit| Open::new(&fit.open)));
+        let limits = world.limits.len();
+        self.most.resize(world.steps.len() * limits, 0.0);
+        for (index, limit) in world.limits.iter().enumerate() {
+            for (step, most) in self.most.iter_mut().skip(index).step_by(limits).enumerate() {
+                *most = limit.most.at(step, taken);
+            }
+        }
         self.floors.clear();
         let needed = |floor: &Floor| floor.least.at(0, taken) - floor.counted.at(0, taken);
         self.floors.extend(world.floors.iter().map(|floor| Standing { needed: needed(floor), ..Standing::default() }));

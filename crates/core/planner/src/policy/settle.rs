@@ -1,6 +1,6 @@
 //! What a step and a month come to in money.
 
-use super::{At, Policy, Run};
+use super::{At, Charge, Policy, Run};
 use crate::instance::{EventKind, Instance, Tiered, WorkKind};
 
 /// Closer to a tier's threshold than this share, a quantity is at it.
@@ -9,32 +9,37 @@ const NEAR: f64 = 1e-7;
 impl Policy {
     /// Books what a step used and did.
     pub(super) fn account(&self, world: &Instance, at: At, run: &mut Run) {
-        let At { month, step } = at;
-        let supplies = world.supplies.len();
-        for (index, supply) in world.supplies.iter().enumerate() {
-            let used = run.used[index];
+        let step = at.step;
+        let (first, used) = (step * world.supplies.len(), core::mem::take(&mut run.used));
+        let charges = self.charges[first..].iter().zip(self.counts.of_each(first, used.len())).zip(self.tiers.of_each(first, used.len()));
+        for (index, (used, ((charge, counts), tiers))) in used.iter().zip(charges).enumerate() {
+            let (used, Charge { rate, energy, due }) = (*used, *charge);
             if used == 0.0 {
                 continue;
             }
-            let charge = supply.rate[step] * used;
-            let due = supply.due[month].clamp(month, self.months - 1);
+            let due = due as usize;
+            let charge = used * if self.floats[index] { world.supplies[index].rate[step] } else { rate };
             run.state.payable[due] += charge;
             for (credit, chargeable) in world.credits.iter().zip(&mut run.state.chargeable) {
+                let supply = &world.supplies[index];
                 if (credit.contract, credit.choice) == (supply.contract, supply.choice) {
                     chargeable[due] += charge;
                 }
             }
-            run.now.compute += supply.energy[month] * used;
-            run.now.energy += supply.energy[month] * used;
-            for (floor, amount) in self.counts.of(step * supplies + index) {
+            run.now.compute += energy * used;
+            run.now.energy += energy * used;
+            for (floor, amount) in counts {
                 run.state.counted[*floor as usize] += amount * used;
                 run.floors[*floor as usize].counted += amount * used;
             }
-            for (tiered, share) in self.tiers.of(step * supplies + index) {
+            for (tiered, share) in tiers {
                 run.state.tiered[*tiered as usize] += share * used;
             }
-            self.share(world, at, index, used, run);
+            if !world.caps.is_empty() {
+                self.share(world, at, index, used, run);
+            }
         }
+        run.used = used;
         for (work, (of, tally)) in world.works.iter().zip(&run.tallies).enumerate() {
             match &of.kind {
                 WorkKind::Serving { .. } => {

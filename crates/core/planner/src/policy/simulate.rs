@@ -1,6 +1,7 @@
 //! Month after month.
 
-use super::{At, Policy, Run};
+use super::run::Standing;
+use super::{At, FloorPlan, Policy, Run};
 use crate::instance::{Instance, WorkKind};
 use crate::state::{Month, State};
 
@@ -36,18 +37,21 @@ impl Policy {
     fn order(&self, world: &Instance, month: usize, run: &mut Run) {
         run.chips.fill(0.0);
         for (index, expansion) in world.expansions.iter().enumerate() {
-            let kind = self.kinds[index] as usize;
-            let room = expansion.supply.as_ref().map_or(f64::INFINITY, |supply| supply[month] - run.chips[kind]);
             run.wished[index] += self.ordered[index * self.months + month];
-            let most = expansion.per_month[month].min(expansion.most - run.ordered[index]).min(room);
-            let ordered = (run.wished[index] - run.ordered[index]).min(most).max(0.0);
-            run.chips[kind] += ordered;
-            run.ordered[index] += ordered;
-            run.now.compute += expansion.capex[month] * ordered;
-            run.now.capex += expansion.capex[month] * ordered;
-            run.note(|did| did.ordered[index][month] += ordered);
-            if let Some(arriving) = run.state.arriving[index].get_mut(expansion.arrival(month)) {
-                *arriving += ordered;
+            // In most months nothing is ordered.
+            if run.wished[index] > run.ordered[index] {
+                let kind = self.kinds[index] as usize;
+                let room = expansion.supply.as_ref().map_or(f64::INFINITY, |supply| supply[month] - run.chips[kind]);
+                let most = expansion.per_month[month].min(expansion.most - run.ordered[index]).min(room);
+                let ordered = (run.wished[index] - run.ordered[index]).min(most).max(0.0);
+                run.chips[kind] += ordered;
+                run.ordered[index] += ordered;
+                run.now.compute += expansion.capex[month] * ordered;
+                run.now.capex += expansion.capex[month] * ordered;
+                run.note(|did| did.ordered[index][month] += ordered);
+                if let Some(arriving) = run.state.arriving[index].get_mut(expansion.arrival(month)) {
+                    *arriving += ordered;
+                }
             }
             run.state.installed[index] += run.state.arriving[index][month];
             if expansion.running[month] != 0.0 {
@@ -64,18 +68,7 @@ impl Policy {
             let index = *index as usize;
             let (plan, floor) = (&self.floors[index], &mut run.floors[index]);
             let needed = floor.needed - (run.state.counted[index] - floor.counted);
-            let pace = if floor.expected > 1e-9 { floor.counted / floor.expected } else { 1.0 };
-            let forecast = floor.counted + (plan.counted - floor.expected) * pace;
-            let astray = 1e-6 * (plan.counted.abs() + needed.abs());
-            floor.credit = if needed <= 0.0 {
-                0.0
-            } else if forecast < plan.counted - astray && forecast < needed {
-                plan.credit_short
-            } else if forecast > plan.counted + astray && forecast > needed {
-                0.0
-            } else {
-                plan.credit
-            };
+            floor.credit = if needed <= 0.0 { 0.0 } else { plan.credit_at(needed, floor) };
             floor.expected += planned;
         }
     }
@@ -93,6 +86,22 @@ impl Policy {
             }
         }
         self.begin_shares(world, month, run);
+    }
+}
+
+impl FloorPlan {
+    /// What a unit takes off what is to be paid while so much is needed still.
+    fn credit_at(&self, needed: f64, floor: &Standing) -> f64 {
+        let pace = if floor.expected > 1e-9 { floor.counted / floor.expected } else { 1.0 };
+        let forecast = floor.counted + (self.counted - floor.expected) * pace;
+        let astray = 1e-6 * (self.counted.abs() + needed.abs());
+        if forecast < self.counted - astray && forecast < needed {
+            self.credit_short
+        } else if forecast > self.counted + astray && forecast > needed {
+            0.0
+        } else {
+            self.credit
+        }
     }
 }
 

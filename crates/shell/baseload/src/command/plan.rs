@@ -58,9 +58,9 @@ fn changed(base: &Read, changes: &[String], path: &Path) -> Result<Read> {
 fn findings(args: &Plan, base: &Read, read: &Read, solver: &mut Highs, progress: &Progress) -> Result<Findings> {
     let before = if args.what_if.is_empty() { None } else { Some(study(&base.fleet, &[], Depth::Plan, solver, progress)?.plan) };
     let study = study(&read.fleet, &args.what_if, Depth::Worth, solver, progress)?;
-    let risk =
-        if args.scenarios == 0 { None } else { Some(risk(&study, u64::from(args.scenarios), args.seed, &place::solver()?, progress)?) };
-    let (swings, unvaried) = tornado(&study, &read.text, (args.scenarios > 0).then_some(args.seed), solver, progress)?;
+    let folder = place::solver()?;
+    let risk = if args.scenarios == 0 { None } else { Some(risk(&study, u64::from(args.scenarios), args.seed, &folder, progress)?) };
+    let (swings, unvaried) = tornado(&study, &read.text, (args.scenarios > 0).then_some(args.seed), &folder, progress)?;
     let outline = planner::outline(&study.fleet);
     Ok(Findings { outline, study, before, risk, swings, unvaried, solver: solver.version() })
 }

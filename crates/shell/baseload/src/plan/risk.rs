@@ -5,7 +5,6 @@ use std::path::Path;
 use std::thread;
 
 use anyhow::{Result, anyhow};
-use fleet::Fleet;
 use highs::Highs;
 use lp::{Effort, Kept, Solver as _, Verdict};
 use planner::{Decided, Draw, Instance, Outcome, Policy, Promises, State, Summary, extract, foresight, frozen, regret, replanned, rows};
@@ -79,12 +78,10 @@ pub fn risk(study: &Study, count: u64, seed: u64, folder: &Path, progress: &Prog
 }
 
 /// The share of the first `count` scenarios of a seed in which a plan of `instance` is out of cash by the end, contracts frozen.
-pub fn out_of_cash(fleet: &Fleet, instance: &Instance, decided: &Decided, seed: u64, count: u64) -> Result<f64> {
+pub fn out_of_cash(instance: &Instance, decided: &Decided, draw: &Draw, seed: u64, count: u64) -> f64 {
     let signed = instance.signed(&decided.taken);
     let policy = Policy::compile(&signed, &State::opening(&signed), decided);
-    let draw = Draw::new(fleet, instance);
-    let outcomes = in_chunks(count, |numbers| Ok(frozen(&signed, &policy, &draw, seed, numbers)))?;
-    Ok(Summary::of(&outcomes).out_of_cash.last().copied().unwrap_or(0.0))
+    Summary::of(&frozen(&signed, &policy, draw, seed, 0..count)).out_of_cash.last().copied().unwrap_or(0.0)
 }
 
 /// The best plan, without asking why promises are broken. Where nothing keeps the limits on dependence, because somebody failed, it is

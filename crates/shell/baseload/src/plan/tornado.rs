@@ -1,9 +1,15 @@
 //! Which assumption moves the plan most: each figure with a range at both of its ends, what is signed staying as planned.
 
-use anyhow::Result;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Result, anyhow};
+use fleet::Fleet;
 use highs::Highs;
-use lp::Verdict;
-use planner::{Promises, Session, State, extract, rows, survey};
+use lp::{Kept, Solver as _, Verdict};
+use planner::{Decided, Draw, Instance, Promises, State, extract, rows, survey};
 use serde::Serialize;
 use units::Money;
 
@@ -51,6 +57,7 @@ pub fn by_likelihood(swings: &[Swing]) -> Vec<&Swing> {
 }
 
 /// The plan with a figure at an end of its range.
+#[derive(Clone)]
 struct End {
     worth: Money,
     breaks: bool,
@@ -59,46 +66,117 @@ struct End {
 }
 
 /// Every figure with a range that can be planned at both ends, widest first; and how many could not. With a seed, scenarios are lived
-/// through at each end.
-pub fn tornado(study: &Study, text: &str, seed: Option<u64>, solver: &mut Highs, progress: &Progress) -> Result<(Vec<Swing>, usize)> {
-    let (mut swings, mut skipped) = (Vec::new(), 0);
-    let ranges: Vec<_> = study.fleet.figures.iter().filter_map(|(path, note)| Some((path, note.range.as_ref()?))).collect();
-    let effort = effort(&study.fleet);
-    let mut session = Session::new(solver, effort);
-    let mut plan = |text: &str| -> Result<Option<End>> {
-        let Some(fleet) = fleet::parse(text).fleet else { return Ok(None) };
-        let Ok(instance) = survey(&fleet) else { return Ok(None) };
-        if instance.choices.len() != study.instance.choices.len() {
-            return Ok(None);
-        }
-        let (problem, layout) = rows(&instance, &State::opening(&instance), Promises::Priced, Some(&study.answer.decided.taken));
-        let (solution, _) = session.solve(problem)?;
-        if solution.verdict != Verdict::Optimal {
-            return Ok(None);
-        }
-        let (worth, breaks) = plainly(&instance, &layout, session.problem(), &solution);
-        let lived = |seed| out_of_cash(&fleet, &instance, &extract(&instance, &layout, &solution), seed, LIVED);
-        let out_of_cash = seed.map(lived).transpose()?.map(|share| 100.0 * share);
-        Ok(Some(End { worth: money(&instance, worth), breaks, out_of_cash }))
-    };
+/// through at each end. Each end is planned from the beginning, on threads that have a solver of their own from `folder`: what comes out
+/// depends neither on the other figures nor on the number of threads.
+pub fn tornado(study: &Study, text: &str, seed: Option<u64>, folder: &Path, progress: &Progress) -> Result<(Vec<Swing>, usize)> {
+    let ranges: Vec<Range<'_>> =
+        study.fleet.figures.iter().filter_map(|(path, note)| Some((path.as_str(), note.range.as_ref()?))).collect();
     // With what is signed held as it is, so that ends are compared with like.
-    let Some(base) = plan(text)? else { return Ok((swings, ranges.len())) };
-    for (index, (path, (low, high))) in ranges.iter().enumerate() {
-        progress.step("assumptions", index, ranges.len());
-        let mut at = |end: &str| what_if::put(text, path, end).ok().map_or(Ok(None), |text| plan(&text));
-        match (at(low)?, at(high)?) {
-            (Some(low_end), Some(high_end)) => swings.push(Swing {
-                path: (*path).clone(),
-                ends: [low.clone(), high.clone()],
-                worth: [low_end.worth - base.worth, high_end.worth - base.worth],
-                breaks: [low_end.breaks, high_end.breaks],
-                out_of_cash: likelier(&base, &low_end).zip(likelier(&base, &high_end)).map(Into::into),
-            }),
-            _ => skipped += 1,
+    let Some(base) = Base::new(study, text, seed, folder)? else { return Ok((Vec::new(), ranges.len())) };
+    let done = AtomicUsize::new(0);
+    let part = |first: usize, every: usize| -> Result<Vec<Swing>> {
+        let mut solver = Highs::find(folder)?;
+        let mut swings = Vec::new();
+        for range in ranges.iter().skip(first).step_by(every) {
+            swings.extend(base.swing(*range, &mut solver)?);
+            progress.step("assumptions", done.fetch_add(1, Ordering::Relaxed) + 1, ranges.len());
         }
-    }
+        Ok(swings)
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = thread::scope(|scope| {
+        let part = &part;
+        let running: Vec<_> = (0..cores).map(|first| scope.spawn(move || part(first, cores))).collect();
+        let ended =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("vary what is assumed: a thread broke"))));
+        ended.collect::<Result<Vec<_>>>()
+    })?;
+    let mut swings = parts.concat();
+    let skipped = ranges.len() - swings.len();
     swings.sort_by(|a, b| b.width().cmp(&a.width()).then_with(|| a.path.cmp(&b.path)));
     Ok((swings, skipped))
+}
+
+/// A figure's path, and both ends of its range as written.
+type Range<'a> = (&'a str, &'a (String, String));
+
+/// The plan as it is, which ends are compared with.
+struct Base<'a> {
+    study: &'a Study,
+    text: &'a str,
+    seed: Option<u64>,
+    draw: Draw,
+    planned: Planned,
+    end: End,
+}
+
+/// What is best for an instance with what is signed held as it is.
+struct Planned {
+    instance: Instance,
+    decided: Decided,
+    worth: Money,
+    breaks: bool,
+}
+
+impl<'a> Base<'a> {
+    /// The file as it is; none where it can't be planned.
+    fn new(study: &'a Study, text: &'a str, seed: Option<u64>, folder: &Path) -> Result<Option<Self>> {
+        let Some((fleet, instance)) = surveyed(study, text) else { return Ok(None) };
+        let Some(planned) = planned(study, instance, &mut Highs::find(folder)?)? else { return Ok(None) };
+        let draw = Draw::new(&fleet, &planned.instance);
+        let end = lived(&planned, &draw, seed);
+        Ok(Some(Self { study, text, seed, draw, planned, end }))
+    }
+
+    /// What a figure's range does; none where it can't be planned at both ends.
+    fn swing(&self, (path, (low, high)): Range<'_>, solver: &mut Highs) -> Result<Option<Swing>> {
+        let (Some(low_end), Some(high_end)) = (self.at(path, low, solver)?, self.at(path, high, solver)?) else { return Ok(None) };
+        Ok(Some(Swing {
+            path: path.to_owned(),
+            ends: [low.clone(), high.clone()],
+            worth: [low_end.worth - self.end.worth, high_end.worth - self.end.worth],
+            breaks: [low_end.breaks, high_end.breaks],
+            out_of_cash: likelier(&self.end, &low_end).zip(likelier(&self.end, &high_end)).map(Into::into),
+        }))
+    }
+
+    /// The plan with a figure as written. A figure that planning does not read is not planned again, and one that scenarios do not read
+    /// either is not lived through again.
+    fn at(&self, path: &str, figure: &str, solver: &mut Highs) -> Result<Option<End>> {
+        let Ok(text) = what_if::put(self.text, path, figure) else { return Ok(None) };
+        let Some((fleet, instance)) = surveyed(self.study, &text) else { return Ok(None) };
+        let draw = Draw::new(&fleet, &instance);
+        if instance == self.planned.instance {
+            return Ok(Some(if draw == self.draw { self.end.clone() } else { lived(&self.planned, &draw, self.seed) }));
+        }
+        let planned = planned(self.study, instance, solver)?;
+        Ok(planned.map(|planned| lived(&planned, &draw, self.seed)))
+    }
+}
+
+/// A file as numbers, where it can be planned and leaves the same to choose.
+fn surveyed(study: &Study, text: &str) -> Option<(Fleet, Instance)> {
+    let fleet = fleet::parse(text).fleet?;
+    let instance = survey(&fleet).ok()?;
+    (instance.choices.len() == study.instance.choices.len()).then_some((fleet, instance))
+}
+
+fn planned(study: &Study, instance: Instance, solver: &mut Highs) -> Result<Option<Planned>> {
+    let (problem, layout) = rows(&instance, &State::opening(&instance), Promises::Priced, Some(&study.answer.decided.taken));
+    solver.load(problem)?;
+    let solution = solver.solve(effort(&study.fleet), Kept::Nothing)?;
+    if solution.verdict != Verdict::Optimal {
+        return Ok(None);
+    }
+    let (worth, breaks) = plainly(&instance, &layout, solver.problem(), &solution);
+    let decided = extract(&instance, &layout, &solution);
+    Ok(Some(Planned { worth: money(&instance, worth), breaks, decided, instance }))
+}
+
+/// What a plan comes to, with the share of scenarios in which it runs out of cash if there is a seed.
+fn lived(planned: &Planned, draw: &Draw, seed: Option<u64>) -> End {
+    let share = |seed| out_of_cash(&planned.instance, &planned.decided, draw, seed, LIVED);
+    End { worth: planned.worth, breaks: planned.breaks, out_of_cash: seed.map(|seed| 100.0 * share(seed)) }
 }
 
 fn likelier(base: &End, end: &End) -> Option<f64> {
