@@ -52,9 +52,24 @@ pub fn frozen(signed: &Instance, policy: &Policy, draw: &Draw, seed: u64, number
 /// # Errors
 /// When a quarter has no plan.
 pub fn replanned<D: Decide>(signed: &Instance, first: &Decided, scenario: &Scenario, decide: &mut D) -> Result<Outcome, D::Failure> {
-    let (mut world, mut belief, mut run) = (World::new(signed), World::new(signed), Run::default());
-    let world = world.enter(scenario);
-    let mut known = Scenario::default();
+    let mut run = Run::default();
+    live_anew(signed, first, World::new(signed).enter(scenario), scenario, decide, &mut run)?;
+    Ok(Outcome::of(scenario.index, &run))
+}
+
+/// The same in `world`, which is the instance as the scenario has it, and in a run that may keep what it does.
+///
+/// # Errors
+/// When a quarter has no plan.
+pub fn live_anew<D: Decide>(
+    signed: &Instance,
+    first: &Decided,
+    world: &Instance,
+    scenario: &Scenario,
+    decide: &mut D,
+    run: &mut Run,
+) -> Result<(), D::Failure> {
+    let (mut belief, mut known) = (World::new(signed), Scenario::default());
     let (mut state, mut months, mut worth) = (State::opening(signed), Vec::<Month>::new(), 0.0);
     while state.month < signed.months.len() {
         let policy = if state.month == 0 {
@@ -64,12 +79,13 @@ pub fn replanned<D: Decide>(signed: &Instance, first: &Decided, scenario: &Scena
             let believed = belief.enter(&known);
             Policy::compile(believed, &state, &decide.decide(believed, &state)?)
         };
-        policy.simulate(world, &state, QUARTER, &mut run);
+        policy.simulate(world, &state, QUARTER, run);
         months.extend(&run.months);
         worth += run.worth;
         state.copy_from(&run.state);
     }
-    Ok(Outcome { worth: state.cash - state.debt + worth, ..Outcome::of_months(scenario.index, &months) })
+    (run.months, run.worth) = (months, worth);
+    Ok(())
 }
 
 /// The bound: one plan that knows the whole scenario, signing with it. It is priced as decided, not lived through.
