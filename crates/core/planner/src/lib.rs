@@ -46,6 +46,6 @@ pub use problem::{
 };
 pub use risk::{Decide, FAN, Outcome, QUARTER, Summary, foresight, frozen, live_anew, regret, replanned};
 pub use scenario::{Delay, Draw, Odds, Outage, Scenario, Told, World};
-pub use settle::{Beside, decided_fleet, foreseen, lived, settle};
+pub use settle::{Beside, decided_fleet, foreseen, lived, planned_flows, settle};
 pub use state::{Month as MonthOutcome, State};
 pub use survey::{Refused, Why, decided, survey};

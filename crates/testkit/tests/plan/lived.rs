@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use fleet::{Id, PartyId};
-use planner::{EventKind, Plan, Rule, Scenario, audit_lived};
+use planner::{EventKind, Plan, Rule, Scenario};
 use testkit::fleets::text;
 use units::Money;
 
-use crate::scene::{NEARLY, ROUGHLY, Scene, file};
+use crate::scene::{Lived, NEARLY, ROUGHLY, Scene, file};
 
 /// What is wrong in scenarios of a fleet, by rule, with the first place of each; and in how many what falls due is not near.
 fn wrong(scene: &Scene, numbers: core::ops::Range<u64>) -> (BTreeMap<Rule, String>, usize) {
     let mut found = BTreeMap::new();
     let mut far = 0;
     for number in numbers {
-        let (plan, told) = scene.live(&scene.draw.scenario(7, number));
-        for violation in audit_lived(&scene.fleet, &plan, &told, ROUGHLY) {
+        let lived = scene.live(&scene.draw.scenario(7, number));
+        for violation in lived.audit(ROUGHLY) {
             found.entry(violation.rule).or_insert_with(|| format!("scenario {number}: {violation}"));
         }
-        far += usize::from(!audit_lived(&scene.fleet, &plan, &told, NEARLY).is_empty());
+        far += usize::from(!lived.audit(NEARLY).is_empty());
     }
     (found, far)
 }
@@ -48,11 +48,10 @@ fn scenarios_of_random_fleets() {
 
 /// Plants one fault in what the policy did in a scenario, which the auditor must name.
 fn plant(scene: &Scene, scenario: &Scenario, rule: Rule, fault: impl Fn(&mut Plan)) {
-    let (mut plan, told) = scene.live(scenario);
-    let before = audit_lived(&scene.fleet, &plan, &told, NEARLY);
-    assert!(before.is_empty(), "{before:?}");
-    fault(&mut plan);
-    let found = audit_lived(&scene.fleet, &plan, &told, NEARLY);
+    let mut lived = scene.live(scenario);
+    assert_eq!(lived.audit(NEARLY), []);
+    fault(&mut lived.plan);
+    let found = lived.audit(NEARLY);
     assert!(found.iter().any(|violation| violation.rule == rule), "{rule} is not among {found:?}");
 }
 
@@ -87,10 +86,10 @@ fn planted_faults_are_found() {
 #[test]
 fn what_was_done_is_wrong_in_another_scenario() {
     let scene = Scene::new(&file("fleets/openai-2025.toml")).expect("there is a plan");
-    let (plan, _) = scene.live(&but(&scene, |_| {}));
+    let lived = scene.live(&but(&scene, |_| {}));
     let check = |rule: Rule, turn: &dyn Fn(&mut Scenario)| {
         let told = but(&scene, turn).told(&scene.fleet, &scene.instance);
-        let found = audit_lived(&scene.fleet, &plan, &told, NEARLY);
+        let found = Lived { told, ..lived.clone() }.audit(NEARLY);
         assert!(found.iter().any(|violation| violation.rule == rule), "{rule} is not among {found:?}");
     };
     let party = |name: &str| scene.fleet.parties.id(name).map(PartyId::index).expect("the fleet has the party");

@@ -5,8 +5,8 @@ use std::path::Path;
 use fleet::{Fleet, Severity};
 use lp::{Effort, Kept, Solver as _, Verdict};
 use planner::{
-    Decided, Draw, EventKind, Instance, Odds, Plan, Policy, Promises, Run, Scenario, State, Told, World, extract, foreseen, live_anew,
-    lived, rows, survey,
+    Decided, Draw, EventKind, Flow, Instance, Odds, Plan, Policy, Promises, Run, Scenario, State, Told, Violation, World, audit_lived,
+    extract, foreseen, live_anew, lived, planned_flows, rows, survey,
 };
 
 use crate::solved::{highs, tried};
@@ -51,34 +51,41 @@ impl Scene {
         Some(Self { fleet, instance, signed, first: answer.decided, policy, draw })
     }
 
-    /// What the policy did in a scenario, and what the scenario was.
-    pub fn live(&self, scenario: &Scenario) -> (Plan, Told) {
+    /// What the policy did in a scenario.
+    pub fn live(&self, scenario: &Scenario) -> Lived {
         let mut world = World::new(&self.signed);
         let world = world.enter(scenario);
         let mut run = Run::recording();
         self.policy.simulate(world, &State::opening(&self.signed), world.months.len(), &mut run);
-        self.told(scenario, world, &run)
+        self.told(scenario, world, &run, &self.first.used)
     }
 
     /// The same with a new plan each quarter; nothing where a quarter has none.
-    pub fn live_anew(&self, scenario: &Scenario) -> Option<(Plan, Told)> {
+    pub fn live_anew(&self, scenario: &Scenario) -> Option<Lived> {
         let mut world = World::new(&self.signed);
         let world = world.enter(scenario);
         let mut run = Run::recording();
-        live_anew(&self.signed, &self.first, world, scenario, &mut best, &mut run).ok()?;
-        Some(self.told(scenario, world, &run))
+        let mut again = |instance: &Instance, opening: &State| best(instance, opening).or_else(|_| best(&free(instance), opening));
+        let followed = live_anew(&self.signed, &self.first, world, scenario, &mut again, &mut run).ok()?;
+        Some(self.told(scenario, world, &run, &followed))
     }
 
     /// The best plan of who knows the scenario; nothing where there is none.
-    pub fn foresee(&self, scenario: &Scenario) -> Option<(Plan, Told)> {
-        let world = self.instance.under(scenario);
-        let answer = best(&world, &State::opening(&world)).ok()?;
-        Some((foreseen(&self.fleet, &world, &answer), scenario.told(&self.fleet, &self.instance)))
+    pub fn foresee(&self, scenario: &Scenario) -> Option<Lived> {
+        let (world, mut fleet) = (self.instance.under(scenario), self.fleet.clone());
+        let opening = State::opening(&world);
+        let answer = best(&world, &opening).or_else(|_| {
+            fleet.caps.clear();
+            best(&free(&world), &opening)
+        });
+        let plan = foreseen(&self.fleet, &world, &answer.ok()?);
+        Some(Lived { fleet, plan, told: scenario.told(&self.fleet, &self.instance), followed: None })
     }
 
-    fn told(&self, scenario: &Scenario, world: &Instance, run: &Run) -> (Plan, Told) {
+    fn told(&self, scenario: &Scenario, world: &Instance, run: &Run, followed: &[f64]) -> Lived {
         let plan = lived(&self.fleet, &self.instance, &self.first, world, run).expect("the run keeps what it does");
-        (plan, scenario.told(&self.fleet, &self.instance))
+        let followed = Some(planned_flows(&self.fleet, world, followed));
+        Lived { fleet: self.fleet.clone(), plan, told: scenario.told(&self.fleet, &self.instance), followed }
     }
 
     /// Everything that can go wrong, and often: random fleets say nothing of risk.
@@ -104,15 +111,34 @@ impl Scene {
     }
 }
 
-/// The best plan; without limits on dependence where nothing keeps them.
+/// A scenario as it was lived through: what the auditor reads.
+#[derive(Clone)]
+pub struct Lived {
+    /// Without limits on dependence where nothing keeps them.
+    pub fleet: Fleet,
+    /// What was done.
+    pub plan: Plan,
+    /// What the scenario was.
+    pub told: Told,
+    /// What the plans that were followed have.
+    pub followed: Option<Vec<Flow>>,
+}
+
+impl Lived {
+    pub fn audit(&self, rough: f64) -> Vec<Violation> {
+        audit_lived(&self.fleet, &self.plan, &self.told, self.followed.as_deref(), rough)
+    }
+}
+
+fn free(instance: &Instance) -> Instance {
+    Instance { caps: Vec::new(), ..instance.clone() }
+}
+
+/// The best plan, where there is one.
 fn best(instance: &Instance, opening: &State) -> Result<Decided, Verdict> {
     let (problem, layout) = rows(instance, opening, Promises::Priced, None);
     let mut solver = highs();
     solver.load(problem).expect("a problem");
     let solution = solver.solve(Effort::default(), Kept::Nothing).expect("it is solved");
-    match solution.verdict {
-        Verdict::Optimal => Ok(extract(instance, &layout, &solution)),
-        Verdict::Infeasible if !instance.caps.is_empty() => best(&Instance { caps: Vec::new(), ..instance.clone() }, opening),
-        verdict => Err(verdict),
-    }
+    if solution.verdict == Verdict::Optimal { Ok(extract(instance, &layout, &solution)) } else { Err(solution.verdict) }
 }

@@ -3,26 +3,27 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use planner::{Plan, Rule, Scenario, Told, audit_lived};
+use fleet::{Cap, Of};
+use planner::{Flow, Plan, Rule, Scenario};
 use testkit::fleets::text;
 use units::Money;
 
-use crate::scene::{NEARLY, ROUGHLY, Scene, file};
+use crate::scene::{Lived, NEARLY, ROUGHLY, Scene, file};
 
-/// A scenario lived through in some way: what was done, and what the scenario was; nothing where nobody finds a plan in it.
-type Live = fn(&Scene, &Scenario) -> Option<(Plan, Told)>;
+/// A scenario lived through in some way; nothing where nobody finds a plan in it.
+type Live = fn(&Scene, &Scenario) -> Option<Lived>;
 
 /// What is wrong in scenarios of a fleet, by rule, with the first place of each; how many there were, and in how many what falls due is not near.
 fn wrong(scene: &Scene, live: Live, numbers: Range<u64>) -> (BTreeMap<Rule, String>, usize, usize) {
     let mut found = BTreeMap::new();
     let (mut count, mut far) = (0, 0);
     for number in numbers {
-        let Some((plan, told)) = live(scene, &scene.draw.scenario(7, number)) else { continue };
-        for violation in audit_lived(&scene.fleet, &plan, &told, ROUGHLY) {
+        let Some(lived) = live(scene, &scene.draw.scenario(7, number)) else { continue };
+        for violation in lived.audit(ROUGHLY) {
             found.entry(violation.rule).or_insert_with(|| format!("scenario {number}: {violation}"));
         }
         count += 1;
-        far += usize::from(!audit_lived(&scene.fleet, &plan, &told, NEARLY).is_empty());
+        far += usize::from(!lived.audit(NEARLY).is_empty());
     }
     (found, count, far)
 }
@@ -81,10 +82,10 @@ fn foreseen_in_random_fleets() {
 
 /// Plants one fault in what was done in a scenario, which the auditor must name.
 #[track_caller]
-fn plant((scene, (plan, told)): (&Scene, &(Plan, Told)), rule: Rule, fault: impl Fn(&mut Plan)) {
-    let mut plan = plan.clone();
-    fault(&mut plan);
-    let found = audit_lived(&scene.fleet, &plan, told, NEARLY);
+fn plant(lived: &Lived, rule: Rule, fault: impl Fn(&mut Plan)) {
+    let mut lived = lived.clone();
+    fault(&mut lived.plan);
+    let found = lived.audit(NEARLY);
     assert!(found.iter().any(|violation| violation.rule == rule), "{rule} is not among {found:?}");
 }
 
@@ -94,8 +95,8 @@ fn planted_faults_are_found() {
     let scene = Scene::new(&file("fleets/mistral-2025.toml")).expect("there is a plan");
     for live in [Scene::live_anew as Live, Scene::foresee] {
         let lived = live(&scene, &scene.draw.scenario(7, 1)).expect("there is a plan");
-        assert_eq!(audit_lived(&scene.fleet, &lived.0, &lived.1, NEARLY), []);
-        let at = (&scene, &lived);
+        assert_eq!(lived.audit(NEARLY), []);
+        let at = &lived;
         let million = Money::from_units(1_000_000);
         let late = |plan: &Plan| {
             let flows = (0..plan.flows.len()).filter(|flow| plan.steps[plan.flows[*flow].step].0 >= 9);
@@ -128,15 +129,40 @@ fn planted_faults_are_found() {
 fn another_scenario_is_noticed() {
     let scene = Scene::new(&file("fleets/mistral-2025.toml")).expect("there is a plan");
     for live in [Scene::live_anew as Live, Scene::foresee] {
-        let (plan, told) = live(&scene, &Scenario::expected(&scene.signed)).expect("there is a plan");
-        assert_eq!(audit_lived(&scene.fleet, &plan, &told, NEARLY), []);
-        let mut less = told.clone();
+        let lived = live(&scene, &Scenario::expected(&scene.signed)).expect("there is a plan");
+        assert_eq!(lived.audit(NEARLY), []);
+        let mut less = lived.told.clone();
         less.demand.values_mut().for_each(|factors| factors[20] = 0.5);
-        let mut cheaper = told.clone();
+        let mut cheaper = lived.told.clone();
         cheaper.price.iter_mut().for_each(|price| *price = 0.9);
         for (told, rule) in [(less, Rule::Demand), (cheaper, Rule::Money)] {
-            let found = audit_lived(&scene.fleet, &plan, &told, NEARLY);
+            let found = Lived { told, ..lived.clone() }.audit(NEARLY);
             assert!(found.iter().any(|violation| violation.rule == rule), "{rule} is not among {found:?}");
         }
     }
+}
+
+/// More on a party than its limit allows, beyond what was planned: by work in random fleets, by spend where at most four fifths may go to one cloud.
+#[test]
+fn what_rests_too_much_on_a_party_is_found() {
+    let frozen: Live = |scene, scenario| Some(scene.live(scenario));
+    let mut found = [0; 2];
+    let fleets = (0..30).map(text).chain([file("fleets/midsize.toml")]);
+    for scene in fleets.filter_map(|text| Scene::new(&text)).filter(|scene| !scene.fleet.caps.is_empty()) {
+        for live in [frozen, Scene::live_anew, Scene::foresee] {
+            let Some(mut lived) = live(&scene, &Scenario::expected(&scene.signed)) else { continue };
+            let caps: Vec<Cap> = lived.fleet.caps.drain(..).collect();
+            for cap in caps {
+                lived.fleet.caps = vec![cap.clone()];
+                let mut more = lived.clone();
+                let on =
+                    |flow: &Flow| scene.fleet.contracts.id(&flow.contract).is_some_and(|id| scene.fleet.contracts[id].party == cap.party);
+                more.plan.flows.iter_mut().filter(|flow| on(flow)).for_each(|flow| flow.quantity *= 1_000);
+                let is_found = |lived: &Lived| lived.audit(ROUGHLY).iter().any(|violation| violation.rule == Rule::Dependence);
+                assert!(!is_found(&lived));
+                found[usize::from(cap.of == Of::Spend)] += usize::from(is_found(&more));
+            }
+        }
+    }
+    assert!(found.iter().all(|found| *found >= 6), "{found:?}");
 }

@@ -38,7 +38,7 @@ pub fn foreseen(fleet: &Fleet, world: &Instance, answer: &Decided) -> Plan {
 fn told(fleet: &Fleet, header: Plan, world: &Instance, (did, months): (&Decided, &[Month])) -> Plan {
     Plan {
         added: added(fleet, world, did),
-        flows: flows(fleet, world, did),
+        flows: planned_flows(fleet, world, &did.used),
         served: served(world, did),
         trained: trained(world, did),
         raised: raised(world, did),
@@ -124,7 +124,9 @@ fn added(fleet: &Fleet, world: &Instance, did: &Decided) -> Vec<Added> {
     rows.filter(|row| row.count != 0).collect()
 }
 
-fn flows(fleet: &Fleet, world: &Instance, did: &Decided) -> Vec<Flow> {
+/// What quantities of each fit in each step, as [`Decided::used`] has them, are as flows: what a policy followed, for who checks what it did beside.
+#[must_use]
+pub fn planned_flows(fleet: &Fleet, world: &Instance, used: &[f64]) -> Vec<Flow> {
     let steps = world.steps.len();
     // Within its capacity and beyond it, a contract's use of a pool is one flow.
     let mut sums: BTreeMap<_, (f64, f64)> = BTreeMap::new();
@@ -135,7 +137,7 @@ fn flows(fleet: &Fleet, world: &Instance, did: &Decided) -> Vec<Flow> {
             WorkKind::Training { .. } => world.scale.hours * 3_600_000.0,
         };
         for step in 0..steps {
-            let used = did.used[index * steps + step];
+            let used = used[index * steps + step];
             if used > 0.0 {
                 let sum = sums.entry((step, supply.contract, supply.on, fit.work)).or_default();
                 *sum = (sum.0 + used * supply.base_units, sum.1 + used * fit.speed * unit);

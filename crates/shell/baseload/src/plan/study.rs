@@ -57,6 +57,7 @@ pub fn study(fleet: &Arc<Fleet>, what_if: &[String], depth: Depth, solver: &mut 
     let opening = State::opening(&instance);
     let effort = effort(fleet);
     progress.say("solving");
+    let floor = instance.treasury.floor.clone();
     let (answer, mut beside) = solved(fleet, &mut instance, &opening, what_if, solver)?;
     let mut prices = Vec::new();
     if depth == Depth::Worth {
@@ -71,6 +72,8 @@ pub fn study(fleet: &Arc<Fleet>, what_if: &[String], depth: Depth, solver: &mut 
         let shown: Vec<String> = wrongs.iter().take(5).map(ToString::to_string).collect();
         bail!("make a plan that passes its own audit, which is our fault: {} ({} in all)", shown.join("; "), wrongs.len());
     }
+    // What rounding asked for beside the floor is no part of it: in scenarios no money is missing for that.
+    instance.treasury.floor = floor;
     Ok(Study { fleet: Arc::clone(fleet), instance, opening, answer, plan, clauses: prices })
 }
 
