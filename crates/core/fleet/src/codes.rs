@@ -207,4 +207,7 @@ codes! {
     NOT_COMPUTED = "BL0901", "read, but not computed yet",
         "What stands here is read, checked and kept, but nothing computes with it yet: no amount, placement or refusal changes because of it. It is listed so that nobody relies on it.",
         "[contracts.x.termination]\nnotice = \"180 days\"" => "(nothing to do)";
+    UNPAID = "BL0902", "a floor that unpaid power does not lessen",
+        "A joint venture builds the power that its partners have paid for, and a plan uses no more. A floor of a contract with it is due whole all the same, however much is not built: the file says nothing else. Where the floor shrinks with what is late, a delivery clause and `abated_while_late` say so.",
+        "floor = \"9 GUSD/year\"" => "[contracts.x.floor]\nabated_while_late = true";
 }

@@ -42,10 +42,10 @@ pub use plan::{Added, Chosen, Due, Flow, Gap, MonthMoney, MonthPrice, Plan, Plan
 pub use policy::{Policy, Run};
 pub use problem::{
     Answer, Broken, Clause, ClauseKind, Columns, DecideError, How, Layout, Optimality, Probe, Promises, Rows, Session, Sides,
-    changed_share, changes, clause_price, clauses, decide, extract, optimality, promises, rows, settled, sides,
+    changed_share, changes, clause_price, clauses, decide, extract, optimality, plainly, promises, rows, settled, sides,
 };
-pub use risk::{Decide, FAN, Outcome, QUARTER, Summary, foresight, frozen, regret, replanned};
+pub use risk::{Decide, FAN, Outcome, QUARTER, Summary, foresight, frozen, live_anew, regret, replanned};
 pub use scenario::{Delay, Draw, Odds, Outage, Scenario, Told, World};
-pub use settle::{Beside, decided_fleet, lived, settle};
+pub use settle::{Beside, decided_fleet, foreseen, lived, planned_flows, settle};
 pub use state::{Month as MonthOutcome, State};
 pub use survey::{Refused, Why, decided, survey};

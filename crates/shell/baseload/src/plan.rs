@@ -1,5 +1,6 @@
 //! `baseload plan`.
 
+mod checked;
 pub mod difference;
 pub mod figures;
 pub mod findings;

@@ -215,7 +215,7 @@ impl Highs {
 
     /// Decides the whole columns by a search, then fixes them and solves again, for the duals.
     fn search(&mut self) -> Result<Solution, Failure> {
-        let found = self.answer()?;
+        let found = self.found()?;
         let bound = self.instance.number(c"mip_dual_bound").filter(|bound| bound.is_finite());
         if !found.found() {
             return Ok(found);
@@ -237,6 +237,22 @@ impl Highs {
         let left = bound.map_or(f64::INFINITY, |bound| (bound - solution.objective).max(0.0));
         solution.gap = if left == 0.0 { 0.0 } else { left / solution.objective.abs() };
         Ok(Solution { iterations: solution.iterations.saturating_add(found.iterations), nodes: found.nodes, ..solution })
+    }
+
+    /// What a search finds. The presolve of HiGHS 1.15.1 may take a problem with whole columns for infeasible that is not: that is looked at a
+    /// second time, without it.
+    fn found(&mut self) -> Result<Solution, Failure> {
+        let found = self.answer()?;
+        if found.verdict != Verdict::Infeasible {
+            return Ok(found);
+        }
+        self.instance.set(c"presolve", Setting::Word(c"off"))?;
+        self.instance.clear()?;
+        let second = self.answer();
+        self.instance.set(c"presolve", Setting::Word(c"choose"))?;
+        let second = second?;
+        let iterations = second.iterations.saturating_add(found.iterations);
+        Ok(Solution { iterations, nodes: second.nodes.saturating_add(found.nodes), ..second })
     }
 
     /// The best with the whole columns fixed at `values`; afterwards they have their bounds again.

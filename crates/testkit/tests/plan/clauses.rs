@@ -2,18 +2,19 @@
 
 use fleet::{Id, PartyId, SiteId};
 use lp::Effort;
-use planner::{Bar, BarKind, Cap, Debt, EventKind, Instance, Lifts, LimitKind, State, clause_price, clauses};
+use planner::{Bar, BarKind, Cap, Debt, EventKind, Instance, Lifts, LimitKind, State, Window, clause_price, clauses, plainly};
 use testkit::instance::Small;
 
 use crate::solved::{agree, check, highs};
 
-/// The price of the clause whose name begins so, of a plan of this worth.
+/// The price of the clause whose name begins so, of a plan whose objective is `worth`.
 #[track_caller]
 fn costs(instance: &Instance, worth: f64, name: &str, expected: f64) {
     let answer = check(instance, worth);
     let clause = clauses(instance).into_iter().find(|clause| clause.name.starts_with(name)).expect("the instance has the clause");
     let opening = State::opening(instance);
-    let price = clause_price(instance, &clause, &opening, None, answer.decided.objective, &mut highs(), Effort::default());
+    let kept = plainly(instance, &answer.layout, &answer.problem, &answer.solution).0;
+    let price = clause_price(instance, &clause, &opening, None, kept, &mut highs(), Effort::default());
     let price = price.expect("it is solved");
     assert!(agree(price, expected), "{name} costs {price}, not {expected}");
 }
@@ -59,12 +60,17 @@ fn power_of_a_site() {
 
 #[test]
 fn the_covenant() {
-    // 70 are to be borrowed, and half of twelve times 10 may be: 10 are missing, at ten times as much.
+    // 70 are to be borrowed, and half of twelve times 10 may be: 10 are missing, at ten times as much. That is a promise broken, and no money: 30 are
+    // left at the end with the covenant, once what is missing is found, and without.
     let mut small = Small::new(2, 0.0);
     small.instance.treasury.debt = Some(Debt { lender: None, owed: 0.0, limit: vec![1_000.0; 2], rate: 0.0, covenant: Some(0.5) });
     small.event(EventKind::Revenue, &[10.0, 100.0]);
     small.event(EventKind::Cost, &[-80.0, 0.0]);
-    costs(&small.instance, 30.0 + 10.0 - 100.0, "covenant", 90.0);
+    costs(&small.instance, 30.0 + 10.0 - 100.0, "covenant", 0.0);
+    // From a raise that costs a fifth the 10 can be had.
+    let window = Window { name: "round".to_owned(), party: None, most: 10.0, cost: 0.2, open: (0, 1), likelihood: 1.0 };
+    small.instance.treasury.windows.push(window);
+    costs(&small.instance, 30.0 + 10.0 - 12.0, "covenant", 2.0);
 }
 
 #[test]
@@ -79,4 +85,26 @@ fn a_first_refusal_over_orders() {
     let (name, kind) = ("first refusal of azure".to_owned(), BarKind::FirstRefusal);
     small.instance.bars.push(Bar { name, kind, contract: None, lifts: Lifts::Expansion(0, 0, 1) });
     costs(&small.instance, 12.0 * 2.5, "first refusal", 8.0 * 2.5);
+}
+
+#[test]
+fn a_clause_that_spares_a_loss_by_breaking_a_promise_costs_less_than_nothing() {
+    // All of 4 is promised, each costs 5 and earns 1; there is power for 2.
+    let mut small = Small::new(1, 100.0);
+    let supply = small.supply("oracle", 5.0);
+    let chat = small.serving("chat", &[4.0], 1.0);
+    small.promise(chat, 1.0);
+    let power = small.limit("power of oslo", &[supply], 2.0);
+    small.instance.limits[power].kind = LimitKind::Site(SiteId::from_index(0));
+    let missed = small.instance.miss_cost[chat];
+    costs(&small.instance, 100.0 - 2.0 * 4.0 - 2.0 * missed, "power of oslo", -2.0 * 4.0);
+}
+
+#[test]
+fn a_floor_that_leaves_money_missing_costs_what_is_due() {
+    // 10 are at hand, and 50 due whatever is used: 40 are missing, at ten times as much; as money they count once.
+    let mut small = Small::new(1, 10.0);
+    let supply = small.supply("azure", 2.0);
+    small.floor(supply, (0, 1), 50.0);
+    costs(&small.instance, -400.0, "floor of azure", 50.0);
 }

@@ -1,99 +1,24 @@
 //! Scenarios checked as plans are: what the policy did in each keeps every limit of the world that the scenario left.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use fleet::{Fleet, Id, PartyId, Severity};
-use planner::{
-    Beside, Draw, EventKind, Instance, Odds, Plan, Policy, Rule, Run, Scenario, State, Told, World, audit_lived, lived, settle, survey,
-};
+use fleet::{Id, PartyId};
+use planner::{EventKind, Plan, Rule, Scenario};
 use testkit::fleets::text;
 use units::Money;
 
-use crate::solved::tried;
-
-/// What falls due may differ by so much of the money that moves, where billing periods cut months: `docs/plan.md` section 9.
-const ROUGHLY: f64 = 0.12;
-/// Nine of ten scenarios differ by no more.
-const NEARLY: f64 = 0.005;
-
-fn read(text: &str) -> Fleet {
-    let parsed = fleet::parse(text);
-    let errors: Vec<_> = parsed.diagnostics.iter().filter(|it| it.severity == Severity::Error).collect();
-    assert!(errors.is_empty(), "{errors:?}");
-    parsed.fleet.expect("a fleet without errors")
-}
-
-fn file(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
-    std::fs::read_to_string(path).expect("the file is there")
-}
-
-/// A fleet, its plan, and the policy that follows it.
-struct Scene {
-    fleet: Fleet,
-    instance: Instance,
-    signed: Instance,
-    plan: Plan,
-    policy: Policy,
-    draw: Draw,
-}
-
-impl Scene {
-    fn new(text: &str) -> Option<Self> {
-        let fleet = read(text);
-        let instance = survey(&fleet).expect("it can be planned");
-        let answer = tried(&instance).ok()?;
-        let plan = settle(&fleet, &instance, &answer.decided, &Beside::default());
-        let signed = instance.signed(&answer.decided.taken);
-        let policy = Policy::compile(&signed, &State::opening(&signed), &answer.decided);
-        let draw = Draw::new(&fleet, &instance);
-        Some(Self { fleet, instance, signed, plan, policy, draw })
-    }
-
-    /// What the policy did in a scenario, and what the scenario was.
-    fn live(&self, scenario: &Scenario) -> (Plan, Told) {
-        let mut world = World::new(&self.signed);
-        let world = world.enter(scenario);
-        let mut run = Run::recording();
-        self.policy.simulate(world, &State::opening(&self.signed), world.months.len(), &mut run);
-        let plan = lived(&self.fleet, world, &self.plan, &run).expect("the run keeps what it does");
-        (plan, scenario.told(&self.fleet, &self.instance))
-    }
-
-    /// Everything that can go wrong, and often: random fleets say nothing of risk.
-    fn roughen(&mut self) {
-        let odds = |likelihood, months, share| Odds { likelihood, months, share };
-        let comes = |kind: EventKind| matches!(kind, EventKind::Revenue | EventKind::Raise);
-        let fleet = &self.fleet;
-        self.draw = Draw {
-            demand: 0.3,
-            price_drift: -0.1,
-            price: 0.2,
-            rent: 0.4,
-            common: 0.3,
-            defaults: vec![0.15; fleet.parties.len()],
-            delays: vec![odds(0.3, 6, 1.0); fleet.parties.len()],
-            shortages: vec![odds(0.3, 6, 1.0); fleet.accelerators.len()],
-            shortfalls: vec![odds(0.3, 4, 0.5); fleet.sites.len()],
-            windows: vec![0.7; self.draw.windows.len()],
-            refusals: vec![0.5; self.draw.refusals.len()],
-            events: self.instance.treasury.events.iter().map(|event| if comes(event.kind) { 0.9 } else { 1.0 }).collect(),
-            ..self.draw.clone()
-        };
-    }
-}
+use crate::scene::{Lived, NEARLY, ROUGHLY, Scene, file};
 
 /// What is wrong in scenarios of a fleet, by rule, with the first place of each; and in how many what falls due is not near.
 fn wrong(scene: &Scene, numbers: core::ops::Range<u64>) -> (BTreeMap<Rule, String>, usize) {
     let mut found = BTreeMap::new();
     let mut far = 0;
     for number in numbers {
-        let (plan, told) = scene.live(&scene.draw.scenario(7, number));
-        for violation in audit_lived(&scene.fleet, &plan, &told, ROUGHLY) {
+        let lived = scene.live(&scene.draw.scenario(7, number));
+        for violation in lived.audit(ROUGHLY) {
             found.entry(violation.rule).or_insert_with(|| format!("scenario {number}: {violation}"));
         }
-        far += usize::from(!audit_lived(&scene.fleet, &plan, &told, NEARLY).is_empty());
+        far += usize::from(!lived.audit(NEARLY).is_empty());
     }
     (found, far)
 }
@@ -123,11 +48,10 @@ fn scenarios_of_random_fleets() {
 
 /// Plants one fault in what the policy did in a scenario, which the auditor must name.
 fn plant(scene: &Scene, scenario: &Scenario, rule: Rule, fault: impl Fn(&mut Plan)) {
-    let (mut plan, told) = scene.live(scenario);
-    let before = audit_lived(&scene.fleet, &plan, &told, NEARLY);
-    assert!(before.is_empty(), "{before:?}");
-    fault(&mut plan);
-    let found = audit_lived(&scene.fleet, &plan, &told, NEARLY);
+    let mut lived = scene.live(scenario);
+    assert_eq!(lived.audit(NEARLY), []);
+    fault(&mut lived.plan);
+    let found = lived.audit(NEARLY);
     assert!(found.iter().any(|violation| violation.rule == rule), "{rule} is not among {found:?}");
 }
 
@@ -162,10 +86,10 @@ fn planted_faults_are_found() {
 #[test]
 fn what_was_done_is_wrong_in_another_scenario() {
     let scene = Scene::new(&file("fleets/openai-2025.toml")).expect("there is a plan");
-    let (plan, _) = scene.live(&but(&scene, |_| {}));
+    let lived = scene.live(&but(&scene, |_| {}));
     let check = |rule: Rule, turn: &dyn Fn(&mut Scenario)| {
         let told = but(&scene, turn).told(&scene.fleet, &scene.instance);
-        let found = audit_lived(&scene.fleet, &plan, &told, NEARLY);
+        let found = Lived { told, ..lived.clone() }.audit(NEARLY);
         assert!(found.iter().any(|violation| violation.rule == rule), "{rule} is not among {found:?}");
     };
     let party = |name: &str| scene.fleet.parties.id(name).map(PartyId::index).expect("the fleet has the party");

@@ -11,5 +11,7 @@ mod money;
 mod policy;
 mod prices;
 mod promised;
+mod scene;
 mod solved;
 mod twice;
+mod ways;

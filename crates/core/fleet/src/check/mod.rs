@@ -28,6 +28,7 @@ pub(crate) fn all(rows: &Rows, root: &Reader<'_>) {
     coverage::workloads(rows, root);
     outlook::expansions(rows, root);
     outlook::ventures(rows, root);
+    outlook::unpaid(rows, root);
     exchange(rows, root);
     not_computed(rows, root);
 }
@@ -65,6 +66,13 @@ fn not_computed(rows: &Rows, root: &Reader<'_>) {
         let hint = "nothing to do: it is kept for when it is";
         root.add(Diagnostic::not_computed(codes::NOT_COMPUTED, &root.place_of(path), message, hint));
     };
+    for (_, name, party) in sound(&rows.parties) {
+        if party.means.is_some() {
+            let message = "what a party has is read, but binds nothing that it has promised: no plan computes with it";
+            let hint = "to doubt it, give its raise a `likelihood`, or ask `plan --what-if` with less of its money";
+            root.add(Diagnostic::not_computed(codes::NOT_COMPUTED, &root.place_of(&["parties", name, "means"]), message, hint));
+        }
+    }
     for (_, name, _) in sound(&rows.links) {
         tell(&["links", name], "a link is");
     }

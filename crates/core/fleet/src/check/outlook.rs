@@ -24,6 +24,21 @@ pub(super) fn expansions(rows: &Rows, root: &Reader<'_>) {
     }
 }
 
+/// Floors of a venture's contracts that stay due for power that nobody may pay for.
+pub(super) fn unpaid(rows: &Rows, root: &Reader<'_>) {
+    let pays = |party| sound(&rows.ventures).any(|(_, _, venture)| venture.party == party);
+    for (_, name, contract) in sound(&rows.contracts).filter(|(.., contract)| pays(contract.party)) {
+        let built = contract.capacity.iter().any(|clause| matches!(clause.of, CapacityOf::Power(_)));
+        if built && contract.floors.iter().any(|floor| !floor.abated_while_late) {
+            let place = root.place_of(&["contracts", name, "floor"]);
+            let message =
+                format!("a plan has this floor of `{name}` due whole, also for power that its venture's partners have not paid for");
+            let hint = "if it isn't, write `abated_while_late` and a delivery clause, or a smaller floor";
+            root.add(Diagnostic::not_computed(codes::UNPAID, &place, message, hint));
+        }
+    }
+}
+
 /// Whether each venture has a party of its own, whose contracts its money pays for.
 pub(super) fn ventures(rows: &Rows, root: &Reader<'_>) {
     let mut first = BTreeMap::new();

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{Charge, ContractId, Of, PartyId, Status};
+use fleet::{Charge, ContractId, Of, PartyId, Preset, Status};
 use market::Clause;
 use units::{Money, Quantity};
 
 use super::bills::{by_period, metered, post};
 use super::dates::{PPM, last_instant};
+use super::turned::scaled;
 use super::{Auditor, Found, Rule, Where};
 
 /// What is committed, or charged by tiers, is whole nano-units in a statement, and float money to who planned it: a hundred-thousandth.
@@ -40,45 +41,66 @@ pub(super) fn check(auditor: &mut Auditor<'_>) {
 }
 
 /// Work that rests on a party, and all work, by peak arithmetic.
-fn work(auditor: &Auditor<'_>, party: PartyId, month: usize) -> (i128, i128, i128) {
-    let fleet = auditor.fleet;
+pub(super) fn work(auditor: &Auditor<'_>, party: PartyId, month: usize) -> (i128, i128, i128) {
     let (mut mine, mut all) = (0_i128, 0_i128);
     for found in auditor.flows.iter().filter(|found| found.month == month) {
-        let Where::Pool(pool) = found.on else { continue };
-        let chip = &fleet.accelerators[fleet.pools[pool].accelerator];
-        let work = i128::from(chip.peak.count()) * i128::from(found.row.quantity);
+        let Some(work) = arithmetic(auditor, found) else { continue };
         all += work;
-        if fleet.contracts[found.contract].party == party || chip.vendor == Some(party) {
+        if auditor.fleet.contracts[found.contract].party == party || maker(auditor, found) == Some(party) {
             mine += work;
         }
     }
     (mine, all, 1)
 }
 
-/// Money by month, supplier and maker: metered use as it is used, all else as it falls due. What is committed rests on its supplier alone.
-type Spent = BTreeMap<(usize, PartyId, Option<PartyId>), i128>;
+/// The arithmetic of a flow; tokens and units have none.
+pub(super) fn arithmetic(auditor: &Auditor<'_>, found: &Found<'_>) -> Option<i128> {
+    let Where::Pool(pool) = found.on else { return None };
+    let chip = &auditor.fleet.accelerators[auditor.fleet.pools[pool].accelerator];
+    Some(i128::from(chip.peak.count()) * i128::from(found.row.quantity))
+}
 
-fn spent(auditor: &Auditor<'_>) -> Spent {
+/// Money by month, supplier and maker: metered use as it is used, all else as it falls due. What is committed rests on its supplier alone.
+pub(super) type Spent = BTreeMap<(usize, PartyId, Option<PartyId>), i128>;
+
+pub(super) fn spent(auditor: &Auditor<'_>) -> Spent {
     let mut spent = Spent::new();
     for found in &auditor.flows {
-        let terms = &auditor.world.contracts[found.contract];
-        for (meter, quantity) in metered(auditor, found) {
-            let plain = |clause: &usize| {
-                let clause = &terms.rates[*clause];
-                clause.meter == meter && clause.charge == Charge::Metered && clause.tiers.len() == 1
-            };
-            let Some(clause) = (0..terms.rates.len()).find(plain).filter(|_| !splits(auditor, found.contract)) else { continue };
-            for (at, part) in by_period(auditor, found.contract, found.month, quantity) {
-                let period = terms.calendar.index(at);
-                let rate = market::tiers(&auditor.world, found.contract, clause, period).first().map(|tier| tier.rate);
-                let cost = rate.map_or(Money::ZERO, |rate| rate.cost(Quantity::new(part)));
-                let paid = in_fleet(auditor, cost, found.contract, period);
-                *spent.entry((found.month, terms.party, maker(auditor, found))).or_default() += paid.nanos();
-            }
+        let paid = as_used(auditor, found);
+        if paid != 0 {
+            let party = auditor.world.contracts[found.contract].party;
+            *spent.entry((found.month, party, maker(auditor, found))).or_default() += paid;
         }
     }
     fall_due(auditor, &mut spent);
     spent
+}
+
+/// Of what a flow costs, what counts as it is used: all but charges by tiers, and of contracts whose billing periods cut months.
+pub(super) fn as_used(auditor: &Auditor<'_>, found: &Found<'_>) -> i128 {
+    let terms = &auditor.world.contracts[found.contract];
+    let mut sum = 0;
+    for (meter, quantity) in metered(auditor, found) {
+        let plain = |clause: &usize| {
+            let clause = &terms.rates[*clause];
+            clause.meter == meter && clause.charge == Charge::Metered && clause.tiers.len() == 1
+        };
+        let Some(clause) = (0..terms.rates.len()).find(plain).filter(|_| !splits(auditor, found.contract)) else { continue };
+        for (at, part) in by_period(auditor, found.contract, found.month, quantity) {
+            let period = terms.calendar.index(at);
+            let rate = market::tiers(&auditor.world, found.contract, clause, period).first().map(|tier| tier.rate);
+            let cost = rate.map_or(Money::ZERO, |rate| rate.cost(Quantity::new(part)));
+            sum += in_fleet(auditor, cost, found.contract, period).nanos();
+        }
+    }
+    rented(auditor, found).map_or(sum, |rent| scaled(sum, rent))
+}
+
+/// What a rent that floats is over the file's, in a scenario.
+fn rented(auditor: &Auditor<'_>, found: &Found<'_>) -> Option<f64> {
+    let floats =
+        matches!((auditor.world.contracts[found.contract].preset, found.on), (Some(Preset::OnDemand | Preset::Spot), Where::Pool(_)));
+    auditor.turn.filter(|_| floats).and_then(|turn| turn.told.rent.get(found.month)).copied()
 }
 
 fn in_fleet(auditor: &Auditor<'_>, money: Money, contract: ContractId, period: i64) -> Money {
@@ -87,7 +109,7 @@ fn in_fleet(auditor: &Auditor<'_>, money: Money, contract: ContractId, period: i
 }
 
 /// Who makes what a flow runs on.
-fn maker(auditor: &Auditor<'_>, found: &Found<'_>) -> Option<PartyId> {
+pub(super) fn maker(auditor: &Auditor<'_>, found: &Found<'_>) -> Option<PartyId> {
     match found.on {
         Where::Pool(pool) => auditor.fleet.accelerators[auditor.fleet.pools[pool].accelerator].vendor,
         Where::Tokens(_) | Where::Units(_) => None,

@@ -10,6 +10,7 @@ mod money;
 mod offers;
 mod places;
 mod promises;
+mod relied;
 mod shape;
 mod turned;
 mod world;
@@ -142,9 +143,9 @@ pub fn audit(fleet: &Fleet, plan: &Plan) -> Vec<Violation> {
 
 /// Everything that is wrong with what the policy did in a scenario, told in the fleet's words: every limit as the scenario leaves it, and its
 /// money. What the policy counts in floats is held to a hundred-millionth, what falls due under contracts to a `rough` share of the money
-/// that moves.
+/// that moves. Of limits on dependence what is done beyond `followed`, the flows of the plans that were followed, is held to; without, all of it.
 #[must_use]
-pub fn audit_lived(fleet: &Fleet, lived: &Plan, told: &Told, rough: f64) -> Vec<Violation> {
+pub fn audit_lived(fleet: &Fleet, lived: &Plan, told: &Told, followed: Option<&[Flow]>, rough: f64) -> Vec<Violation> {
     if lived.months.is_empty() {
         return audit(fleet, lived);
     }
@@ -156,6 +157,7 @@ pub fn audit_lived(fleet: &Fleet, lived: &Plan, told: &Told, rough: f64) -> Vec<
     if auditor.found.is_empty() {
         auditor.limits();
         lived::check(&mut auditor, rough);
+        relied::check(&mut auditor, followed, rough);
         money::check(&mut auditor);
     }
     auditor.found

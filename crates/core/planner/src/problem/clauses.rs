@@ -5,6 +5,7 @@ use lp::{Effort, Kept, Solver, Verdict};
 
 use super::build::{Promises, rows};
 use super::decide::DecideError;
+use super::plainly::plainly;
 use crate::{Bar, BarKind, EventKind, Floor, Instance, Lifts, LimitKind, State};
 
 /// What kind of clause it is.
@@ -135,7 +136,8 @@ fn lift(instance: &Instance, bar: &Bar, relaxed: &mut Instance) {
     }
 }
 
-/// What a clause costs the plan, in money of the end: the best worth without it less `worth`, the best with it.
+/// What a clause costs the plan, in money of the end: the best plan's worth without it less `worth`, the best's with it; both as [`plainly`]
+/// counts them. It is below zero where a promise that is broken with the clause is kept without it, and keeping it takes money.
 ///
 /// # Errors
 /// When the solver breaks off or finds nothing.
@@ -148,13 +150,13 @@ pub fn clause_price(
     solver: &mut dyn Solver,
     effort: Effort,
 ) -> Result<f64, DecideError> {
-    let (problem, _) = rows(&clause.without(instance), opening, Promises::Priced, taken);
+    let relaxed = clause.without(instance);
+    let (problem, layout) = rows(&relaxed, opening, Promises::Priced, taken);
     solver.load(problem)?;
     let solution = solver.solve(effort, Kept::Nothing)?;
     match solution.verdict {
-        Verdict::Optimal => Ok(solution.objective - worth),
-        Verdict::Exhausted if !solution.columns.is_empty() => Ok(solution.objective - worth),
-        Verdict::Exhausted => Err(DecideError::Exhausted),
+        Verdict::Exhausted if !solution.found() => Err(DecideError::Exhausted),
+        Verdict::Optimal | Verdict::Exhausted => Ok(plainly(&relaxed, &layout, solver.problem(), &solution).0 - worth),
         Verdict::Unbounded => Err(DecideError::Unbounded),
         Verdict::Infeasible => Err(DecideError::Impossible(vec![clause.name.clone()])),
     }

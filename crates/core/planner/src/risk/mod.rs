@@ -6,4 +6,4 @@ mod ways;
 
 pub use outcome::Outcome;
 pub use summary::{FAN, Summary, regret};
-pub use ways::{Decide, QUARTER, foresight, frozen, replanned};
+pub use ways::{Decide, QUARTER, foresight, frozen, live_anew, replanned};

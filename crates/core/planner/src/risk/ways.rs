@@ -52,24 +52,53 @@ pub fn frozen(signed: &Instance, policy: &Policy, draw: &Draw, seed: u64, number
 /// # Errors
 /// When a quarter has no plan.
 pub fn replanned<D: Decide>(signed: &Instance, first: &Decided, scenario: &Scenario, decide: &mut D) -> Result<Outcome, D::Failure> {
-    let (mut world, mut belief, mut run) = (World::new(signed), World::new(signed), Run::default());
-    let world = world.enter(scenario);
-    let mut known = Scenario::default();
+    let mut run = Run::default();
+    live_anew(signed, first, World::new(signed).enter(scenario), scenario, decide, &mut run)?;
+    Ok(Outcome::of(scenario.index, &run))
+}
+
+/// The same in `world`, which is the instance as the scenario has it, and in a run that may keep what it does. Returns what the plans that were
+/// followed use of each fit in each step, as [`Decided::used`] has it.
+///
+/// # Errors
+/// When a quarter has no plan.
+pub fn live_anew<D: Decide>(
+    signed: &Instance,
+    first: &Decided,
+    world: &Instance,
+    scenario: &Scenario,
+    decide: &mut D,
+    run: &mut Run,
+) -> Result<Vec<f64>, D::Failure> {
+    let (mut belief, mut known) = (World::new(signed), Scenario::default());
     let (mut state, mut months, mut worth) = (State::opening(signed), Vec::<Month>::new(), 0.0);
+    let mut followed = first.used.clone();
     while state.month < signed.months.len() {
         let policy = if state.month == 0 {
             Policy::compile(signed, &state, first)
         } else {
             scenario.known_at(state.month, signed, &mut known);
             let believed = belief.enter(&known);
-            Policy::compile(believed, &state, &decide.decide(believed, &state)?)
+            let decided = decide.decide(believed, &state)?;
+            follow_from(signed, state.month, &decided.used, &mut followed);
+            Policy::compile(believed, &state, &decided)
         };
-        policy.simulate(world, &state, QUARTER, &mut run);
+        policy.simulate(world, &state, QUARTER, run);
         months.extend(&run.months);
         worth += run.worth;
         state.copy_from(&run.state);
     }
-    Ok(Outcome { worth: state.cash - state.debt + worth, ..Outcome::of_months(scenario.index, &months) })
+    (run.months, run.worth) = (months, worth);
+    Ok(followed)
+}
+
+/// Follows another plan from a month on.
+fn follow_from(signed: &Instance, month: usize, used: &[f64], followed: &mut [f64]) {
+    let steps = signed.steps.len();
+    let first = signed.steps.iter().position(|step| step.month >= month).unwrap_or(steps);
+    for (now, then) in followed.chunks_mut(steps).zip(used.chunks(steps)) {
+        now[first..].copy_from_slice(&then[first..]);
+    }
 }
 
 /// The bound: one plan that knows the whole scenario, signing with it. It is priced as decided, not lived through.

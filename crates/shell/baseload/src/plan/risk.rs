@@ -7,9 +7,10 @@ use std::thread;
 use anyhow::{Result, anyhow};
 use highs::Highs;
 use lp::{Effort, Kept, Solver as _, Verdict};
-use planner::{Decided, Draw, Instance, Outcome, Policy, Promises, State, Summary, extract, foresight, frozen, regret, replanned, rows};
+use planner::{Decided, Draw, Instance, Outcome, Policy, Promises, State, Summary, extract, frozen, regret, rows};
 use serde::Serialize;
 
+use super::checked::{CHECKED, Checked, Scenarios};
 use super::progress::Progress;
 use super::study::{Study, effort};
 
@@ -39,6 +40,10 @@ pub struct Risk {
     pub regret_replanned: Option<f64>,
     /// Currency in one unit of money.
     pub money: f64,
+    /// How many of the first scenarios were checked in each way.
+    pub checked: u64,
+    /// What is wrong with what was done in those.
+    pub wrong: Vec<String>,
 }
 
 /// Draws `count` scenarios and lives through them; each thread has a solver of its own from `folder`.
@@ -48,20 +53,25 @@ pub fn risk(study: &Study, count: u64, seed: u64, folder: &Path, progress: &Prog
     let policy = Policy::compile(&signed, &study.opening, &study.answer.decided);
     progress.say("scenarios");
     let frozen = in_chunks(count, |numbers| Ok(frozen(&signed, &policy, &draw, seed, numbers)))?;
-    let effort = effort(&study.fleet);
-    let (known, again) = (KNOWN.min(count), REPLANNED.min(count));
+    let scenarios = Scenarios { study, signed: &signed, draw: &draw, seed, effort: effort(&study.fleet) };
+    let (known, again, checked) = (KNOWN.min(count), REPLANNED.min(count), CHECKED.min(count));
+    let mut wrong = in_chunks(checked, |numbers| Ok(numbers.flat_map(|number| scenarios.frozen(&policy, number)).collect()))?;
     progress.say("scenarios with foresight");
     let with_foresight = in_chunks(known, |numbers| {
         let mut solver = Highs::find(folder)?;
-        let mut best = |instance: &Instance, opening: &State| best(instance, opening, &mut solver, effort);
-        numbers.map(|number| foresight(&study.instance, &draw.scenario(seed, number), &mut best)).collect()
+        numbers.map(|number| scenarios.foreseen(number, &mut solver)).collect()
     })?;
     progress.say("scenarios planned anew each quarter");
     let anew = in_chunks(again, |numbers| {
         let mut solver = Highs::find(folder)?;
-        let mut best = |instance: &Instance, opening: &State| best(instance, opening, &mut solver, effort);
-        numbers.map(|number| replanned(&signed, &study.answer.decided, &draw.scenario(seed, number), &mut best)).collect()
+        numbers.map(|number| scenarios.anew(number, &mut solver)).collect()
     })?;
+    let mut apart = |all: Vec<Checked>| -> Vec<Outcome> {
+        let (outcomes, faults): (Vec<Outcome>, Vec<Vec<String>>) = all.into_iter().unzip();
+        wrong.extend(faults.into_iter().flatten());
+        outcomes
+    };
+    let (with_foresight, anew) = (apart(with_foresight), apart(anew));
     let sample: Vec<Outcome> = frozen.iter().take(usize::try_from(known)?).cloned().collect();
     let few: Vec<Outcome> = frozen.iter().take(usize::try_from(again)?).cloned().collect();
     Ok(Risk {
@@ -74,6 +84,8 @@ pub fn risk(study: &Study, count: u64, seed: u64, folder: &Path, progress: &Prog
         regret_frozen: regret(&sample, &with_foresight),
         regret_replanned: regret(&anew, &with_foresight),
         money: study.instance.scale.money,
+        checked,
+        wrong,
     })
 }
 
@@ -84,25 +96,32 @@ pub fn out_of_cash(instance: &Instance, decided: &Decided, draw: &Draw, seed: u6
     Summary::of(&frozen(&signed, &policy, draw, seed, 0..count)).out_of_cash.last().copied().unwrap_or(0.0)
 }
 
+/// The best plan in a scenario.
+pub struct Best {
+    pub decided: Decided,
+    /// Whether it keeps the limits on dependence.
+    pub keeps_caps: bool,
+}
+
 /// The best plan, without asking why promises are broken. Where nothing keeps the limits on dependence, because somebody failed, it is
 /// the best without them.
-fn best(instance: &Instance, opening: &State, solver: &mut Highs, effort: Effort) -> Result<Decided> {
+pub fn best(instance: &Instance, opening: &State, solver: &mut Highs, effort: Effort) -> Result<Best> {
     let (problem, layout) = rows(instance, opening, Promises::Priced, None);
     solver.load(problem)?;
     let solution = solver.solve(effort, Kept::Nothing)?;
     match solution.verdict {
-        Verdict::Optimal => Ok(extract(instance, &layout, &solution)),
-        Verdict::Exhausted if solution.found() => Ok(extract(instance, &layout, &solution)),
+        Verdict::Exhausted if !solution.found() => Err(anyhow!("find a plan in a scenario within the effort")),
+        Verdict::Optimal | Verdict::Exhausted => Ok(Best { decided: extract(instance, &layout, &solution), keeps_caps: true }),
         Verdict::Infeasible if !instance.caps.is_empty() => {
             let free = Instance { caps: Vec::new(), ..instance.clone() };
-            best(&free, opening, solver, effort)
+            Ok(Best { keeps_caps: false, ..best(&free, opening, solver, effort)? })
         }
         verdict => Err(anyhow!("find a plan in a scenario: {verdict:?}")),
     }
 }
 
 /// Computes numbers `0..count` in as many chunks as there are cores; what comes out does not depend on how many.
-fn in_chunks(count: u64, of: impl Fn(std::ops::Range<u64>) -> Result<Vec<Outcome>> + Sync) -> Result<Vec<Outcome>> {
+fn in_chunks<T: Send>(count: u64, of: impl Fn(std::ops::Range<u64>) -> Result<Vec<T>> + Sync) -> Result<Vec<T>> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let size = count.div_ceil(u64::try_from(cores)?).max(1);
     let parts = thread::scope(|scope| {
@@ -113,5 +132,5 @@ fn in_chunks(count: u64, of: impl Fn(std::ops::Range<u64>) -> Result<Vec<Outcome
             running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("live through scenarios: a thread broke"))));
         ended.collect::<Result<Vec<_>>>()
     })?;
-    Ok(parts.concat())
+    Ok(parts.into_iter().flatten().collect())
 }

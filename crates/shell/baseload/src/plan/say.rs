@@ -75,6 +75,9 @@ pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<(
             writeln!(out, "  {:<56} {low:>+14.1} {high:>+14.1}", format!("{} ({} to {})", swing.path, swing.ends[0], swing.ends[1]))?;
         }
     }
+    if let Some(risk) = &findings.risk {
+        checked(risk, out)?;
+    }
     let answer = &study.answer.decided;
     writeln!(
         out,
@@ -86,6 +89,19 @@ pub fn plan(findings: &Findings, as_json: bool, out: &mut dyn Write) -> Result<(
         100.0 * answer.gap_left,
         money(plan.residual, currency)
     )?;
+    Ok(())
+}
+
+/// What scenarios do that no rule allows, which would be our fault.
+fn checked(risk: &Risk, out: &mut dyn Write) -> Result<()> {
+    let ways = format!("The first {} scenarios, as planned, planned anew and foreseen, were checked as plans are", risk.checked);
+    if risk.wrong.is_empty() {
+        return Ok(writeln!(out, "\n{ways}: nothing is wrong.")?);
+    }
+    writeln!(out, "\n{ways}, and {} things are wrong, which is our fault:", risk.wrong.len())?;
+    for wrong in risk.wrong.iter().take(SHOWN) {
+        writeln!(out, "  {wrong}")?;
+    }
     Ok(())
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, bail};
 use fleet::Fleet;
 use highs::Highs;
-use lp::{Effort, Kept, Problem, Solution, Solver as _, Verdict};
+use lp::{Effort, Kept, Solver as _, Verdict};
+pub use planner::plainly;
 use planner::{
-    Answer, Beside, Clause, DecideError, Instance, Layout, Plan, Probe, Promises, Sides, State, audit, clause_price, clauses, decide,
-    promises, rows, settle, settled, sides, survey,
+    Answer, Beside, Clause, DecideError, Instance, Plan, Probe, Promises, Sides, State, audit, clause_price, clauses, decide, rows, settle,
+    settled, sides, survey,
 };
 use units::Money;
 
@@ -56,6 +57,7 @@ pub fn study(fleet: &Arc<Fleet>, what_if: &[String], depth: Depth, solver: &mut 
     let opening = State::opening(&instance);
     let effort = effort(fleet);
     progress.say("solving");
+    let floor = instance.treasury.floor.clone();
     let (answer, mut beside) = solved(fleet, &mut instance, &opening, what_if, solver)?;
     let mut prices = Vec::new();
     if depth == Depth::Worth {
@@ -70,6 +72,8 @@ pub fn study(fleet: &Arc<Fleet>, what_if: &[String], depth: Depth, solver: &mut 
         let shown: Vec<String> = wrongs.iter().take(5).map(ToString::to_string).collect();
         bail!("make a plan that passes its own audit, which is our fault: {} ({} in all)", shown.join("; "), wrongs.len());
     }
+    // What rounding asked for beside the floor is no part of it: in scenarios no money is missing for that.
+    instance.treasury.floor = floor;
     Ok(Study { fleet: Arc::clone(fleet), instance, opening, answer, plan, clauses: prices })
 }
 
@@ -187,10 +191,11 @@ impl Worth<'_> {
     fn clauses(&self, solver: &mut Highs, progress: &Progress) -> Result<Vec<(Clause, Money)>> {
         let all = clauses(self.instance);
         let count = all.len();
+        let taken = &self.answer.decided.taken;
+        let worth = plainly(self.instance, &self.answer.layout, &self.answer.problem, &self.answer.solution).0;
         let mut priced = Vec::new();
         for (index, clause) in all.into_iter().enumerate() {
             progress.step("clauses", index, count);
-            let (taken, worth) = (&self.answer.decided.taken, self.answer.decided.objective);
             let price = clause_price(self.instance, &clause, self.opening, Some(taken), worth, solver, self.effort).map_err(undecided)?;
             // Below a millionth of the worth two optima are the same.
             let price = if price.abs() <= 1e-6 * worth.abs().max(1.0) { 0.0 } else { price };
@@ -199,15 +204,4 @@ impl Worth<'_> {
         priced.sort_by_key(|(_, price)| core::cmp::Reverse(*price));
         Ok(priced)
     }
-}
-
-/// The worth without what broken promises cost beside themselves: money that is missing counts once, as it must come from somewhere.
-/// And whether any promise is broken.
-pub fn plainly(instance: &Instance, layout: &Layout, problem: &Problem, solution: &Solution) -> (f64, bool) {
-    const NOTHING: f64 = 1e-6;
-    let slacks = promises(instance, layout).into_iter().flat_map(|promise| promise.slacks);
-    let broken: Vec<_> = slacks.map(|slack| slack.0 as usize).filter(|slack| solution.columns[*slack] > NOTHING).collect();
-    let penalty: f64 = broken.iter().map(|slack| problem.cost[*slack] * solution.columns[*slack]).sum();
-    let missing: f64 = layout.columns.gap.iter().flatten().map(|gap| solution.columns[gap.0 as usize]).sum();
-    (solution.objective - penalty - missing, !broken.is_empty())
 }

@@ -46,6 +46,29 @@ fn knapsack() -> Problem {
     problem
 }
 
+/// The presolve of HiGHS 1.15.1 finds that nothing satisfies this, with the first and the third column whole; 0, 0, 0 and 2 do.
+#[test]
+fn what_presolve_wrongly_takes_for_infeasible_is_solved() {
+    let columns = [(0.0, 0.0, 1.0), (0.0, -1.0, 2.0), (0.0, 0.0, 1.0), (0.0, 0.0, 3.0)];
+    let rows: [Row<'_>; 7] = [
+        (&[0.0; 4], -FREE, 0.0),
+        (&[-2.0, 1.0, 3.0, -2.0], -4.0, -4.0),
+        (&[-1.0, 1.0, 0.0, 0.0], -FREE, 2.0),
+        (&[0.0, 1.0, -3.0, -1.0], -2.0, -2.0),
+        (&[0.0, 2.0, -1.0, 1.0], 2.0, FREE),
+        (&[0.0; 4], -FREE, 0.0),
+        (&[0.0, 2.0, -1.0, 2.0], 4.0, FREE),
+    ];
+    let stated = Problem { whole: vec![ColumnId(0), ColumnId(2)], ..problem(&columns, &rows) };
+    let solution = solve(&stated);
+    assert_eq!(solution.verdict, Verdict::Optimal);
+    assert!(solution.columns.iter().zip([0.0, 0.0, 0.0, 2.0]).all(|(&found, by_hand)| agree(found, by_hand)), "{solution:?}");
+    // What nothing satisfies stays so.
+    let mut never = stated;
+    never.change(Change::Column(ColumnId(3), 0.0, 1.0)).expect("a change of bounds");
+    assert_eq!(solve(&never).verdict, Verdict::Infeasible);
+}
+
 #[test]
 fn whole_columns_are_searched_and_duals_are_those_with_them_fixed() {
     let solution = solve(&knapsack());
