@@ -47,6 +47,8 @@ mod resolve;
 mod responses;
 mod retry;
 mod server;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod splice;
 mod spoken;
