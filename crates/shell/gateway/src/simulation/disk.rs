@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dispatch::{AttemptId, HeldTime, Record, RequestId};
+use dispatch::{AttemptId, HeldTime, KeyId, Record, RequestId};
 use fleet::EndpointId;
 use ledger::{LedgerError, Recovery, Store};
 use testkit::Dice;
@@ -21,8 +21,8 @@ use super::run::{Life, Run, lock};
 use super::scene;
 use crate::journal::Journal;
 
-/// What a power cut may take: the journal is synced once per commit window of 10 ms, and a sync takes its time.
-const WINDOW: Duration = Duration::from_millis(20);
+/// What a power cut may take: the journal is synced once per commit window of 10 ms, and a disk takes its time for that.
+const WINDOW: Duration = Duration::from_millis(500);
 const SEGMENT: &str = "journal/00000000.bl";
 const DATABASE: [&str; 3] = ["ledger.db", "ledger.db-wal", "ledger.db-shm"];
 
@@ -199,6 +199,28 @@ impl Disk {
         lives.into_values().collect()
     }
 
+    /// The most attempts that were open at once, by the journal of each process: at an endpoint, with a key, in all.
+    pub fn open_at_once(&self) -> (BTreeMap<EndpointId, u64>, BTreeMap<KeyId, u64>, u64) {
+        let (mut endpoints, mut keys, mut most) = (BTreeMap::new(), BTreeMap::new(), 0);
+        let mut open: BTreeMap<(u32, AttemptId), (EndpointId, KeyId)> = BTreeMap::new();
+        for kept in &lock(&self.inner).kept {
+            match &kept.record {
+                Record::Decided { attempt, key, decision, .. } => {
+                    open.retain(|(life, _), _| *life == kept.life);
+                    open.insert((kept.life, *attempt), (decision.endpoint, *key));
+                    let count = |is: &dyn Fn(&(EndpointId, KeyId)) -> bool| open.values().filter(|at| is(at)).count() as u64;
+                    let (at_endpoint, with_key) = (count(&|at| at.0 == decision.endpoint), count(&|at| at.1 == *key));
+                    raise(endpoints.entry(decision.endpoint).or_default(), at_endpoint);
+                    raise(keys.entry(*key).or_default(), with_key);
+                    raise(&mut most, open.len() as u64);
+                }
+                Record::Settled(settled) => drop(open.remove(&(kept.life, settled.attempt))),
+                Record::Held(_) => {}
+            }
+        }
+        (endpoints, keys, most)
+    }
+
     /// Appends as the disk lets it; true when that was the process's last deed.
     fn append(&self, run: &Run, record: &Record) -> Result<bool, LedgerError> {
         let mut inner = lock(&self.inner);
@@ -260,6 +282,10 @@ impl Journal for Journaling {
         }
         Ok(())
     }
+}
+
+fn raise(most: &mut u64, to: u64) {
+    *most = (*most).max(to);
 }
 
 /// Which call a record is the intent of, and when.

@@ -24,6 +24,7 @@ pub(crate) use wire::connect;
 
 use coverage::Coverage;
 use mischief::Mischief;
+use sha2::{Digest, Sha256};
 use testkit::checkers::Invariant;
 
 /// How many seeds are run with each change.
@@ -32,6 +33,8 @@ const SEEDS: u64 = 200;
 const CASES_LEAST: u64 = 20;
 /// Of these, how many are run twice.
 const TWICE: u64 = 20;
+/// Lines that are shown before the first that differs.
+const CONTEXT: usize = 6;
 
 fn asked(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -65,9 +68,19 @@ const DISK: [&str; 2] = ["refused on a full disk", "settled on a full disk"];
 fn the_same_seed_runs_the_same_way() {
     for seed in 0..TWICE {
         let (first, second) = (trial::run(seed, None), trial::run(seed, None));
-        assert_eq!(first.hash, second.hash, "seed {seed}");
-        assert_eq!(first.coverage, second.coverage, "seed {seed}");
+        let same = first.trace.iter().zip(&second.trace).take_while(|(first, second)| first == second).count();
+        let around = |trace: &[String]| trace.iter().skip(same.saturating_sub(CONTEXT)).take(2 * CONTEXT).cloned().collect::<Vec<_>>();
+        let (left, right) = (around(&first.trace), around(&second.trace));
+        assert!(left == right, "seed {seed} ran in two ways, here with the lines before:\n{left:#?}\n{right:#?}");
+        assert_eq!((hash(&first.trace), first.coverage), (hash(&second.trace), second.coverage), "seed {seed}");
     }
+}
+
+/// The hash of all that happened in a run.
+fn hash(trace: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    trace.iter().for_each(|line| hash.update(format!("{line}\n")));
+    hash.finalize().into()
 }
 
 /// What checkers find when the gateway does this wrong, over a few seeds.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use dispatch::{Actions, Decision, Event, Record, Refusal};
 use fleet::Fleet;
-use sha2::{Digest, Sha256};
 use testkit::Dice;
 use testkit::checkers::{Call, Told};
 use tokio::sync::watch;
@@ -66,9 +65,7 @@ pub(super) struct Run {
     pub told: Mutex<Vec<Told>>,
     /// Everything that came out where people could read it.
     pub outputs: Mutex<Vec<String>>,
-    trace: Mutex<Sha256>,
-    /// The most calls at once that each upstream had.
-    pub at_once: Mutex<[(u64, u64); scene::UPSTREAMS.len()]>,
+    trace: Mutex<Vec<String>>,
 }
 
 impl Run {
@@ -90,17 +87,15 @@ impl Run {
             told: Mutex::default(),
             outputs: Mutex::default(),
             trace: Mutex::default(),
-            at_once: Mutex::default(),
         });
         RUN.set(Some(Arc::clone(&run)));
         run
     }
 
-    /// Ends the run of this thread, and gives what it came across and the hash of all that happened.
-    pub fn end(&self) -> (Coverage, String) {
+    /// Ends the run of this thread, and gives what it came across and all that happened, line by line.
+    pub fn end(&self) -> (Coverage, Vec<String>) {
         RUN.set(None);
-        let hash = std::mem::take(&mut *lock(&self.trace)).finalize();
-        (std::mem::take(&mut *lock(&self.coverage)), hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        (std::mem::take(&mut *lock(&self.coverage)), std::mem::take(&mut *lock(&self.trace)))
     }
 
     pub fn now(&self) -> Duration {
@@ -158,10 +153,7 @@ impl Run {
 
     /// Notes what happened: part of what two runs of one seed must agree on.
     pub fn note(&self, what: &str) {
-        let mut trace = lock(&self.trace);
-        trace.update(self.now_us.load(Ordering::Relaxed).to_le_bytes());
-        trace.update(what.as_bytes());
-        trace.update([0]);
+        lock(&self.trace).push(format!("{:?} {what}", self.now()));
     }
 
     pub fn cover(&self, what: impl FnOnce(&mut Coverage)) {

@@ -33,8 +33,8 @@ pub(super) struct Trial {
     pub breaches: Vec<String>,
     pub invariants: Vec<Invariant>,
     pub coverage: Coverage,
-    /// The hash of all that happened.
-    pub hash: String,
+    /// All that happened, line by line.
+    pub trace: Vec<String>,
 }
 
 /// Runs one seed to its end, and has every checker look at it.
@@ -44,10 +44,10 @@ pub(super) fn run(seed: u64, mischief: Option<Mischief>) -> Trial {
     let mut breaches: Vec<Breach> = Vec::new();
     let mut others: Vec<String> = ended.err().into_iter().collect();
     check(&run, &mut breaches, &mut others);
-    let (coverage, hash) = run.end();
+    let (coverage, trace) = run.end();
     let invariants = breaches.iter().map(|breach| breach.invariant).collect();
     others.extend(breaches.iter().map(ToString::to_string));
-    Trial { breaches: others, invariants, coverage, hash }
+    Trial { breaches: others, invariants, coverage, trace }
 }
 
 fn build(run: &Arc<Run>) -> Sim<'static> {
@@ -162,12 +162,12 @@ fn check(run: &Run, breaches: &mut Vec<Breach>, others: &mut Vec<String>) {
     breaches.extend(check_caps(&caps(run)));
 }
 
-/// What each upstream had at once, beside what the fleet file says that it takes.
+/// What was open at once, beside what the fleet file and the limits allow.
 fn caps(run: &Run) -> Vec<Reading> {
-    let at_once = *lock(&run.at_once);
-    let readings = scene::UPSTREAMS.iter().zip(at_once).map(|(name, (_, most))| {
-        let endpoint = &run.fleet.endpoints[scene::endpoint(&run.fleet, name)];
-        Reading { what: "calls at once", most, cap: u64::from(endpoint.slots + endpoint.queue) }
-    });
-    readings.collect()
+    let ((endpoints, keys, most), limits) = (run.disk.open_at_once(), scene::limits());
+    let room = |endpoint| u64::from(run.fleet.endpoints[endpoint].slots + run.fleet.endpoints[endpoint].queue);
+    let at_endpoints = endpoints.into_iter().map(|(endpoint, most)| Reading { what: "attempts at an endpoint", most, cap: room(endpoint) });
+    let with_keys = keys.into_values().map(|most| Reading { what: "attempts with a key", most, cap: limits.key_in_flight_max as u64 });
+    let in_all = Reading { what: "attempts in all", most, cap: limits.in_flight_max as u64 };
+    at_endpoints.chain(with_keys).chain([in_all]).collect()
 }

@@ -68,27 +68,6 @@ pub(super) async fn run(run: Arc<Run>, index: usize) -> turmoil::Result {
     }
 }
 
-/// A request that is counted among those at once until it is dropped.
-struct Busy {
-    run: Arc<Run>,
-    index: usize,
-}
-
-impl Busy {
-    fn begin(run: &Arc<Run>, index: usize) -> Self {
-        let (now, most) = &mut lock(&run.at_once)[index];
-        *now += 1;
-        *most = (*most).max(*now);
-        Self { run: Arc::clone(run), index }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        lock(&self.run.at_once)[self.index].0 -= 1;
-    }
-}
-
 /// One call under way.
 struct Work {
     run: Arc<Run>,
@@ -115,7 +94,6 @@ async fn serve(run: Arc<Run>, index: usize, endpoint: EndpointId, request: Reque
     let request_id = id.ok_or(io::ErrorKind::InvalidData)?;
     let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
     let asked: Value = serde_json::from_slice(&body)?;
-    let busy = Busy::begin(&run, index);
     let streamed = asked["stream"] == json!(true);
     let call = Call { request: request_id, endpoint, at: run.now(), streamed, generated: 0, reported: None };
     let number = {
@@ -133,15 +111,15 @@ async fn serve(run: Arc<Run>, index: usize, endpoint: EndpointId, request: Reque
     let work = Work { run, number, dice, act, output, usage };
     sleep(Duration::from_millis(if act == LATE { 5_000 } else { 5 })).await;
     match act {
-        BUSY | BUSY_UNTIL | BROKEN | LOCKED | REFUSED => Ok(status(act, busy)),
+        BUSY | BUSY_UNTIL | BROKEN | LOCKED | REFUSED => Ok(status(act)),
         DROP => Err(io::ErrorKind::ConnectionReset.into()),
-        _ if streamed => Ok(stream(work, busy)),
-        _ => Ok(whole(work, busy).await),
+        _ if streamed => Ok(stream(work)),
+        _ => Ok(whole(work).await),
     }
 }
 
 /// An answer without success.
-fn status(act: Act, busy: Busy) -> Response<Pieces> {
+fn status(act: Act) -> Response<Pieces> {
     let status = match act {
         BUSY | BUSY_UNTIL => 429,
         BROKEN => 500,
@@ -149,7 +127,7 @@ fn status(act: Act, busy: Busy) -> Response<Pieces> {
         _ => 422,
     };
     let body = json!({ "error": { "message": "simulated", "type": "x", "param": null, "code": "simulated" } });
-    let mut response = respond(status, "application/json", Pieces::whole(body.to_string(), busy));
+    let mut response = respond(status, "application/json", Pieces::whole(body.to_string()));
     if act == BUSY_UNTIL {
         response.headers_mut().insert("retry-after", hyper::header::HeaderValue::from_static("1"));
     }
@@ -157,12 +135,12 @@ fn status(act: Act, busy: Busy) -> Response<Pieces> {
 }
 
 /// An answer that should come whole.
-async fn whole(mut work: Work, busy: Busy) -> Response<Pieces> {
+async fn whole(mut work: Work) -> Response<Pieces> {
     let thinks = if work.act == SLOW { work.dice.count(500, 3_000) } else { work.dice.count(10, 300) };
     sleep(Duration::from_millis(thinks as u64)).await;
     work.note(|call| call.generated = work.output);
     let (send, pieces) = mpsc::channel(2);
-    let body = Pieces { pieces, _busy: busy };
+    let body = Pieces(pieces);
     // There is room for two pieces.
     match work.act {
         RESET | SILENT | ERROR_EVENT => {
@@ -190,13 +168,13 @@ fn usage(tokens: Tokens) -> Value {
 }
 
 /// An answer that comes token by token.
-fn stream(work: Work, busy: Busy) -> Response<Pieces> {
+fn stream(work: Work) -> Response<Pieces> {
     let (send, pieces) = mpsc::channel(1);
     tokio::task::spawn_local(async move {
         // A client that has left gets nothing more, and that is what a failure here means.
         _ = tell(work, &send).await;
     });
-    respond(200, "text/event-stream", Pieces { pieces, _busy: busy })
+    respond(200, "text/event-stream", Pieces(pieces))
 }
 
 type Send = mpsc::Sender<io::Result<Bytes>>;
@@ -251,17 +229,14 @@ fn respond(status: u16, kind: &'static str, body: Pieces) -> Response<Pieces> {
 }
 
 /// A body that comes piece by piece.
-struct Pieces {
-    pieces: mpsc::Receiver<io::Result<Bytes>>,
-    _busy: Busy,
-}
+struct Pieces(mpsc::Receiver<io::Result<Bytes>>);
 
 impl Pieces {
-    fn whole(body: String, busy: Busy) -> Self {
+    fn whole(body: String) -> Self {
         let (send, pieces) = mpsc::channel(1);
         // There is room for one.
         _ = send.try_send(Ok::<_, io::Error>(Bytes::from(body)));
-        Self { pieces, _busy: busy }
+        Self(pieces)
     }
 }
 
@@ -270,6 +245,6 @@ impl Body for Pieces {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }
