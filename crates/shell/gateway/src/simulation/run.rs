@@ -71,6 +71,7 @@ pub(super) struct Run {
 impl Run {
     /// Begins a run on this thread.
     pub fn begin(seed: u64, mischief: Option<Mischief>) -> Arc<Self> {
+        align_tasks();
         let run = Arc::new(Self {
             seed,
             fleet: scene::fleet(),
@@ -166,6 +167,18 @@ impl Run {
         self.cover(|coverage| coverage.record(record));
     }
 }
+
+/// Tokio numbers the tasks of a whole process, and drops those of a runtime in an order that hangs on their numbers modulo a small power
+/// of two. So every run begins at a multiple of one: a process that is killed then lets go of its connections in the same order.
+fn align_tasks() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without any driver");
+    runtime.block_on(async {
+        let number = || tokio::spawn(async {}).id().to_string().parse::<u64>().unwrap_or(0);
+        while !number().is_multiple_of(TASKS_ALIGNED) {}
+    });
+}
+
+const TASKS_ALIGNED: u64 = 64;
 
 /// Nothing that can panic runs while one of these is held.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
