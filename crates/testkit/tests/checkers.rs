@@ -115,8 +115,8 @@ fn i2_an_attempt_that_is_not_metered_once_is_found() {
     check("went to the same endpoint", |run| run.booked[0].endpoint = place(1));
     check("is settled as another", |run| settled(run, 0).endpoint = place(2));
     check("was asked of EndpointId(1) twice", |run| run.calls.push(run.calls[1].clone()));
-    check("and no attempt is booked", |run| drop(run.booked.pop()));
-    check("has tokens that no upstream reported", |run| drop(run.calls.pop()));
+    check("and no attempt is booked", |run| _ = run.booked.pop());
+    check("has tokens that no upstream reported", |run| _ = run.calls.pop());
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn i14_an_effect_before_its_intent_and_a_lost_answer_are_found() {
         run.intents.remove(&(RequestId(1), place(0)));
     });
     check("was called before its intent was written", |run| run.calls[0].at = Duration::ZERO);
-    check("was journaled and is gone", |run| drop(run.booked.remove(0)));
+    check("was journaled and is gone", |run| _ = run.booked.remove(0));
     check("was answered to the end, and is booked as Some(Interrupted)", |run| settled(run, 1).outcome = Outcome::Interrupted);
     // What a power cut took may be gone.
     let mut run = sound();

@@ -35,7 +35,7 @@ pub fn check_budget(fleet: &Fleet, spender: &Spender, records: &[Record], booked
             question.funds.map_or(Money::from_units(Budget::UNITS_MAX), |funds| funds.cost(decision.list, question.ask.tokens.input));
         let within = settled.get(attempt).copied().unwrap_or(reserved).min(reserved);
         let period = spent.entry(calendar.index(question.now)).or_default();
-        *period = *period + within;
+        *period += within;
     }
     let over = spent.into_iter().filter(|(_, spent)| *spent > spender.budget.amount.money);
     over.map(|(period, spent)| {

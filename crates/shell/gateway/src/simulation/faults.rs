@@ -46,7 +46,7 @@ pub(super) struct Trouble {
 /// The troubles of a run, in their order.
 pub(super) fn draw(run: &Run, clients: usize, until: Duration) -> Vec<Trouble> {
     let mut dice = run.dice(7);
-    let count = dice.count(4, 9);
+    let count = dice.count(6, 12);
     let mut troubles: Vec<Trouble> = (0..count).map(|index| one(run, &mut dice, index as u64, clients, until)).collect();
     troubles.sort_by_key(|trouble| trouble.at);
     troubles

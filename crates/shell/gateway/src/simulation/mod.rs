@@ -5,7 +5,11 @@
 //! machine. What is left out: the kernel's sockets, TLS, the serving threads, batches. TCP neither reorders nor doubles, so nothing here does;
 //! a message that is dropped stalls its connection for good, as turmoil sends nothing twice.
 //!
-//! `SIM_SEEDS=1000` runs more seeds, `SIM_SEED=7` one alone.
+//! `SIM_SEEDS=1000` runs more seeds, `SIM_SEED=7` one alone; `SIM_TRACE=FILE` writes down all that happened in the last.
+//!
+//! A run is a function of its seed but for the names of temporary folders. The ledger's own thread is not simulated: the gateway only appends,
+//! and whatever reads the database waits until it has everything. Requests' ids come from the seed. What tokio draws at random
+//! (`select!` without `biased`) is not on the way of a request.
 
 mod client;
 mod coverage;
@@ -52,6 +56,9 @@ fn whatever_goes_wrong_the_invariants_hold() {
         let trial = trial::run(seed, None);
         if !trial.breaches.is_empty() {
             failed.push(format!("SIM_SEED={seed} cargo nextest run -p gateway simulation::whatever\n  {}", trial.breaches.join("\n  ")));
+        }
+        if let Some(file) = std::env::var_os("SIM_TRACE") {
+            std::fs::write(file, trial.trace.join("\n")).expect("the trace is written where it was asked for");
         }
         all.add(trial.coverage);
     }
