@@ -1,10 +1,13 @@
 //! Numbers that a seed determines, on every machine.
 
 /// A generator of 64 bits a step (SplitMix64).
-pub(crate) struct Dice(u64);
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// The numbers of this seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -16,24 +19,24 @@ impl Dice {
     }
 
     /// Evenly in `low..high`, in thousandths, so that a person can read it.
-    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
         let share = f64::from(self.bits()) / 4_294_967_296.0;
         ((low + (high - low) * share) * 1000.0).round() / 1000.0
     }
 
-    /// Evenly in `least..=most`.
-    pub(crate) fn count(&mut self, least: usize, most: usize) -> usize {
+    /// Evenly in `least..=most`, which are not far apart.
+    pub fn count(&mut self, least: usize, most: usize) -> usize {
         let sides = u32::try_from(most - least + 1).expect("a die has few sides");
         least + usize::try_from(self.bits() % sides).expect("a die has few sides")
     }
 
     /// Whether something happens that does so with this probability.
-    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+    pub fn chance(&mut self, probability: f64) -> bool {
         f64::from(self.bits()) < probability * 4_294_967_296.0
     }
 
     /// So many numbers of `low..high`.
-    pub(crate) fn series(&mut self, count: usize, low: f64, high: f64) -> Vec<f64> {
+    pub fn series(&mut self, count: usize, low: f64, high: f64) -> Vec<f64> {
         (0..count).map(|_| self.between(low, high)).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Simulated upstreams, fleets and instances to plan, and one checker per invariant.
 
 pub mod bursts;
+pub mod checkers;
 pub mod crowd;
 mod dice;
 pub mod fleets;
@@ -8,5 +9,6 @@ pub mod instance;
 mod script;
 mod upstream;
 
+pub use dice::Dice;
 pub use script::{Ending, Gate, Heard, Reply};
 pub use upstream::Upstream;

@@ -18,12 +18,19 @@ impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
-        let (anchor, offset) = (time::Instant::now(), AtomicI64::new(i64::MIN));
-        Self(Arc::new(move || {
-            let wall = time::SystemTime::now().duration_since(time::UNIX_EPOCH).unwrap_or_default();
-            let micros = |time: time::Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-            Instant::from_micros(follow(&offset, micros(anchor.elapsed()), micros(wall)))
-        }))
+        let anchor = time::Instant::now();
+        let wall = || time::SystemTime::now().duration_since(time::UNIX_EPOCH).unwrap_or_default();
+        Self::of(move || anchor.elapsed(), wall)
+    }
+
+    /// A clock of these readings: of a monotonic clock, and of one that people set.
+    pub(crate) fn of(
+        monotonic: impl Fn() -> time::Duration + Send + Sync + 'static,
+        wall: impl Fn() -> time::Duration + Send + Sync + 'static,
+    ) -> Self {
+        let offset = AtomicI64::new(i64::MIN);
+        let micros = |time: time::Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(Arc::new(move || Instant::from_micros(follow(&offset, micros(monotonic()), micros(wall())))))
     }
 
     /// A clock that says what `read` says, for tests.

@@ -144,7 +144,10 @@ impl Flight {
     fn reserve(&mut self, question: &mut Question) -> Result<Decision, Undecided> {
         for _ in 0..BUDGET_RACES_MAX {
             question.funds = self.ticket.funds(question.now);
-            let decision = match decide(&self.snapshot.fleet, question) {
+            let decided = decide(&self.snapshot.fleet, question);
+            #[cfg(test)]
+            crate::simulation::decided(&decided);
+            let decision = match decided {
                 Ok(decision) => decision,
                 Err(refusal) if refusal.passed_over.iter().any(|passed| passed.reason == Reason::Full) => {
                     return Err(Undecided::Full(Box::new(refusal)));
@@ -343,6 +346,8 @@ impl Flight {
     fn step(&mut self, event: Event) -> Next {
         let mut next = Next::Nothing;
         let actions = self.life.step(self.state.clock.now(), event);
+        #[cfg(test)]
+        crate::simulation::stepped(&event, &actions);
         if actions.contains(&Action::Done) {
             self.places = None;
         }

@@ -213,6 +213,12 @@ impl Gateway {
         self.swap(|snapshot| snapshot.upstreams[endpoint.index()].clone_from(&upstream));
     }
 
+    /// What it is made of, for a test that serves connections of its own; the meter's half only the first time.
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> (Arc<State>, Option<mpsc::Receiver<Arc<Tally>>>) {
+        (Arc::clone(&self.state), self.began.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+
     /// What it knows of itself now.
     #[must_use]
     pub fn live(&self) -> Live {

@@ -17,6 +17,10 @@ thread_local! {
 
 /// Draws a request's id; `None` when the machine gives no randomness.
 pub(crate) fn draw(now: Instant) -> Option<RequestId> {
+    #[cfg(test)]
+    if let Some(random) = crate::simulation::random() {
+        return Some(id(now, random));
+    }
     let random = POOL.with_borrow_mut(|pool| {
         if pool.is_empty() {
             let mut bytes = [0; 16 * DRAWN];
@@ -26,8 +30,12 @@ pub(crate) fn draw(now: Instant) -> Option<RequestId> {
         }
         pool.pop()
     })?;
+    Some(id(now, random))
+}
+
+fn id(now: Instant, random: u128) -> RequestId {
     let time = u128::try_from(now.micros()).unwrap_or(0);
-    Some(RequestId(time << RANDOM_BITS | random & ((1 << RANDOM_BITS) - 1)))
+    RequestId(time << RANDOM_BITS | random & ((1 << RANDOM_BITS) - 1))
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ mod responses;
 mod retry;
 mod server;
 mod shadow;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod splice;
 mod spoken;

@@ -163,6 +163,7 @@ impl Reader {
             let now = self.state.clock.now();
             let next = whole(now, LOOK) + LOOK;
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(next.since(now)) => self.look(),
                 () = &mut stop => break,
             }

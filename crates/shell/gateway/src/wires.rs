@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use bytes::Bytes;
 use dispatch::Fault;
@@ -16,6 +15,7 @@ use hyper::rt::{Read, Write};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
@@ -144,6 +144,10 @@ impl Wires {
     }
 
     async fn connect(&self, place: &Place) -> Result<SendRequest<Full<Bytes>>, Fault> {
+        #[cfg(test)]
+        if let Some(wire) = crate::simulation::connect(&place.1).await {
+            return shaken(wire.map_err(|_| Fault::Unreachable)?).await;
+        }
         let uri = Uri::builder().scheme(place.0.clone()).authority(place.1.clone()).path_and_query("/").build();
         let uri = uri.map_err(|_| Fault::Unreachable)?;
         if place.0 == Scheme::HTTPS {

@@ -1,0 +1,177 @@
+//! What a set of runs came across: a simulation that never reaches a case says nothing about it.
+
+use std::collections::BTreeMap;
+
+use dispatch::{Action, Actions, Decision, Event, Failure, Fault, Health, Known, Outcome, Reason, Record, Refusal, Rule};
+
+/// How often each case came up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Coverage(BTreeMap<&'static str, u64>);
+
+/// Every case of the gateway's own types; one that is not here does not compile below.
+const CASES: [&str; 52] = [
+    "event decided",
+    "event refused",
+    "event content",
+    "event progress",
+    "event ended",
+    "event client gone",
+    "fault unreachable",
+    "fault lost",
+    "fault timed out",
+    "fault busy",
+    "fault broken",
+    "fault client",
+    "action decide",
+    "action call",
+    "action settle",
+    "action cancel",
+    "action done",
+    "action fail: no capacity",
+    "action fail: client",
+    "action fail: cut",
+    "reason context too long",
+    "reason lacks",
+    "reason down",
+    "reason probing",
+    "reason no contract",
+    "reason exclusive",
+    "reason full",
+    "reason over budget",
+    "reason tried",
+    "reason dearer",
+    "reason not its turn",
+    "reason inexpressible",
+    "rule policy",
+    "rule stale prices",
+    "rule fall back",
+    "outcome answered",
+    "outcome failed",
+    "outcome cut",
+    "outcome client gone",
+    "outcome interrupted",
+    "known reported",
+    "known counted",
+    "known bounded",
+    "health up",
+    "health probing",
+    "health down",
+    "record decided",
+    "record settled",
+    "record held",
+    "recovered torn bytes",
+    "recovered records behind a hole",
+    "recovered held time",
+];
+
+impl Coverage {
+    pub fn count(&mut self, case: &'static str) {
+        *self.0.entry(case).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: Self) {
+        for (case, count) in other.0 {
+            *self.0.entry(case).or_default() += count;
+        }
+    }
+
+    /// The cases, these others included, that came up less than `least` times.
+    pub fn short_of(&self, least: u64, others: &[&'static str]) -> Vec<(&'static str, u64)> {
+        let all = CASES.iter().chain(others).map(|case| (*case, self.0.get(case).copied().unwrap_or(0)));
+        all.filter(|(_, count)| *count < least).collect()
+    }
+
+    pub fn step(&mut self, event: &Event, actions: &Actions) {
+        self.count(match event {
+            Event::Decided { .. } => "event decided",
+            Event::Refused => "event refused",
+            Event::Content => "event content",
+            Event::Progress { .. } => "event progress",
+            Event::Ended => "event ended",
+            Event::ClientGone => "event client gone",
+            Event::Failed(Fault::Unreachable) => "fault unreachable",
+            Event::Failed(Fault::Lost) => "fault lost",
+            Event::Failed(Fault::TimedOut) => "fault timed out",
+            Event::Failed(Fault::Busy { .. }) => "fault busy",
+            Event::Failed(Fault::Broken) => "fault broken",
+            Event::Failed(Fault::Client) => "fault client",
+        });
+        for action in actions {
+            self.count(match action {
+                Action::Decide => "action decide",
+                Action::Call { .. } => "action call",
+                Action::Settle(_) => "action settle",
+                Action::Cancel => "action cancel",
+                Action::Done => "action done",
+                Action::Fail(Failure::NoCapacity) => "action fail: no capacity",
+                Action::Fail(Failure::Client) => "action fail: client",
+                Action::Fail(Failure::Cut) => "action fail: cut",
+            });
+        }
+    }
+
+    pub fn decided(&mut self, decided: &Result<Decision, Refusal>) {
+        let passed_over = match decided {
+            Ok(decision) => &decision.passed_over,
+            Err(refusal) => &refusal.passed_over,
+        };
+        for passed in passed_over {
+            self.count(match passed.reason {
+                Reason::ContextTooLong { .. } => "reason context too long",
+                Reason::Lacks(_) => "reason lacks",
+                // The gateway asks only about the key's own models, so this can't come up: the tests of `decide` have it.
+                Reason::OutOfScope => "reason out of scope",
+                Reason::Down { .. } => "reason down",
+                Reason::Probing => "reason probing",
+                Reason::NoContract => "reason no contract",
+                Reason::Exclusive { .. } => "reason exclusive",
+                Reason::Full => "reason full",
+                Reason::OverBudget { .. } => "reason over budget",
+                Reason::Tried => "reason tried",
+                Reason::Dearer { .. } => "reason dearer",
+                Reason::NotItsTurn => "reason not its turn",
+                Reason::Inexpressible => "reason inexpressible",
+            });
+        }
+    }
+
+    pub fn outcome(&mut self, outcome: Outcome) {
+        self.count(match outcome {
+            Outcome::Answered => "outcome answered",
+            Outcome::Failed => "outcome failed",
+            Outcome::Cut => "outcome cut",
+            Outcome::ClientGone => "outcome client gone",
+            Outcome::Interrupted => "outcome interrupted",
+        });
+    }
+
+    pub fn record(&mut self, record: &Record) {
+        match record {
+            Record::Decided { question, decision, .. } => {
+                self.count("record decided");
+                self.count(match decision.rule {
+                    Rule::Policy => "rule policy",
+                    Rule::StalePrices => "rule stale prices",
+                    Rule::FallBack => "rule fall back",
+                });
+                for seen in &question.seen {
+                    self.count(match seen.health {
+                        Health::Up => "health up",
+                        Health::Probing => "health probing",
+                        Health::Down { .. } => "health down",
+                    });
+                }
+            }
+            Record::Settled(settled) => {
+                self.count("record settled");
+                self.outcome(settled.outcome);
+                self.count(match settled.known {
+                    Known::Reported => "known reported",
+                    Known::Counted => "known counted",
+                    Known::Bounded => "known bounded",
+                });
+            }
+            Record::Held(_) => self.count("record held"),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The gateway in a simulated network: one thread, simulated time, and everything that can go wrong, all from one seed.
+//!
+//! What is real: the gateway from a connection inwards (parser, keys, admission, decisions, journal, wires, relay, meter), the store with its
+//! recovery, `ledger verify`. What is simulated: the network (turmoil), clocks, upstreams, clients, the death of the process and of the
+//! machine. What is left out: the kernel's sockets, TLS, the serving threads, batches. TCP neither reorders nor doubles, so nothing here does;
+//! a message that is dropped stalls its connection for good, as turmoil sends nothing twice.
+//!
+//! `SIM_SEEDS=1000` runs more seeds, `SIM_SEED=7` one alone; `SIM_TRACE=FILE` writes down all that happened in the last.
+//!
+//! A run is a function of its seed but for the names of temporary folders. The ledger's own thread is not simulated: the gateway only appends,
+//! and whatever reads the database waits until it has everything. Requests' ids come from the seed. What tokio draws at random
+//! (`select!` without `biased`) is not on the way of a request.
+
+mod client;
+mod coverage;
+mod disk;
+mod faults;
+mod mischief;
+mod process;
+mod run;
+mod scene;
+mod trial;
+mod upstream;
+mod wire;
+
+pub(crate) use run::{decided, random, stepped};
+pub(crate) use wire::connect;
+
+use coverage::Coverage;
+use mischief::Mischief;
+use sha2::{Digest, Sha256};
+use testkit::checkers::Invariant;
+
+/// How many seeds are run with each change.
+const SEEDS: u64 = 200;
+/// How often every case has to come up in so many.
+const CASES_LEAST: u64 = 20;
+/// Of these, how many are run twice.
+const TWICE: u64 = 20;
+/// Lines that are shown before the first that differs.
+const CONTEXT: usize = 6;
+
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn whatever_goes_wrong_the_invariants_hold() {
+    let seeds = match asked("SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..asked("SIM_SEEDS").unwrap_or(SEEDS),
+    };
+    let is_whole = seeds.end - seeds.start >= SEEDS;
+    let (mut all, mut failed) = (Coverage::default(), Vec::new());
+    for seed in seeds {
+        let trial = trial::run(seed, None);
+        if !trial.breaches.is_empty() {
+            failed.push(format!("SIM_SEED={seed} cargo nextest run -p gateway simulation::whatever\n  {}", trial.breaches.join("\n  ")));
+        }
+        if let Some(file) = std::env::var_os("SIM_TRACE") {
+            std::fs::write(file, trial.trace.join("\n")).expect("the trace is written where it was asked for");
+        }
+        all.add(trial.coverage);
+    }
+    assert!(failed.is_empty(), "{} seeds failed; each alone:\n{}", failed.len(), failed.join("\n"));
+    let others: Vec<&str> = faults::KINDS.into_iter().chain(upstream::ACTS).chain(client::ACTS).chain(DISK).collect();
+    let short = all.short_of(CASES_LEAST, &others);
+    assert!(!is_whole || short.is_empty(), "these came up less than {CASES_LEAST} times: {short:?} of {all:#?}");
+}
+
+/// What the disk does besides.
+const DISK: [&str; 2] = ["refused on a full disk", "settled on a full disk"];
+
+#[test]
+fn the_same_seed_runs_the_same_way() {
+    for seed in 0..TWICE {
+        let (first, second) = (trial::run(seed, None), trial::run(seed, None));
+        let same = first.trace.iter().zip(&second.trace).take_while(|(first, second)| first == second).count();
+        let around = |trace: &[String]| trace.iter().skip(same.saturating_sub(CONTEXT)).take(2 * CONTEXT).cloned().collect::<Vec<_>>();
+        let (left, right) = (around(&first.trace), around(&second.trace));
+        assert!(left == right, "seed {seed} ran in two ways, here with the lines before:\n{left:#?}\n{right:#?}");
+        assert_eq!((hash(&first.trace), first.coverage), (hash(&second.trace), second.coverage), "seed {seed}");
+    }
+}
+
+/// The hash of all that happened in a run.
+fn hash(trace: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    trace.iter().for_each(|line| hash.update(format!("{line}\n")));
+    hash.finalize().into()
+}
+
+/// What checkers find when the gateway does this wrong, over a few seeds.
+fn found(mischief: Mischief) -> Vec<Invariant> {
+    let trials = (0..3).map(|seed| trial::run(seed, Some(mischief)));
+    trials.flat_map(|trial| trial.invariants).collect()
+}
+
+#[test]
+fn what_a_gateway_does_wrong_is_found() {
+    for mischief in Mischief::ALL {
+        let (found, wanted) = (found(mischief), wanted(mischief));
+        assert!(found.contains(&wanted), "{mischief:?} is not found as {wanted:?}: {found:?}");
+    }
+}
+
+fn wanted(mischief: Mischief) -> Invariant {
+    match mischief {
+        Mischief::NoIntents | Mischief::NoSettlements => Invariant::I14,
+        Mischief::ATokenMore => Invariant::I3,
+        Mischief::AnotherEndpoint => Invariant::I2,
+        Mischief::BackInTime | Mischief::HeldTwice => Invariant::I9,
+        Mischief::NoBudgets => Invariant::I7,
+        Mischief::NoSlots => Invariant::I12,
+        Mischief::Secrets => Invariant::I11,
+    }
+}
