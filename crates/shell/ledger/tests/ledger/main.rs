@@ -9,6 +9,7 @@ mod history;
 mod keys;
 mod space;
 mod spent;
+mod suffix;
 mod torn;
 mod unposted;
 mod verify;
