@@ -8,16 +8,17 @@ use units::{Amount, Bytes, Currency, Flops, Joules, Share, UnitRate, Watts};
 
 use crate::what_if;
 
-/// Every figure that is read prints as what reads the same.
+/// Every price, amount and limit that is read prints as what reads the same; what is physical prints to a thousandth of its unit, and what is
+/// printed stays what it is.
 pub fn units(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for line in text.lines() {
         prints_back::<Amount>(line);
         prints_back::<Currency>(line);
-        prints_back::<Watts>(line);
-        prints_back::<Joules>(line);
-        prints_back::<Bytes>(line);
-        prints_back::<Flops>(line);
+        prints_near::<Watts>(line);
+        prints_near::<Joules>(line);
+        prints_near::<Bytes>(line);
+        prints_near::<Flops>(line);
         prints_back::<UnitRate>(line);
         prints_back::<Share>(line);
         prints_back::<fleet::PerMinute>(line);
@@ -29,6 +30,13 @@ fn prints_back<T: FromStr + Display + PartialEq + Debug>(text: &str) {
     let Ok(read) = text.parse::<T>() else { return };
     let printed = read.to_string();
     assert!(printed.parse::<T>().is_ok_and(|again| again == read), "{text:?} is {read:?} and prints as {printed:?}");
+}
+
+fn prints_near<T: FromStr + Display + PartialEq + Debug>(text: &str) {
+    let Ok(read) = text.parse::<T>() else { return };
+    let printed = read.to_string();
+    assert!(printed.parse::<T>().is_ok(), "{text:?} is {read:?} and prints as {printed:?}, which can't be read");
+    prints_back::<T>(&printed);
 }
 
 /// A fleet file is read the same twice, each diagnostic lies in it, and one that is valid stays so however its lines end.
@@ -52,6 +60,7 @@ pub fn focus(bytes: &[u8]) {
     if !text.contains(['"', '\r']) {
         let windows = ledger::read_invoice(text.replace('\n', "\r\n").as_bytes());
         assert_eq!(lines.as_ref().ok(), windows.as_ref().ok(), "how lines end makes no difference");
+        assert_eq!(import::focus(&text), import::focus(&text.replace('\n', "\r\n")), "how lines end makes no difference");
     }
     imported(import::focus, &text);
 }

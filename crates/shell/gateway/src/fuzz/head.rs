@@ -44,7 +44,7 @@ pub fn head(bytes: &[u8]) {
     let end = memchr::memmem::find(text, b"\r\n\r\n").map_or(text.len(), |end| end + 4);
     let cut = usize::from(u16::from_be_bytes([*high, *low])) % (end + 1);
     let pieces = serve([&text[..cut], &text[cut..]]);
-    assert_eq!(pieces.first(), whole.first(), "a head cut at {cut} says the same");
+    assert_eq!(pieces.first(), whole.first(), "a head cut at {cut} says the same: {:?}", String::from_utf8_lossy(text));
 }
 
 /// What is served of bytes that come in these pieces.
