@@ -19,6 +19,8 @@ use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 
 /// As much as the parser reads at once.
 const BYTES_MAX: usize = 4_096;
+/// More turns than it takes to read and answer that.
+const TURNS: usize = 16;
 
 /// A request as it was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +82,10 @@ fn serve(pieces: [&[u8]; 2]) -> Vec<Read> {
                 for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
                     // A connection that the server has closed takes nothing more.
                     _ = client.write_all(piece).await;
+                    tokio::task::yield_now().await;
+                }
+                // A client that leaves while its request is read may be given up on: this one stays until all is answered.
+                for _ in 0..TURNS {
                     tokio::task::yield_now().await;
                 }
                 _ = client.shutdown().await;
