@@ -23,7 +23,7 @@ pub fn contract(bytes: &[u8]) {
     let (digits, usage) = rest.split_at((usize::from(changes % 12) * 3).min(rest.len()));
     let text = changed(DEALS[usize::from(*which) % DEALS.len()], digits);
     let Some(fleet) = fleet::parse(&text).fleet else { return };
-    if fleet.contracts.len() == 0 {
+    if fleet.contracts.is_empty() {
         return;
     }
     let usages: Vec<Usage> = usage.chunks_exact(8).take(32).map(|gene| self::usage(&fleet, gene)).collect();

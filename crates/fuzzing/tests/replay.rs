@@ -1,6 +1,7 @@
 //! The committed corpora through every target, and mutations of them: `BASELOAD_FUZZ_MUTATIONS=100000` for more.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use fuzzing::{Mutations, TARGETS};
@@ -17,12 +18,16 @@ fn replay(name: &str) {
     let (_, target) = TARGETS.iter().find(|(target, _)| *target == name).expect("it is in the table");
     let corpus = corpus(name);
     assert!(corpus.len() >= 2, "{name} has hardly a corpus");
-    corpus.iter().for_each(|input| target(input));
+    let hold = |input: &[u8]| {
+        let held = catch_unwind(AssertUnwindSafe(|| target(input)));
+        assert!(held.is_ok(), "on b\"{}\"", input.escape_ascii());
+    };
+    corpus.iter().for_each(|input| hold(input));
     let count = std::env::var("BASELOAD_FUZZ_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000_u64);
     let seed = std::env::var("BASELOAD_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut mutations = Mutations::new(&corpus, seed);
     for _ in 0..count {
-        target(&mutations.draw());
+        hold(&mutations.draw());
     }
 }
 
