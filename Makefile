@@ -7,13 +7,14 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BASELOAD := $(TARGET)/debug/baseload
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup build model solver demo test check bench bench-gateway clean
+.PHONY: help setup build model solver demo test check bench bench-gateway soak clean
 
 help:
 	@echo 'make demo    set up, build, fetch the model and the solver, run the demo; Ctrl-C ends it'
 	@echo 'make test    every test, with the OpenAI SDKs against the real model'
 	@echo 'make check   format, lints, tidy, docs, licences'
 	@echo 'make bench   instructions a decision takes; a plan beside linopy; bursts by contract; the gateway beside nginx and vllm-router'
+	@echo 'make soak    the long tests for MINUTES=30 (or HOURS=8): kills, torn writes, full disks, any bytes, faults, memory; counts add up by commit'
 	@echo 'make clean   remove what was built and installed here'
 
 setup: .venv/ready
@@ -59,6 +60,12 @@ test: model solver tests/sdk/node/node_modules
 	@python3 tests/dialects/run.py $(BASELOAD)
 	@echo '== test: engines and baseload killed under load'
 	@python3 tests/chaos/kill.py $(BASELOAD)
+	@echo '== test: the service killed at random, its disk taken away, and everything around it misbehaving'
+	@python3 tests/chaos/test_books.py
+	@tools/setup libfaketime || true # without it no clock jumps, and the test says so
+	@python3 tests/chaos/crash.py $(BASELOAD)
+	@python3 tests/chaos/disk.py $(BASELOAD)
+	@python3 tests/chaos/misbehave.py $(BASELOAD)
 
 check: build
 	@echo '== check: format'
@@ -95,6 +102,16 @@ bench-gateway: .bench/ready
 	@cargo build --quiet --release -p baseload
 	@cargo build --quiet --release -p testkit --example bench_upstream --example bench_load
 	@python3 tests/bench/gateway/run.py $(TARGET)/release/baseload $(TARGET)/release/examples .bench/bin/vllm-router
+
+MINUTES ?= $(if $(HOURS),$(shell expr $(HOURS) \* 60),30)
+
+soak: build
+	@tools/setup libfaketime
+	@tools/setup --cargo cargo-nextest
+	@if rustup run nightly rustc --version >/dev/null 2>&1; then tools/setup --cargo cargo-fuzz; fi
+	@cargo build --quiet --release -p baseload
+	@cargo build --quiet --release -p testkit --example bench_upstream --example bench_load
+	@python3 tests/soak/run.py $(TARGET) --minutes $(MINUTES)
 
 clean:
 	cargo clean

@@ -43,7 +43,7 @@ fn rows(map: &str) -> Vec<Row> {
     let row = |(index, line): (usize, &str)| {
         let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
         let folder = quoted(cells.first()?).into_iter().next()?;
-        let is_crate = folder.starts_with("crates/") || folder == "xtask";
+        let is_crate = folder.starts_with("crates/") || folder == "xtask" || folder == "fuzz";
         is_crate.then(|| Row { folder, line: index + 1, uses: quoted(cells.get(2).unwrap_or(&"")) })
     };
     map.lines().enumerate().filter_map(row).collect()

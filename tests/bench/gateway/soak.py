@@ -1,6 +1,16 @@
-"""Half a million requests on one gateway, with room on the disk and without: memory at the start, in the middle and at the end."""
+#!/usr/bin/env python3
+"""Half a million requests on one gateway, with room on the disk and without: memory at the start, in the middle and at the end.
 
+By itself: soak.py RELEASE [--soak N] [--seconds S] [--json FILE], with cargo's folder of release builds; in so many seconds only as many
+requests as a slow machine can do.
+"""
+
+import argparse
+import json
+import pathlib
 import subprocess
+import sys
+import tempfile
 
 import measure
 import peers
@@ -42,3 +52,37 @@ def soak(what, options, gateway, load_cpu):
     shown = " -> ".join(f"{mib:.1f}" for mib in resident)
     print(f"\nsoak, {what}: {answered} answered, {refused} refused {seen[-1]['by_status']}; RSS {shown} MiB")
     return [(f"{what} over {options.soak} requests", 100 * (max(resident) / resident[0] - 1), 5, "%"), (f"{what}: at most", max(resident), 64, "MiB")]
+
+
+# So many requests a second, both soaks together, are done by a machine that does little else.
+A_SECOND = 1_500
+
+
+def main():
+    """Both soaks by themselves."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("release", type=pathlib.Path)
+    parser.add_argument("--soak", type=int, default=500_000)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--seed", help="not used: each request is like the other")
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    options.baseload, options.examples = str(options.release / "baseload"), options.release / "examples"
+    options.soak = int(max(20_000, min(options.soak, options.seconds * A_SECOND / 2)))
+    load_cpu, peer_cpu = peers.free_places()
+    with tempfile.TemporaryDirectory(prefix="baseload-soak-") as made:
+        folder = pathlib.Path(made)
+        upstream = peers.upstream(options.examples, folder, load_cpu)
+        try:
+            rows = run(options, upstream.port, folder, load_cpu, peer_cpu)
+        finally:
+            upstream.stop()
+    for what, figure, bar, unit in rows:
+        print(f"{what:<52}{figure:>8.2f} {unit:<3}{bar:>6} {'holds' if figure <= bar else 'SHORT'}")
+    if options.json:
+        options.json.write_text(json.dumps({"requests": options.soak * len(rows) // 2}))
+    sys.exit(any(figure > bar for _, figure, bar, _ in rows))
+
+
+if __name__ == "__main__":
+    main()

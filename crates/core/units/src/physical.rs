@@ -78,7 +78,7 @@ physical!(
     Flops,
     &[("GFLOP/s", 1_000), ("TFLOP/s", 1_000_000), ("PFLOP/s", 1_000_000_000)],
     "an arithmetic speed, such as \"989 TFLOP/s\"",
-    &[("MFLOP/s", 1), ("GFLOP/s", 1_000), ("TFLOP/s", 1_000_000), ("PFLOP/s", 1_000_000_000)]
+    &[("GFLOP/s", 1_000), ("TFLOP/s", 1_000_000), ("PFLOP/s", 1_000_000_000)]
 );
 
 impl Mul<Duration> for Watts {

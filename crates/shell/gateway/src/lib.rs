@@ -24,6 +24,8 @@ mod export;
 #[cfg(test)]
 mod fixture;
 mod flight;
+#[doc(hidden)]
+pub mod fuzz;
 mod gateway;
 mod guard;
 mod ids;

@@ -152,6 +152,10 @@ impl<'a> Peek<'a> {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
         }
+        // What nobody reads is not looked at by the parser either, and an upstream that breaks at it would be taken for broken.
+        if std::str::from_utf8(body).is_err() {
+            return Err(Refused::bad_body("We could not read the body of your request: it is not UTF-8."));
+        }
         depth::check(body)?;
         if call == Call::Messages {
             return messages::peek(body);

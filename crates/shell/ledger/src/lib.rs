@@ -18,6 +18,8 @@ mod entry;
 mod error;
 mod flow;
 mod focus;
+#[doc(hidden)]
+pub mod fuzz;
 mod ingest;
 mod journal;
 mod key;

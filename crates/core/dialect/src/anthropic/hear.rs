@@ -56,15 +56,20 @@ pub(crate) struct Hearing {
     calls: u32,
     /// Whether the block that is open is a call, and whether its arguments have begun.
     call: Option<bool>,
+    /// Its end was told: what comes after it is nobody's.
+    over: bool,
 }
 
 impl Hearing {
     pub fn new(about: About) -> Self {
-        Self { chunks: Chunks::new(about), begun: false, usage: ReadUsage::default(), calls: 0, call: None }
+        Self { chunks: Chunks::new(about), begun: false, usage: ReadUsage::default(), calls: 0, call: None, over: false }
     }
 
     /// Hears the data of one event; what OpenAI's clients are told of it goes to `out`.
     pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), NoAnswer> {
+        if self.over {
+            return Ok(());
+        }
         let event: Event = serde_json::from_slice(data).map_err(|_| NoAnswer::Failed)?;
         match event.r#type.as_str() {
             "message_start" => {
@@ -83,7 +88,10 @@ impl Hearing {
                     self.chunks.usage(Usage::from(self.usage), out);
                 }
             }
-            "message_stop" => Chunks::done(out),
+            "message_stop" => {
+                Chunks::done(out);
+                self.over = true;
+            }
             "ping" => out.extend_from_slice(b": ping\n\n"),
             "error" => return Err(fault(event.error)),
             _ => {}

@@ -80,7 +80,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, ImportError> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
-    let head = reader.headers().map_err(|error| broken(&error))?.clone();
+    let head = reader.headers().map_err(|error| broken(text, &error))?.clone();
     let find = |name: &str| head.iter().position(|it| it.trim() == name);
     for name in &COLUMNS[..REQUIRED] {
         let either = *name == "ProviderName" && find("PublisherName").is_some();
@@ -92,8 +92,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, ImportError> {
     let places: Vec<Option<usize>> = COLUMNS.iter().map(|name| find(name)).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| broken(&error))?;
-        let line = record.position().map_or(1, |it| usize::try_from(it.line()).unwrap_or(usize::MAX));
+        let record = record.map_err(|error| broken(text, &error))?;
+        let line = record.position().map_or(1, |it| line_at(text, it));
         let texts: Vec<String> = places.iter().map(|at| at.and_then(|at| record.get(at)).unwrap_or_default().to_owned()).collect();
         rows.push(row(line, texts)?);
     }
@@ -116,8 +116,15 @@ fn row(line: usize, texts: Vec<String>) -> Result<Row, ImportError> {
     Ok(Row { line, billed, currency, texts })
 }
 
-fn broken(error: &csv::Error) -> ImportError {
-    let line = error.position().map(|it| usize::try_from(it.line()).unwrap_or(usize::MAX));
+/// The line that a record begins in: the reader stands before what is left of the line's end before, and before lines that are empty.
+fn line_at(text: &str, at: &csv::Position) -> usize {
+    let rest = usize::try_from(at.byte()).ok().and_then(|at| text.as_bytes().get(at..)).unwrap_or_default();
+    let ends = rest.iter().take_while(|byte| b"\r\n".contains(byte)).filter(|byte| **byte == b'\n').count();
+    usize::try_from(at.line()).unwrap_or(usize::MAX).saturating_add(ends)
+}
+
+fn broken(text: &str, error: &csv::Error) -> ImportError {
+    let line = error.position().map(|it| line_at(text, it));
     let message = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!("the row has {len} fields, and the first line {expected_len}"),
         _ => "the file is not CSV".to_owned(),

@@ -110,10 +110,16 @@ pub fn read_invoice(bytes: &[u8]) -> Result<Vec<InvoiceLine>, InvoiceError> {
         if lines.len() == LINES_MAX {
             return Err(InvoiceError::TooLong { limit: LINES_MAX });
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |at| line_at(bytes, at));
         lines.push(line_of(&Raw { line, places: &places, record: &record })?);
     }
     Ok(lines)
+}
+
+/// The line that a record begins in: the reader stands before what is left of the line's end before, and before lines that are empty.
+fn line_at(bytes: &[u8], at: &csv::Position) -> u64 {
+    let rest = usize::try_from(at.byte()).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    at.line() + rest.iter().take_while(|byte| b"\r\n".contains(byte)).filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn line_of(raw: &Raw<'_>) -> Result<InvoiceLine, InvoiceError> {

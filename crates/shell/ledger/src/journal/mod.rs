@@ -2,6 +2,7 @@
 
 mod expire;
 mod frame;
+mod fuzz;
 mod reader;
 mod tail;
 mod writer;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use expire::expire;
 pub use frame::RECORD_BYTES_MAX;
 pub(crate) use frame::{encode, encode_into};
+pub use fuzz::journal;
 pub(crate) use reader::{Next, SegmentReader, count_whole_frames, for_each, segments};
 pub(crate) use tail::inspect;
 pub use writer::SEGMENT_BYTES;

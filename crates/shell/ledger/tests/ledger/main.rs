@@ -10,6 +10,7 @@ mod keys;
 mod shadow;
 mod space;
 mod spent;
+mod suffix;
 mod torn;
 mod unposted;
 mod verify;

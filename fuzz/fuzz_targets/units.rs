@@ -1,0 +1,4 @@
+//! Guided by coverage: see the target itself.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzing::units(bytes));

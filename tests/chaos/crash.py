@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Kills `baseload up` at random moments, at work and while it starts: crash.py BASELOAD [--kills N] [--seconds S] [--seed S] [--json FILE].
+
+After each kill the books are verified as they lie there. The next start recovers, and its ledger is held against what clients were told and what
+upstreams generated: each answer once and to the token, each call of an upstream once, nothing twice, nothing left open. Where libfaketime is
+here, every third state directory lives by a clock that jumps, between its lives and under their requests.
+"""
+
+import argparse
+import asyncio
+import collections
+import json
+import os
+import pathlib
+import random
+import sys
+import tempfile
+import time
+
+import scripted
+from books import Books, Finding, kill
+
+# Kills of one state directory: its books grow, and each check reads all of them.
+LIVES = 20
+# Longest time at work before a kill; every fourth kill comes while the service starts.
+WORK_SECONDS = 0.35
+# Where the clock may stand: as it is, off, asleep for a while, over a month's end, a leap day, and past what 32 bits hold.
+CLOCKS = ["+0", "+6h", "-1h", "-10m", "+1h", "-26h", "+31d", "@2027-10-31 00:59:59", "@2028-02-29 23:59:58", "@2038-01-19 03:14:06"]
+CLOCK = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+
+
+class Clock:
+    """The clock of one state directory: the machine's, or one that jumps."""
+
+    def __init__(self, library, folder, dice):
+        self.library, self.file, self.dice, self.jumps = library, folder / "clock", dice, 0
+
+    def environment(self):
+        """The environment of a process that lives by it; its timers go on evenly, as a monotonic clock does."""
+        if not self.library:
+            return None
+        self.jump()
+        own = {"LD_PRELOAD": str(self.library), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1"}
+        return {**os.environ, **own, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+    def jump(self):
+        """Stands elsewhere."""
+        if self.library:
+            # Replaced whole: a reader never sees half of it.
+            draft = self.file.with_suffix(".new")
+            draft.write_text(self.dice.choice(CLOCKS))
+            draft.rename(self.file)
+            self.jumps += 1
+
+
+def compared_after_each_kill(books, counts):
+    """The ledger of a service that has just recovered, held against what clients and upstreams saw."""
+    shown = books.compare()
+    counts["attempts compared"] += len(shown)
+    interrupted = sum(row["settled"]["outcome"] == "interrupted" for row in shown)
+    counts["attempts found in flight"] += interrupted - books.interrupted
+    books.interrupted = interrupted
+
+
+async def life(books, clock, dice, counts, starting):
+    """One start, recovery, comparison, work, and the kill."""
+    books.environment = clock.environment()
+    began = time.monotonic()
+    process = await books.start()
+    try:
+        if starting:
+            await asyncio.sleep(dice.random() * books.start_seconds * 1.2)
+            counts["killed while starting"] += 1
+            return
+        port = await books.until_up(process)
+        books.start_seconds = time.monotonic() - began
+        compared_after_each_kill(books, counts)
+        await work(books, clock, dice, counts, process, port)
+    finally:
+        await kill(process)
+        counts["kills"] += 1
+
+
+async def work(books, clock, dice, counts, process, port):
+    """Requests, and the kill under them."""
+    clients = scripted.Clients(port, books.key, dice.random(), 8)
+    asking = asyncio.create_task(clients.run())
+    await asyncio.sleep(dice.random() * WORK_SECONDS / 2)
+    clock.jump()
+    await asyncio.sleep(dice.random() * WORK_SECONDS / 2)
+    await kill(process)
+    clients.over = True
+    await asking
+    books.answers += clients.answers
+    counts["killed at work"] += 1
+    counts["requests"] += len(clients.answers)
+    counts["answers, each in the books once"] += sum(answer.whole for answer in clients.answers)
+
+
+async def lives(baseload, library, seed, kills, counts, until):
+    """One state directory, killed again and again, and in the end closed in good order."""
+    dice = random.Random(seed)
+    upstreams = [scripted.Upstream(name, seed) for name in ("east", "west")]
+    ports = [await upstream.start() for upstream in upstreams]
+    with tempfile.TemporaryDirectory(prefix="baseload-crash-") as made:
+        folder = pathlib.Path(made)
+        books, clock = Books(baseload, folder, upstreams), Clock(library, folder, dice)
+        books.start_seconds = 0.2
+        books.found(ports)
+        for number in range(kills):
+            await life(books, clock, dice, counts, starting=number % 4 == 3)
+            books.verify()
+            if time.monotonic() > until:
+                break
+        books.environment = None
+        await books.close()
+    counts["jumps of the clock"] += clock.jumps
+    for upstream in upstreams:
+        upstream.stop()
+        for fault, count in upstream.faults.items():
+            counts[f"upstream faults: {fault}"] += count
+
+
+def arguments():
+    """What the command line says."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("baseload", type=pathlib.Path)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end after so long, however many kills those were")
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--json", type=pathlib.Path, help="write the counts there")
+    parser.add_argument("--clock", type=pathlib.Path, default=CLOCK, help="libfaketime")
+    return parser.parse_args()
+
+
+def main():
+    """Kills until there were enough, or it was long enough, and prints how many of what."""
+    options, counts = arguments(), collections.Counter()
+    library = options.clock and options.clock.resolve()
+    if not library:
+        print("crash: the clock jumps nowhere, as libfaketime is not here")
+    until, number, found = time.monotonic() + options.seconds, 0, []
+    while counts["kills"] < options.kills and time.monotonic() < until and not found:
+        seed = f"{options.seed}-{number}"
+        lived = lives(options.baseload.resolve(), library if number % 3 == 1 else None, seed, min(LIVES, options.kills - counts["kills"]), counts, until)
+        try:
+            asyncio.run(lived)
+        except (Finding, TimeoutError) as finding:
+            found.append(f"of seed {seed}: {finding!r}")
+        number += 1
+    if not found and counts["kills"] >= 50 and not counts["attempts found in flight"]:
+        found.append("no kill met a request under way, so nothing was tried here")
+    for what, count in sorted(counts.items()):
+        print(f"crash: {count:>9} {what}")
+    for finding in found:
+        print(f"crash: FOUND {finding}")
+    if options.json:
+        options.json.write_text(json.dumps({**counts, "findings": len(found)}))
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

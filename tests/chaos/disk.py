@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Takes the disk away from `baseload up` under load, and gives it back: disk.py BASELOAD [--rounds N] [--seconds S] [--seed S] [--json FILE].
+
+- **small**: there was never room for what the journal keeps ahead. All work is refused, and taken as soon as there is room, without a restart.
+- **filled**: others fill the disk under load. What is answered goes on into what is kept; room again, and the books catch up.
+- **killed**: the same, and a kill before there is room.
+- **limited**: no file may grow past a limit that is hit in the middle of a write (RLIMIT_FSIZE), and then a kill.
+
+A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be.
+"""
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+import scripted
+from books import START_SECONDS, Books, Finding, kill
+
+DISK_BYTES = 48 << 20
+# Less than the journal keeps ahead, and more than the files of an empty state directory.
+SCANT_BYTES = 6 << 20
+PATIENCE_SECONDS = 1.0
+LIMITED = 'trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@"'
+
+
+class Disk:
+    """A small disk, with ballast that others put on it."""
+
+    def __init__(self, folder):
+        self.folder = folder / "disk"
+        self.folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "tmpfs", str(self.folder)]
+        self.mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        self.ballast = self.folder / "ballast"
+
+    def fill(self, leave=0):
+        """Takes all that is free but `leave`."""
+        with open(self.ballast, "ab") as ballast:
+            free = os.statvfs(self.folder)
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(ballast.fileno(), 0, max(1, ballast.tell() + free.f_bfree * free.f_frsize - leave))
+            with contextlib.suppress(OSError):
+                while not leave:
+                    ballast.write(bytes(1 << 16))
+                    ballast.flush()
+
+    def free(self):
+        """Gives all of it back."""
+        self.ballast.unlink(missing_ok=True)
+
+    def unmount(self):
+        """Gives the disk back."""
+        if self.mounted:
+            subprocess.run(["umount", str(self.folder)], check=False)
+
+
+async def asked(books, port, seconds, dice):
+    """What clients hear for a while: answers, refusals by status."""
+    clients = scripted.Clients(port, books.key, dice.random(), 8)
+    asking = asyncio.create_task(clients.run())
+    await asyncio.sleep(seconds)
+    clients.over = True
+    # Who waits for an upstream that says nothing hangs up.
+    await asyncio.wait([asking], timeout=PATIENCE_SECONDS)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    books.answers += clients.answers
+    heard = collections.Counter(answer.status for answer in clients.answers)
+    if odd := set(heard) - {200, 429, 500, 502, 503}:
+        raise Finding(f"clients heard {odd}: {heard}")
+    return heard
+
+
+async def until_answered(books, port, dice):
+    """Asks until there are answers again; there is room, so they must come."""
+    until = time.monotonic() + START_SECONDS
+    while not (await asked(books, port, 0.3, dice))[200]:
+        if time.monotonic() > until:
+            raise Finding("there is room again, and no answer")
+
+
+async def small(books, disk, dice, counts):
+    """Too little room from the start."""
+    disk.fill(SCANT_BYTES)
+    process = await books.start()
+    try:
+        port = await books.until_up(process)
+        heard = await asked(books, port, 0.5, dice)
+        if heard[200] or not heard[503]:
+            raise Finding(f"with no room to keep ahead, clients heard {heard}")
+        counts["requests refused for want of room"] += heard[503]
+        disk.free()
+        await until_answered(books, port, dice)
+    finally:
+        await kill(process)
+
+
+async def filled(books, disk, dice, counts, killed=False):
+    """Filled by others under load."""
+    process = await books.start()
+    try:
+        port = await books.until_up(process)
+        await asked(books, port, 0.3 * dice.random(), dice)
+        filling = asyncio.create_task(asked(books, port, 1.0, dice))
+        await asyncio.sleep(0.3 * dice.random())
+        disk.fill()
+        heard = await filling
+        counts["answers with the disk full"] += heard[200]
+        counts["requests refused for want of room"] += heard[503]
+        if not killed:
+            disk.free()
+            await until_answered(books, port, dice)
+    finally:
+        await kill(process)
+    books.verify_when_there_is_room(disk)
+
+
+async def limited(books, _disk, dice, counts):
+    """A write fails in the middle, in whichever file reaches the limit first."""
+    books.before = ["sh", "-c", LIMITED.format(blocks=dice.randint(300, 1_500))]
+    process = await books.start()
+    books.before = []
+    try:
+        port = await books.until_up(process)
+        heard = await asked(books, port, 1.0 + dice.random(), dice)
+        counts["requests refused for want of room"] += heard[503]
+        counts["answers under a limit"] += heard[200]
+    finally:
+        await kill(process)
+    books.verify()
+
+
+class SmallBooks(Books):
+    """Books on a disk that may be full."""
+
+    def verify_when_there_is_room(self, disk):
+        """As they lie there; the check itself needs room for the database's own files."""
+        disk.free()
+        self.verify()
+
+
+ROUNDS = {"small": small, "filled": filled, "killed": lambda *given: filled(*given, killed=True), "limited": limited}
+
+
+async def round_of(kind, baseload, seed, counts):
+    """One state directory, one fault, and what is left of the books."""
+    dice = random.Random(seed)
+    upstreams = [scripted.Upstream(name, seed) for name in ("east", "west")]
+    ports = [await upstream.start() for upstream in upstreams]
+    with tempfile.TemporaryDirectory(prefix="baseload-disk-") as made:
+        folder = pathlib.Path(made)
+        disk = Disk(folder) if kind != "limited" else None
+        try:
+            if disk and not disk.mounted:
+                counts[f"{kind}: left out, as no small disk can be mounted here"] += 1
+                return
+            books = SmallBooks(baseload, folder, upstreams, disk.folder / "state" if disk else None)
+            books.found(ports)
+            await ROUNDS[kind](books, disk, dice, counts)
+            await books.close()
+            counts["answers, each in the books once"] += sum(answer.whole for answer in books.answers)
+            counts[f"{kind}: rounds"] += 1
+        finally:
+            if disk:
+                disk.unmount()
+            for upstream in upstreams:
+                upstream.stop()
+
+
+def main():
+    """Rounds until there were enough, or it was long enough, and prints how many of what."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("baseload", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--json", type=pathlib.Path)
+    options, counts, found = parser.parse_args(), collections.Counter(), []
+    until = time.monotonic() + options.seconds
+    for number in range(options.rounds):
+        kind, seed = list(ROUNDS)[number % len(ROUNDS)], f"{options.seed}-{number}"
+        if time.monotonic() > until or found:
+            break
+        try:
+            asyncio.run(round_of(kind, options.baseload.resolve(), seed, counts))
+        except (Finding, TimeoutError) as finding:
+            found.append(f"{kind} of seed {seed}: {finding!r}")
+    for what, count in sorted(counts.items()):
+        print(f"disk: {count:>9} {what}")
+    for finding in found:
+        print(f"disk: FOUND {finding}")
+    if options.json:
+        options.json.write_text(json.dumps({**counts, "findings": len(found)}))
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""What the checks of the chaos tests must find: each planted beside books that are right."""
+
+import copy
+import unittest
+
+import scripted
+from books import Finding, check_answer, check_request
+
+
+def call(endpoint, tokens):
+    """A call that ended well."""
+    return scripted.Call(endpoint, "r", "whole", tokens)
+
+
+def row(attempt, endpoint, outcome, known, tokens):
+    """A row of the ledger."""
+    settled = {"outcome": outcome, "known": known, "input_tokens": tokens[0], "output_tokens": tokens[1]}
+    return {"request": "r", "attempt": attempt, "endpoint": endpoint, "settled": settled}
+
+
+def told(tokens, events=0, whole=True):
+    """An answer as its client got it."""
+    answer = scripted.Answer(200, "r")
+    answer.tokens, answer.events, answer.whole = tokens, events, whole
+    return answer
+
+
+CALLS = [call("east", (5, 2)), call("west", (7, 3))]
+ROWS = [row(1, "east", "failed", "bounded", (9, 12)), row(2, "west", "answered", "reported", (7, 3))]
+
+
+class Planted(unittest.TestCase):
+    def test_what_is_right_passes(self):
+        check_request(ROWS, CALLS)
+        check_answer(told((7, 3)), ROWS)
+        check_answer(told(None, events=2, whole=False), ROWS)
+
+    def plant(self, change, words):
+        rows = copy.deepcopy(ROWS)
+        change(rows)
+        with self.assertRaisesRegex(Finding, words):
+            check_request(rows, CALLS)
+
+    def test_what_is_planted_among_attempts_is_found(self):
+        self.plant(lambda rows: rows.append(copy.deepcopy(rows[1])), "an attempt twice")
+        self.plant(lambda rows: rows[0].update(settled=None), "is open")
+        self.plant(lambda rows: rows.pop(0), "called east 1 times, and 0 are")
+        self.plant(lambda rows: rows[1]["settled"].update(output_tokens=4), "never told")
+        self.plant(lambda rows: rows[0]["settled"].update(outcome="answered"), "answered twice")
+
+    def test_what_is_planted_beside_an_answer_is_found(self):
+        for answer, rows in [(told((7, 4)), ROWS), (told((7, 3)), []), (told((7, 3)), ROWS[:1]), (told(None, events=13, whole=False), ROWS)]:
+            with self.assertRaises(Finding):
+                check_answer(answer, rows)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""The long tests, for as long as they are given: run.py TARGET --minutes M [--only PART,...].
+
+Every part gets its share of the time, with seeds that no earlier run of this commit had, and what it counted is added to what earlier runs of
+this commit counted: in ${XDG_STATE_HOME:-~/.local/state}/baseload-soak/COMMIT, with the fuzzers' corpora and whatever was found. The exit
+status is 1 when anything was.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import fuzz
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHAOS = ROOT / "tests" / "chaos"
+# What a night should come to; a commit's runs add up to it.
+WANTED = {"crash: kills": 5_000, "torn: variants": 50_000, "fuzz: executions": 130_000_000, "misbehave: requests": 200_000, "memory: requests": 500_000}
+# A kind of torn write is one test; so many variants of each take about a second on two cores.
+TORN_KINDS, TORN_A_SECOND = 5, 5
+
+
+class Soak:
+    """One run: where things are, and what it counted."""
+
+    def __init__(self, options):
+        self.target, self.seconds = options.target.resolve(), 60 * options.minutes
+        self.baseload = self.target / "debug" / "baseload"
+        self.folder = state_folder() / commit()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.sums = collections.Counter(read(self.folder / "counts.json"))
+        self.seed = f"{self.sums['runs']}"
+        self.sums["runs"] += 1
+        self.counts, self.found = collections.Counter(), []
+
+    def script(self, name, path, *arguments):
+        """A script that writes what it counted, and tells what it found."""
+        written = self.folder / f"{name}.json"
+        written.unlink(missing_ok=True)
+        done = self.run(sys.executable, path, *arguments, "--seed", self.seed, "--json", written)
+        self.count(name, read(written))
+        if done:
+            self.found.append(f"{name} ended with {done}")
+
+    def count(self, name, counts):
+        """Adds what a part counted."""
+        for what, count in counts.items():
+            self.counts[f"{name}: {what}"] += count
+
+    def run(self, *command, **environment):
+        """A command to its end; its exit status."""
+        return subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment}, check=False).returncode
+
+    def save(self):
+        """Adds this run to the commit's sums."""
+        total = self.sums + self.counts
+        (self.folder / "counts.json").write_text(json.dumps(total, indent=1, sort_keys=True))
+        return total
+
+
+def crash(soak, seconds):
+    """Kills at random moments."""
+    soak.script("crash", CHAOS / "crash.py", soak.baseload, "--kills", 10**9, "--seconds", seconds)
+
+
+def disk(soak, seconds):
+    """The disk full."""
+    soak.script("disk", CHAOS / "disk.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+
+
+def misbehave(soak, seconds):
+    """Upstreams and clients that misbehave."""
+    soak.script("misbehave", CHAOS / "misbehave.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+
+
+def torn(soak, seconds):
+    """Writes torn and lost."""
+    variants = max(100, int(seconds * TORN_A_SECOND))
+    failed = soak.run("cargo", "nextest", "run", "-p", "ledger", "suffix::", BASELOAD_TORN_VARIANTS=str(variants))
+    soak.count("torn", {"variants": 0 if failed else TORN_KINDS * variants})
+    if failed:
+        soak.found.append("torn: a test failed")
+
+
+def fuzzed(soak, seconds):
+    """Any bytes."""
+    executed, found = fuzz.run(ROOT, soak.target, soak.folder, soak.seed, seconds)
+    soak.count("fuzz", executed)
+    soak.found += found
+
+
+def memory(soak, seconds):
+    """Half a million requests on one gateway, twice: memory at most so much, and flat."""
+    program = ROOT / "tests" / "bench" / "gateway" / "soak.py"
+    soak.script("memory", program, soak.target / "release", "--seconds", seconds)
+
+
+# Each part's share of the time.
+PARTS = {crash: 0.3, fuzzed: 0.35, misbehave: 0.1, torn: 0.1, disk: 0.05, memory: 0.1}
+
+
+def state_folder():
+    """Where the sums of all commits are: outside the clone."""
+    return pathlib.Path(os.environ.get("XDG_STATE_HOME") or pathlib.Path.home() / ".local" / "state") / "baseload-soak"
+
+
+def commit():
+    """The commit that is tested; with changes that are in none, that is said."""
+    git = lambda *arguments: subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return (git("rev-parse", "--short=12", "HEAD") or "none") + ("-changed" if git("status", "--porcelain") else "")
+
+
+def read(path):
+    """A JSON file, or nothing."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def main():
+    """Every part in turn, then the counts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target", type=pathlib.Path, help="cargo's target directory")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--only", default=",".join(part.__name__ for part in PARTS))
+    options = parser.parse_args()
+    soak, only = Soak(options), options.only.split(",")
+    parts = {part: share for part, share in PARTS.items() if part.__name__ in only}
+    for part, share in parts.items():
+        seconds, began = soak.seconds * share / sum(parts.values()), time.monotonic()
+        print(f"== soak: {part.__name__}, {seconds:.0f} s: {part.__doc__}", flush=True)
+        part(soak, seconds)
+        print(f"== soak: {part.__name__} took {time.monotonic() - began:.0f} s", flush=True)
+        total = soak.save()
+    print(f"\n{'this run':>14}{'this commit':>14}{'a night':>14}  {soak.folder}")
+    for what in sorted(set(total) - {"runs"}):
+        print(f"{soak.counts[what]:>14,}{total[what]:>14,}{WANTED.get(what, ''):>14}  {what}")
+    for finding in soak.found:
+        print(f"FOUND {finding}")
+    sys.exit(bool(soak.found))
+
+
+if __name__ == "__main__":
+    main()
