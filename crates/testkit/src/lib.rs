@@ -5,8 +5,10 @@ pub mod crowd;
 mod dice;
 pub mod fleets;
 pub mod instance;
+mod postgres;
 mod script;
 mod upstream;
 
+pub use postgres::Postgres;
 pub use script::{Ending, Gate, Heard, Reply};
 pub use upstream::Upstream;

@@ -12,6 +12,7 @@ use dispatch::Policy;
 use fleet::{EndpointId, Executor, Fleet};
 use gateway::{Clock, Config, Door, Gateway, Limits, Upstream};
 use ledger::{Recovery, Store};
+use share::Sharing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -21,7 +22,7 @@ use crate::fleetfile::{self, Read};
 use crate::listen::{Doors, Listen, Shown};
 use crate::rotate::Rotation;
 use crate::supervise::{Announce, Plan, Supervisor};
-use crate::{log, models, place, secrets};
+use crate::{log, models, place, secrets, shared};
 
 /// How often prices are made anew.
 const PRICES_EVERY: Duration = Duration::from_secs(1);
@@ -49,6 +50,8 @@ pub struct Setup {
     pub policy: Policy,
     /// The plan that guides prices.
     pub plan: Option<Arc<planner::Plan>>,
+    /// The database that it shares with other replicas.
+    pub share: Option<share::Address>,
     /// How long what decisions saw is kept.
     pub keep_journal: Duration,
 }
@@ -69,6 +72,7 @@ pub struct Service {
     pub admin: Option<SocketAddr>,
     /// What time it is.
     pub clock: Clock,
+    sharing: Option<Sharing>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -89,6 +93,7 @@ impl Service {
         // After the store has made its directory, which is for its owner only.
         let folder = engine_folder(&setup.state);
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let joined = shared::join(setup.share.as_ref(), &setup.state, &clock).await?;
         let config = Config {
             fleet: Arc::clone(&fleet),
             journal: Arc::new(store.clone()),
@@ -96,7 +101,7 @@ impl Service {
             keys: store.keys()?,
             upstreams,
             clock: clock.clone(),
-            limits: Limits::default(),
+            limits: Limits { shared: joined.is_some(), ..Limits::default() },
             directory: Some(setup.state.clone()),
         };
         tell_teamless(&config);
@@ -105,11 +110,12 @@ impl Service {
         if let Some(since) = gateway.balances_from() {
             store.spending(since, |spending| gateway.count_spent(spending)).context("read what was spent of budgets")?;
         }
+        let sharing = shared::start(joined, &gateway, &store, &fleet).await?;
         let plan = setup.plan.clone();
         gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
         let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
         let (stop, stopped) = watch::channel(false);
-        let mut service = Self { fleet, store, gateway, engines, at, admin, clock, stop, tasks: JoinSet::new() };
+        let mut service = Self { fleet, store, gateway, engines, at, admin, clock, sharing, stop, tasks: JoinSet::new() };
         service.serve(doors, stopped);
         service.keep_secrets(certificate, rotation);
         service.keep_prices(plan);
@@ -193,7 +199,12 @@ impl Service {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
         self.engines.stop().await;
-        self.store.flush().context("write the last of the ledger")
+        let flushed = self.store.flush().context("write the last of the ledger");
+        if let Some(sharing) = self.sharing {
+            // One that panicked has been reported by its panic.
+            drop(tokio::task::spawn_blocking(move || sharing.stop()).await);
+        }
+        flushed
     }
 }
 
