@@ -108,6 +108,14 @@ pub struct Share {
     pub url: Option<String>,
 }
 
+impl Share {
+    /// Where it is, if it is anywhere. What can't be read is not shown: it may hold a password.
+    pub fn address(&self) -> anyhow::Result<Option<share::Address>> {
+        let address = self.url.as_deref().map(str::parse).transpose();
+        address.map_err(|error| crate::exit::wrong(error.to_string()))
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 pub struct Demo {
     /// End after so many seconds, with a summary

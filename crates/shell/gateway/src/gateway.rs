@@ -16,6 +16,7 @@ use units::Instant;
 
 use crate::admission::{Accounts, Allotment, Balance};
 use crate::batch::{Desk, Runner};
+use crate::buckets::UnitsPart;
 use crate::clock::Clock;
 use crate::door::Door;
 use crate::export::{self, ExportError};
@@ -168,6 +169,12 @@ impl Gateway {
     #[must_use]
     pub fn allotments(&self) -> Vec<Allotment> {
         self.state.accounts.allotments(self.state.clock.now())
+    }
+
+    /// All provisioned units, for who renews this gateway's part of them.
+    #[must_use]
+    pub fn unit_parts(&self) -> Vec<UnitsPart> {
+        self.state.buckets.parts()
     }
 
     /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.

@@ -62,6 +62,7 @@ mod wires;
 mod workers;
 
 pub use admission::{Allotment, Balance, Owner};
+pub use buckets::UnitsPart;
 pub use clock::Clock;
 pub use door::{Behind, Door};
 pub use export::ExportError;

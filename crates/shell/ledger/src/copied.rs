@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use fleet::{Allowance, PerMinute};
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use units::Instant;
 
 use crate::chain::{self, Hash};
@@ -61,24 +61,27 @@ impl View {
     /// # Errors
     /// When the database refused, or a row of an entry is gone.
     pub fn entries(&self, after: i64, last: i64, limit: usize) -> Result<Vec<ChainEntry>, LedgerError> {
-        let open = self.lock()?;
-        let mut before = open.connection.prepare_cached("SELECT posting_to FROM entry WHERE number = ?1")?;
-        let mut posting_to: i64 = before.query_row([after], |row| row.get(0)).optional()?.unwrap_or(0);
-        let mut select = open.connection.prepare_cached(LINK)?;
-        let mut rows = select.query([after])?;
-        let mut entries = Vec::new();
-        while let Some(row) = rows.next()? {
-            let link = link_at(row)?;
-            if link.number > last || entries.len() >= limit {
-                break;
-            }
-            let lost = || LedgerError::Missing { what: format!("the row of entry {}", link.number) };
-            let text = text(&open.connection, &link, posting_to)?.ok_or_else(lost)?;
-            posting_to = link.posting_to;
-            entries.push(ChainEntry { number: link.number, kind: link.kind, row: link.row, text, hash: link.hash });
-        }
-        Ok(entries)
+        entries(&self.lock()?.connection, after, last, limit)
     }
+}
+
+pub(crate) fn entries(connection: &Connection, after: i64, last: i64, limit: usize) -> Result<Vec<ChainEntry>, LedgerError> {
+    let mut before = connection.prepare_cached("SELECT posting_to FROM entry WHERE number = ?1")?;
+    let mut posting_to: i64 = before.query_row([after], |row| row.get(0)).optional()?.unwrap_or(0);
+    let mut select = connection.prepare_cached(LINK)?;
+    let mut rows = select.query([after])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let link = link_at(row)?;
+        if link.number > last || entries.len() >= limit {
+            break;
+        }
+        let lost = || LedgerError::Missing { what: format!("the row of entry {}", link.number) };
+        let text = text(connection, &link, posting_to)?.ok_or_else(lost)?;
+        posting_to = link.posting_to;
+        entries.push(ChainEntry { number: link.number, kind: link.kind, row: link.row, text, hash: link.hash });
+    }
+    Ok(entries)
 }
 
 impl Keys {

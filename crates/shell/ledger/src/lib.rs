@@ -34,6 +34,7 @@ mod store;
 mod unposted;
 mod verify;
 mod view;
+mod whole;
 mod words;
 
 pub use accounts::{Unreconciled, correct};
@@ -43,7 +44,7 @@ pub use closing::{Closed, ClosedLine, GRACE, closable};
 pub use copied::ChainEntry;
 pub use correction::{Correct, Corrected};
 pub use entry::Why;
-pub use error::LedgerError;
+pub use error::{LedgerError, NEWER_STORE};
 pub use focus::{
     COLUMNS, Cell, Column, Difference, FOCUS_VERSION, FocusRow, InvoiceError, InvoiceLine, Kind as CellKind, Reconciliation, focus_rows,
     import_invoice, read_invoice,
@@ -58,3 +59,4 @@ pub use spent::{Spent, Taken};
 pub use store::Store;
 pub use verify::{Finding, Verification, verify};
 pub use view::{AttemptRow, Journaled, View};
+pub use whole::{Copied, Whole};

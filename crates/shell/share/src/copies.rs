@@ -45,7 +45,7 @@ async fn bring(client: &mut Client, view: &View, replica: &ReplicaId, synced: i6
         }
         before = entry.hash;
     }
-    insert(&transaction, replica, new).await?;
+    insert(&transaction, replica.as_str(), new).await?;
     if new.iter().any(|entry| entry.kind == "fleet") {
         fleets(&transaction, view).await?;
     }
@@ -53,7 +53,8 @@ async fn bring(client: &mut Client, view: &View, replica: &ReplicaId, synced: i6
     Ok(new.len() + 1 >= ENTRIES_MAX)
 }
 
-async fn insert(transaction: &Transaction<'_>, replica: &ReplicaId, new: &[ledger::ChainEntry]) -> Result<(), ShareError> {
+/// Puts entries behind all that are there; the lock on their places must be held.
+pub(crate) async fn insert(transaction: &Transaction<'_>, replica: &str, new: &[ledger::ChainEntry]) -> Result<(), ShareError> {
     let numbers: Vec<i64> = new.iter().map(|entry| entry.number).collect();
     let kinds: Vec<&str> = new.iter().map(|entry| entry.kind.as_str()).collect();
     let rows: Vec<Option<i64>> = new.iter().map(|entry| entry.row).collect();
@@ -65,7 +66,7 @@ async fn insert(transaction: &Transaction<'_>, replica: &ReplicaId, new: &[ledge
              SELECT $1, number, kind, row, text, hash,
                  (SELECT coalesce(max(place), 0) FROM baseload.entry) + row_number() OVER (ORDER BY number)
              FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[]) AS new (number, kind, row, text, hash)",
-            &[&replica.as_str(), &numbers, &kinds, &rows, &texts, &hashes],
+            &[&replica, &numbers, &kinds, &rows, &texts, &hashes],
         )
         .await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! What can go wrong with what is shared.
 
-use ledger::LedgerError;
+use ledger::{LedgerError, NEWER_STORE};
 
 /// Why the shared database could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum ShareError {
     #[error("use the shared database: it does not answer")]
     Silent,
     /// It was set up by a newer version.
-    #[error("open the shared database: its schema is version {found}, this program knows up to {known}")]
+    #[error("{NEWER_STORE}: open the shared database: its schema is version {found}, this program knows up to {known}")]
     Newer {
         /// What is there.
         found: i32,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use market::{Holding, LeaseAsk, LeaseSize, Leased, lease, pace};
+use market::{BUDGET_LEASE, Holding, LeaseAsk, Leased, UNITS_LEASE, fair_part, lease, pace};
 use tokio_postgres::{Client, Row, Transaction};
 use units::Instant;
 
@@ -14,6 +14,15 @@ use crate::schema::Lock;
 /// How long an account that nothing is taken of goes without being renewed.
 const QUIET: Duration = Duration::from_secs(4);
 
+/// What an account is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Money: what is taken stays taken until the period ends.
+    Budget,
+    /// Provisioned units, in millionths: a part is held, and shared out by how much each replica takes.
+    Units,
+}
+
 /// An account that is shared, as it stands at this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Portion {
@@ -23,11 +32,11 @@ pub struct Portion {
     pub period: Instant,
     /// All that there is.
     pub limit: i64,
-    /// How large its leases are.
-    pub size: LeaseSize,
-    /// How much was taken here, requests under way among it.
+    /// What it is of.
+    pub of: Of,
+    /// How much was taken here, requests under way among it; of units in weighted tokens.
     pub taken: i64,
-    /// Up to how much may be.
+    /// Up to how much may be; of units, the part.
     pub ceiling: i64,
     /// What the dearest request needed that found too little.
     pub need: i64,
@@ -89,9 +98,9 @@ impl Renewing {
     /// The question about an account; nothing where it is quiet and was renewed of late.
     fn ask(&self, portion: Portion, now: Instant) -> Option<(Portion, LeaseAsk)> {
         let said = self.said.get(&(portion.account.clone(), portion.period));
-        let Portion { taken, ceiling, need, .. } = portion;
+        let Portion { taken, ceiling, need, of, .. } = portion;
         let quiet = |said: &Said| said.taken == taken && said.pace == 0 && now.since(said.at) < QUIET;
-        if need == 0 && said.is_some_and(quiet) {
+        if need == 0 && of == Of::Budget && said.is_some_and(quiet) {
             return None;
         }
         let pace = said.map_or(0, |said| pace(said.pace, taken - said.taken, now.since(said.at)));
@@ -122,7 +131,17 @@ impl Renewing {
         let is_own = |(replica, ..): &&(String, Holding, i64)| replica == self.replica.as_str();
         let others = all.iter().filter(|row| !is_own(row)).map(|(_, holding, _)| holding.counts(now)).fold(0, i64::saturating_add);
         let before = all.iter().find(is_own).map(|(_, holding, _)| holding);
-        let (holding, leased) = lease(portion.limit, portion.size, others, before, ask, now)?;
+        let (size, asked) = match portion.of {
+            Of::Budget => (BUDGET_LEASE, *ask),
+            Of::Units => {
+                let holders = all.iter().filter(|row| !is_own(row) && !row.1.lapsed(now));
+                let holders: Vec<_> = holders.map(|(_, holding, pace)| (*pace, holding.granted)).collect();
+                // A part is not used up: nothing is taken of it, and no pace makes it larger.
+                let need = fair_part((ask.pace, ask.ceiling), &holders);
+                (UNITS_LEASE, LeaseAsk { taken: 0, pace: 0, need, ..*ask })
+            }
+        };
+        let (holding, leased) = lease(portion.limit, size, others, before, &asked, now)?;
         Some((portion, *ask, holding, leased))
     }
 

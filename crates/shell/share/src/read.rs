@@ -6,6 +6,9 @@ use crate::error::ShareError;
 use crate::link::Address;
 use crate::schema;
 
+/// What the chain of entries that are of all is called among those of replicas.
+pub const ALL: &str = "all";
+
 /// What was found of one replica's chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedChain {

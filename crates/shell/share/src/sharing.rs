@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ledger::{Keys, View};
+use fleet::Fleet;
+use ledger::{Books, Keys, View, Whole};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_postgres::Client;
@@ -18,6 +19,7 @@ use crate::leases::{Portions, Renewing};
 use crate::link::{Address, within};
 use crate::replica::{ReplicaId, take_part};
 use crate::schema::migrate;
+use crate::whole::{close, fetch};
 
 /// How often leases are renewed, keys looked at and entries brought.
 const EVERY: Duration = Duration::from_secs(1);
@@ -36,6 +38,10 @@ pub struct Setup {
     pub replica: ReplicaId,
     /// The time that requests are held against.
     pub now: Arc<dyn Fn() -> Instant + Send + Sync>,
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// Hears the books of all replicas, as far as they have been copied.
+    pub books: Arc<dyn Fn(Books) + Send + Sync>,
     /// Hears what goes wrong, and that it is right again; each once.
     pub say: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -200,33 +206,40 @@ async fn wait(stopped: &mut watch::Receiver<bool>) -> bool {
 
 /// The thread that brings entries and keys.
 struct Copying {
-    setup: Arc<Setup>,
     runtime: Runtime,
+    work: Work,
+}
+
+/// What it works with.
+struct Work {
+    setup: Arc<Setup>,
     view: View,
     keys: Keys,
     agreed: Agreed,
+    whole: Whole,
     client: Option<Client>,
 }
 
 impl Copying {
     fn open(setup: &Arc<Setup>) -> Result<Self, ShareError> {
         let (view, keys) = (View::open(&setup.directory)?, Keys::open(&setup.directory)?);
-        Ok(Self { setup: Arc::clone(setup), runtime: runtime()?, view, keys, agreed: Agreed::default(), client: None })
+        let whole = Whole::open(&setup.directory.join("whole"))?;
+        let work = Work { setup: Arc::clone(setup), view, keys, agreed: Agreed::default(), whole, client: None };
+        Ok(Self { runtime: runtime()?, work })
     }
 
     fn begin(&mut self) -> Result<(), ShareError> {
-        let Self { setup, runtime, view, keys, agreed, client } = self;
-        runtime.block_on(once(setup, view, keys, agreed, client))
+        self.runtime.block_on(self.work.once())
     }
 
-    fn run(mut self, mut stopped: watch::Receiver<bool>) {
-        let Self { setup, runtime, view, keys, agreed, client } = &mut self;
-        let mut trouble = Trouble { what: "copies of the ledger", last: None };
+    fn run(self, mut stopped: watch::Receiver<bool>) {
+        let Self { runtime, mut work } = self;
+        let (mut trouble, setup) = (Trouble { what: "copies of the ledger", last: None }, Arc::clone(&work.setup));
         runtime.block_on(async {
             loop {
                 let last = wait(&mut stopped).await;
-                let result = once(setup, view, keys, agreed, client).await;
-                trouble.note(setup, &result);
+                let result = work.once().await;
+                trouble.note(&setup, &result);
                 if last {
                     break;
                 }
@@ -235,16 +248,24 @@ impl Copying {
     }
 }
 
-/// Agrees on keys and brings all entries there are, over a new connection where the last one failed.
-async fn once(setup: &Setup, view: &View, keys: &Keys, agreed: &mut Agreed, client: &mut Option<Client>) -> Result<(), ShareError> {
-    let mut open = match client.take() {
-        Some(client) => client,
-        None => setup.address.connect().await?,
-    };
-    agreed.agree(&mut open, keys, &setup.replica).await?;
-    while copy(&mut open, view, &setup.replica).await? {
+impl Work {
+    /// Agrees on keys, brings all entries there are and fetches those of others, over a new connection where the last one failed.
+    async fn once(&mut self) -> Result<(), ShareError> {
+        let Self { setup, view, keys, agreed, whole, client } = self;
+        let mut open = match client.take() {
+            Some(client) => client,
+            None => setup.address.connect().await?,
+        };
         agreed.agree(&mut open, keys, &setup.replica).await?;
+        while copy(&mut open, view, &setup.replica).await? {
+            agreed.agree(&mut open, keys, &setup.replica).await?;
+        }
+        let now = (setup.now)();
+        if fetch(&open, whole).await? {
+            (setup.books)(whole.books(&setup.fleet, now)?);
+        }
+        close(&mut open, whole, &setup.fleet, now).await?;
+        *client = Some(open);
+        Ok(())
     }
-    *client = Some(open);
-    Ok(())
 }

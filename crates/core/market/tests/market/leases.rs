@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use market::{Account, BUDGET_LEASE, Holding, LEASE_HOLDS, LEASE_MARGIN, LeaseAsk, LeaseSize, Leased, UNITS_LEASE, give_back, lease, pace};
+use market::{
+    Account, BUDGET_LEASE, Holding, LEASE_HOLDS, LEASE_MARGIN, LeaseAsk, LeaseSize, Leased, UNITS_LEASE, UnitBucket, WHOLE, fair_part,
+    give_back, lease, pace,
+};
 use proptest::prelude::*;
 use units::{Instant, Money};
 
@@ -289,4 +292,47 @@ fn what_is_given_back_is_only_what_is_left_and_a_pace_falls_slowly() {
     assert_eq!(pace(80, -10, Duration::ZERO), 70);
     assert_eq!(pace(0, 50, Duration::from_millis(500)), 100);
     assert_eq!(LEASE_HOLDS + LEASE_MARGIN, Duration::from_secs(15), "what the other tests reckon with");
+}
+
+#[test]
+fn units_are_shared_out_by_what_each_takes() {
+    assert_eq!(fair_part((0, 0), &[]), WHOLE, "one alone has all");
+    assert_eq!(fair_part((0, 0), &[(0, 0)]), WHOLE / 2, "two that are quiet have half each");
+    assert_eq!(
+        fair_part((0, 0), &[(3_200, WHOLE)]),
+        30_317,
+        "who was quiet can begin: 101 of 3,402 with 101 for the other too, less one each"
+    );
+    assert_eq!(fair_part((3_200, WHOLE), &[(0, 0)]), 969_682);
+    assert_eq!(fair_part((100, 480_000), &[(100, 500_000)]), 480_000, "what is about right stays");
+    assert_eq!(fair_part((100, 550_000), &[(100, 90_000), (0, 300_000)]), 485_148, "but not while another starves");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Parts of units that move among replicas never let in more than the supplier's own bucket takes.
+    #[test]
+    fn parts_of_units_never_let_in_more_than_the_whole(
+        per_minute in 1_000..1_000_000_i64,
+        steps in prop::collection::vec((0..3_usize, 0..20_000_i64, 0..400_000_i64, 0..WHOLE, 0..4_u8), 0..120),
+    ) {
+        let (mut supplier, mut parts, mut ms) = (UnitBucket::default(), [(UnitBucket::default(), 0_i64); 3], 0);
+        for (which, later, weight, part, kind) in steps {
+            ms += later;
+            let now = at(ms);
+            if kind == 0 {
+                let free = WHOLE - parts.iter().map(|(_, part)| part).sum::<i64>();
+                let (bucket, before) = parts[which];
+                let after = part.min(before + free);
+                parts[which] = (bucket.moved(now, before, after), after);
+            } else {
+                let (bucket, part) = &mut parts[which];
+                let rate = per_minute * *part / WHOLE;
+                let taken = bucket.offer(now, weight, rate);
+                supplier = supplier.with(now, taken, per_minute);
+            }
+            prop_assert!(supplier.room(now, per_minute) >= -1, "{} at {ms}", supplier.room(now, per_minute));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `baseload ledger`: reads the books, also while a service runs on them.
 
 mod closings;
+mod copies;
 mod export;
 mod import;
 mod verify;
@@ -22,11 +23,16 @@ use crate::{clock, place};
 /// Shows, checks, exports or corrects the books.
 pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
     match command {
-        Ledger::Show { limit, closings: false, json, state, .. } => show(&open(state.dir)?, limit, json, out),
-        Ledger::Show { contract, json, state, .. } => closings::show(&open(state.dir)?, contract.as_deref(), json, out),
-        Ledger::Export { format, from, to, out: file, state } => {
+        Ledger::Show { limit, closings: false, json, share, state, .. } => {
+            copies::read(&share, state.dir, |view| show(view, limit, json, out))
+        }
+        Ledger::Show { contract, json, share, state, .. } => {
+            copies::read(&share, state.dir, |view| closings::show(view, contract.as_deref(), json, out))
+        }
+        Ledger::Export { format, from, to, out: file, share, state } => {
             let within = Span { from: from.unwrap_or(Instant::MIN), to: to.unwrap_or(Instant::MAX) };
-            export::export(&open(state.dir)?, within, format, file.as_deref(), out).context("export the ledger")?;
+            let write = |view: &View| export::export(view, within, format, file.as_deref(), out).context("export the ledger");
+            copies::read(&share, state.dir, write)?;
             Ok(Exit::Done)
         }
         Ledger::Import { file, who, json, state } => import::run(&place::state(state.dir, "up")?, &file, &who, json, out),
@@ -35,6 +41,9 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
             correct(&place::state(state.dir, "up")?, &said, out)
         }
         Ledger::Verify { live: Some(at), key, .. } => verify::live(at, key.as_deref(), out),
+        Ledger::Verify { share, state, .. } if share.url.is_some() && state.dir.is_none() => {
+            copies::verify(&share.address()?.context("name the shared database")?, out)
+        }
         Ledger::Verify { head, state, .. } => verify::run(&place::state(state.dir, "up")?, head, out),
     }
 }

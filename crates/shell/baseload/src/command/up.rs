@@ -28,7 +28,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         listen: Listen { at: args.listen, admin: args.admin, tls },
         policy: args.policy.0,
         plan,
-        share: args.share.url.map(|url| url.parse()).transpose().context("use --share")?,
+        share: args.share.address()?,
         keep_journal: Duration::from_secs(u64::from(args.keep_journal) * 86_400),
     };
     runtime()?.block_on(serve(setup, (args.log, args.otlp), out))

@@ -140,6 +140,11 @@ impl Place {
         assert!(code == Some(0) && said.contains(&format!("{replicas} replicas")), "{said} {}", self.errors());
         let settled = self.postgres.sql("SELECT count(*) FROM baseload.entry WHERE kind = 'settlement'").expect("it answers");
         assert_eq!(settled, answered.to_string(), "{}", self.errors());
+        let shown = self.baseload(&["ledger", "show", "--limit", "9999", "--json"]).env("BASELOAD_SHARE", self.postgres.address()).output();
+        let shown = shown.expect("it runs");
+        let rows: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+        let settled = rows["attempts"].as_array().map_or(0, |rows| rows.iter().filter(|row| row["settled"].is_object()).count());
+        assert_eq!(u64::try_from(settled).ok(), Some(answered), "the ledger of all: {}", String::from_utf8_lossy(&shown.stderr));
         let folder: &Path = self.folder.path();
         for entry in fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().is_dir()) {
             self.run(&["ledger", "verify", "--state", &entry.path().display().to_string()]);

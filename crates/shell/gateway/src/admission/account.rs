@@ -39,7 +39,7 @@ pub(crate) struct Purse {
 }
 
 impl Purse {
-    fn new(span: Span, shared: bool, now: Instant) -> Self {
+    pub fn new(span: Span, shared: bool, now: Instant) -> Self {
         Self { span, count: AtomicI64::new(0), lease: shared.then(|| Lease::none(now)) }
     }
 

@@ -96,3 +96,74 @@ impl Allotment {
         lease.until.store(until.micros(), Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leased(keep: i64, free: i64) -> Leased {
+        Leased { granted: keep, keep, free }
+    }
+
+    fn allotment(now: Instant) -> Allotment {
+        let period = Span::ALWAYS;
+        Allotment { owner: Owner::Fleet, period, budget: Money::from_nanos(1_000), purse: Arc::new(Purse::new(period, true, now)) }
+    }
+
+    fn reserve(purse: &Purse, cost: i64) -> bool {
+        let next = |count| market::Account::leased().reserve(count, Money::from_nanos(cost.into())).map(|(next, _)| next);
+        purse.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+    }
+
+    #[test]
+    fn a_lease_is_raised_lowered_as_far_as_is_left_and_told_what_was_short() {
+        let (now, until) = (Instant::from_micros(5_000_000), Instant::from_micros(9_000_000));
+        let allotment = allotment(now);
+        let lease = allotment.purse.lease.as_ref().expect("it is shared");
+        assert!(!lease.holds(now) && lease.may_bring(70, 0, now), "the first one may come yet");
+        assert!(!lease.may_bring(70, 0, now + FIRST_LEASE), "but not for ever");
+        assert_eq!((allotment.need(), allotment.need()), (70, 0), "it is told once");
+        allotment.renew(leased(100, 50), until);
+        assert!(lease.holds(now) && !lease.holds(until));
+        assert!(reserve(&allotment.purse, 60) && !reserve(&allotment.purse, 41));
+        assert_eq!(allotment.standing(), (60, 100));
+        assert!(
+            lease.may_bring(90, 40, now) && !lease.may_bring(91, 40, now) && !lease.may_bring(90, 40, until),
+            "40 here and 50 nobody holds"
+        );
+        allotment.renew(leased(80, 70), until);
+        assert_eq!(allotment.standing(), (60, 80));
+        allotment.renew(leased(0, 0), until);
+        assert_eq!(allotment.standing(), (60, 60), "what is taken is not given back");
+        allotment.purse.change(-10);
+        allotment.renew(leased(75, 0), until);
+        assert_eq!(allotment.standing(), (50, 75));
+        assert!(reserve(&allotment.purse, 25) && !reserve(&allotment.purse, 1));
+    }
+
+    #[test]
+    fn requests_and_renewals_at_once_never_pass_what_is_leased() {
+        let allotment = allotment(Instant::default());
+        let (until, taken) = (Instant::MAX, AtomicI64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        if reserve(&allotment.purse, 3) {
+                            taken.fetch_add(3, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+            for round in 0..2_000_i64 {
+                let (had, _) = allotment.standing();
+                allotment.renew(leased(had + (round * 7) % 90, 0), until);
+                let (taken, ceiling) = allotment.standing();
+                assert!(taken <= ceiling, "{taken} of {ceiling}");
+            }
+        });
+        let (stands, ceiling) = allotment.standing();
+        assert_eq!(stands, taken.load(Ordering::Relaxed), "nothing is lost or counted twice");
+        assert!(stands <= ceiling);
+    }
+}

@@ -13,3 +13,4 @@ mod torn;
 mod unposted;
 mod verify;
 mod view;
+mod whole;

@@ -4,9 +4,12 @@
 -- A state directory that takes part, and the process that runs on it now.
 CREATE TABLE baseload.replica (
     id          text   PRIMARY KEY,
+    number      bigint NOT NULL GENERATED ALWAYS AS IDENTITY UNIQUE,
     incarnation bigint NOT NULL,
     seen        bigint NOT NULL
 );
+-- Whose entries are those of all: billing periods that were closed.
+INSERT INTO baseload.replica (id, number, incarnation, seen) OVERRIDING SYSTEM VALUE VALUES ('all', 0, 0, 0);
 
 -- What each replica may take of each account in each period, and has taken as far as it said.
 CREATE TABLE baseload.lease (
