@@ -49,6 +49,7 @@ demo: model solver
 
 test: model solver tests/sdk/node/node_modules
 	@tools/setup --cargo cargo-nextest
+	@tools/setup postgresql
 	@echo '== test: crates'
 	@cargo nextest run --workspace --no-fail-fast
 	@echo '== test: plans against a second formulation'

@@ -242,6 +242,7 @@ fn decided(fleet: &Fleet, request: u128, output: u32) -> Record {
             output_max: output,
             scope: KeyScope::default(),
         },
+        wish: None,
         funds: Some(Funds { left: Money::from_units(1), output }),
         seen: Vec::new(),
     };
@@ -253,6 +254,7 @@ fn decided(fleet: &Fleet, request: u128, output: u32) -> Record {
         list,
         rule: Rule::Policy,
         passed_over: Vec::new(),
+        advice: None,
     };
     Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
 }

@@ -99,6 +99,13 @@ impl Account {
         Self { limit: count(budget.at_least_zero()) }
     }
 
+    /// An account of which only what is leased may be spent: its state is what is taken less what is leased, and below zero while
+    /// something is left.
+    #[must_use]
+    pub const fn leased() -> Self {
+        Self { limit: 0 }
+    }
+
     /// The state, and the reservation, after `cost` was set aside; `None` when less is left. What costs nothing can always be paid.
     #[must_use]
     pub fn reserve(self, taken: i64, cost: Money) -> Option<(i64, Reservation)> {

@@ -58,6 +58,19 @@ impl UnitBucket {
         Self { empty_at: self.empty_at.max(nanos(now)).saturating_add(time) }
     }
 
+    /// The bucket of a part of the units, in millionths, when that part becomes another: what waits goes on waiting, and what the part gains
+    /// counts as used up by whoever had it. So all parts together never let more in than the units handle.
+    #[must_use]
+    pub fn moved(self, now: Instant, before: i64, after: i64) -> Self {
+        if after <= 0 {
+            return self;
+        }
+        let waits = i128::from(self.empty_at.saturating_sub(nanos(now)).max(0)) * i128::from(before.max(0));
+        let gained = i128::from((after - before.max(0)).max(0)) * i128::from(MINUTE);
+        let time = narrow(-(-(waits + gained)).div_euclid(i128::from(after)));
+        Self { empty_at: nanos(now).saturating_add(time) }
+    }
+
     /// The bucket filled to the brim at `now`: what the supplier says of it when it refuses.
     #[must_use]
     pub fn full(self, now: Instant) -> Self {

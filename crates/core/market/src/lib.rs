@@ -15,6 +15,7 @@ mod counted;
 mod delivery;
 mod floor;
 mod forecast;
+mod lease;
 mod prepaid;
 mod price;
 mod quote;
@@ -34,6 +35,9 @@ pub use clauses::{
     Charged, Window, WindowLeast, committed, counted_towards, granted, penalties, periods_ending, prepaid_in, tiers, window,
 };
 pub use forecast::{Flow, FlowMeter, Forecast};
+pub use lease::{
+    BUDGET_LEASE, Holding, LEASE_HOLDS, LEASE_MARGIN, LeaseAsk, LeaseSize, Leased, UNITS_LEASE, WHOLE, fair_part, give_back, lease, pace,
+};
 pub use price::{MarginalPrice, marginal_price, marginal_prices};
 pub use quote::{FRESH, USABLE, price_sheet};
 pub use sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices, Tokens};

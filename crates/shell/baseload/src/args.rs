@@ -100,6 +100,22 @@ pub struct State {
     pub dir: Option<PathBuf>,
 }
 
+/// What several replicas share.
+#[derive(Debug, ClapArgs)]
+pub struct Share {
+    /// The PostgreSQL that several replicas share: postgres://USER:PASSWORD@HOST:PORT/NAME, on this machine or at a tunnel's end
+    #[arg(long = "share", value_name = "URL", env = "BASELOAD_SHARE", hide_env_values = true)]
+    pub url: Option<String>,
+}
+
+impl Share {
+    /// Where it is, if it is anywhere. What can't be read is not shown: it may hold a password.
+    pub fn address(&self) -> anyhow::Result<Option<share::Address>> {
+        let address = self.url.as_deref().map(str::parse).transpose();
+        address.map_err(|error| crate::exit::wrong(error.to_string()))
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 pub struct Demo {
     /// End after so many seconds, with a summary
@@ -194,6 +210,8 @@ pub struct Up {
     /// Send a span of each attempt to this OpenTelemetry collector: OTLP in JSON, over http://
     #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp: Option<String>,
+    #[command(flatten)]
+    pub share: Share,
     #[command(flatten)]
     pub state: State,
 }

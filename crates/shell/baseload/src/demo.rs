@@ -53,6 +53,7 @@ pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
     let state = place::state(args.state.dir.clone(), "demo")?;
     let setup = Setup {
         plan: None,
+        share: None,
         keep_journal: Duration::from_secs(30 * 86_400),
         read: fleetfile::parse(FLEET, FLEET_NAME)?,
         name: FLEET_NAME.to_owned(),

@@ -16,6 +16,7 @@ mod plan;
 mod rotate;
 mod secrets;
 mod service;
+mod shared;
 mod signals;
 mod solver;
 mod supervise;

@@ -20,6 +20,15 @@ pub fn state(stated: Option<PathBuf>, name: &str) -> Result<PathBuf> {
     }
 }
 
+/// A folder for this process alone, which removes it when it is done.
+pub fn scratch() -> Result<PathBuf> {
+    let folder = base("XDG_CACHE_HOME", ".cache")?.join("baseload").join(format!("books-{}", std::process::id()));
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    Ok(folder)
+}
+
 /// Where models are kept.
 pub fn models() -> Result<PathBuf> {
     match std::env::var_os("BASELOAD_MODELS") {

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dispatch::Policy;
 use fleet::{EndpointId, Executor, Fleet};
 use gateway::{Clock, Config, Door, Gateway, Limits, Upstream};
-use ledger::{Recovery, Store};
+use ledger::{Books, Recovery, Store};
+use share::Sharing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,8 +21,9 @@ use crate::exit::wrong;
 use crate::fleetfile::{self, Read};
 use crate::listen::{Doors, Listen, Shown};
 use crate::rotate::Rotation;
+use crate::shared::AllBooks;
 use crate::supervise::{Announce, Plan, Supervisor};
-use crate::{log, models, place, secrets};
+use crate::{log, models, place, secrets, shared};
 
 /// How often prices are made anew.
 const PRICES_EVERY: Duration = Duration::from_secs(1);
@@ -51,6 +53,8 @@ pub struct Setup {
     pub shadow: bool,
     /// The plan that guides prices.
     pub plan: Option<Arc<planner::Plan>>,
+    /// The database that it shares with other replicas.
+    pub share: Option<share::Address>,
     /// How long what decisions saw is kept.
     pub keep_journal: Duration,
 }
@@ -71,6 +75,7 @@ pub struct Service {
     pub admin: Option<SocketAddr>,
     /// What time it is.
     pub clock: Clock,
+    sharing: Option<Sharing>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -91,6 +96,7 @@ impl Service {
         // After the store has made its directory, which is for its owner only.
         let folder = engine_folder(&setup.state);
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let (joined, all) = shared::join(setup.share.as_ref(), &setup.state, &fleet, &clock).await?;
         let config = Config {
             fleet: Arc::clone(&fleet),
             journal: Arc::new(store.clone()),
@@ -98,7 +104,7 @@ impl Service {
             keys: store.keys()?,
             upstreams,
             clock: clock.clone(),
-            limits: Limits::default(),
+            limits: Limits { shared: joined.is_some(), ..Limits::default() },
             directory: Some(setup.state.clone()),
             shadow: setup.shadow,
         };
@@ -109,14 +115,15 @@ impl Service {
         if let Some(since) = gateway.balances_from() {
             store.spending(since, |spending| gateway.count_spent(spending)).context("read what was spent of budgets")?;
         }
+        let sharing = shared::start(joined, &gateway, &fleet, &store, &clock).await?;
         let plan = setup.plan.clone();
-        gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
+        gateway.set_sheet(sheet(&fleet, plan.as_deref(), &books(&store, &all), &clock));
         let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
         let (stop, stopped) = watch::channel(false);
-        let mut service = Self { fleet, store, gateway, engines, at, admin, clock, stop, tasks: JoinSet::new() };
+        let mut service = Self { fleet, store, gateway, engines, at, admin, clock, sharing, stop, tasks: JoinSet::new() };
         service.serve(doors, stopped);
         service.keep_secrets(certificate, rotation);
-        service.keep_prices(plan);
+        service.keep_prices(plan, all);
         service.keep_keys();
         service.keep_books(setup.keep_journal);
         Ok((service, recovery))
@@ -134,11 +141,11 @@ impl Service {
         });
     }
 
-    fn keep_prices(&mut self, plan: Option<Arc<planner::Plan>>) {
+    fn keep_prices(&mut self, plan: Option<Arc<planner::Plan>>, all: AllBooks) {
         let (fleet, store, clock) = (Arc::clone(&self.fleet), self.store.clone(), self.clock.clone());
         let gateway = Arc::clone(&self.gateway);
         self.every(PRICES_EVERY, move || {
-            gateway.set_sheet(sheet(&fleet, plan.as_deref(), &store, &clock));
+            gateway.set_sheet(sheet(&fleet, plan.as_deref(), &books(&store, &all), &clock));
             Ok(())
         });
     }
@@ -161,10 +168,13 @@ impl Service {
     }
 
     fn keep_books(&mut self, keep_journal: Duration) {
-        let (store, clock) = (self.store.clone(), self.clock.clone());
+        // Where several replicas share, a period is closed once for all of them.
+        let (store, clock, alone) = (self.store.clone(), self.clock.clone(), self.sharing.is_none());
         self.every(BOOKS_EVERY, move || {
             let now = clock.now();
-            store.close_periods(now).context("close billing periods")?;
+            if alone {
+                store.close_periods(now).context("close billing periods")?;
+            }
             store.expire_journal(now, keep_journal).context("remove old journal segments")?;
             Ok(())
         });
@@ -197,7 +207,12 @@ impl Service {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
         self.engines.stop().await;
-        self.store.flush().context("write the last of the ledger")
+        let flushed = self.store.flush().context("write the last of the ledger");
+        if let Some(sharing) = self.sharing {
+            // One that panicked has been reported by its panic.
+            drop(tokio::task::spawn_blocking(move || sharing.stop()).await);
+        }
+        flushed
     }
 }
 
@@ -221,8 +236,13 @@ fn tell_shadowless(config: &Config) {
     }
 }
 
-fn sheet(fleet: &Fleet, plan: Option<&planner::Plan>, store: &Store, clock: &Clock) -> market::PriceSheet {
-    let (books, now) = (store.books(), clock.now());
+/// The books of all replicas where it is one of several, else its own.
+fn books(store: &Store, all: &AllBooks) -> Arc<Books> {
+    all.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| store.books())
+}
+
+fn sheet(fleet: &Fleet, plan: Option<&planner::Plan>, books: &Books, clock: &Clock) -> market::PriceSheet {
+    let now = clock.now();
     let forecast = match plan {
         Some(plan) => books.forecast.clone().guided(&planner::guide(fleet, plan, now)),
         None => books.forecast.clone(),

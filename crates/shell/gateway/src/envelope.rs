@@ -160,6 +160,12 @@ impl Refused {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota", message).for_good()
     }
 
+    /// The budget is shared with other gateways, and this one has lost touch.
+    pub fn unleased(wait: Duration) -> Self {
+        let message = "This gateway shares your budget with others and has not heard of its part for a while. Please try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "no_lease", message).again_after(wait)
+    }
+
     /// There was no place, and no room in line or no patience left.
     pub fn shed(tier: ServiceTier) -> Self {
         let wait = if tier == ServiceTier::Flex { Duration::from_secs(10) } else { Duration::from_secs(1) };

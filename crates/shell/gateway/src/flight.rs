@@ -40,6 +40,8 @@ pub(crate) enum Undecided {
     Full(Box<Refusal>),
     /// Others spend the budget faster than it can be reserved.
     Spent,
+    /// The budget is shared, and this gateway has not heard of its part of it.
+    Unleased,
     /// The journal did not take it, so it is not to have any effect.
     NoJournal,
 }
@@ -152,8 +154,12 @@ impl Flight {
                 Err(refusal) if refusal.passed_over.iter().any(|passed| passed.reason == Reason::Full) => {
                     return Err(Undecided::Full(Box::new(refusal)));
                 }
+                Err(refusal) if self.may_be_leased(&refusal, question.now) => return Err(Undecided::Full(Box::new(refusal))),
                 Err(refusal) => {
                     self.step(Event::Refused);
+                    if short(&refusal).is_some() && self.ticket.is_unleased(question.now) {
+                        return Err(Undecided::Unleased);
+                    }
                     return Err(Undecided::Refusal(Box::new(refusal)));
                 }
             };
@@ -173,6 +179,12 @@ impl Flight {
         }
         self.step(Event::Refused);
         Err(Undecided::Spent)
+    }
+
+    /// Whether only a lease stands in the way of the cheapest endpoint that the accounts can't pay.
+    fn may_be_leased(&self, refusal: &Refusal, now: Instant) -> bool {
+        let left = self.ticket.funds(now).map_or(Money::ZERO, |funds| funds.left.at_least_zero());
+        short(refusal).is_some_and(|short| self.ticket.may_be_leased(left + short, now))
     }
 
     /// What is known of every endpoint of the model.
@@ -407,6 +419,13 @@ impl Drop for Flight {
     fn drop(&mut self) {
         self.step(Event::ClientGone);
     }
+}
+
+/// By how little money the request falls short somewhere, if that is what it lacks.
+fn short(refusal: &Refusal) -> Option<Money> {
+    let shorts =
+        refusal.passed_over.iter().filter_map(|passed| if let Reason::OverBudget { short } = passed.reason { Some(short) } else { None });
+    shorts.min()
 }
 
 /// What is known of an endpoint, whatever the request.

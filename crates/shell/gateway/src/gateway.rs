@@ -14,8 +14,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use units::Instant;
 
-use crate::admission::{Accounts, Balance};
+use crate::admission::{Accounts, Allotment, Balance};
 use crate::batch::{Desk, Runner};
+use crate::buckets::UnitsPart;
 use crate::clock::Clock;
 use crate::door::Door;
 use crate::export::{self, ExportError};
@@ -83,7 +84,7 @@ impl Gateway {
         let tls = config.upstreams.values().any(Upstream::is_tls);
         let wires = Wires::new(&config.limits, tls).map_err(GatewayError::Certificates)?;
         let (mut snapshot, now) = (Snapshot::new(Arc::clone(&config.fleet), config.policy), config.clock.now());
-        let accounts = Arc::new(Accounts::new(Arc::clone(&config.fleet), now));
+        let accounts = Arc::new(Accounts::new(Arc::clone(&config.fleet), config.limits.shared, now));
         snapshot.keys = Arc::new(Keys::new(&config.fleet, &accounts, &config.keys, now));
         for (endpoint, upstream) in config.upstreams {
             snapshot.upstreams[endpoint.index()] = Some(Arc::new(upstream));
@@ -165,6 +166,18 @@ impl Gateway {
     #[must_use]
     pub fn balances(&self) -> Vec<Balance> {
         self.state.accounts.balances(self.state.clock.now())
+    }
+
+    /// Every budget in its present period, for who renews its lease: where [`Limits::shared`] says that others take of it too.
+    #[must_use]
+    pub fn allotments(&self) -> Vec<Allotment> {
+        self.state.accounts.allotments(self.state.clock.now())
+    }
+
+    /// All provisioned units, for who renews this gateway's part of them.
+    #[must_use]
+    pub fn unit_parts(&self) -> Vec<UnitsPart> {
+        self.state.buckets.parts()
     }
 
     /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.

@@ -173,7 +173,7 @@ mod tests {
 
     fn keys(rows: &[KeyRow]) -> Keys {
         let fleet = fixture::fleet();
-        let accounts = Accounts::new(Arc::new(fleet.clone()), Instant::default());
+        let accounts = Accounts::new(Arc::new(fleet.clone()), false, Instant::default());
         Keys::new(&fleet, &accounts, rows, Instant::default())
     }
 
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn names_that_the_fleet_lacks_allow_nothing() {
         let fleet = fixture::fleet();
-        let accounts = Accounts::new(Arc::new(fleet.clone()), Instant::default());
+        let accounts = Accounts::new(Arc::new(fleet.clone()), false, Instant::default());
         let key = Key::new(&fleet, &accounts, &KeyRow { models: vec!["gone".to_owned()], ..row("pub", "s") }, Instant::default());
         assert!(fleet.models.iter().all(|(model, ..)| !key.allows(model)));
     }

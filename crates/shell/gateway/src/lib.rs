@@ -67,7 +67,8 @@ mod usage;
 mod wires;
 mod workers;
 
-pub use admission::{Balance, Owner};
+pub use admission::{Allotment, Balance, Owner};
+pub use buckets::UnitsPart;
 pub use clock::Clock;
 pub use door::{Behind, Door};
 pub use export::ExportError;

@@ -102,6 +102,8 @@ pub struct Limits {
     pub answer_timeout: Duration,
     /// For requests under way when the gateway is told to stop.
     pub drain_timeout: Duration,
+    /// Whether other gateways take of the same budgets and units: each then takes only what it has been leased.
+    pub shared: bool,
 }
 
 impl Default for Limits {
@@ -125,6 +127,7 @@ impl Default for Limits {
             between_tokens_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(600),
             drain_timeout: Duration::from_secs(10),
+            shared: false,
         }
     }
 }

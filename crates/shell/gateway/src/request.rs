@@ -245,6 +245,7 @@ fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
     let refusal = match undecided {
         Undecided::NoJournal => return Refused::no_journal(),
         Undecided::Spent => return Refused::over_budget(),
+        Undecided::Unleased => return Refused::unleased(RETRY_SOON),
         Undecided::Refusal(refusal) | Undecided::Full(refusal) => refusal,
     };
     let reasons = || refusal.passed_over.iter().map(|passed| passed.reason);

@@ -85,7 +85,7 @@ impl State {
     ) -> Self {
         Self {
             counters: std::iter::repeat_with(Counters::default).take(snapshot.fleet.endpoints.len()).collect(),
-            buckets: Buckets::new(&snapshot.fleet),
+            buckets: Buckets::new(&snapshot.fleet, limits.shared),
             observed: Observed::new(&snapshot.fleet),
             learnt: std::iter::repeat_with(Learnt::default).take(snapshot.fleet.models.len()).collect(),
             journal,

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use dispatch::AttemptId;
 
+/// The code of a store, or of a shared database, that a newer program has brought forward.
+pub const NEWER_STORE: &str = "BL0801";
+
 /// Why the state directory could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -26,7 +29,7 @@ pub enum LedgerError {
     #[error("use the database")]
     Database(#[from] rusqlite::Error),
     /// The store was written by a newer version.
-    #[error("open the store: its schema is version {found}, this program knows up to {known}")]
+    #[error("{NEWER_STORE}: open the store: its schema is version {found}, this program knows up to {known}")]
     Newer {
         /// What is there.
         found: i64,

@@ -17,12 +17,12 @@ use crate::scope::Scopes;
 /// The keys of a state directory; several processes may have it open at once.
 #[derive(Debug)]
 pub struct Keys {
-    open: Mutex<Open>,
+    pub(crate) open: Mutex<Open>,
 }
 
 #[derive(Debug)]
-struct Open {
-    connection: Connection,
+pub(crate) struct Open {
+    pub(crate) connection: Connection,
     /// What was read last, and the count of changes it was read at.
     read: Option<(i64, Vec<KeyRow>)>,
 }
@@ -131,7 +131,7 @@ impl Keys {
         Ok(row)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,6 +12,7 @@ mod book;
 mod books;
 mod chain;
 mod closing;
+mod copied;
 mod correction;
 mod directory;
 mod entry;
@@ -36,15 +37,17 @@ mod store;
 mod unposted;
 mod verify;
 mod view;
+mod whole;
 mod words;
 
 pub use accounts::{Unreconciled, correct};
 pub use books::Books;
 pub use chain::{Hash, Head};
 pub use closing::{Closed, ClosedLine, GRACE, closable};
+pub use copied::ChainEntry;
 pub use correction::{Correct, Corrected};
 pub use entry::Why;
-pub use error::LedgerError;
+pub use error::{LedgerError, NEWER_STORE};
 pub use focus::{
     COLUMNS, Cell, Column, Difference, FOCUS_VERSION, FocusRow, InvoiceError, InvoiceLine, Kind as CellKind, Reconciliation, focus_rows,
     import_invoice, read_invoice,
@@ -60,3 +63,4 @@ pub use spent::{Spent, Taken};
 pub use store::Store;
 pub use verify::{Finding, Verification, verify};
 pub use view::{AttemptRow, Journaled, View};
+pub use whole::{Copied, Whole};

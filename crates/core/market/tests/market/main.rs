@@ -9,4 +9,5 @@ mod draws;
 mod files;
 mod fixture;
 mod floors;
+mod leases;
 mod prices;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use units::Instant;
 
-use super::{State, instant};
+use super::{Share, State, instant};
 
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
@@ -25,6 +25,8 @@ pub enum Ledger {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
+        share: Share,
+        #[command(flatten)]
         state: State,
     },
     /// Says what `up --shadow` would have saved, and why
@@ -38,6 +40,8 @@ pub enum Ledger {
         /// Print one JSON document
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        share: Share,
         #[command(flatten)]
         state: State,
     },
@@ -55,6 +59,8 @@ pub enum Ledger {
         /// Where to write it; without it, to standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        share: Share,
         #[command(flatten)]
         state: State,
     },
@@ -104,6 +110,8 @@ pub enum Ledger {
         /// A head of the chain that was noted: everything before it must be unchanged
         #[arg(long, value_name = "HASH", value_parser = hash)]
         head: Option<ledger::Hash>,
+        #[command(flatten)]
+        share: Share,
         #[command(flatten)]
         state: State,
     },

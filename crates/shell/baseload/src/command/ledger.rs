@@ -1,6 +1,7 @@
 //! `baseload ledger`: reads the books, also while a service runs on them.
 
 mod closings;
+mod copies;
 mod export;
 mod import;
 mod shadow;
@@ -23,11 +24,16 @@ use crate::{clock, place};
 /// Shows, checks, exports or corrects the books.
 pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
     match command {
-        Ledger::Show { limit, closings: false, json, state, .. } => show(&open(state.dir)?, limit, json, out),
-        Ledger::Show { contract, json, state, .. } => closings::show(&open(state.dir)?, contract.as_deref(), json, out),
-        Ledger::Shadow { from, to, json, state } => shadow::show(&open(state.dir)?, span(from, to), json, out),
-        Ledger::Export { format, from, to, out: file, state } => {
-            export::export(&open(state.dir)?, span(from, to), format, file.as_deref(), out).context("export the ledger")?;
+        Ledger::Show { limit, closings: false, json, share, state, .. } => {
+            copies::read(&share, state.dir, |view| show(view, limit, json, out))
+        }
+        Ledger::Show { contract, json, share, state, .. } => {
+            copies::read(&share, state.dir, |view| closings::show(view, contract.as_deref(), json, out))
+        }
+        Ledger::Shadow { from, to, json, share, state } => copies::read(&share, state.dir, |view| shadow::show(view, span(from, to), json, out)),
+        Ledger::Export { format, from, to, out: file, share, state } => {
+            let write = |view: &View| export::export(view, span(from, to), format, file.as_deref(), out).context("export the ledger");
+            copies::read(&share, state.dir, write)?;
             Ok(Exit::Done)
         }
         Ledger::Import { file, who, json, state } => import::run(&place::state(state.dir, "up")?, &file, &who, json, out),
@@ -36,6 +42,9 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
             correct(&place::state(state.dir, "up")?, &said, out)
         }
         Ledger::Verify { live: Some(at), key, .. } => verify::live(at, key.as_deref(), out),
+        Ledger::Verify { share, state, .. } if share.url.is_some() && state.dir.is_none() => {
+            copies::verify(&share.address()?.context("name the shared database")?, out)
+        }
         Ledger::Verify { head, state, .. } => verify::run(&place::state(state.dir, "up")?, head, out),
     }
 }

@@ -12,6 +12,8 @@ use ledger::{KeyRow, Spending};
 use market::{Dry, Limit, Reservation};
 use units::{Instant, Money, Span};
 
+use crate::admission::allotment::{Allotment, Lease};
+
 /// Which of the two rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -30,13 +32,29 @@ struct Bucket {
 #[derive(Debug)]
 pub(crate) struct Purse {
     span: Span,
-    taken: AtomicI64,
+    /// What is taken; of a shared budget, less what is leased.
+    pub count: AtomicI64,
+    /// Of a budget that is shared with other gateways.
+    pub lease: Option<Lease>,
 }
 
 impl Purse {
+    pub fn new(span: Span, shared: bool, now: Instant) -> Self {
+        Self { span, count: AtomicI64::new(0), lease: shared.then(|| Lease::none(now)) }
+    }
+
     /// Changes what is taken, when a reservation is settled or released.
     pub fn change(&self, by: i64) {
-        self.taken.fetch_add(by, Ordering::Relaxed);
+        self.count.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// What is taken here.
+    pub fn taken(&self) -> i64 {
+        self.count.load(Ordering::Relaxed).saturating_add(self.lease.as_ref().map_or(0, Lease::ceiling))
+    }
+
+    fn holds(&self, now: Instant) -> bool {
+        self.lease.as_ref().is_none_or(|lease| lease.holds(now))
     }
 }
 
@@ -45,13 +63,19 @@ impl Purse {
 struct Spend {
     account: market::Account,
     calendar: Calendar,
+    shared: bool,
     present: ArcSwap<Purse>,
 }
 
 impl Spend {
-    fn new(account: market::Account, calendar: Calendar, now: Instant) -> Self {
+    fn new(account: market::Account, calendar: Calendar, shared: bool, now: Instant) -> Self {
         let span = calendar.span(calendar.index(now));
-        Self { account, calendar, present: ArcSwap::from_pointee(Purse { span, taken: AtomicI64::new(0) }) }
+        Self { account, calendar, shared, present: ArcSwap::from_pointee(Purse::new(span, shared, now)) }
+    }
+
+    /// What its purse's count is held against: the budget, or only what is leased of it.
+    fn counted(&self) -> market::Account {
+        if self.shared { market::Account::leased() } else { self.account }
     }
 
     /// The purse of the period that `now` lies in; a new one once the last has ended.
@@ -61,7 +85,7 @@ impl Spend {
             return present;
         }
         let span = self.calendar.span(self.calendar.index(now));
-        let next = Arc::new(Purse { span, taken: AtomicI64::new(0) });
+        let next = Arc::new(Purse::new(span, self.shared, now));
         // Of several that come first in a new period one sets its purse, and all go on with that.
         self.present.rcu(|set| if now < set.span.to { Arc::clone(set) } else { Arc::clone(&next) });
         self.present.load_full()
@@ -79,17 +103,18 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    fn new(of: &'static str, fleet: &Fleet, allowance: &Allowance, now: Instant) -> Self {
+    fn new(of: &'static str, fleet: &Fleet, allowance: &Allowance, shared: bool, now: Instant) -> Self {
         let bucket = |rate| Bucket { limit: Limit::new(rate), state: AtomicI64::new(0) };
-        let spend = allowance
-            .budget
-            .map(|budget| Spend::new(market::Account::new(in_fleet_currency(fleet, &budget, now)), budget.calendar(&fleet.time_zone), now));
+        let spend = allowance.budget.map(|budget| {
+            let account = market::Account::new(in_fleet_currency(fleet, &budget, now));
+            Spend::new(account, budget.calendar(&fleet.time_zone), shared, now)
+        });
         Self { of, requests: allowance.requests.map(bucket), tokens: allowance.tokens.map(bucket), spend }
     }
 
     /// The same account with other limits: what is taken stays taken, and requests under way still put it right.
-    fn with(&self, fleet: &Fleet, allowance: &Allowance, now: Instant) -> Self {
-        let new = Self::new(self.of, fleet, allowance, now);
+    fn with(&self, fleet: &Fleet, allowance: &Allowance, shared: bool, now: Instant) -> Self {
+        let new = Self::new(self.of, fleet, allowance, shared, now);
         for kind in [Kind::Requests, Kind::Tokens] {
             if let (Some(before), Some(after)) = (self.bucket(kind), new.bucket(kind)) {
                 after.state.store(before.state.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -137,7 +162,22 @@ impl Account {
     /// What is left of the budget, when it has one.
     pub fn left(&self, now: Instant) -> Option<Money> {
         let spend = self.spend.as_ref()?;
-        Some(spend.account.left(spend.purse(now).taken.load(Ordering::Relaxed)))
+        let purse = spend.purse(now);
+        Some(if purse.holds(now) { spend.counted().left(purse.count.load(Ordering::Relaxed)) } else { Money::ZERO })
+    }
+
+    /// Whether it can't pay `cost` from its lease now, and may once that is renewed; `None` where it can pay or is not shared.
+    pub fn may_be_leased(&self, cost: Money, now: Instant) -> Option<bool> {
+        let left = self.left(now)?;
+        let purse = self.spend.as_ref()?.purse(now);
+        let lease = purse.lease.as_ref().filter(|_| left < cost)?;
+        let nanos = |money: Money| i64::try_from(money.nanos()).unwrap_or(i64::MAX);
+        Some(lease.may_bring(nanos(cost), nanos(left), now))
+    }
+
+    /// Whether its lease has run out, or none came yet.
+    pub fn is_unleased(&self, now: Instant) -> bool {
+        self.spend.as_ref().is_some_and(|spend| !spend.purse(now).holds(now))
     }
 
     /// Sets money aside: nothing where there is no budget, an error where less is left.
@@ -145,12 +185,13 @@ impl Account {
         let Some(spend) = &self.spend else { return Ok(None) };
         let purse = spend.purse(now);
         let mut reservation = None;
-        let change = |taken| {
-            let (next, reserved) = spend.account.reserve(taken, cost)?;
+        let change = |count| {
+            let (next, reserved) = spend.counted().reserve(count, cost)?;
             reservation = Some(reserved);
             Some(next)
         };
-        if purse.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_err() {
+        let may = purse.holds(now) || cost <= Money::ZERO;
+        if !may || purse.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).is_err() {
             return Err(Short);
         }
         Ok(reservation.map(|reservation| (purse, reservation)))
@@ -220,16 +261,19 @@ struct Own {
 #[derive(Debug)]
 pub(crate) struct Accounts {
     fleet: Arc<Fleet>,
+    /// Whether other gateways take of the same budgets.
+    shared: bool,
     whole: Arc<Account>,
     teams: Vec<Arc<Account>>,
     keys: Mutex<BTreeMap<KeyId, Own>>,
 }
 
 impl Accounts {
-    pub fn new(fleet: Arc<Fleet>, now: Instant) -> Self {
-        let whole = Arc::new(Account::new("the whole fleet", &fleet, &fleet.limits, now));
-        let teams = fleet.teams.iter().map(|(.., allowance)| Arc::new(Account::new("your team", &fleet, allowance, now))).collect();
-        Self { whole, teams, keys: Mutex::default(), fleet }
+    pub fn new(fleet: Arc<Fleet>, shared: bool, now: Instant) -> Self {
+        let account = |of, allowance| Arc::new(Account::new(of, &fleet, allowance, shared, now));
+        let whole = account("the whole fleet", &fleet.limits);
+        let teams = fleet.teams.iter().map(|(.., allowance)| account("your team", allowance)).collect();
+        Self { whole, teams, keys: Mutex::default(), shared, fleet }
     }
 
     /// The accounts of a key and its count of requests under way; `None` when the fleet lacks its team.
@@ -239,11 +283,11 @@ impl Accounts {
             None => None,
         };
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = || Arc::new(Account::new("your key", &self.fleet, &row.allowance, now));
+        let account = || Arc::new(Account::new("your key", &self.fleet, &row.allowance, self.shared, now));
         let own =
             keys.entry(row.id).or_insert_with(|| Own { account: account(), allowance: row.allowance, under_way: Arc::default(), team });
         if own.allowance != row.allowance {
-            (own.account, own.allowance) = (Arc::new(own.account.with(&self.fleet, &row.allowance, now)), row.allowance);
+            (own.account, own.allowance) = (Arc::new(own.account.with(&self.fleet, &row.allowance, self.shared, now)), row.allowance);
         }
         own.team = team;
         let all = [Some(&own.account), team.map(|team| &self.teams[team.index()]), Some(&self.whole)];
@@ -260,16 +304,24 @@ impl Accounts {
 
     /// Every budget in its present period, by owner.
     pub fn balances(&self, now: Instant) -> Vec<Balance> {
+        let balance = |allotment: Allotment| {
+            let Allotment { owner, period, budget, ref purse } = allotment;
+            Balance { owner, period, budget, taken: Money::from_nanos(purse.taken().into()) }
+        };
+        self.allotments(now).into_iter().map(balance).collect()
+    }
+
+    /// The same, with what their leases are renewed by.
+    pub fn allotments(&self, now: Instant) -> Vec<Allotment> {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = keys.iter().map(|(key, own)| (Owner::Key(*key), &own.account));
         let teams = self.teams.iter().enumerate().map(|(team, account)| (Owner::Team(TeamId::from_index(team)), account));
-        let balance = |(owner, account): (Owner, &Arc<Account>)| {
+        let allotment = |(owner, account): (Owner, &Arc<Account>)| {
             let spend = account.spend.as_ref()?;
             let purse = spend.purse(now);
-            let taken = Money::from_nanos(purse.taken.load(Ordering::Relaxed).into());
-            Some(Balance { owner, period: purse.span, budget: spend.account.limit(), taken })
+            Some(Allotment { owner, period: purse.span, budget: spend.account.limit(), purse })
         };
-        keys.chain(teams).chain([(Owner::Fleet, &self.whole)]).filter_map(balance).collect()
+        keys.chain(teams).chain([(Owner::Fleet, &self.whole)]).filter_map(allotment).collect()
     }
 
     /// Counts what the ledger says a key has spent: the one fold from which balances are made when the gateway begins.

@@ -53,6 +53,19 @@ impl Ticket {
         Some(Funds { left, output: self.output })
     }
 
+    /// Whether only the lease of a shared budget stands between the request and `cost`, and its next renewal may bring it.
+    pub fn may_be_leased(&self, cost: Money, now: Instant) -> bool {
+        // Every account is asked, so that each knows what is needed of it.
+        let short: ArrayVec<_, 3> = self.accounts.iter().filter(|account| account.left(now).is_some_and(|left| left < cost)).collect();
+        let may = short.iter().map(|account| account.may_be_leased(cost, now) == Some(true));
+        !short.is_empty() && may.fold(true, |all, may| all && may)
+    }
+
+    /// Whether this gateway has no lease of a budget that the request belongs to.
+    pub fn is_unleased(&self, now: Instant) -> bool {
+        self.accounts.iter().any(|account| account.is_unleased(now))
+    }
+
     /// Sets money aside for the next attempt in every account, or in none.
     pub fn reserve(&mut self, cost: Money, now: Instant) -> Result<(), Short> {
         self.release();

@@ -141,6 +141,7 @@ impl Coverage {
             Outcome::Failed => "outcome failed",
             Outcome::Cut => "outcome cut",
             Outcome::ClientGone => "outcome client gone",
+            Outcome::Outrun => "outcome outrun",
             Outcome::Interrupted => "outcome interrupted",
         });
     }

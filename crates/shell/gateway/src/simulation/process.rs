@@ -69,6 +69,7 @@ fn begin(run: &Arc<Run>, life: &Arc<Life>) -> Result<Gateway, Box<dyn std::error
         upstreams: BTreeMap::new(),
         clock: clock.clone(),
         limits: scene::limits(),
+        shadow: false,
         directory: None,
     })?;
     for (name, port) in scene::UPSTREAMS.into_iter().chain(scene::NEVER).zip(1..) {

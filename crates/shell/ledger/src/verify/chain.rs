@@ -1,6 +1,6 @@
 //! The chain, computed again from the rows.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Finding, Verification};
 use crate::chain::{Hash, Head, Kind, POSTING, Table, next, write_row};
@@ -8,13 +8,22 @@ use crate::error::LedgerError;
 use crate::words::Request;
 
 /// One entry as the chain's table has it.
-struct Link {
-    number: i64,
-    kind: String,
-    row: Option<i64>,
+pub(crate) struct Link {
+    pub(crate) number: i64,
+    pub(crate) kind: String,
+    pub(crate) row: Option<i64>,
     attempt: Option<(Request, u8)>,
-    posting_to: i64,
-    hash: Hash,
+    pub(crate) posting_to: i64,
+    pub(crate) hash: Hash,
+}
+
+/// The columns of [`link_at`].
+pub(crate) const LINK: &str = "SELECT number, kind, row, request, attempt, posting_to, hash FROM entry WHERE number > ?1 ORDER BY number";
+
+/// The entry of a row that was selected by [`LINK`].
+pub(crate) fn link_at(row: &Row<'_>) -> rusqlite::Result<Link> {
+    let attempt = row.get::<_, Option<Request>>(3)?.zip(row.get(4)?);
+    Ok(Link { number: row.get(0)?, kind: row.get(1)?, row: row.get(2)?, attempt, posting_to: row.get(5)?, hash: Hash(row.get(6)?) })
 }
 
 /// Checks the chain from `from` on, and gives its end. `noted` is a head that was written down elsewhere: an entry must have it.
@@ -26,13 +35,10 @@ pub(super) fn check(
 ) -> Result<Head, LedgerError> {
     let mut head = from;
     let mut found = noted.is_none_or(|noted| noted == from.hash);
-    let mut select =
-        connection.prepare("SELECT number, kind, row, request, attempt, posting_to, hash FROM entry WHERE number > ?1 ORDER BY number")?;
+    let mut select = connection.prepare(LINK)?;
     let mut rows = select.query([from.number])?;
     while let Some(row) = rows.next()? {
-        let attempt = row.get::<_, Option<Request>>(3)?.zip(row.get(4)?);
-        let link =
-            Link { number: row.get(0)?, kind: row.get(1)?, row: row.get(2)?, attempt, posting_to: row.get(5)?, hash: Hash(row.get(6)?) };
+        let link = link_at(row)?;
         verification.entries += 1;
         let whole = text(connection, &link, head.posting_to)?.is_some_and(|text| next(head.hash, &text) == link.hash);
         if !whole || link.number != head.number + 1 || link.posting_to < head.posting_to {
@@ -48,7 +54,7 @@ pub(super) fn check(
 }
 
 /// The text of an entry; nothing when its row is not there.
-fn text(connection: &Connection, link: &Link, after: i64) -> Result<Option<String>, LedgerError> {
+pub(crate) fn text(connection: &Connection, link: &Link, after: i64) -> Result<Option<String>, LedgerError> {
     let Some(kind) = Kind::of(&link.kind) else { return Ok(None) };
     let mut text = String::new();
     let (own, parts) = kind.tables();

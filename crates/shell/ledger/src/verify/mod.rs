@@ -3,7 +3,7 @@
 //! Postings are computed again from what they come from, sums again from their parts, and every journal record that
 //! should be booked is looked up: a mistake of the thread that books shows, whatever it was.
 
-mod chain;
+pub(crate) mod chain;
 mod closings;
 mod corrections;
 mod journal;

@@ -15,3 +15,4 @@ mod torn;
 mod unposted;
 mod verify;
 mod view;
+mod whole;

@@ -1,0 +1,38 @@
+//! `baseload ledger ... --share`: the copies of every replica's books.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use ledger::View;
+
+use crate::args::Share;
+use crate::exit::Exit;
+use crate::place;
+
+/// Reads a state directory, or the books of all replicas where a shared database is named and no directory.
+pub fn read<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
+    let Some(address) = share.address()?.filter(|_| state.is_none()) else { return read(&super::open(state)?) };
+    let folder = place::scratch()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let result = runtime.block_on(share::gather(&address, &folder)).with_context(|| format!("read the copies in {address}"));
+    let result = result.and_then(|()| read(&View::open(&folder)?));
+    std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+    result
+}
+
+/// Checks every replica's chain in the shared database.
+pub fn verify(address: &share::Address, out: &mut dyn Write) -> Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let chains = runtime.block_on(share::checked(address)).with_context(|| format!("verify the copies in {address}"))?;
+    for chain in &chains {
+        writeln!(out, "replica {}: {} entries; its head is {}", chain.replica, chain.entries, chain.head)?;
+        if let Some(number) = chain.broken {
+            writeln!(out, "replica {}: entry {number} is not what its chain must have there", chain.replica)?;
+        }
+    }
+    let replicas = chains.iter().filter(|chain| chain.replica != share::ALL).count();
+    let wrong = chains.iter().filter(|chain| chain.broken.is_some()).count();
+    writeln!(out, "{replicas} replicas, {} entries; {wrong} wrong", chains.iter().map(|chain| chain.entries).sum::<i64>())?;
+    Ok(if wrong == 0 { Exit::Done } else { Exit::No })
+}

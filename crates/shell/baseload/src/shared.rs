@@ -1,0 +1,110 @@
+//! Several replicas on one PostgreSQL: what the gateway's budgets are leased by.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use anyhow::{Context as _, Result};
+use fleet::Fleet;
+use gateway::{Allotment, Clock, Gateway, Owner, UnitsPart};
+use ledger::{Books, KeyRow, Store};
+use market::{Leased, WHOLE};
+use share::{Address, Joined, Of, Portion, Portions, ReplicaId, Setup, Sharing};
+use units::Instant;
+
+use crate::log;
+
+/// The books that prices are made from where several replicas share: those of all, as far as they have been copied.
+pub type AllBooks = Arc<RwLock<Option<Arc<Books>>>>;
+
+/// Takes part in what is shared, where an address is given: what it says of keys is in the state directory then.
+pub async fn join(address: Option<&Address>, state: &Path, fleet: &Arc<Fleet>, clock: &Clock) -> Result<(Option<Joined>, AllBooks)> {
+    let all = AllBooks::default();
+    let Some(address) = address.cloned() else { return Ok((None, all)) };
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).context("draw random bytes for a name among the replicas")?;
+    let (directory, clock, fleet, told) = (state.to_owned(), clock.clone(), Arc::clone(fleet), Arc::clone(&all));
+    let joining = tokio::task::spawn_blocking(move || {
+        let replica = ReplicaId::of(&directory, random)?;
+        let say = |text: &str| log::say(format_args!("baseload: {text}"));
+        let books = move |books| *told.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(books));
+        let (now, books) = (Arc::new(move || clock.now()), Arc::new(books));
+        Joined::join(Setup { address, directory, replica, now, fleet, books, say: Arc::new(say) })
+    });
+    let joined = joining.await.context("take part in what is shared")?.context("share with other replicas (`--share`)")?;
+    Ok((Some(joined), all))
+}
+
+/// Leases what the gateway may spend, and goes on doing so.
+pub async fn start(
+    joined: Option<Joined>,
+    gateway: &Arc<Gateway>,
+    fleet: &Arc<Fleet>,
+    store: &Store,
+    clock: &Clock,
+) -> Result<Option<Sharing>> {
+    let Some(joined) = joined else { return Ok(None) };
+    let (gateway, store, fleet, clock) = (Arc::clone(gateway), store.clone(), Arc::clone(fleet), clock.clone());
+    let budgets = Budgets { gateway, store, fleet, clock, seen: Mutex::default() };
+    let starting = tokio::task::spawn_blocking(move || joined.start(Arc::new(budgets)));
+    Ok(Some(starting.await.context("take part in what is shared")?.context("lease shared budgets")?))
+}
+
+/// What is renewed.
+enum Seen {
+    Budget(Allotment),
+    Units(UnitsPart),
+}
+
+/// The gateway's budgets and units, by what they are called at every replica.
+struct Budgets {
+    gateway: Arc<Gateway>,
+    store: Store,
+    fleet: Arc<Fleet>,
+    clock: Clock,
+    /// Those that were told of last.
+    seen: Mutex<BTreeMap<(String, Instant), Seen>>,
+}
+
+impl Budgets {
+    fn name(&self, keys: &[KeyRow], owner: Owner) -> Option<String> {
+        match owner {
+            Owner::Key(id) => keys.iter().find(|row| row.id == id).map(|row| format!("key {}", row.public)),
+            Owner::Team(team) => Some(format!("team {}", self.fleet.teams.name(team))),
+            Owner::Fleet => Some("fleet".to_owned()),
+        }
+    }
+}
+
+impl Portions for Budgets {
+    fn standing(&self) -> Vec<Portion> {
+        // Without its name a budget is not renewed, and so not spent.
+        let keys = self.store.keys().unwrap_or_default();
+        let mut seen = BTreeMap::new();
+        let portions = self.gateway.allotments().into_iter().filter_map(|allotment| {
+            let (account, period) = (self.name(&keys, allotment.owner)?, allotment.period.from);
+            let (taken, ceiling) = allotment.standing();
+            let (limit, need) = (i64::try_from(allotment.budget.nanos()).unwrap_or(i64::MAX), allotment.need());
+            seen.insert((account.clone(), period), Seen::Budget(allotment));
+            Some(Portion { account, period, limit, of: Of::Budget, taken, ceiling, need })
+        });
+        let mut portions: Vec<Portion> = portions.collect();
+        for part in self.gateway.unit_parts() {
+            let (contract, model) = (self.fleet.contracts.name(part.contract), self.fleet.models.name(part.model));
+            let (account, period, (taken, ceiling)) = (format!("units {contract} {model}"), Instant::default(), part.standing());
+            seen.insert((account.clone(), period), Seen::Units(part));
+            portions.push(Portion { account, period, limit: WHOLE, of: Of::Units, taken, ceiling, need: 0 });
+        }
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        portions
+    }
+
+    fn renewed(&self, portion: &Portion, leased: Leased, until: Instant) {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.get(&(portion.account.clone(), portion.period)) {
+            Some(Seen::Budget(allotment)) => allotment.renew(leased, until),
+            Some(Seen::Units(part)) => part.renew(leased, until, self.clock.now()),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A PostgreSQL, an upstream, and as many `baseload up` as a test wants.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use testkit::Postgres;
+
+/// What a request costs at list, in thousandths of a dollar.
+pub const PRICE: u64 = 5;
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const ANSWER: &str = r#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}"#;
+
+/// Reads one request whole.
+fn read_request(stream: &mut BufReader<TcpStream>) -> Option<()> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if let Some(stated) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = stated.trim().parse().ok()?;
+        }
+        if line == "\r\n" {
+            return stream.read_exact(&mut vec![0; length]).ok();
+        }
+    }
+}
+
+/// An upstream that gives every request the same answer.
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
+                while read_request(&mut stream).is_some() {
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", ANSWER.len());
+                    if stream.get_mut().write_all((head + ANSWER).as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    at
+}
+
+fn fleet(at: SocketAddr) -> String {
+    format!(
+        "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[parties.p]\nroles = [\"supplier\"]\n\
+         [models.m]\nparameters = \"1 B\"\ncontext = 1000\n[contracts.c]\nparty = \"p\"\npreset = \"on-demand\"\n\
+         endpoints = [\"e\"]\ninput = \"0 USD/1M tokens\"\noutput = \"{} USD/1M tokens\"\nstart = 2026-01-01\nend = 2040-01-01\n\
+         [endpoints.e]\nmodel = \"m\"\nurl = \"http://{at}/v1\"\n",
+        PRICE * 1_000 / 5
+    )
+}
+
+/// A folder with a PostgreSQL and a fleet file.
+pub struct Place {
+    pub postgres: Postgres,
+    folder: TempDir,
+    _database: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let (folder, database) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let postgres = Postgres::start(database.path()).expect("PostgreSQL is here: tools/setup postgresql");
+        fs::write(folder.path().join("fleet.toml"), fleet(upstream())).expect("a file");
+        Self { postgres, folder, _database: database }
+    }
+
+    fn baseload(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baseload"));
+        command.args(args).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
+        command
+    }
+
+    /// What a command says that must succeed.
+    pub fn run(&self, args: &[&str]) -> String {
+        let output = self.baseload(args).output().expect("it runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A key made at one state directory.
+    pub fn key(&self, state: &str, budget: &str) -> String {
+        let mut args = vec!["key", "create", "me", "--state", state];
+        if !budget.is_empty() {
+            args.extend(["--budget", budget]);
+        }
+        self.run(&args).split_whitespace().find(|word| word.starts_with("bl-")).expect("a key is shown once").to_owned()
+    }
+
+    /// Starts a replica on a state directory, sharing over an address.
+    pub fn up(&self, state: &str, share: &str) -> Replica {
+        let mut command = self.baseload(&["up", "fleet.toml", "--listen", "127.0.0.1:0", "--state", state]);
+        let stderr = fs::File::options().create(true).append(true).open(self.folder.path().join("stderr")).expect("a file");
+        command.env("BASELOAD_SHARE", share).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().expect("it runs");
+        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut said = String::new();
+        while !said.contains("listening on ") {
+            assert!(out.read_line(&mut said).expect("text") > 0, "{}", self.errors());
+        }
+        let at = said.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
+        Replica { child, at, _out: out }
+    }
+
+    /// Starts one that must be refused, and gives its code and what it says.
+    pub fn refused(&self, state: &str, share: &str) -> (Option<i32>, String) {
+        let mut command = self.baseload(&["up", "fleet.toml", "--listen", "127.0.0.1:0", "--state", state]);
+        let output = command.env("BASELOAD_SHARE", share).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// What was said on standard error by all.
+    pub fn errors(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// What `ledger verify` says of the copies.
+    pub fn verified(&self) -> (Option<i32>, String) {
+        let output = self.baseload(&["ledger", "verify"]).env("BASELOAD_SHARE", self.postgres.address()).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Every answered request is settled in the copies once, and so many replicas have a whole chain.
+    pub fn verify_copies(&self, replicas: usize, answered: u64) {
+        let (code, said) = self.verified();
+        assert!(code == Some(0) && said.contains(&format!("{replicas} replicas")), "{said} {}", self.errors());
+        let settled = self.postgres.sql("SELECT count(*) FROM baseload.entry WHERE kind = 'settlement'").expect("it answers");
+        assert_eq!(settled, answered.to_string(), "{}", self.errors());
+        let shown = self.baseload(&["ledger", "show", "--limit", "9999", "--json"]).env("BASELOAD_SHARE", self.postgres.address()).output();
+        let shown = shown.expect("it runs");
+        let rows: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+        let settled = rows["attempts"].as_array().map_or(0, |rows| rows.iter().filter(|row| row["settled"].is_object()).count());
+        assert_eq!(u64::try_from(settled).ok(), Some(answered), "the ledger of all: {}", String::from_utf8_lossy(&shown.stderr));
+        let folder: &Path = self.folder.path();
+        for entry in fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().is_dir()) {
+            self.run(&["ledger", "verify", "--state", &entry.path().display().to_string()]);
+        }
+    }
+}
+
+/// A running replica; it is told to end, and waited for, when it is dropped.
+pub struct Replica {
+    child: Child,
+    at: String,
+    _out: BufReader<ChildStdout>,
+}
+
+impl Replica {
+    /// One small request: five tokens out, no more.
+    pub fn chat(&self, key: &str) -> String {
+        let body = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+        let mut stream = TcpStream::connect(&self.at).expect("it listens");
+        let text = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(text.as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        // What was refused may be reset behind its answer.
+        _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            // One that is gone already is waited for all the same.
+            _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        _ = self.child.wait();
+    }
+}
+
+/// The code of an answer's error, or its status when it has none.
+pub fn code(answer: &str) -> String {
+    let status = answer.split_whitespace().nth(1).unwrap_or("nothing").to_owned();
+    let code = answer.split(r#""code":""#).nth(1).and_then(|rest| rest.split('"').next());
+    code.map_or(status, str::to_owned)
+}

@@ -1,0 +1,138 @@
+//! Several `baseload up` on one PostgreSQL. It needs PostgreSQL (`tools/setup postgresql`), and fails without.
+
+mod cut;
+mod fixture;
+
+use std::time::Instant;
+
+use fixture::{PRICE, Place, Replica, code};
+
+/// A budget of a thousand requests over four replicas, of which one is cut off: what it spends after that is at most its lease, the others
+/// spend everything else, and what it spent counts when it comes back. Beforehand: a lease is at most a sixteenth of what is left.
+#[test]
+fn a_budget_over_four_replicas_is_overspent_by_at_most_the_lease_of_one_that_is_cut_off() {
+    const CAP: u64 = 1_000;
+    let (place, budget) = (Place::new(), format!("{}.00 USD/year", CAP * PRICE / 1_000));
+    let key = place.key("one", &budget);
+    let wire = cut::Wire::to(place.postgres.socket());
+    let far = format!("postgres://postgres@{}/postgres", wire.address());
+    let mut all: Vec<Replica> = ["one", "two", "three"].iter().map(|name| place.up(name, &place.postgres.address())).collect();
+    all.push(place.up("four", &far));
+
+    let mut answered = [0_u64; 4];
+    for (replica, count) in all.iter().zip(&mut answered) {
+        for _ in 0..50 {
+            assert_eq!(code(&replica.chat(&key)), "200", "nothing is refused below the cap less what others hold: {}", place.errors());
+            *count += 1;
+        }
+    }
+    wire.cut();
+    let lease = (CAP - answered.iter().sum::<u64>()) / 16;
+    let before = answered[3];
+    let refused = spend(&all[3], &key, &mut answered[3]);
+    assert_eq!(refused, "no_lease", "one that is cut off says so");
+    let alone = answered[3] - before;
+    assert!(alone <= lease, "cut off it took {alone}, of a lease of {lease} at most");
+
+    // Until its lease comes back the others are refused only what it may have taken.
+    for replica in 0..3 {
+        assert_eq!(spend(&all[replica], &key, &mut answered[replica]), "insufficient_quota");
+    }
+    let held = CAP - before - answered[..3].iter().sum::<u64>();
+    assert!(held <= lease, "{held} are held back, of a lease of {lease} at most");
+    let until = Instant::now() + fixture::PATIENCE;
+    while CAP - before > answered[..3].iter().sum::<u64>() {
+        assert!(Instant::now() < until, "its lease never came back: {answered:?}");
+        spend(&all[0], &key, &mut answered[0]);
+    }
+    let total: u64 = answered.iter().sum();
+    assert_eq!(total, CAP + alone, "overspent by what it took while it was cut off, and by nothing else");
+    assert!(total <= CAP + lease);
+
+    wire.heal();
+    let until = Instant::now() + fixture::PATIENCE;
+    while code(&all[3].chat(&key)) != "insufficient_quota" {
+        assert!(Instant::now() < until, "it never came back");
+    }
+    println(format_args!("{total} answered of {CAP}; {alone} of them while cut off, of a lease of {lease} at most"));
+    drop(all);
+    place.verify_copies(4, total);
+}
+
+/// Spends until it is refused, and says with which code.
+fn spend(replica: &Replica, key: &str, answered: &mut u64) -> String {
+    loop {
+        match code(&replica.chat(key)).as_str() {
+            "200" => *answered += 1,
+            refused => return refused.to_owned(),
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_made_or_revoked_at_one_replica_is_so_at_all() {
+    let place = Place::new();
+    let (one, two) = (place.up("one", &place.postgres.address()), place.up("two", &place.postgres.address()));
+    let key = place.key("two", "");
+    let made = Instant::now();
+    for replica in [&two, &one] {
+        while code(&replica.chat(&key)) != "200" {
+            assert!(made.elapsed() < fixture::PATIENCE, "it is never known: {}", place.errors());
+        }
+    }
+    println(format_args!("known at both after {:?}", made.elapsed()));
+    place.run(&["key", "revoke", "me", "--state", "one"]);
+    let revoked = Instant::now();
+    for replica in [&one, &two] {
+        while code(&replica.chat(&key)) != "invalid_api_key" {
+            assert!(revoked.elapsed() < fixture::PATIENCE, "it is never revoked: {}", place.errors());
+        }
+    }
+    println(format_args!("revoked at both after {:?}", revoked.elapsed()));
+}
+
+#[test]
+fn tables_of_a_newer_program_are_refused_with_a_code_and_left_alone() {
+    let place = Place::new();
+    drop(place.up("one", &place.postgres.address()));
+    place.postgres.sql("INSERT INTO baseload.migration (version) VALUES (99)").expect("it takes it");
+    let (code, said) = place.refused("one", &place.postgres.address());
+    assert!(code == Some(1) && said.contains("BL0801") && said.contains("version 99"), "{said}");
+    assert_eq!(place.postgres.sql("SELECT max(version) FROM baseload.migration").expect("it answers"), "99");
+}
+
+#[test]
+fn a_database_beyond_this_machine_is_refused_without_its_password_being_told() {
+    let place = Place::new();
+    let (code, said) = place.refused("one", "postgres://ada:s3cret@10.0.0.7/books");
+    assert!(code != Some(0) && said.contains("TLS") && !said.contains("s3cret"), "{said}");
+}
+
+/// For who reads a test's output.
+fn println(text: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    // Nobody may be reading.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// The checker itself: an entry that is missing or changed is found.
+#[test]
+fn what_is_planted_in_the_copies_is_found() {
+    let place = Place::new();
+    let key = place.key("one", "");
+    let one = place.up("one", &place.postgres.address());
+    for _ in 0..3 {
+        assert_eq!(code(&one.chat(&key)), "200");
+    }
+    drop(one);
+    place.verify_copies(1, 3);
+    let plant = |sql: &str| {
+        let all = format!("ALTER TABLE baseload.entry DISABLE TRIGGER ALL; {sql}; ALTER TABLE baseload.entry ENABLE TRIGGER ALL");
+        place.postgres.sql(&all).expect("it takes it");
+        place.verified().0
+    };
+    assert!(place.postgres.sql("DELETE FROM baseload.entry").is_err(), "entries are never deleted");
+    assert_eq!(plant("UPDATE baseload.entry SET text = text || decode('78', 'hex') WHERE number = 3"), Some(3));
+    assert_eq!(plant("UPDATE baseload.entry SET text = substr(text, 1, length(text) - 1) WHERE number = 3"), Some(0), "put right");
+    assert_eq!(plant("DELETE FROM baseload.entry WHERE number = 4"), Some(3), "a gap");
+}

@@ -1,0 +1,84 @@
+//! Entries of this replica's chain, brought to the shared database once each.
+
+use std::time::Duration;
+
+use ledger::{Hash, View};
+use tokio_postgres::{Client, Transaction};
+
+use crate::error::ShareError;
+use crate::link::within;
+use crate::replica::ReplicaId;
+use crate::schema::Lock;
+
+/// At most so many entries are brought at once.
+const ENTRIES_MAX: usize = 2_000;
+/// How long that may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Brings the next entries that no power cut takes back, and says whether there may be more.
+pub(crate) async fn copy(client: &mut Client, view: &View, replica: &ReplicaId) -> Result<bool, ShareError> {
+    let synced = view.synced_entries()?;
+    within(TIMEOUT, bring(client, view, replica, synced)).await
+}
+
+async fn bring(client: &mut Client, view: &View, replica: &ReplicaId, synced: i64) -> Result<bool, ShareError> {
+    let transaction = client.transaction().await?;
+    // One at a time, so that places are taken in the order in which they can be seen.
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&Lock::Entries.key()]).await?;
+    let last = "SELECT number, hash FROM baseload.entry WHERE replica = $1 ORDER BY number DESC LIMIT 1";
+    let row = transaction.query_opt(last, &[&replica.as_str()]).await?;
+    let (number, hash): (i64, Vec<u8>) = row.map_or((0, Vec::new()), |row| (row.get(0), row.get(1)));
+    // The last one that is there is read again: it must be this chain's.
+    let entries = view.entries((number - 1).max(0), synced, ENTRIES_MAX)?;
+    let new = match entries.split_first() {
+        _ if number == 0 => entries.as_slice(),
+        Some((same, new)) if same.number == number && same.hash.0.as_slice() == hash => new,
+        _ => return Err(ShareError::Forked { number }),
+    };
+    if new.is_empty() {
+        return Ok(false);
+    }
+    let mut before = Hash(hash.try_into().unwrap_or_default());
+    for (entry, expected) in new.iter().zip(number + 1..) {
+        if entry.number != expected || before.then(&entry.text) != entry.hash {
+            return Err(ShareError::Forked { number: entry.number });
+        }
+        before = entry.hash;
+    }
+    insert(&transaction, replica.as_str(), new).await?;
+    if new.iter().any(|entry| entry.kind == "fleet") {
+        fleets(&transaction, view).await?;
+    }
+    transaction.commit().await?;
+    Ok(new.len() + 1 >= ENTRIES_MAX)
+}
+
+/// Puts entries behind all that are there; the lock on their places must be held.
+pub(crate) async fn insert(transaction: &Transaction<'_>, replica: &str, new: &[ledger::ChainEntry]) -> Result<(), ShareError> {
+    let numbers: Vec<i64> = new.iter().map(|entry| entry.number).collect();
+    let kinds: Vec<&str> = new.iter().map(|entry| entry.kind.as_str()).collect();
+    let rows: Vec<Option<i64>> = new.iter().map(|entry| entry.row).collect();
+    let texts: Vec<&[u8]> = new.iter().map(|entry| entry.text.as_bytes()).collect();
+    let hashes: Vec<&[u8]> = new.iter().map(|entry| entry.hash.0.as_slice()).collect();
+    transaction
+        .execute(
+            "INSERT INTO baseload.entry (replica, number, kind, row, text, hash, place)
+             SELECT $1, number, kind, row, text, hash,
+                 (SELECT coalesce(max(place), 0) FROM baseload.entry) + row_number() OVER (ORDER BY number)
+             FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[]) AS new (number, kind, row, text, hash)",
+            &[&replica, &numbers, &kinds, &rows, &texts, &hashes],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Fleet files that entries name.
+async fn fleets(transaction: &Transaction<'_>, view: &View) -> Result<(), ShareError> {
+    for version in view.fleet_versions()? {
+        let (bytes, text) = (version.0.to_vec(), view.fleet_text(version)?);
+        transaction
+            .execute("INSERT INTO baseload.fleet (version, text) VALUES ($1, $2) ON CONFLICT (version) DO NOTHING", &[&bytes, &text])
+            .await?;
+    }
+    Ok(())
+}

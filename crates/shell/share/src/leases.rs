@@ -1,0 +1,198 @@
+//! What this replica may take of what all share, renewed again and again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use market::{BUDGET_LEASE, Holding, LeaseAsk, Leased, UNITS_LEASE, fair_part, lease, pace};
+use tokio_postgres::{Client, Row, Transaction};
+use units::Instant;
+
+use crate::error::ShareError;
+use crate::replica::ReplicaId;
+use crate::schema::Lock;
+
+/// How long an account that nothing is taken of goes without being renewed.
+const QUIET: Duration = Duration::from_secs(4);
+
+/// What an account is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Money: what is taken stays taken until the period ends.
+    Budget,
+    /// Provisioned units, in millionths: a part is held, and shared out by how much each replica takes.
+    Units,
+}
+
+/// An account that is shared, as it stands at this replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// What it is called at every replica.
+    pub account: String,
+    /// When its period began.
+    pub period: Instant,
+    /// All that there is.
+    pub limit: i64,
+    /// What it is of.
+    pub of: Of,
+    /// How much was taken here, requests under way among it; of units in weighted tokens.
+    pub taken: i64,
+    /// Up to how much may be; of units, the part.
+    pub ceiling: i64,
+    /// What the dearest request needed that found too little.
+    pub need: i64,
+}
+
+/// What a replica takes of its leases, and hears of them.
+pub trait Portions: Send + Sync {
+    /// Every shared account as it stands.
+    fn standing(&self) -> Vec<Portion>;
+    /// An answer: the lease of `portion` is moved to what is to be kept, and holds until `until`.
+    fn renewed(&self, portion: &Portion, leased: Leased, until: Instant);
+}
+
+/// What was said of an account when it was renewed last.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    taken: i64,
+    pace: i64,
+    at: Instant,
+}
+
+/// The renewing of one process of a replica.
+#[derive(Debug)]
+pub(crate) struct Renewing {
+    replica: ReplicaId,
+    incarnation: i64,
+    asked: i64,
+    said: BTreeMap<(String, Instant), Said>,
+}
+
+/// What is known of all replicas, by account and period.
+type Known = BTreeMap<(String, i64), Vec<(String, Holding, i64)>>;
+
+impl Renewing {
+    pub(crate) fn new(replica: ReplicaId, incarnation: i64) -> Self {
+        Self { replica, incarnation, asked: incarnation << 32, said: BTreeMap::new() }
+    }
+
+    /// Renews what is due. `sent` is the present instant by the clock that requests are held against.
+    pub(crate) async fn renew(&mut self, client: &mut Client, portions: &dyn Portions, sent: Instant) -> Result<(), ShareError> {
+        self.asked += 1;
+        let standing = portions.standing();
+        let due: Vec<(Portion, LeaseAsk)> = standing.into_iter().filter_map(|portion| self.ask(portion, sent)).collect();
+        let transaction = client.transaction().await?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&Lock::Leases.key()]).await?;
+        let now = self.still_this_process(&transaction).await?;
+        let known = known(&transaction, &due).await?;
+        let answers: Vec<_> = due.iter().filter_map(|(portion, ask)| self.answer(portion, ask, &known, now)).collect();
+        self.write(&transaction, &answers).await?;
+        transaction.commit().await?;
+        for (portion, ask, _, leased) in answers {
+            self.said.insert((portion.account.clone(), portion.period), Said { taken: ask.taken, pace: ask.pace, at: sent });
+            portions.renewed(portion, leased, sent + market::LEASE_HOLDS);
+        }
+        self.said.retain(|_, said| sent.since(said.at) < 4 * QUIET);
+        Ok(())
+    }
+
+    /// The question about an account; nothing where it is quiet and was renewed of late.
+    fn ask(&self, portion: Portion, now: Instant) -> Option<(Portion, LeaseAsk)> {
+        let said = self.said.get(&(portion.account.clone(), portion.period));
+        let Portion { taken, ceiling, need, of, .. } = portion;
+        let quiet = |said: &Said| said.taken == taken && said.pace == 0 && now.since(said.at) < QUIET;
+        if need == 0 && of == Of::Budget && said.is_some_and(quiet) {
+            return None;
+        }
+        let pace = said.map_or(0, |said| pace(said.pace, taken - said.taken, now.since(said.at)));
+        Some((portion, LeaseAsk { asked: self.asked, taken, ceiling, pace, need }))
+    }
+
+    /// Notes that this replica was heard of, and gives the database's time.
+    async fn still_this_process(&self, transaction: &Transaction<'_>) -> Result<Instant, ShareError> {
+        let row = transaction
+            .query_opt(
+                "UPDATE baseload.replica SET seen = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+                 WHERE id = $1 AND incarnation = $2 RETURNING seen",
+                &[&self.replica.as_str(), &self.incarnation],
+            )
+            .await?;
+        let row = row.ok_or_else(|| ShareError::Displaced { id: self.replica.to_string() })?;
+        Ok(Instant::from_micros(row.get(0)))
+    }
+
+    fn answer<'a>(
+        &self,
+        portion: &'a Portion,
+        ask: &LeaseAsk,
+        known: &Known,
+        now: Instant,
+    ) -> Option<(&'a Portion, LeaseAsk, Holding, Leased)> {
+        let all = known.get(&(portion.account.clone(), portion.period.micros())).map(Vec::as_slice).unwrap_or_default();
+        let is_own = |(replica, ..): &&(String, Holding, i64)| replica == self.replica.as_str();
+        let others = all.iter().filter(|row| !is_own(row)).map(|(_, holding, _)| holding.counts(now)).fold(0, i64::saturating_add);
+        let before = all.iter().find(is_own).map(|(_, holding, _)| holding);
+        let (size, asked) = match portion.of {
+            Of::Budget => (BUDGET_LEASE, *ask),
+            Of::Units => {
+                let holders = all.iter().filter(|row| !is_own(row) && !row.1.lapsed(now));
+                let holders: Vec<_> = holders.map(|(_, holding, pace)| (*pace, holding.granted)).collect();
+                // A part is not used up: nothing is taken of it, and no pace makes it larger.
+                let need = fair_part((ask.pace, ask.ceiling), &holders);
+                (UNITS_LEASE, LeaseAsk { taken: 0, pace: 0, need, ..*ask })
+            }
+        };
+        let (holding, leased) = lease(portion.limit, size, others, before, &asked, now)?;
+        Some((portion, *ask, holding, leased))
+    }
+
+    async fn write(&self, transaction: &Transaction<'_>, answers: &[(&Portion, LeaseAsk, Holding, Leased)]) -> Result<(), ShareError> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let accounts: Vec<&str> = answers.iter().map(|(portion, ..)| portion.account.as_str()).collect();
+        let column = |value: fn(&(&Portion, LeaseAsk, Holding, Leased)) -> i64| answers.iter().map(value).collect::<Vec<i64>>();
+        transaction
+            .execute(
+                "INSERT INTO baseload.lease (account, period, replica, granted, taken, pace, asked, returns)
+                 SELECT account, period, $1, granted, taken, pace, asked, returns
+                 FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+                     AS row (account, period, granted, taken, pace, asked, returns)
+                 ON CONFLICT (account, period, replica) DO UPDATE SET granted = excluded.granted, taken = excluded.taken,
+                     pace = excluded.pace, asked = excluded.asked, returns = excluded.returns",
+                &[
+                    &self.replica.as_str(),
+                    &accounts,
+                    &column(|(portion, ..)| portion.period.micros()),
+                    &column(|(.., holding, _)| holding.granted),
+                    &column(|(.., holding, _)| holding.taken),
+                    &column(|(_, ask, ..)| ask.pace),
+                    &column(|(.., holding, _)| holding.asked),
+                    &column(|(.., holding, _)| holding.returns.micros()),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// What all replicas hold of the accounts that are asked about.
+async fn known(transaction: &Transaction<'_>, due: &[(Portion, LeaseAsk)]) -> Result<Known, ShareError> {
+    let accounts: Vec<&str> = due.iter().map(|(portion, _)| portion.account.as_str()).collect();
+    let periods: Vec<i64> = due.iter().map(|(portion, _)| portion.period.micros()).collect();
+    let rows = transaction
+        .query(
+            "SELECT account, period, replica, granted, taken, asked, returns, pace FROM baseload.lease
+             WHERE (account, period) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))",
+            &[&accounts, &periods],
+        )
+        .await?;
+    let mut known = Known::new();
+    for row in rows {
+        known.entry((row.get(0), row.get(1))).or_default().push((row.get(2), holding(&row), row.get(7)));
+    }
+    Ok(known)
+}
+
+fn holding(row: &Row) -> Holding {
+    Holding { granted: row.get(3), taken: row.get(4), asked: row.get(5), returns: Instant::from_micros(row.get(6)) }
+}

@@ -1,0 +1,271 @@
+//! Taking part: two threads, one for leases, which must not wait, and one for copies and keys.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fleet::Fleet;
+use ledger::{Books, Keys, View, Whole};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_postgres::Client;
+use units::Instant;
+
+use crate::copies::copy;
+use crate::error::ShareError;
+use crate::keys::Agreed;
+use crate::leases::{Portions, Renewing};
+use crate::link::{Address, within};
+use crate::replica::{ReplicaId, take_part};
+use crate::schema::migrate;
+use crate::whole::{close, fetch};
+
+/// How often leases are renewed, keys looked at and entries brought.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a renewal may take: far less than a lease holds.
+const RENEW_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it may take to bring the tables forward.
+const MIGRATE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a replica takes part with.
+pub struct Setup {
+    /// The shared database.
+    pub address: Address,
+    /// The state directory, which a process has open.
+    pub directory: PathBuf,
+    /// Its name among the replicas.
+    pub replica: ReplicaId,
+    /// The time that requests are held against.
+    pub now: Arc<dyn Fn() -> Instant + Send + Sync>,
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// Hears the books of all replicas, as far as they have been copied.
+    pub books: Arc<dyn Fn(Books) + Send + Sync>,
+    /// Hears what goes wrong, and that it is right again; each once.
+    pub say: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// Taking part in what is shared. It ends when dropped; [`Sharing::stop`] brings the last entries first.
+#[derive(Debug)]
+pub struct Sharing {
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A replica that takes part, before it has anything leased.
+pub struct Joined {
+    copying: Copying,
+    leasing: Leasing,
+}
+
+impl Joined {
+    /// Brings the tables forward, takes part and agrees on keys; what was booked before is copied.
+    ///
+    /// # Errors
+    /// When the database can't be reached or is newer than this program, or the state directory can't be read.
+    pub fn join(setup: Setup) -> Result<Self, ShareError> {
+        let setup = Arc::new(setup);
+        let leasing = Leasing::begin(&setup)?;
+        let mut copying = Copying::open(&setup)?;
+        copying.begin()?;
+        Ok(Self { copying, leasing })
+    }
+
+    /// Leases what there is of each portion once, then goes on beside.
+    ///
+    /// # Errors
+    /// When the database can't be reached, or refused.
+    pub fn start(self, portions: Arc<dyn Portions>) -> Result<Sharing, ShareError> {
+        let Self { copying, mut leasing } = self;
+        leasing.renew_once(portions.as_ref())?;
+        let (stop, stopped) = watch::channel(false);
+        let leases = spawn("leases", {
+            let stopped = stopped.clone();
+            move || leasing.run(portions.as_ref(), stopped)
+        })?;
+        let copies = spawn("copies", move || copying.run(stopped))?;
+        Ok(Sharing { stop, threads: vec![leases, copies] })
+    }
+}
+
+impl Sharing {
+    /// Brings what is not there yet, as far as the database takes it, and ends.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.send_replace(true);
+        for thread in self.threads.drain(..) {
+            // One that panicked has been reported by its panic; what it left undone is done by the next process.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Sharing {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ShareError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ShareError::Thread)
+}
+
+fn runtime() -> Result<Runtime, ShareError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShareError::Thread)
+}
+
+/// Says what goes wrong once, and when it is right again.
+struct Trouble {
+    what: &'static str,
+    last: Option<String>,
+}
+
+impl Trouble {
+    fn note(&mut self, setup: &Setup, result: &Result<(), ShareError>) {
+        let now = result.as_ref().err().map(|error| chain(error));
+        match (&self.last, &now) {
+            (None, Some(error)) => (setup.say)(&format!("{}: {error}", self.what)),
+            (Some(_), None) => (setup.say)(&format!("{}: goes on", self.what)),
+            _ => {}
+        }
+        self.last = now;
+    }
+}
+
+/// An error with its sources.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// The thread that renews leases.
+struct Leasing {
+    setup: Arc<Setup>,
+    runtime: Runtime,
+    renewing: Renewing,
+    client: Option<Client>,
+}
+
+impl Leasing {
+    fn begin(setup: &Arc<Setup>) -> Result<Self, ShareError> {
+        let runtime = runtime()?;
+        let (client, incarnation) = runtime.block_on(async {
+            let mut client = setup.address.connect().await?;
+            within(MIGRATE_TIMEOUT, migrate(&mut client)).await?;
+            let incarnation = take_part(&client, &setup.replica).await?;
+            Ok::<_, ShareError>((client, incarnation))
+        })?;
+        Ok(Self { setup: Arc::clone(setup), runtime, renewing: Renewing::new(setup.replica.clone(), incarnation), client: Some(client) })
+    }
+
+    fn renew_once(&mut self, portions: &dyn Portions) -> Result<(), ShareError> {
+        let Self { setup, runtime, renewing, client } = self;
+        runtime.block_on(renew(setup, portions, renewing, client))
+    }
+
+    fn run(mut self, portions: &dyn Portions, mut stopped: watch::Receiver<bool>) {
+        let Self { setup, runtime, renewing, client } = &mut self;
+        let mut trouble = Trouble { what: "leases of shared budgets", last: None };
+        runtime.block_on(async {
+            while !wait(&mut stopped).await {
+                let result = renew(setup, portions, renewing, client).await;
+                trouble.note(setup, &result);
+            }
+        });
+    }
+}
+
+/// Renews once, over a new connection where the last one failed.
+async fn renew(setup: &Setup, portions: &dyn Portions, renewing: &mut Renewing, client: &mut Option<Client>) -> Result<(), ShareError> {
+    let mut open = match client.take() {
+        Some(client) => client,
+        None => setup.address.connect().await?,
+    };
+    within(RENEW_TIMEOUT, renewing.renew(&mut open, portions, (setup.now)())).await?;
+    *client = Some(open);
+    Ok(())
+}
+
+/// Waits for the next turn; `true` when it is time to end.
+async fn wait(stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        // The sender gone says the same as its message.
+        _ = stopped.wait_for(|stop| *stop) => true,
+        () = tokio::time::sleep(EVERY) => false,
+    }
+}
+
+/// The thread that brings entries and keys.
+struct Copying {
+    runtime: Runtime,
+    work: Work,
+}
+
+/// What it works with.
+struct Work {
+    setup: Arc<Setup>,
+    view: View,
+    keys: Keys,
+    agreed: Agreed,
+    whole: Whole,
+    client: Option<Client>,
+}
+
+impl Copying {
+    fn open(setup: &Arc<Setup>) -> Result<Self, ShareError> {
+        let (view, keys) = (View::open(&setup.directory)?, Keys::open(&setup.directory)?);
+        let whole = Whole::open(&setup.directory.join("whole"))?;
+        let work = Work { setup: Arc::clone(setup), view, keys, agreed: Agreed::default(), whole, client: None };
+        Ok(Self { runtime: runtime()?, work })
+    }
+
+    fn begin(&mut self) -> Result<(), ShareError> {
+        self.runtime.block_on(self.work.once())
+    }
+
+    fn run(self, mut stopped: watch::Receiver<bool>) {
+        let Self { runtime, mut work } = self;
+        let (mut trouble, setup) = (Trouble { what: "copies of the ledger", last: None }, Arc::clone(&work.setup));
+        runtime.block_on(async {
+            loop {
+                let last = wait(&mut stopped).await;
+                let result = work.once().await;
+                trouble.note(&setup, &result);
+                if last {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+impl Work {
+    /// Agrees on keys, brings all entries there are and fetches those of others, over a new connection where the last one failed.
+    async fn once(&mut self) -> Result<(), ShareError> {
+        let Self { setup, view, keys, agreed, whole, client } = self;
+        let mut open = match client.take() {
+            Some(client) => client,
+            None => setup.address.connect().await?,
+        };
+        agreed.agree(&mut open, keys, &setup.replica).await?;
+        while copy(&mut open, view, &setup.replica).await? {
+            agreed.agree(&mut open, keys, &setup.replica).await?;
+        }
+        let now = (setup.now)();
+        if fetch(&open, whole).await? {
+            (setup.books)(whole.books(&setup.fleet, now)?);
+        }
+        close(&mut open, whole, &setup.fleet, now).await?;
+        *client = Some(open);
+        Ok(())
+    }
+}
