@@ -74,6 +74,16 @@ fn foreseen_in_the_shipped_fleets() {
     shipped(Scene::foresee, [6, 6, 8]);
 }
 
+/// Money is missing when it has to be: to the solver, which knows what interest brings, it may as well be missing before.
+#[test]
+fn what_is_missing_in_foresight_is_needed() {
+    let scene = Scene::new(&file("fleets/openai-2025.toml")).expect("there is a plan");
+    for number in 0..4 {
+        let lived = scene.foresee(&scene.draw.scenario(1, number)).expect("there is a plan");
+        assert_eq!(lived.audit(ROUGHLY), [], "scenario {number}");
+    }
+}
+
 #[test]
 fn foreseen_in_random_fleets() {
     let (lived, far) = random(Scene::foresee, 30);
@@ -117,10 +127,7 @@ fn planted_faults_are_found() {
         plant(at, Rule::Cash, |plan| plan.money[10].cash += million);
         plant(at, Rule::Money, |plan| plan.money[10].revenue += million);
         plant(at, Rule::Money, |plan| plan.money[10].other += million);
-        plant(at, Rule::Due, |plan| {
-            let month = &mut plan.money[10];
-            month.contracts += month.contracts + million.times_ratio(50, 1);
-        });
+        plant(at, Rule::Due, |plan| plan.money[10].contracts += million.times_ratio(200, 1));
     }
 }
 

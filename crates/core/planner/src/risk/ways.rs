@@ -5,6 +5,7 @@ use crate::decided::Decided;
 use crate::instance::Instance;
 use crate::policy::{Policy, Run};
 use crate::scenario::{Draw, Scenario, World};
+use crate::settle::months;
 use crate::state::{Month, State};
 
 /// How often a plan is made anew, in months.
@@ -108,8 +109,6 @@ fn follow_from(signed: &Instance, month: usize, used: &[f64], followed: &mut [f6
 pub fn foresight<D: Decide>(instance: &Instance, scenario: &Scenario, decide: &mut D) -> Result<Outcome, D::Failure> {
     let world = instance.under(scenario);
     let decided = decide.decide(&world, &State::opening(&world))?;
-    let month = |(cash, gap): (&f64, &f64)| Month { cash: *cash, gap: *gap, ..Month::default() };
-    let months: Vec<Month> = decided.cash.iter().zip(&decided.gap).map(month).collect();
     let missed = decided.missed.iter().flatten().sum();
-    Ok(Outcome { worth: decided.objective, missed, ..Outcome::of_months(scenario.index, &months) })
+    Ok(Outcome { worth: decided.objective, missed, ..Outcome::of_months(scenario.index, &months(&world, &decided)) })
 }

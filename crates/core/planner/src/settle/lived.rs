@@ -47,12 +47,14 @@ fn told(fleet: &Fleet, header: Plan, world: &Instance, (did, months): (&Decided,
     }
 }
 
-/// What an answer comes to by the month. What it pays for compute is what its cash leaves for that.
-fn months(world: &Instance, answer: &Decided) -> Vec<Month> {
+/// What an answer comes to by the month. What it pays for compute is what its cash leaves for that. To the solver it is all the same whether money is
+/// missing when it has to be or before, with interest; here it is missing when it has to be.
+pub(crate) fn months(world: &Instance, answer: &Decided) -> Vec<Month> {
     let treasury = &world.treasury;
     let rate = treasury.debt.as_ref().map_or(0.0, |debt| debt.rate);
     let of_month = |of: &[f64], month: usize| of.get(month).copied().unwrap_or(0.0);
     let (mut cash, mut debt) = (treasury.cash, treasury.debt.as_ref().map_or(0.0, |debt| debt.owed));
+    let mut held = cash;
     let month = |month: usize| {
         let events = |kind: fn(&Event) -> bool| {
             let events = treasury.events.iter().filter(|event| kind(event));
@@ -74,7 +76,11 @@ fn months(world: &Instance, answer: &Decided) -> Vec<Month> {
         let lent = of_month(&answer.drawn, month) - of_month(&answer.repaid, month) - rate * debt;
         let there = (1.0 + treasury.interest) * cash + came.revenue + came.given + came.other + came.raised + lent + came.gap;
         came.compute = there - came.cash;
+        let left = came.cash - came.gap + (1.0 + treasury.interest) * (held - cash);
         (cash, debt) = (came.cash, came.debt);
+        came.gap = if treasury.bound { (treasury.floor[month] - left).max(0.0) } else { 0.0 };
+        came.cash = left + came.gap;
+        held = came.cash;
         came
     };
     (0..world.months.len()).map(month).collect()

@@ -27,6 +27,7 @@ use crate::problem::Sides;
 
 pub use decided_fleet::decided_fleet;
 pub(crate) use decided_fleet::{end, scaled};
+pub(crate) use lived::months;
 pub use lived::{foreseen, lived, planned_flows};
 
 /// What a plan says beside the solver's answer.
