@@ -69,7 +69,7 @@ async def life(books, clock, dice, counts, starting):
     process = await books.start()
     try:
         if starting:
-            await asyncio.sleep(dice.random() * books.start_seconds * 1.2)
+            await scripted.after(dice.random() * books.start_seconds * 1.2)
             counts["killed while starting"] += 1
             return
         port = await books.until_up(process)
@@ -85,9 +85,9 @@ async def work(books, clock, dice, counts, process, port):
     """Requests, and the kill under them."""
     clients = scripted.Clients(port, books.key, dice.random(), 8)
     asking = asyncio.create_task(clients.run())
-    await asyncio.sleep(dice.random() * WORK_SECONDS / 2)
+    await scripted.after(dice.random() * WORK_SECONDS / 2)
     clock.jump()
-    await asyncio.sleep(dice.random() * WORK_SECONDS / 2)
+    await scripted.after(dice.random() * WORK_SECONDS / 2)
     await kill(process)
     clients.over = True
     await asking

@@ -67,7 +67,7 @@ async def asked(books, port, seconds, dice):
     """What clients hear for a while: answers, refusals by status."""
     clients = scripted.Clients(port, books.key, dice.random(), 8)
     asking = asyncio.create_task(clients.run())
-    await asyncio.sleep(seconds)
+    await scripted.after(seconds)
     clients.over = True
     # Who waits for an upstream that says nothing hangs up.
     await asyncio.wait([asking], timeout=PATIENCE_SECONDS)
@@ -111,7 +111,7 @@ async def filled(books, disk, dice, counts, killed=False):
         port = await books.until_up(process)
         await asked(books, port, 0.3 * dice.random(), dice)
         filling = asyncio.create_task(asked(books, port, 1.0, dice))
-        await asyncio.sleep(0.3 * dice.random())
+        await scripted.after(0.3 * dice.random())
         disk.fill()
         heard = await filling
         counts["answers with the disk full"] += heard[200]

@@ -78,7 +78,7 @@ async def resets(server, reader, writer, call):
     writer.write(EVENT + chunks(events()[:2])[:-5])
     await writer.drain()
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    await asyncio.sleep(0.02)
+    await scripted.after(0.02)
     writer.transport.abort()
 
 
@@ -92,7 +92,7 @@ async def byte_by_byte(server, reader, writer, call):
     writer.write(EVENT)
     for byte in b"".join(events()):
         writer.write(b"1\r\n%c\r\n" % byte)
-        await asyncio.sleep(0)
+        await scripted.after(0)
     writer.write(b"0\r\n\r\n")
 
 
@@ -102,7 +102,7 @@ async def a_byte_a_second(server, reader, writer, call):
     while not reader.at_eof():
         writer.write(b"1\r\nd\r\n")
         await writer.drain()
-        await asyncio.sleep(1)
+        await scripted.after(1)
         if writer.is_closing():
             return
 
@@ -143,7 +143,7 @@ async def slow_events(server, reader, writer, call):
     while not writer.is_closing():
         writer.write(chunks(events()[:1])[:-5])
         await writer.drain()
-        await asyncio.sleep(0.01)
+        await scripted.after(0.01)
 
 
 async def more_than_is_read(server, reader, writer, call):
@@ -173,7 +173,7 @@ FAULTS = {
     "503": busy("retry-after-ms: 20\r\n", "503 Service Unavailable"),
     "hang-before-head": ("leaves", False, hangs),
     "hang-after-head": ("leaves", True, hangs_after_the_head),
-    "drop": ("moves", False, lambda *_: asyncio.sleep(0)),
+    "drop": ("moves", False, lambda *_: scripted.after(0)),
     "reset-mid-stream": ("cuts", True, resets),
     "end-mid-stream": ("cuts", True, closes_mid_stream),
     "split-everywhere": ("answers", True, byte_by_byte),

@@ -72,7 +72,7 @@ async def ask(port, key, fault, heard, streamed, reads=True):
         writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         heard.head = await scripted.read_head(reader)
         if not reads:
-            await asyncio.sleep(10 * PATIENCE_SECONDS)
+            await scripted.after(10 * PATIENCE_SECONDS)
             return
         if "content-length" in heard.head:
             said = json.loads(await reader.readexactly(int(heard.head["content-length"])))
@@ -135,7 +135,7 @@ async def worker(port, key, fault, server, counts, until):
         counts["requests"] += 1
         if not await one(port, key, fault, server):
             # It is left alone for a while, or it was its turn to be right.
-            await asyncio.sleep(0.02)
+            await scripted.after(0.02)
 
 
 async def clients(port, counts):
@@ -146,7 +146,7 @@ async def clients(port, counts):
     for byte in b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: 1":
         for _, writer in loris:
             writer.write(bytes([byte]))
-        await asyncio.sleep(0.02)
+        await scripted.after(0.02)
     counts["client: heads a byte at a time"] += LORIS
     for _, writer in held + loris:
         writer.close()

@@ -15,6 +15,11 @@ PACE_SECONDS = 0.002
 EVENTS_MAX = 12
 
 
+async def after(seconds):
+    """Time goes by: for what is paced or comes at random, never to wait for something to happen."""
+    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=seconds)
+
+
 class Call:
     """One call that an upstream got, and what it generated for it."""
 
@@ -70,7 +75,7 @@ class Upstream:
         """An answer at once; half of it, where the script says so."""
         message = {"index": 0, "message": {"role": "assistant", "content": "scripted"}, "finish_reason": "stop"}
         text = json.dumps({"id": "scripted", "object": "chat.completion", "created": 0, "model": "m", "choices": [message], "usage": usage(call)})
-        await asyncio.sleep(self.random.random() * PACE_SECONDS)
+        await after(self.random.random() * PACE_SECONDS)
         call.generated, call.whole = call.tokens[1], call.reply == "whole"
         sent = text if call.whole else text[: len(text) // 2]
         writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n{sent}".encode())
@@ -83,7 +88,7 @@ class Upstream:
             chunked(writer, chunk([{"index": 0, "delta": {"content": "t "}, "finish_reason": None}]))
             call.generated += 1
             await writer.drain()
-            await asyncio.sleep(self.random.random() * PACE_SECONDS)
+            await after(self.random.random() * PACE_SECONDS)
         if call.reply != "stream":
             return
         chunked(writer, chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}]))
@@ -138,7 +143,7 @@ class Clients:
             try:
                 await self._ask()
             except (ConnectionError, asyncio.IncompleteReadError):
-                await asyncio.sleep(PACE_SECONDS)  # Killed, or killed before it listened.
+                await after(PACE_SECONDS)  # Killed, or killed before it listened.
 
     async def _ask(self):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -53,9 +53,10 @@ fn answers(bytes: &[u8]) {
     for from in [Foreign::Anthropic, Foreign::Gemini] {
         if let Ok(told) = from.answer(bytes, &about()) {
             let chat = json(&told);
-            assert_eq!(chat["object"], "chat.completion");
+            assert!(chat.is_null() || chat["object"] == "chat.completion", "{chat}");
             if let Ok(back) = told_as_anthropic(&told, &about()) {
-                assert_eq!(json(&back)["type"], "message");
+                let back = json(&back);
+                assert!(back.is_null() || back["type"] == "message", "{back}");
             }
         }
     }

@@ -9,6 +9,7 @@ mod chat;
 mod contract;
 mod exit;
 mod mutate;
+mod targets;
 mod text;
 #[path = "../../shell/baseload/src/plan/what_if.rs"]
 mod what_if;
@@ -18,24 +19,5 @@ pub use contract::contract;
 pub use gateway::fuzz::{auth, chat, head, sse};
 pub use ledger::fuzz::journal;
 pub use mutate::Mutations;
+pub use targets::{TARGETS, Target};
 pub use text::{fleet, focus, litellm, paths, units};
-
-/// A target's name, which is its corpus' too, and the target.
-pub type Target = (&'static str, fn(&[u8]));
-
-/// Every target.
-pub const TARGETS: [Target; 13] = [
-    ("auth", auth),
-    ("bodies", bodies),
-    ("chat", chat),
-    ("contract", contract),
-    ("fleet", fleet),
-    ("focus", focus),
-    ("head", head),
-    ("journal", journal),
-    ("litellm", litellm),
-    ("paths", paths),
-    ("sse", sse),
-    ("streams", streams),
-    ("units", units),
-];

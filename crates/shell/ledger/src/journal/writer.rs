@@ -27,6 +27,8 @@ const QUEUE_MAX: usize = 8_192;
 /// Space on disk past the end of the journal that is kept for the ends of work under way: more than all requests that may be
 /// in flight need to be settled.
 const RESERVE_BYTES: u64 = 4 << 20;
+/// A disk that had no room is asked again after this long: to look for it costs a file system milliseconds, and every request would have it look.
+const FULL_FOR: Duration = Duration::from_millis(100);
 
 /// What was appended, in short.
 pub(crate) struct Appended {
@@ -63,16 +65,24 @@ struct Tail {
     broken: bool,
     /// Up to which byte of the segment the disk has space for it already.
     kept: u64,
+    /// When the disk last said that it has no more.
+    full_at: Option<Instant>,
 }
 
 impl Tail {
     /// Has the disk keep space for the next records and the reserve behind them. A file system that can't is taken at its word
     /// when it writes.
     fn keep(&mut self, frame: u64) -> Result<(), LedgerError> {
+        if self.full_at.is_some_and(|at| at.elapsed() < FULL_FOR) {
+            return Err(LedgerError::Full);
+        }
         let to = self.end.offset + frame + 2 * RESERVE_BYTES;
         match fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.end.offset, to - self.end.offset) {
             Ok(()) => self.kept = to,
-            Err(Errno::NOSPC | Errno::DQUOT) => return Err(LedgerError::Full),
+            Err(Errno::NOSPC | Errno::DQUOT) => {
+                self.full_at = Some(Instant::now());
+                return Err(LedgerError::Full);
+            }
             Err(_) => self.kept = u64::MAX,
         }
         Ok(())
@@ -91,7 +101,8 @@ impl Journal {
     /// Opens the journal at its end, which must be the end of a whole record, or begins the first segment.
     pub(crate) fn open(folder: &Path, end: Position, segment_bytes: u64) -> Result<Self, LedgerError> {
         let file = open_segment(folder, end.segment)?;
-        let tail = Tail { file, end, queue: Vec::new(), rolled: Vec::new(), urgent: false, closing: false, broken: false, kept: 0 };
+        let (queue, rolled) = (Vec::new(), Vec::new());
+        let tail = Tail { file, end, queue, rolled, urgent: false, closing: false, broken: false, kept: 0, full_at: None };
         Ok(Self { folder: folder.to_owned(), segment_bytes, tail: Mutex::new(tail), woken: Condvar::new() })
     }
 
