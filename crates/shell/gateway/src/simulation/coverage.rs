@@ -9,13 +9,14 @@ use dispatch::{Action, Actions, Decision, Event, Failure, Fault, Health, Known, 
 pub(super) struct Coverage(BTreeMap<&'static str, u64>);
 
 /// Every case of the gateway's own types; one that is not here does not compile below.
-const CASES: [&str; 52] = [
+const CASES: [&str; 54] = [
     "event decided",
     "event refused",
     "event content",
     "event progress",
     "event ended",
     "event client gone",
+    "event outrun",
     "fault unreachable",
     "fault lost",
     "fault timed out",
@@ -49,6 +50,7 @@ const CASES: [&str; 52] = [
     "outcome failed",
     "outcome cut",
     "outcome client gone",
+    "outcome outrun",
     "outcome interrupted",
     "known reported",
     "known counted",
@@ -89,6 +91,7 @@ impl Coverage {
             Event::Progress { .. } => "event progress",
             Event::Ended => "event ended",
             Event::ClientGone => "event client gone",
+            Event::Outrun => "event outrun",
             Event::Failed(Fault::Unreachable) => "fault unreachable",
             Event::Failed(Fault::Lost) => "fault lost",
             Event::Failed(Fault::TimedOut) => "fault timed out",
