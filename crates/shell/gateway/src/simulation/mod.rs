@@ -5,7 +5,8 @@
 //! machine. What is left out: the kernel's sockets, TLS, the serving threads, batches. TCP neither reorders nor doubles, so nothing here does;
 //! a message that is dropped stalls its connection for good, as turmoil sends nothing twice.
 //!
-//! `SIM_SEEDS=1000` runs more seeds, `SIM_SEED=7` one alone; `SIM_TRACE=FILE` writes down all that happened in the last.
+//! `SIM_SEEDS=1000` runs more seeds, `SIM_SEED=7` one alone; `SIM_TRACE=FILE` writes down all that happened in the last,
+//! `SIM_COUNTS=FILE` how often each case came up in all.
 //!
 //! A run is a function of its seed but for the names of temporary folders. The ledger's own thread is not simulated: the gateway only appends,
 //! and whatever reads the database waits until it has everything. Requests' ids come from the seed. What tokio draws at random
@@ -34,7 +35,7 @@ use testkit::checkers::Invariant;
 /// How many seeds are run with each change.
 const SEEDS: u64 = 200;
 /// How often every case has to come up in so many.
-const CASES_LEAST: u64 = 20;
+const CASES_LEAST: u64 = 40;
 /// Of these, how many are run twice.
 const TWICE: u64 = 20;
 /// Lines that are shown before the first that differs.
@@ -57,15 +58,21 @@ fn whatever_goes_wrong_the_invariants_hold() {
         if !trial.breaches.is_empty() {
             failed.push(format!("SIM_SEED={seed} cargo nextest run -p gateway simulation::whatever\n  {}", trial.breaches.join("\n  ")));
         }
-        if let Some(file) = std::env::var_os("SIM_TRACE") {
-            std::fs::write(file, trial.trace.join("\n")).expect("the trace is written where it was asked for");
-        }
+        write("SIM_TRACE", || trial.trace.join("\n"));
         all.add(trial.coverage);
     }
     assert!(failed.is_empty(), "{} seeds failed; each alone:\n{}", failed.len(), failed.join("\n"));
+    write("SIM_COUNTS", || all.to_string());
     let others: Vec<&str> = faults::KINDS.into_iter().chain(upstream::ACTS).chain(client::ACTS).chain(DISK).collect();
     let short = all.short_of(CASES_LEAST, &others);
-    assert!(!is_whole || short.is_empty(), "these came up less than {CASES_LEAST} times: {short:?} of {all:#?}");
+    assert!(!is_whole || short.is_empty(), "these came up less than {CASES_LEAST} times: {short:?} of\n{all}");
+}
+
+/// Writes what was asked for by this name.
+fn write(name: &str, text: impl FnOnce() -> String) {
+    if let Some(file) = std::env::var_os(name) {
+        std::fs::write(file, text()).expect("it is written where it was asked for");
+    }
 }
 
 /// What the disk does besides.
