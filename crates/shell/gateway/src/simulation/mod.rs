@@ -27,6 +27,8 @@ mod wire;
 pub(crate) use run::{decided, random, stepped};
 pub(crate) use wire::connect;
 
+use std::collections::BTreeSet;
+
 use coverage::Coverage;
 use mischief::Mischief;
 use sha2::{Digest, Sha256};
@@ -98,7 +100,7 @@ fn hash(trace: &[String]) -> [u8; 32] {
 }
 
 /// What checkers find when the gateway does this wrong, over a few seeds.
-fn found(mischief: Mischief) -> Vec<Invariant> {
+fn found(mischief: Mischief) -> BTreeSet<Invariant> {
     let trials = (0..3).map(|seed| trial::run(seed, Some(mischief)));
     trials.flat_map(|trial| trial.invariants).collect()
 }
@@ -107,18 +109,20 @@ fn found(mischief: Mischief) -> Vec<Invariant> {
 fn what_a_gateway_does_wrong_is_found() {
     for mischief in Mischief::ALL {
         let (found, wanted) = (found(mischief), wanted(mischief));
-        assert!(found.contains(&wanted), "{mischief:?} is not found as {wanted:?}: {found:?}");
+        assert!(wanted.iter().all(|wanted| found.contains(wanted)), "{mischief:?} is not found as {wanted:?}: {found:?}");
     }
 }
 
-fn wanted(mischief: Mischief) -> Invariant {
+const fn wanted(mischief: Mischief) -> &'static [Invariant] {
     match mischief {
-        Mischief::NoIntents | Mischief::NoSettlements => Invariant::I14,
-        Mischief::ATokenMore => Invariant::I3,
-        Mischief::AnotherEndpoint => Invariant::I2,
-        Mischief::BackInTime | Mischief::HeldTwice => Invariant::I9,
-        Mischief::NoBudgets => Invariant::I7,
-        Mischief::NoSlots => Invariant::I12,
-        Mischief::Secrets => Invariant::I11,
+        Mischief::NoIntents => &[Invariant::I2, Invariant::I14],
+        Mischief::NoSettlements => &[Invariant::I13, Invariant::I14],
+        Mischief::ATokenMore => &[Invariant::I3],
+        Mischief::AnotherEndpoint => &[Invariant::I2, Invariant::I8],
+        Mischief::BackInTime => &[Invariant::I9],
+        Mischief::HeldTwice => &[Invariant::I4, Invariant::I9],
+        Mischief::NoBudgets => &[Invariant::I7],
+        Mischief::NoSlots => &[Invariant::I12],
+        Mischief::Secrets => &[Invariant::I11],
     }
 }
