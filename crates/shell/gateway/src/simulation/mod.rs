@@ -40,6 +40,8 @@ const SEEDS: u64 = 200;
 const CASES_LEAST: u64 = 40;
 /// Of these, how many are run twice.
 const TWICE: u64 = 20;
+/// After how many records a process is killed, at most, where each number is tried.
+const KILLS: u32 = 60;
 /// Lines that are shown before the first that differs.
 const CONTEXT: usize = 6;
 
@@ -97,6 +99,17 @@ fn hash(trace: &[String]) -> [u8; 32] {
     let mut hash = Sha256::new();
     trace.iter().for_each(|line| hash.update(format!("{line}\n")));
     hash.finalize().into()
+}
+
+/// Kills at every record of the first seconds, one run each.
+#[test]
+fn a_process_killed_after_any_record_keeps_what_it_said() {
+    for records in 1..=KILLS {
+        let trial = trial::killed_after(0, records);
+        assert!(trial.breaches.is_empty(), "killed after {records} records: {:#?}", trial.breaches);
+        let openings = trial.trace.iter().filter(|line| line.contains("Recovery { ")).count();
+        assert_eq!(openings, 2, "it was killed once, after {records} records");
+    }
 }
 
 /// What checkers find when the gateway does this wrong, over a few seeds.
