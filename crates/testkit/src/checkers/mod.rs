@@ -14,10 +14,11 @@ mod replay;
 mod secrets;
 mod time;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use dispatch::{AttemptId, KeyId, RequestId, Settlement};
+use dispatch::{AttemptId, KeyId, Record, RequestId, Settlement};
 use fleet::EndpointId;
 use market::Tokens;
 
@@ -90,6 +91,24 @@ pub struct Booked {
     pub endpoint: EndpointId,
     /// Its end; `None` while it is open.
     pub settled: Option<Settlement>,
+}
+
+impl Booked {
+    /// The attempts as a journal that nothing was lost of comes to: each decision is one, with the last settlement that names it.
+    #[must_use]
+    pub fn of(records: &[Record]) -> Vec<Self> {
+        let settled: BTreeMap<AttemptId, Settlement> = records
+            .iter()
+            .filter_map(|record| if let Record::Settled(settled) = record { Some((settled.attempt, *settled)) } else { None })
+            .collect();
+        let row = |record: &Record| match record {
+            Record::Decided { attempt, key, decision, .. } => {
+                Some(Self { attempt: *attempt, key: *key, endpoint: decision.endpoint, settled: settled.get(attempt).copied() })
+            }
+            Record::Settled(_) | Record::Held(_) => None,
+        };
+        records.iter().filter_map(row).collect()
+    }
 }
 
 /// A call as the upstream that got it remembers it.

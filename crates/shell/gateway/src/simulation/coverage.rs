@@ -1,6 +1,7 @@
 //! What a set of runs came across: a simulation that never reaches a case says nothing about it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use dispatch::{Action, Actions, Decision, Event, Failure, Fault, Health, Known, Outcome, Reason, Record, Refusal, Rule};
 
@@ -65,6 +66,12 @@ const CASES: [&str; 54] = [
     "recovered records behind a hole",
     "recovered held time",
 ];
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(case, count)| writeln!(f, "{count:>9} {case}"))
+    }
+}
 
 impl Coverage {
     pub fn count(&mut self, case: &'static str) {

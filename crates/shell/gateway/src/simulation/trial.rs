@@ -14,7 +14,7 @@ use units::Instant;
 
 use super::coverage::Coverage;
 use super::disk::Death;
-use super::faults::{self, Undo};
+use super::faults::{self, Trouble, Undo};
 use super::mischief::Mischief;
 use super::run::{Run, lock};
 use super::{client, process, scene, upstream};
@@ -40,10 +40,22 @@ pub(super) struct Trial {
 /// Runs one seed to its end, and has every checker look at it.
 pub(super) fn run(seed: u64, mischief: Option<Mischief>) -> Trial {
     let run = Run::begin(seed, mischief);
-    let ended = drive(&run);
+    let troubles = faults::draw(&run, CLIENTS, TROUBLED);
+    judge(&run, troubles)
+}
+
+/// Runs a seed in which nothing happens to the gateway but that its process is killed right after so many records.
+pub(super) fn killed_after(seed: u64, records: u32) -> Trial {
+    let run = Run::begin(seed, None);
+    run.disk.kill_in(records);
+    judge(&run, Vec::new())
+}
+
+fn judge(run: &Arc<Run>, troubles: Vec<Trouble>) -> Trial {
+    let ended = drive(run, troubles);
     let mut breaches: Vec<Breach> = Vec::new();
     let mut others: Vec<String> = ended.err().into_iter().collect();
-    check(&run, &mut breaches, &mut others);
+    check(run, &mut breaches, &mut others);
     let (coverage, trace) = run.end();
     let invariants = breaches.iter().map(|breach| breach.invariant).collect();
     others.extend(breaches.iter().map(ToString::to_string));
@@ -73,9 +85,9 @@ fn build(run: &Arc<Run>) -> Sim<'static> {
 }
 
 /// Steps the simulation until every client has gone and the gateway has ended in good order.
-fn drive(run: &Arc<Run>) -> Result<(), String> {
+fn drive(run: &Arc<Run>, troubles: Vec<Trouble>) -> Result<(), String> {
     let mut sim = build(run);
-    let (mut troubles, mut undos) = (faults::draw(run, CLIENTS, TROUBLED).into_iter().peekable(), Vec::<Undo>::new());
+    let (mut troubles, mut undos) = (troubles.into_iter().peekable(), Vec::<Undo>::new());
     let mut dice = run.dice(11);
     let mut is_over = false;
     while !is_over || sim.is_host_running("gateway") {

@@ -2,11 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dispatch::{AttemptId, Outcome, Record};
-use testkit::{Ending, Reply};
+use testkit::checkers::{Booked, Call, Lost, check_once, check_replay, check_time};
+use testkit::{Ending, Heard, Reply};
 
-use crate::bench::{Bench, KEY, impatient};
+use crate::bench::{Bench, KEY, endpoint, impatient};
+
+/// What an upstream heard, as a call; the storm does not look at tokens.
+fn call(endpoint: fleet::EndpointId, heard: &Heard) -> Call {
+    let request = heard.header("x-request-id").and_then(|id| id.parse().ok()).expect("every call has its request's id");
+    Call { request, endpoint, at: Duration::ZERO, streamed: false, generated: 0, reported: None }
+}
 
 /// Every way that an upstream can behave, in turn, each after one that is good: three failures in a row would take it out.
 fn reply(index: usize) -> Reply {
@@ -68,6 +76,12 @@ async fn every_attempt_is_settled_exactly_once() {
         }
     }
     assert!(lives.values().all(|life| life == &["decided", "settled"]), "{lives:?}");
+    let fleet = &bench.fleet;
+    let heard =
+        [("north", &bench.north), ("west", &bench.west), ("spill", &bench.spill)].map(|(name, at)| (endpoint(fleet, name), at.heard()));
+    let calls: Vec<Call> = heard.iter().flat_map(|(endpoint, heard)| heard.iter().map(|heard| call(*endpoint, heard))).collect();
+    let booked = Booked::of(&records);
+    assert_eq!([check_once(&booked, &calls, &Lost::default()), check_time(&booked, &[]), check_replay(fleet, &records)].concat(), []);
     assert!(lives.len() > 50, "the storm was one: {}", lives.len());
     assert!(outcomes.contains(&Outcome::Answered) && outcomes.contains(&Outcome::Failed), "{outcomes:?}");
     let live = bench.gateway.live();
