@@ -87,6 +87,10 @@ impl Disk {
 
     /// Opens the store for a process that begins.
     pub fn open(&self, run: &Run, now: Instant) -> Result<(Store, Recovery), LedgerError> {
+        // Its process is gone by now, and what it left is in the present directory.
+        if let Some(before) = lock(&self.inner).life.checked_sub(1).map(|life| self.directory_of(life)).filter(|before| before.exists()) {
+            fs::remove_dir_all(before).expect("removed");
+        }
         let opened = Store::open(&self.directory(), scene::FLEET, Arc::clone(&run.fleet), now)?;
         lock(&self.inner).store = Some(opened.0.clone());
         self.copy_database();

@@ -10,7 +10,8 @@
 //!
 //! A run is a function of its seed but for the names of temporary folders. The ledger's own thread is not simulated: the gateway only appends,
 //! and whatever reads the database waits until it has everything. Requests' ids come from the seed. What tokio draws at random
-//! (`select!` without `biased`) is not on the way of a request.
+//! (`select!` without `biased`) is not on the way of a request. It takes a process for each test, as nextest has it: tokio numbers tasks
+//! process-wide, and the order in which a killed process lets go of its connections hangs on these numbers.
 
 mod client;
 mod coverage;
