@@ -111,7 +111,7 @@ pub struct Share {
 impl Share {
     /// Where it is, if it is anywhere. What can't be read is not shown: it may hold a password.
     pub fn address(&self) -> anyhow::Result<Option<share::Address>> {
-        let address = self.url.as_deref().map(str::parse).transpose();
+        let address = self.url.as_deref().map(str::parse::<share::Address>).transpose();
         address.map_err(|error| crate::exit::wrong(error.to_string()))
     }
 }
