@@ -38,8 +38,8 @@ async fn page(client: &impl GenericClient, whole: &Whole) -> Result<Vec<Copied>,
         .query(
             "SELECT replica.number, entry.place, entry.number, entry.kind, entry.row, entry.text, entry.hash, api_key_number.public
              FROM baseload.entry JOIN baseload.replica ON replica.id = entry.replica
-             LEFT JOIN baseload.api_key_number ON entry.kind = 'attempt' AND api_key_number.replica = entry.replica
-                 AND api_key_number.number = split_part(convert_from(entry.text, 'UTF8'), E'\\t', 4)::bigint
+             LEFT JOIN baseload.api_key_number ON api_key_number.replica = entry.replica AND api_key_number.number =
+                 CASE entry.kind WHEN 'attempt' THEN split_part(convert_from(entry.text, 'UTF8'), E'\\t', 4)::bigint END
              WHERE entry.place > $1 ORDER BY entry.place LIMIT $2",
             &[&whole.place()?, &PAGE],
         )

@@ -13,7 +13,7 @@ use testkit::Postgres;
 /// What a request costs at list, in thousandths of a dollar.
 pub const PRICE: u64 = 5;
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 const ANSWER: &str = r#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}"#;
 
@@ -123,6 +123,15 @@ impl Place {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Up to how many requests the replica that was heard of longest ago may answer, and how many it said that it had.
+    pub fn last_heard(&self) -> (u64, u64) {
+        let row = "SELECT lease.granted, lease.taken FROM baseload.lease JOIN baseload.replica ON replica.id = lease.replica
+                   WHERE lease.account LIKE 'key %' ORDER BY replica.seen LIMIT 1";
+        let row = self.postgres.sql(row).expect("it answers");
+        let count = |nanos: &str| nanos.parse::<u64>().expect("a number") / (PRICE * 1_000_000);
+        row.split_once('|').map(|(granted, taken)| (count(granted), count(taken))).expect("two columns")
+    }
+
     /// What was said on standard error by all.
     pub fn errors(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
@@ -142,11 +151,12 @@ impl Place {
         assert_eq!(settled, answered.to_string(), "{}", self.errors());
         let shown = self.baseload(&["ledger", "show", "--limit", "9999", "--json"]).env("BASELOAD_SHARE", self.postgres.address()).output();
         let shown = shown.expect("it runs");
+        assert!(shown.status.success(), "{} {}", String::from_utf8_lossy(&shown.stderr), self.errors());
         let rows: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
         let settled = rows["attempts"].as_array().map_or(0, |rows| rows.iter().filter(|row| row["settled"].is_object()).count());
         assert_eq!(u64::try_from(settled).ok(), Some(answered), "the ledger of all: {}", String::from_utf8_lossy(&shown.stderr));
         let folder: &Path = self.folder.path();
-        for entry in fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().is_dir()) {
+        for entry in fs::read_dir(folder).expect("a folder").flatten().filter(|entry| entry.path().join("ledger.db").exists()) {
             self.run(&["ledger", "verify", "--state", &entry.path().display().to_string()]);
         }
     }

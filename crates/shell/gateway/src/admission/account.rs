@@ -175,9 +175,10 @@ impl Account {
         Some(lease.may_bring(nanos(cost), nanos(left), now))
     }
 
-    /// Whether its lease has run out, or none came yet.
+    /// Whether its lease has run out or was not renewed of late, or none came yet.
     pub fn is_unleased(&self, now: Instant) -> bool {
-        self.spend.as_ref().is_some_and(|spend| !spend.purse(now).holds(now))
+        let lease = |spend: &Spend| spend.purse(now).lease.as_ref().is_some_and(|lease| !lease.is_fresh(now));
+        self.spend.as_ref().is_some_and(lease)
     }
 
     /// Sets money aside: nothing where there is no budget, an error where less is left.

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use market::Leased;
+use market::{LEASE_HOLDS, Leased};
 use units::{Instant, Money, Span};
 
 use crate::admission::account::{Owner, Purse};
 
 /// How long a request may wait for the first lease of a period.
 const FIRST_LEASE: Duration = Duration::from_secs(3);
+
+/// A lease that has not been renewed for so long is one of a gateway that has lost touch: quiet ones are renewed more often.
+const FRESH: Duration = Duration::from_secs(6);
 
 /// The lease of one purse.
 #[derive(Debug)]
@@ -44,13 +47,18 @@ impl Lease {
         now.micros() < self.until.load(Ordering::Acquire)
     }
 
+    /// Whether it was renewed of late.
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        self.holds(now + LEASE_HOLDS.saturating_sub(FRESH))
+    }
+
     /// Notes what a request needs of it that finds only `left`; whether the next renewal may bring it.
     pub fn may_bring(&self, cost: i64, left: i64, now: Instant) -> bool {
         self.need.fetch_max(cost, Ordering::Relaxed);
         let free = self.free.load(Ordering::Relaxed);
         match self.until.load(Ordering::Acquire) {
             i64::MIN => now.micros() < free,
-            until => now.micros() < until && left.saturating_add(free) >= cost,
+            _ => self.is_fresh(now) && left.saturating_add(free) >= cost,
         }
     }
 }
@@ -117,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_raised_lowered_as_far_as_is_left_and_told_what_was_short() {
-        let (now, until) = (Instant::from_micros(5_000_000), Instant::from_micros(9_000_000));
+        let (now, until) = (Instant::from_micros(5_000_000), Instant::from_micros(12_000_000));
         let allotment = allotment(now);
         let lease = allotment.purse.lease.as_ref().expect("it is shared");
         assert!(!lease.holds(now) && lease.may_bring(70, 0, now), "the first one may come yet");

@@ -8,7 +8,7 @@ use dispatch::{Ask, Funds};
 use market::{Dry, Reservation, Tokens};
 use units::{Instant, Money};
 
-use crate::admission::account::{Belongs, Kind, Purse, Short};
+use crate::admission::account::{Account, Belongs, Kind, Purse, Short};
 use crate::envelope::Refused;
 
 /// What one request has taken of its accounts. Dropping it gives back what was not used.
@@ -55,10 +55,14 @@ impl Ticket {
 
     /// Whether only the lease of a shared budget stands between the request and `cost`, and its next renewal may bring it.
     pub fn may_be_leased(&self, cost: Money, now: Instant) -> bool {
+        let short = |account: &&Arc<Account>| account.left(now).is_some_and(|left| left < cost);
+        let (mut any, mut all) = (false, true);
         // Every account is asked, so that each knows what is needed of it.
-        let short: ArrayVec<_, 3> = self.accounts.iter().filter(|account| account.left(now).is_some_and(|left| left < cost)).collect();
-        let may = short.iter().map(|account| account.may_be_leased(cost, now) == Some(true));
-        !short.is_empty() && may.fold(true, |all, may| all && may)
+        for account in self.accounts.iter().filter(short) {
+            any = true;
+            all &= account.may_be_leased(cost, now) == Some(true);
+        }
+        any && all
     }
 
     /// Whether this gateway has no lease of a budget that the request belongs to.
