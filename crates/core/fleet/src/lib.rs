@@ -41,6 +41,6 @@ pub use model::{
     Workload, WorkloadKind,
 };
 pub use outlook::{Answer, Block, Cap, Debt, Expansion, Horizon, Mishap, Mix, Of, Offer, Recurs, Risk, Source, Stake, Terms, Venture};
-pub use parse::{FILE_BYTES_MAX, Parsed, masked, parse};
+pub use parse::{FILE_BYTES_MAX, Parsed, looks_secret, masked, parse};
 pub use ramp::{Ramp, RampError};
 pub use schema::{reference, schema};

@@ -65,7 +65,7 @@ pub(crate) fn is_variable(text: &str) -> bool {
 /// Whether a text looks like a secret, by the rule that the fleet file itself is held to.
 pub(crate) fn looks_secret(text: &str) -> bool {
     let line = text.replace(['\n', '\r', '='], " ");
-    fleet::masked(&line, &[]) != line
+    fleet::looks_secret(text) || fleet::masked(&line, &[]) != line
 }
 
 /// A text of the source as a finding repeats it: short, on one line, and nothing that looks like a secret.

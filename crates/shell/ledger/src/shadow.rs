@@ -91,7 +91,7 @@ impl View {
             let register = open.registers.of(settled.fleet)?;
             let advice = advice_at(row, 0, register, settled.attempt)?;
             found.attempts += 1;
-            found.list = found.list + list;
+            found.list += list;
             if advice.endpoint == settled.endpoint {
                 found.agreed += 1;
                 continue;
@@ -104,7 +104,7 @@ impl View {
             });
             let moved = moved.or_default();
             moved.attempts += 1;
-            moved.list = moved.list + list;
+            moved.list += list;
             moved.saved = moved.saved.and(advice.saved(cost_at(row, GIVEN_FROM)?, tokens));
         }
         Ok(found)

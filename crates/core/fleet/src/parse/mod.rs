@@ -22,8 +22,9 @@ use units::Currency;
 
 pub(crate) use allowance::ALLOWANCE;
 pub(crate) use contract::CONTRACT;
-pub use secret::masked;
-pub(crate) use secret::{SECRET, looks_secret};
+pub(crate) use secret::SECRET;
+pub use secret::{looks_secret, masked};
+
 pub(crate) use top::FILE;
 
 use crate::check;

@@ -77,8 +77,9 @@ fn report(findings: &Findings<'_>, name: &str, span: &Range<usize>) {
     findings.add(Diagnostic::error(codes::SECRET, span, message, hint).label("the text is not shown"));
 }
 
-/// Whether a text looks like a secret.
-pub(crate) fn looks_secret(text: &str) -> bool {
+/// Whether a text looks like a secret, as a fleet file may not hold it.
+#[must_use]
+pub fn looks_secret(text: &str) -> bool {
     PREFIXES.iter().any(|prefix| text.len() >= prefix.len() + 12 && text.starts_with(prefix)) && !text.contains("://")
 }
 

@@ -30,7 +30,9 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
         Ledger::Show { contract, json, share, state, .. } => {
             copies::read(&share, state.dir, |view| closings::show(view, contract.as_deref(), json, out))
         }
-        Ledger::Shadow { from, to, json, share, state } => copies::read(&share, state.dir, |view| shadow::show(view, span(from, to), json, out)),
+        Ledger::Shadow { from, to, json, share, state } => {
+            copies::read(&share, state.dir, |view| shadow::show(view, span(from, to), json, out))
+        }
         Ledger::Export { format, from, to, out: file, share, state } => {
             let write = |view: &View| export::export(view, span(from, to), format, file.as_deref(), out).context("export the ledger");
             copies::read(&share, state.dir, write)?;

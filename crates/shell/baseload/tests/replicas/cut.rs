@@ -54,7 +54,7 @@ fn connect(near: TcpStream, socket: &Path, changes: &Arc<AtomicU32>) {
 fn carry(mut from: impl Read, mut to: impl Write, began: u32, changes: &AtomicU32) {
     let mut piece = [0; 4_096];
     while let Ok(length @ 1..) = from.read(&mut piece) {
-        let whole = began % 2 == 0 && changes.load(Ordering::SeqCst) == began;
+        let whole = began.is_multiple_of(2) && changes.load(Ordering::SeqCst) == began;
         if whole && to.write_all(&piece[..length]).is_err() {
             return;
         }
