@@ -155,6 +155,15 @@ fn sound(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn a_name_that_the_fleet_file_takes_for_a_secret_does_not_come_along() {
+    for name in ["sk-1234567890abcdef", "sk-123456=7890abcdef"] {
+        let config = format!("model_list:\n  - model_name: {name}\n    litellm_params: {{ model: openai/gpt-4o }}\n");
+        let imported = litellm(&config).expect("it can be imported");
+        assert!(!imported.fleet.contains("7890abcdef"), "{}", imported.fleet);
+    }
+}
+
 /// A value that someone may write behind any key.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
