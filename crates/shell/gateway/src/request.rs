@@ -178,6 +178,8 @@ impl Line {
 
     /// Decides as soon as some endpoint has room.
     async fn decide(&mut self, flight: &mut Flight, said: &Said<'_>) -> Result<Next, Refused> {
+        // Whether somebody said that there may be room: only then is there anything to pass on.
+        let mut told = self.0.is_some();
         if let Some(waiting) = &self.0 {
             waiting.turn().await?;
         }
@@ -191,11 +193,20 @@ impl Line {
                 Err(undecided) => return Err(refusal(flight, undecided, said)),
             }
             match &self.0 {
-                // Once in line it looks again at once: room that came in between woke nobody.
-                None => self.0 = Some(flight.state.rooms.join(flight.ask.model, flight.ask.tier, &flight.state.limits)?),
+                // Who is first once in line looks again at once: room that came in between woke nobody. Who isn't leaves that to the first.
+                None => {
+                    let waiting = self.0.insert(flight.state.rooms.join(flight.ask.model, flight.ask.tier, &flight.state.limits)?);
+                    if !waiting.is_first() {
+                        waiting.turn().await?;
+                        told = true;
+                    }
+                }
                 Some(waiting) => {
-                    waiting.pass();
+                    if told {
+                        waiting.pass();
+                    }
                     waiting.turn().await?;
+                    told = true;
                 }
             }
         }

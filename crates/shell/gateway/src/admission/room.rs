@@ -94,11 +94,15 @@ impl Waiting {
             if Instant::now() >= self.until || !lines.has(self.stand) {
                 return Err(Refused::shed(self.tier));
             }
-            let is_first = lines.iter().next().is_some_and(|(first, _)| first == self.stand);
-            if is_told || is_first {
+            if is_told || is_first(&lines, self.stand) {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether nobody is before it.
+    pub fn is_first(&self) -> bool {
+        is_first(&self.room.lines(), self.stand)
     }
 
     /// There was nothing for this one: the next in line may fit where it does not.
@@ -107,6 +111,10 @@ impl Waiting {
             next.notify_one();
         }
     }
+}
+
+fn is_first(lines: &Lines<Arc<Notify>>, stand: Stand) -> bool {
+    lines.iter().next().is_some_and(|(first, _)| first == stand)
 }
 
 impl Drop for Waiting {
