@@ -154,6 +154,7 @@ def main():
         print(f"crash: {count:>9} {what}")
     for finding in found:
         print(f"crash: FOUND {finding}")
+    print(f"crash: {counts['kills']} passed, {len(found)} failed", flush=True)
     if options.json:
         options.json.write_text(json.dumps({**counts, "findings": len(found)}))
     sys.exit(bool(found))

@@ -198,6 +198,8 @@ def main():
         print(f"disk: {count:>9} {what}")
     for finding in found:
         print(f"disk: FOUND {finding}")
+    passed = sum(count for what, count in counts.items() if what.endswith(": rounds"))
+    print(f"disk: {passed} passed, {len(found)} failed", flush=True)
     if options.json:
         options.json.write_text(json.dumps({**counts, "findings": len(found)}))
     sys.exit(bool(found))

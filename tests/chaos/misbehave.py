@@ -229,6 +229,8 @@ def main():
         print(f"misbehave: {count:>9} {what}")
     for finding in found:
         print(f"misbehave: FOUND {finding}")
+    passed = sum(what.startswith("fault: ") for what in counts)
+    print(f"misbehave: {0 if found else passed} passed, {len(found)} failed", flush=True)
     if options.json:
         options.json.write_text(json.dumps({**counts, "findings": len(found)}))
     sys.exit(bool(found))

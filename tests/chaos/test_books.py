@@ -2,6 +2,7 @@
 """What the checks of the chaos tests must find: each planted beside books that are right."""
 
 import copy
+import sys
 import unittest
 
 import scripted
@@ -56,4 +57,7 @@ class Planted(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    result = unittest.main(exit=False).result
+    failed = len(result.failures) + len(result.errors)
+    print(f"books: {result.testsRun - failed} passed, {failed} failed", flush=True)
+    sys.exit(bool(failed))
