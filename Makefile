@@ -7,7 +7,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BASELOAD := $(TARGET)/debug/baseload
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup build model solver demo test check bench bench-gateway soak clean
+.PHONY: help setup build model solver demo test check bench bench-gateway compat soak clean
 
 help:
 	@echo 'make demo    set up, build, fetch the model and the solver, run the demo; Ctrl-C ends it'
@@ -114,6 +114,17 @@ soak: build
 	@cargo build --quiet --release -p testkit --example bench_upstream --example bench_load
 	@python3 tests/soak/run.py $(TARGET) --minutes $(MINUTES)
 
+.compat/ready: tests/compat/requirements.txt
+	@echo '== setup: LiteLLM, into .compat'
+	@tools/setup python3-venv
+	@python3 -m venv --clear .compat
+	@.compat/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+compat: build .compat/ready .bench/ready
+	@cargo build --quiet -p testkit --example bench_upstream
+	@PATH="$(CURDIR)/.compat/bin:$$PATH" python3 tests/compat/run.py $(BASELOAD) $(TARGET)/debug/examples/bench_upstream .compat/bin/litellm .bench/bin/vllm-router
+
 clean:
 	cargo clean
-	rm -rf .venv .bench tests/sdk/node/node_modules
+	rm -rf .venv .bench .compat tests/sdk/node/node_modules

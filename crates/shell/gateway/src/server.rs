@@ -164,7 +164,8 @@ fn find(path: &str) -> Option<Route<'_>> {
         _ if let Some(report) = usage::find(bare) => Some(Route::Usage(report)),
         _ if let Some(kept) = batch::find(bare) => Some(Route::Kept(kept)),
         _ => match path {
-            "/healthz" => Some(Route::Health),
+            // vllm-router and others ask for the shorter one.
+            "/healthz" | "/health" => Some(Route::Health),
             "/readyz" => Some(Route::Ready),
             "/metrics" => Some(Route::Metrics),
             "/api/status" => Some(Route::Status),

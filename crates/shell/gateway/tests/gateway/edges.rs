@@ -108,6 +108,7 @@ async fn routes_are_known_and_others_refused() {
         assert!(!models["data"][0][field].is_null(), "{field}");
     }
     assert_eq!((bench.get("/healthz").await.text, bench.get("/readyz").await.text), ("ok\n".to_owned(), "ready\n".to_owned()));
+    assert_eq!(bench.get("/health").await.text, "ok\n");
     let completion = r#"{"model":"default","prompt":"hello"}"#;
     let reply = bench.send("POST", "/v1/completions", &[("api-key", KEY)], completion).await;
     assert_eq!((reply.status.as_u16(), bench.north.heard()[0].path.as_str()), (200, "/v1/completions"));
