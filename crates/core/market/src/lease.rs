@@ -10,7 +10,11 @@ use units::Instant;
 
 /// How long a replica may use a lease that it can't renew, from when it asked for it.
 pub const LEASE_HOLDS: Duration = Duration::from_secs(10);
-/// How much later the account takes it back, from when it granted it: more than the two clocks can differ over that time.
+/// How long a question may take until its answer is kept by the account; one that takes longer must be undone. Else what is taken behind it,
+/// while the old lease holds, would count for nobody.
+pub const LEASE_QUESTION: Duration = Duration::from_secs(3);
+/// How much later the account takes it back, from when it granted it: a question that is asked at the last moment, and as much as the two
+/// clocks may differ over that time.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// How large leases of an account are, as parts of what nobody holds: one over each of these.

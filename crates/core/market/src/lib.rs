@@ -36,7 +36,8 @@ pub use clauses::{
 };
 pub use forecast::{Flow, FlowMeter, Forecast};
 pub use lease::{
-    BUDGET_LEASE, Holding, LEASE_HOLDS, LEASE_MARGIN, LeaseAsk, LeaseSize, Leased, UNITS_LEASE, WHOLE, fair_part, give_back, lease, pace,
+    BUDGET_LEASE, Holding, LEASE_HOLDS, LEASE_MARGIN, LEASE_QUESTION, LeaseAsk, LeaseSize, Leased, UNITS_LEASE, WHOLE, fair_part,
+    give_back, lease, pace,
 };
 pub use price::{MarginalPrice, marginal_price, marginal_prices};
 pub use quote::{FRESH, USABLE, price_sheet};

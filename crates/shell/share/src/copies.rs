@@ -1,30 +1,24 @@
 //! Entries of this replica's chain, brought to the shared database once each.
 
-use std::time::Duration;
-
 use ledger::{Hash, View};
 use tokio_postgres::{Client, Transaction};
 
 use crate::error::ShareError;
 use crate::link::within;
+use crate::lock::{Lock, locked};
 use crate::replica::ReplicaId;
-use crate::schema::Lock;
 
 /// At most so many entries are brought at once.
 const ENTRIES_MAX: usize = 2_000;
-/// How long that may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Brings the next entries that no power cut takes back, and says whether there may be more.
 pub(crate) async fn copy(client: &mut Client, view: &View, replica: &ReplicaId) -> Result<bool, ShareError> {
     let synced = view.synced_entries()?;
-    within(TIMEOUT, bring(client, view, replica, synced)).await
+    within(Lock::Entries.waits(), bring(client, view, replica, synced)).await
 }
 
 async fn bring(client: &mut Client, view: &View, replica: &ReplicaId, synced: i64) -> Result<bool, ShareError> {
-    let transaction = client.transaction().await?;
     // One at a time, so that places are taken in the order in which they can be seen.
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&Lock::Entries.key()]).await?;
+    let transaction = locked(client, Lock::Entries).await?;
     let last = "SELECT number, hash FROM baseload.entry WHERE replica = $1 ORDER BY number DESC LIMIT 1";
     let row = transaction.query_opt(last, &[&replica.as_str()]).await?;
     let (number, hash): (i64, Vec<u8>) = row.map_or((0, Vec::new()), |row| (row.get(0), row.get(1)));

@@ -1,7 +1,6 @@
 //! Keys, made known everywhere: what was made, rotated or revoked at one replica is so at all.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use dispatch::KeyId;
 use fleet::{Allowance, PerMinute};
@@ -11,11 +10,8 @@ use units::Instant;
 
 use crate::error::ShareError;
 use crate::link::within;
+use crate::lock::{Lock, locked};
 use crate::replica::ReplicaId;
-use crate::schema::Lock;
-
-/// How long a look at the keys may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The keys of this replica and of all, as they were when they were last the same.
 #[derive(Debug, Default)]
@@ -30,7 +26,7 @@ pub(crate) struct Agreed {
 impl Agreed {
     /// Makes both sides the same.
     pub(crate) async fn agree(&mut self, client: &mut Client, keys: &Keys, replica: &ReplicaId) -> Result<(), ShareError> {
-        within(TIMEOUT, self.look(client, keys, replica)).await
+        within(Lock::Keys.waits(), self.look(client, keys, replica)).await
     }
 
     async fn look(&mut self, client: &mut Client, keys: &Keys, replica: &ReplicaId) -> Result<(), ShareError> {
@@ -42,8 +38,7 @@ impl Agreed {
         if same_here && self.change == last && self.change.is_some() {
             return Ok(());
         }
-        let transaction = client.transaction().await?;
-        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&Lock::Keys.key()]).await?;
+        let transaction = locked(client, Lock::Keys).await?;
         let shared = read(&transaction).await?;
         let mut agreed = BTreeMap::new();
         for public in local.keys().chain(shared.keys()) {

@@ -8,8 +8,8 @@ use tokio_postgres::{Client, Row, Transaction};
 use units::Instant;
 
 use crate::error::ShareError;
+use crate::lock::{Lock, locked};
 use crate::replica::ReplicaId;
-use crate::schema::Lock;
 
 /// How long an account that nothing is taken of goes without being renewed.
 const QUIET: Duration = Duration::from_secs(4);
@@ -80,8 +80,7 @@ impl Renewing {
         self.asked += 1;
         let standing = portions.standing();
         let due: Vec<(Portion, LeaseAsk)> = standing.into_iter().filter_map(|portion| self.ask(portion, sent)).collect();
-        let transaction = client.transaction().await?;
-        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&Lock::Leases.key()]).await?;
+        let transaction = locked(client, Lock::Leases).await?;
         let now = self.still_this_process(&transaction).await?;
         let known = known(&transaction, &due).await?;
         let answers: Vec<_> = due.iter().filter_map(|(portion, ask)| self.answer(portion, ask, &known, now)).collect();

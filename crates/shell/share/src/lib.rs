@@ -5,6 +5,7 @@
 //! - `copies` brings each committed entry here once, in the order of its replica's chain.
 //! - `keys` makes a key that is made, rotated or revoked anywhere known everywhere.
 //! - `whole` brings the entries of all back to each replica, which prices by them; a billing period is closed there once for all.
+//! - `lock` lets one replica at a time change something, and takes that back from one that falls silent.
 //! - `schema` brings the tables forward, and refuses those of a newer program.
 
 mod copies;
@@ -12,6 +13,7 @@ mod error;
 mod keys;
 mod leases;
 mod link;
+mod lock;
 mod read;
 mod replica;
 mod schema;

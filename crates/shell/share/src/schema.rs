@@ -3,35 +3,15 @@
 use tokio_postgres::Client;
 
 use crate::error::ShareError;
+use crate::lock::{Lock, locked};
 
 /// Step `n` brings a database from version `n` to `n + 1`. A step that was released is never edited.
 const STEPS: &[&str] = &[include_str!("schema/0001.sql")];
 
-/// Locks of this program in the database, by what they keep from happening twice at once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Lock {
-    /// Bringing the tables forward.
-    Schema,
-    /// Granting leases.
-    Leases,
-    /// Agreeing on keys.
-    Keys,
-    /// Giving entries their places.
-    Entries,
-}
-
-impl Lock {
-    /// Its key among the database's advisory locks: "base" and a number.
-    pub(crate) const fn key(self) -> i64 {
-        0x6261_7365_0000_0000 + self as i64
-    }
-}
-
 /// Brings the tables to this program's version; refuses those that are past it.
 pub(crate) async fn migrate(client: &mut Client) -> Result<(), ShareError> {
     let known = i32::try_from(STEPS.len()).expect("a handful of steps");
-    let transaction = client.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&Lock::Schema.key()]).await?;
+    let transaction = locked(client, Lock::Schema).await?;
     transaction.batch_execute("CREATE SCHEMA IF NOT EXISTS baseload").await?;
     let made = "CREATE TABLE IF NOT EXISTS baseload.migration (version integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())";
     transaction.batch_execute(made).await?;

@@ -17,16 +17,13 @@ use crate::error::ShareError;
 use crate::keys::Agreed;
 use crate::leases::{Portions, Renewing};
 use crate::link::{Address, within};
+use crate::lock::Lock;
 use crate::replica::{ReplicaId, take_part};
 use crate::schema::migrate;
 use crate::whole::{close, fetch};
 
 /// How often leases are renewed, keys looked at and entries brought.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a renewal may take: far less than a lease holds.
-const RENEW_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long it may take to bring the tables forward.
-const MIGRATE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a replica takes part with.
 pub struct Setup {
@@ -160,7 +157,7 @@ impl Leasing {
         let runtime = runtime()?;
         let (client, incarnation) = runtime.block_on(async {
             let mut client = setup.address.connect().await?;
-            within(MIGRATE_TIMEOUT, migrate(&mut client)).await?;
+            within(Lock::Schema.waits(), migrate(&mut client)).await?;
             let incarnation = take_part(&client, &setup.replica).await?;
             Ok::<_, ShareError>((client, incarnation))
         })?;
@@ -190,7 +187,7 @@ async fn renew(setup: &Setup, portions: &dyn Portions, renewing: &mut Renewing, 
         Some(client) => client,
         None => setup.address.connect().await?,
     };
-    within(RENEW_TIMEOUT, renewing.renew(&mut open, portions, (setup.now)())).await?;
+    within(Lock::Leases.waits(), renewing.renew(&mut open, portions, (setup.now)())).await?;
     *client = Some(open);
     Ok(())
 }

@@ -12,8 +12,9 @@ use units::Instant;
 use crate::copies::insert;
 use crate::error::ShareError;
 use crate::link::{Address, within};
+use crate::lock::{Lock, locked};
 use crate::read::ALL;
-use crate::schema::{self, Lock};
+use crate::schema;
 
 /// How many entries are fetched at once.
 const PAGE: i64 = 2_000;
@@ -72,8 +73,7 @@ pub(crate) async fn close(
 ) -> Result<(), ShareError> {
     // Most of the time there is nothing to close, and nobody is held up to find that out.
     while !whole.closing(fleet, now)?.is_empty() {
-        let transaction = client.transaction().await?;
-        within(TIMEOUT, async { Ok(transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&Lock::Entries.key()]).await?) }).await?;
+        let transaction = locked(client, Lock::Entries).await?;
         // What came since may have closed it, or belong to it.
         fetch(&transaction, whole).await?;
         let entries = whole.closing(fleet, now)?;
