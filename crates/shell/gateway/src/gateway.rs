@@ -180,6 +180,23 @@ impl Gateway {
         self.state.buckets.parts()
     }
 
+    /// Posts no held time before `from`: the books have it.
+    pub fn hold_from(&self, from: Instant) {
+        self.state.keep.begin(from);
+    }
+
+    /// Makes held time from `from` to `until` this gateway's to post, where [`Limits::shared`] says that others hold the same: to be renewed
+    /// before it ends. `from` never comes before what was posted by another.
+    pub fn keep_held(&self, from: Instant, until: Instant) {
+        self.state.keep.set(from, until);
+    }
+
+    /// Up to when this gateway has posted held time, all told.
+    #[must_use]
+    pub fn held_posted(&self) -> Instant {
+        self.state.keep.posted()
+    }
+
     /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.
     pub fn count_spent(&self, spending: Spending) {
         self.state.accounts.spent(spending, self.state.clock.now());

@@ -177,6 +177,10 @@ impl Leasing {
                 let result = renew(setup, portions, renewing, client).await;
                 trouble.note(setup, &result);
             }
+            if let Some(client) = client {
+                // Unheard it is the next one's all the same, a little later.
+                drop(within(Lock::Leases.waits(), renewing.leave(client, portions.posted())).await);
+            }
         });
     }
 }

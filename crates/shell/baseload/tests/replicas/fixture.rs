@@ -123,6 +123,31 @@ impl Place {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Adds ten provisioned units to the fleet, for who starts from now on.
+    pub fn provision(&self) {
+        let path = self.folder.path().join("fleet.toml");
+        let fleet = fs::read_to_string(&path).expect("a fleet");
+        let more = "[models.held]\nparameters = \"1 B\"\ncontext = 1000\n[contracts.units]\nparty = \"p\"\npreset = \"provisioned\"\n\
+             endpoints = [\"h\"]\nunits = 10\ntokens_per_unit_minute = 100\nrate = \"1 USD/unit-hour\"\nstart = 2026-01-01\nend = 2040-01-01\n\
+             [endpoints.h]\nmodel = \"held\"\nurl = \"http://127.0.0.1:9/v1\"\n";
+        fs::write(path, fleet + more).expect("a file");
+    }
+
+    /// What was posted as held, by all replicas: from when to when, how many unit-milliseconds, and by whom; the earliest first.
+    pub fn held(&self) -> Vec<(i64, i64, i64, String)> {
+        let sql = "SELECT replica, split_part(body, E'\\t', 4), split_part(body, E'\\t', 5), split_part(split_part(body, E'\\nposting\\t', 2), E'\\t', 5)
+                   FROM (SELECT replica, convert_from(text, 'UTF8') AS body FROM baseload.entry WHERE kind = 'held') AS held";
+        let text = self.postgres.sql(sql).expect("it answers");
+        let number = |text: &str| text.parse::<i64>().unwrap_or_default();
+        let row = |line: &str| {
+            let columns: Vec<&str> = line.split('|').collect();
+            (number(columns[1]), number(columns[2]), number(columns[3]), columns[0].to_owned())
+        };
+        let mut rows: Vec<_> = text.lines().map(row).collect();
+        rows.sort_unstable();
+        rows
+    }
+
     /// Up to how many requests the replica that was heard of longest ago may answer, and how many it said that it had.
     pub fn last_heard(&self) -> (u64, u64) {
         let row = "SELECT lease.granted, lease.taken FROM baseload.lease JOIN baseload.replica ON replica.id = lease.replica

@@ -134,3 +134,25 @@ fn what_is_planted_in_the_copies_is_found() {
     assert_eq!(plant("UPDATE baseload.entry SET text = substr(text, 1, length(text) - 1) WHERE number = 3"), Some(0), "put right");
     assert_eq!(plant("DELETE FROM baseload.entry WHERE number = 4"), Some(3), "a gap");
 }
+
+/// What several replicas hold together is posted once: whoever is left takes over where the one before ended, and nothing overlaps.
+#[test]
+fn held_time_is_posted_once_for_all_replicas() {
+    let place = Place::new();
+    place.provision();
+    let (one, two) = (place.up("one", &place.postgres.address()), place.up("two", &place.postgres.address()));
+    drop(one);
+    // Its own turn comes within a second.
+    let kept = "SELECT replica.number FROM baseload.keeper JOIN baseload.replica ON replica.id = keeper.replica WHERE keeper.returns > 0";
+    let until = Instant::now() + fixture::PATIENCE;
+    while place.postgres.sql(kept).expect("it answers") != "2" {
+        assert!(Instant::now() < until, "nobody takes over");
+    }
+    drop(two);
+    let held = place.held();
+    for pair in held.windows(2) {
+        assert_eq!(pair[0].1, pair[1].0, "neither gap nor overlap: {held:?}");
+    }
+    assert!(held.iter().all(|(from, to, count, _)| *count == (to - from) / 1_000 * 10), "ten units all the time: {held:?}");
+    assert!(held.len() >= 2 && held[0].3 != held[held.len() - 1].3, "both posted some: {held:?} {}", place.errors());
+}
