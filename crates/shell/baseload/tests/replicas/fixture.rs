@@ -1,9 +1,9 @@
 //! A PostgreSQL, an upstream, and as many `baseload up` as a test wants.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -73,8 +73,26 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
+        Self::with(Postgres::start)
+    }
+
+    /// With TLS, by a certificate of its own for this machine, which is in the file `vouched`.
+    pub fn with_tls() -> Self {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let place = Self::with(|database| Postgres::start_tls(database, &cert.pem(), &signing_key.serialize_pem()));
+        fs::write(place.vouched(), cert.pem()).expect("a file");
+        place
+    }
+
+    /// The file of who vouches for the database.
+    pub fn vouched(&self) -> PathBuf {
+        self.folder.path().join("vouched.pem")
+    }
+
+    fn with(start: impl FnOnce(&Path) -> io::Result<Postgres>) -> Self {
         let (folder, database) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-        let postgres = Postgres::start(database.path()).expect("PostgreSQL is here: tools/setup postgresql");
+        let postgres = start(database.path()).expect("PostgreSQL is here: tools/setup postgresql");
         fs::write(folder.path().join("fleet.toml"), fleet(upstream())).expect("a file");
         Self { postgres, folder, _database: database }
     }
@@ -82,6 +100,9 @@ impl Place {
     fn baseload(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baseload"));
         command.args(args).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
+        if self.vouched().exists() {
+            command.env("SSL_CERT_FILE", self.vouched());
+        }
         command
     }
 

@@ -100,9 +100,30 @@ fn tables_of_a_newer_program_are_refused_with_a_code_and_left_alone() {
 }
 
 #[test]
-fn a_database_beyond_this_machine_is_refused_without_its_password_being_told() {
-    let place = Place::new();
-    let (code, said) = place.refused("one", "postgres://ada:s3cret@10.0.0.7/books");
+fn over_tls_only_a_database_that_is_vouched_for_is_used_and_no_password_is_told() {
+    let place = Place::with_tls();
+    let address = place.postgres.tls_address();
+    let key = place.key("one", "");
+    let one = place.up("one", &address);
+    assert_eq!(code(&one.chat(&key)), "200");
+    drop(one);
+    let said = "SELECT count(*) > 0 FROM baseload.entry WHERE kind = 'settlement'";
+    assert_eq!(place.postgres.sql(said).expect("it answers"), "t", "what was booked came over TLS");
+
+    let refused = |address: &str, why: &str| {
+        let (code, said) = place.refused("two", address);
+        assert!(code != Some(0) && said.contains(why) && !said.contains("s3cret"), "{said}");
+    };
+    let by_number = address.replace("localhost", "127.0.0.1");
+    refused(&by_number, "certificate not valid for name");
+    std::fs::write(place.vouched(), "").expect("a file");
+    refused(&address, "SSL_CERT_FILE");
+    std::fs::remove_file(place.vouched()).expect("it is there");
+    refused(&address, "invalid peer certificate");
+
+    let plain = Place::new();
+    let wire = cut::Wire::to(plain.postgres.socket());
+    let (code, said) = plain.refused("one", &format!("postgres://postgres:s3cret@{}/postgres?sslmode=require", wire.address()));
     assert!(code != Some(0) && said.contains("TLS") && !said.contains("s3cret"), "{said}");
 }
 
