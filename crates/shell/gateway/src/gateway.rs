@@ -94,7 +94,9 @@ impl Gateway {
         state.shadow = config.shadow;
         if let Some(directory) = config.directory {
             let desk = Desk::open(&directory).map_err(|error| GatewayError::Kept(directory.clone(), error))?;
-            let view = ledger::View::open(&directory).map_err(|error| GatewayError::Ledger(directory, error))?;
+            // What several share is told by the ledger of all.
+            let folder = if state.limits.shared { directory.join(ledger::WHOLE) } else { directory };
+            let view = ledger::View::open(&folder).map_err(|error| GatewayError::Ledger(folder, error))?;
             (state.desk, state.ledger) = (Some(Arc::new(desk)), Some(Arc::new(view)));
         }
         Ok(Self { state: Arc::new(state), began: Mutex::new(Some(began)) })

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use testkit::Postgres;
@@ -114,12 +114,12 @@ impl Place {
     }
 
     /// A key made at one state directory.
-    pub fn key(&self, state: &str, budget: &str) -> String {
-        let mut args = vec!["key", "create", "me", "--state", state];
-        if !budget.is_empty() {
-            args.extend(["--budget", budget]);
-        }
-        self.run(&args).split_whitespace().find(|word| word.starts_with("bl-")).expect("a key is shown once").to_owned()
+    pub fn key(&self, state: &str, more: &[&str]) -> String {
+        self.run(&[&["key", "create", "me", "--state", state], more].concat())
+            .split_whitespace()
+            .find(|word| word.starts_with("bl-"))
+            .expect("a key is shown once")
+            .to_owned()
     }
 
     /// Starts a replica on a state directory, sharing over an address.
@@ -218,10 +218,26 @@ pub struct Replica {
 impl Replica {
     /// One small request: five tokens out, no more.
     pub fn chat(&self, key: &str) -> String {
-        let body = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+        self.ask(key, "POST /v1/chat/completions", r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#)
+    }
+
+    /// How many requests OpenAI's usage endpoint tells of, of today and by key.
+    pub fn usage(&self, key: &str) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let path = format!("/v1/organization/usage/completions?start_time={}&limit=2&group_by=api_key_id", now - now % 86_400);
+        let answer = self.ask(key, &format!("GET {path}"), "");
+        let (_, json) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let page: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        let results = page["data"].as_array().into_iter().flatten().flat_map(|bucket| bucket["results"].as_array().into_iter().flatten());
+        let mut told: Vec<String> = results.map(|result| format!("{} {}", result["api_key_id"], result["num_model_requests"])).collect();
+        told.sort_unstable();
+        told.join(", ")
+    }
+
+    fn ask(&self, key: &str, what: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.at).expect("it listens");
         let text = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            "{what} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(text.as_bytes()).expect("sent");

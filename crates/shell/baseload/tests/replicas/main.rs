@@ -13,7 +13,7 @@ use fixture::{PRICE, Place, Replica, code};
 fn a_budget_over_four_replicas_is_overspent_by_at_most_the_lease_of_one_that_is_cut_off() {
     const CAP: u64 = 1_000;
     let (place, budget) = (Place::new(), format!("{}.00 USD/year", CAP * PRICE / 1_000));
-    let key = place.key("one", &budget);
+    let key = place.key("one", &["--budget", &budget]);
     let wire = cut::Wire::to(place.postgres.socket());
     let far = format!("postgres://postgres@{}/postgres", wire.address());
     let mut all: Vec<Replica> = ["one", "two", "three"].iter().map(|name| place.up(name, &place.postgres.address())).collect();
@@ -71,7 +71,7 @@ fn spend(replica: &Replica, key: &str, answered: &mut u64) -> String {
 fn a_key_that_is_made_or_revoked_at_one_replica_is_so_at_all() {
     let place = Place::new();
     let (one, two) = (place.up("one", &place.postgres.address()), place.up("two", &place.postgres.address()));
-    let key = place.key("two", "");
+    let key = place.key("two", &["--scope", "inference", "--scope", "read"]);
     let made = Instant::now();
     for replica in [&two, &one] {
         while code(&replica.chat(&key)) != "200" {
@@ -79,6 +79,16 @@ fn a_key_that_is_made_or_revoked_at_one_replica_is_so_at_all() {
         }
     }
     println(format_args!("known at both after {:?}", made.elapsed()));
+    // Each tells of the requests of both.
+    let public = key.split('-').nth(1).expect("a key has a public part");
+    let sum = |told: &str| told.split(", ").filter_map(|part| part.rsplit_once(' ')?.1.parse::<u64>().ok()).sum::<u64>();
+    let asked = Instant::now();
+    for replica in [&two, &one] {
+        while sum(&replica.usage(&key)) != 2 {
+            assert!(asked.elapsed() < fixture::PATIENCE, "{} {}", replica.usage(&key), place.errors());
+        }
+        assert!(replica.usage(&key).split(", ").all(|part| part.contains(public)), "{}", replica.usage(&key));
+    }
     place.run(&["key", "revoke", "me", "--state", "one"]);
     let revoked = Instant::now();
     for replica in [&one, &two] {
@@ -103,7 +113,7 @@ fn tables_of_a_newer_program_are_refused_with_a_code_and_left_alone() {
 fn over_tls_only_a_database_that_is_vouched_for_is_used_and_no_password_is_told() {
     let place = Place::with_tls();
     let address = place.postgres.tls_address();
-    let key = place.key("one", "");
+    let key = place.key("one", &[]);
     let one = place.up("one", &address);
     assert_eq!(code(&one.chat(&key)), "200");
     drop(one);
@@ -138,7 +148,7 @@ fn println(text: std::fmt::Arguments<'_>) {
 #[test]
 fn what_is_planted_in_the_copies_is_found() {
     let place = Place::new();
-    let key = place.key("one", "");
+    let key = place.key("one", &[]);
     let one = place.up("one", &place.postgres.address());
     for _ in 0..3 {
         assert_eq!(code(&one.chat(&key)), "200");
