@@ -198,7 +198,6 @@ fn insert(
 ) -> Result<(), LedgerError> {
     let due: Money = lines.iter().map(|line| line.money).sum();
     booking.chain.insert(
-        booking.connection,
         &CLOSING,
         params![
             fold.fleet.contracts.name(contract),
@@ -218,9 +217,9 @@ fn insert(
         let mut values = vec![Value::Integer(number), Value::Integer(index)];
         values.extend(values_of(line)?);
         let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(|value| value as &dyn rusqlite::ToSql).collect();
-        booking.chain.insert(booking.connection, &CLOSING_LINE, &values)?;
+        booking.chain.insert(&CLOSING_LINE, &values)?;
     }
-    booking.chain.link(booking.connection, Kind::Closing, Of::Row(number))
+    booking.chain.link(Kind::Closing, Of::Row(number))
 }
 
 /// The columns of a line, but for the closing's number and its own.
