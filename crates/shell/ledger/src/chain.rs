@@ -4,8 +4,6 @@
 //! as PostgreSQL's `COPY` writes them (`\N` for nothing, `\x..` for bytes). Its hash is SHA-256 over the hash before it and that text, so that
 //! anyone can compute the chain again with `sqlite3` and `sha256sum`.
 
-use std::fmt::Write as _;
-
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql};
 use sha2::{Digest, Sha256};
@@ -178,10 +176,55 @@ impl Kind {
 pub(crate) struct Chain<'a> {
     connection: &'a Connection,
     head: Head,
-    text: String,
-    /// The statements that were needed so far: to look one up by its text each time takes as long as to fill it in.
-    inserts: Vec<(&'static Table, CachedStatement<'a>)>,
+    text: Vec<u8>,
+    /// What was needed so far: to look a statement up by its text each time takes as long as to fill it in.
+    inserts: Vec<Insert<'a>>,
     link: CachedStatement<'a>,
+}
+
+/// What inserts the rows of one table.
+struct Insert<'a> {
+    table: &'static Table,
+    statement: CachedStatement<'a>,
+    /// The values that it holds: names, prices and costs of nothing are mostly those of the row before, and need not be bound again.
+    bound: Vec<Value>,
+}
+
+impl<'a> Insert<'a> {
+    fn new(connection: &'a Connection, table: &'static Table) -> rusqlite::Result<Self> {
+        let statement = connection.prepare_cached(table.insert)?;
+        let bound = vec![Value::Null; statement.parameter_count()];
+        Ok(Self { table, statement, bound })
+    }
+
+    /// Inserts a row and adds its line to the text; `false` when it is there already.
+    fn row(&mut self, text: &mut Vec<u8>, values: &[&dyn ToSql]) -> rusqlite::Result<bool> {
+        if values.len() != self.bound.len() {
+            return Err(rusqlite::Error::InvalidParameterCount(values.len(), self.bound.len()));
+        }
+        let before = text.len();
+        text.extend_from_slice(self.table.name.as_bytes());
+        for ((place, value), bound) in (1_usize..).zip(values).zip(&mut self.bound) {
+            let value = value.to_sql()?;
+            let value = match &value {
+                ToSqlOutput::Borrowed(value) => *value,
+                ToSqlOutput::Owned(value) => ValueRef::from(value),
+                _ => return Err(rusqlite::Error::InvalidQuery),
+            };
+            text.push(b'\t');
+            write_value(text, value);
+            if value != ValueRef::from(&*bound) {
+                self.statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(value))?;
+                *bound = value.try_into()?;
+            }
+        }
+        text.push(b'\n');
+        let inserted = self.statement.raw_execute()? > 0;
+        if !inserted {
+            text.truncate(before);
+        }
+        Ok(inserted)
+    }
 }
 
 /// Which row an entry is.
@@ -197,31 +240,16 @@ impl<'a> Chain<'a> {
         let link = connection.prepare_cached(
             "INSERT INTO entry (number, kind, row, request, attempt, posting_to, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
-        Ok(Self { connection, head: head(connection)?, text: String::new(), inserts: Vec::new(), link })
+        Ok(Self { connection, head: head(connection)?, text: Vec::new(), inserts: Vec::new(), link })
     }
 
     /// Inserts a row and adds its line to the entry; `false` when it is there already.
     pub(crate) fn insert(&mut self, table: &'static Table, values: &[&dyn ToSql]) -> Result<bool, LedgerError> {
-        let insert = match self.inserts.iter().position(|(of, _)| std::ptr::eq(*of, table)) {
-            Some(place) => &mut self.inserts[place].1,
-            None => &mut self.inserts.push_mut((table, self.connection.prepare_cached(table.insert)?)).1,
+        let insert = match self.inserts.iter().position(|insert| std::ptr::eq(insert.table, table)) {
+            Some(place) => &mut self.inserts[place],
+            None => self.inserts.push_mut(Insert::new(self.connection, table)?),
         };
-        debug_assert_eq!(values.len(), insert.parameter_count(), "what is left out would be that of the row before");
-        let before = self.text.len();
-        self.text.push_str(table.name);
-        for (place, value) in (1_usize..).zip(values) {
-            let value = value.to_sql()?;
-            self.text.push('\t');
-            match &value {
-                ToSqlOutput::Borrowed(value) => write_value(&mut self.text, *value),
-                ToSqlOutput::Owned(value) => write_value(&mut self.text, ValueRef::from(value)),
-                _ => return Err(rusqlite::Error::InvalidQuery.into()),
-            }
-            insert.raw_bind_parameter(place, value)?;
-        }
-        self.text.push('\n');
-        if insert.raw_execute()? == 0 {
-            self.text.truncate(before);
+        if !insert.row(&mut self.text, values)? {
             return Ok(false);
         }
         if std::ptr::eq(table, &POSTING) {
@@ -258,66 +286,73 @@ pub(crate) fn head(connection: &Connection) -> Result<Head, LedgerError> {
 }
 
 /// The hash of an entry with that text after one with that hash.
-pub(crate) fn next(before: Hash, text: &str) -> Hash {
+pub(crate) fn next(before: Hash, text: &[u8]) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(before.0);
-    hasher.update(text.as_bytes());
+    hasher.update(text);
     Hash(hasher.finalize().into())
 }
 
 /// Adds the line of a row that was selected by its table's columns.
-pub(crate) fn write_row(text: &mut String, table: &Table, row: &Row<'_>) -> rusqlite::Result<()> {
-    text.push_str(table.name);
+pub(crate) fn write_row(text: &mut Vec<u8>, table: &Table, row: &Row<'_>) -> rusqlite::Result<()> {
+    text.extend_from_slice(table.name.as_bytes());
     for column in 0..row.as_ref().column_count() {
-        text.push('\t');
+        text.push(b'\t');
         write_value(text, row.get_ref(column)?);
     }
-    text.push('\n');
+    text.push(b'\n');
     Ok(())
 }
 
 /// Adds the line of some values.
-pub(crate) fn write_values(text: &mut String, values: &[Value]) {
+pub(crate) fn write_values(text: &mut Vec<u8>, values: &[Value]) {
     for (number, value) in values.iter().enumerate() {
         if number > 0 {
-            text.push('\t');
+            text.push(b'\t');
         }
         write_value(text, ValueRef::from(value));
     }
-    text.push('\n');
+    text.push(b'\n');
 }
 
-fn write_value(text: &mut String, value: ValueRef<'_>) {
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Writes UTF-8, whatever the bytes of a text are.
+fn write_value(text: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {
-        ValueRef::Null => text.push_str("\\N"),
+        ValueRef::Null => text.extend_from_slice(b"\\N"),
         ValueRef::Integer(number) => write_number(text, number),
-        ValueRef::Real(number) => write!(text, "{number}").expect("a string takes whatever is written to it"),
+        ValueRef::Real(number) => text.extend_from_slice(number.to_string().as_bytes()),
         ValueRef::Blob(bytes) => {
-            text.push_str("\\x");
-            let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-            text.extend(digits.map(|digit| char::from(HEX[usize::from(digit)])));
-        }
-        ValueRef::Text(bytes) => {
-            let said = String::from_utf8_lossy(bytes);
-            if !said.bytes().any(|byte| matches!(byte, b'\\' | b'\t' | b'\n')) {
-                return text.push_str(&said);
+            text.extend_from_slice(b"\\x");
+            for byte in bytes {
+                text.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
             }
-            for character in said.chars() {
-                match character {
-                    '\\' => text.push_str("\\\\"),
-                    '\t' => text.push_str("\\t"),
-                    '\n' => text.push_str("\\n"),
-                    other => text.push(other),
+        }
+        ValueRef::Text(bytes) if bytes.iter().all(|byte| byte.is_ascii() && escaped(*byte).is_none()) => text.extend_from_slice(bytes),
+        ValueRef::Text(bytes) => {
+            for byte in String::from_utf8_lossy(bytes).bytes() {
+                match escaped(byte) {
+                    Some(letter) => text.extend([b'\\', letter]),
+                    None => text.push(byte),
                 }
             }
         }
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// What stands after a backslash in place of that byte.
+fn escaped(byte: u8) -> Option<u8> {
+    match byte {
+        b'\\' => Some(b'\\'),
+        b'\t' => Some(b't'),
+        b'\n' => Some(b'n'),
+        _ => None,
+    }
+}
 
 /// The digits as `Display` writes them, without its way through a formatter: half of an entry's text are numbers.
-fn write_number(text: &mut String, number: i64) {
+fn write_number(text: &mut Vec<u8>, number: i64) {
     let mut digits = [0; 20];
     let (mut first, mut rest) = (digits.len(), number.unsigned_abs());
     loop {
@@ -329,9 +364,9 @@ fn write_number(text: &mut String, number: i64) {
         }
     }
     if number < 0 {
-        text.push('-');
+        text.push(b'-');
     }
-    text.extend(digits[first..].iter().copied().map(char::from));
+    text.extend_from_slice(&digits[first..]);
 }
 
 #[cfg(test)]
@@ -339,9 +374,9 @@ mod tests {
     use super::*;
 
     fn check(value: ValueRef<'_>, expected: &str) {
-        let mut text = "before\t".to_owned();
+        let mut text = b"before\t".to_vec();
         write_value(&mut text, value);
-        assert_eq!(text, format!("before\t{expected}"));
+        assert_eq!(String::from_utf8(text).as_deref(), Ok(format!("before\t{expected}").as_str()));
     }
 
     #[test]

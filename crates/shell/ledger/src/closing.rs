@@ -245,11 +245,11 @@ fn values_of(line: &ClosedLine) -> Result<[Value; 9], LedgerError> {
 
 /// SHA-256 over the lines, as the chain writes them but without the closing's number.
 pub(crate) fn digest(lines: &[ClosedLine]) -> Result<Hash, LedgerError> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     for line in lines {
         crate::chain::write_values(&mut text, &values_of(line)?);
     }
-    Ok(Hash(Sha256::digest(text.as_bytes()).into()))
+    Ok(Hash(Sha256::digest(&text).into()))
 }
 
 /// Every closed period, or those of one contract, in the order in which they were closed.
