@@ -25,7 +25,7 @@ pub(crate) fn database(directory: &Path) -> PathBuf {
     directory.join("ledger.db")
 }
 
-/// Opens a connection; every connection of ours has the same settings.
+/// Opens a connection; every connection of ours has the same settings to begin with.
 pub(crate) fn connect(directory: &Path) -> Result<Connection, LedgerError> {
     let connection = Connection::open(database(directory))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
