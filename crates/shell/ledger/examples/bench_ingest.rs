@@ -1,5 +1,5 @@
 //! `bench_ingest REQUESTS`: appends the records of so many requests, in groups as a busy service does, and says what the thread that
-//! books them took for each, as the kernel counts it. `cargo xtask bench` counts that thread's instructions.
+//! books them took for each, as the kernel counts it.
 
 use std::io::Write;
 use std::path::Path;
