@@ -71,6 +71,12 @@ impl Shared {
         Self { journal, books: RwLock::new(Arc::new(books)), progress: Mutex::new(progress), moved: Condvar::new() }
     }
 
+    /// How many bytes are appended and not shown.
+    pub(crate) fn behind(&self) -> u64 {
+        let shown = self.progress().shown;
+        self.journal.end().bytes_after(shown, self.journal.segment_bytes())
+    }
+
     /// Waits until everything appended before the call is committed and shown, or a commit fails.
     pub(crate) fn flush(&self) -> Result<(), LedgerError> {
         let target = self.journal.end();
