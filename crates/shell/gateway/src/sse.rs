@@ -102,7 +102,7 @@ fn forward(events: &Bytes, ends: &[usize], out: &mut VecDeque<Bytes>, judge: &mu
 
 /// The data of an event: its `data:` lines, joined.
 pub(crate) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
-    let mut lines = event.split(|byte| *byte == b'\n').filter_map(|line| {
+    let mut lines = lines(event).filter_map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(b"data:")?;
         Some(line.strip_prefix(b" ").unwrap_or(line))
     });
@@ -114,6 +114,17 @@ pub(crate) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
         joined.extend_from_slice(line);
     }
     Some(joined.into())
+}
+
+/// What stands before, between and behind line feeds.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut from, mut ends) = (0, memchr::memchr_iter(b'\n', text).chain([text.len()]));
+    std::iter::from_fn(move || {
+        let end = ends.next()?;
+        let line = &text[from..end];
+        from = end + 1;
+        Some(line)
+    })
 }
 
 #[cfg(test)]
