@@ -5,6 +5,8 @@ then asks the ledgers: run.py BASELOAD [api].
 The last line counts both suites and the ledger's checks: `sdk: N passed, N failed`.
 """
 
+import datetime
+import decimal
 import json
 import os
 import pathlib
@@ -15,6 +17,8 @@ import tempfile
 import traceback
 import urllib.error
 import urllib.request
+
+import polars
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -100,6 +104,28 @@ def ledger_has_the_tokens(binary, state, noted):
         assert (settled["outcome"], settled["known"], got) == ("answered", "reported", tokens), f"{request}: {settled}"
 
 
+def parquet_says_what_json_says(binary, state):
+    """Another program's reader finds in the Parquet export what JSON has: to the nano-unit and the microsecond."""
+    export = lambda *more: service.run(binary, "ledger", "export", "--state", str(state), *more)  # noqa: E731
+    file = state.parent / "focus.parquet"
+    before, rows = None, []
+    while before != rows:  # A period may just have closed.
+        before = json.loads(export("--format", "json"))["rows"]
+        export("--format", "parquet", "--out", str(file))
+        rows = json.loads(export("--format", "json"))["rows"]
+    read = polars.read_parquet(file)
+    assert rows and read.columns == list(rows[0]), f"{len(rows)} rows; columns {read.columns}"
+    assert read.height == len(rows)
+    for name, kind in read.schema.items():
+        for written, row in zip(read[name].to_list(), rows):
+            said = row[name]
+            if said is not None and kind == polars.Decimal:
+                said = decimal.Decimal(said)
+            elif said is not None and kind == polars.Datetime:
+                said = datetime.datetime.fromisoformat(said.replace("Z", "+00:00"))
+            assert written == said, f"{name}: {written!r} in Parquet, {said!r} in JSON"
+
+
 def checked(name, check, *arguments):
     try:
         check(*arguments)
@@ -120,6 +146,7 @@ def demo(binary):
         return counts + [
             checked("the ledger has each answer exactly once", ledger_has_each_answer_once, binary, state, ids),
             checked("the ledger is whole and decisions replay", service.ledger_is_whole, binary, state),
+            checked("Parquet says what JSON says", parquet_says_what_json_says, binary, state),
         ]
 
 

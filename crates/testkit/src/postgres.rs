@@ -1,8 +1,9 @@
 //! A PostgreSQL of a test's own, on a socket in a folder of its own, gone when it is dropped.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::chown;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -12,6 +13,7 @@ pub struct Postgres {
     folder: PathBuf,
     /// Who runs it, where this process is root: the server refuses to be.
     user: Option<u32>,
+    port: u16,
 }
 
 /// What a program that failed said.
@@ -25,16 +27,38 @@ impl Postgres {
     /// # Errors
     /// When it isn't installed (`tools/setup postgresql`), or doesn't start.
     pub fn start(folder: &Path) -> io::Result<Self> {
+        Self::start_at(folder, 5432, "listen_addresses=", |_| Ok(()))
+    }
+
+    /// The same with TLS on a free port of this machine too, by a certificate and its key in PEM.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn start_tls(folder: &Path, certificate: &str, key: &str) -> io::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Self::start_at(folder, port, "listen_addresses=127.0.0.1 -c ssl=on", |postgres| {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = Path::new(&postgres.data()).join(name);
+                fs::write(&path, text)?;
+                fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+                chown(&path, postgres.user, None)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn start_at(folder: &Path, port: u16, listen: &str, lay: impl FnOnce(&Self) -> io::Result<()>) -> io::Result<Self> {
         let programs = programs().ok_or_else(|| io::Error::other("PostgreSQL is not installed: run tools/setup postgresql"))?;
         let is_root = fs::metadata("/proc/self")?;
         let user = (std::os::unix::fs::MetadataExt::uid(&is_root) == 0).then(|| id("postgres")).transpose()?;
         if user.is_some() {
             chown(folder, user, None)?;
         }
-        let postgres = Self { programs, folder: folder.to_owned(), user };
+        let postgres = Self { programs, folder: folder.to_owned(), user, port };
         let data = postgres.data();
         postgres.run("initdb", &["-D", &data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync"])?;
-        let options = format!("-k {} -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=50", folder.display());
+        lay(&postgres)?;
+        let options = format!("-k {} -p {port} -c {listen} -c fsync=off -c shared_buffers=16MB -c max_connections=50", folder.display());
         let log = folder.join("log").display().to_string();
         postgres.run("pg_ctl", &["-D", &data, "-w", "-t", "60", "-l", &log, "-o", &options, "start"])?;
         Ok(postgres)
@@ -48,13 +72,19 @@ impl Postgres {
     #[must_use]
     pub fn address(&self) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{folder}/postgres")
+        format!("postgres://postgres@{folder}:{}/postgres", self.port)
+    }
+
+    /// The address over TLS, where it has it, by the name of this machine.
+    #[must_use]
+    pub fn tls_address(&self) -> String {
+        format!("postgres://postgres:s3cret@localhost:{}/postgres?sslmode=require", self.port)
     }
 
     /// Its socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.folder.join(".s.PGSQL.5432")
+        self.folder.join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// Runs SQL and gives its rows, columns apart by `|`.
@@ -63,8 +93,9 @@ impl Postgres {
     /// When it refuses.
     pub fn sql(&self, text: &str) -> io::Result<String> {
         let folder = self.folder.display().to_string();
-        let output =
-            self.run("psql", &["-X", "-A", "-t", "-U", "postgres", "-h", &folder, "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", text])?;
+        let port = self.port.to_string();
+        let place = ["-h", &folder, "-p", &port, "-d", "postgres", "-U", "postgres"];
+        let output = self.run("psql", &[&place[..], &["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text]].concat())?;
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 

@@ -103,7 +103,7 @@ pub struct State {
 /// What several replicas share.
 #[derive(Debug, ClapArgs)]
 pub struct Share {
-    /// The PostgreSQL that several replicas share: postgres://USER:PASSWORD@HOST:PORT/NAME, on this machine or at a tunnel's end
+    /// The PostgreSQL that several replicas share: postgres://USER:PASSWORD@HOST:PORT/NAME, beyond this machine over TLS
     #[arg(long = "share", value_name = "URL", env = "BASELOAD_SHARE", hide_env_values = true)]
     pub url: Option<String>,
 }

@@ -115,6 +115,9 @@ impl Service {
         if let Some(since) = gateway.balances_from() {
             store.spending(since, |spending| gateway.count_spent(spending)).context("read what was spent of budgets")?;
         }
+        if let Some(until) = store.held_until().context("read up to when held time is posted")? {
+            gateway.hold_from(until);
+        }
         let sharing = shared::start(joined, &gateway, &fleet, &store, &clock).await?;
         let plan = setup.plan.clone();
         gateway.set_sheet(sheet(&fleet, plan.as_deref(), &books(&store, &all), &clock));

@@ -107,4 +107,12 @@ impl Portions for Budgets {
             None => {}
         }
     }
+
+    fn kept(&self, from: Instant, until: Instant) {
+        self.gateway.keep_held(from, until);
+    }
+
+    fn posted(&self) -> Instant {
+        self.gateway.held_posted()
+    }
 }

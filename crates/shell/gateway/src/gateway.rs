@@ -94,7 +94,9 @@ impl Gateway {
         state.shadow = config.shadow;
         if let Some(directory) = config.directory {
             let desk = Desk::open(&directory).map_err(|error| GatewayError::Kept(directory.clone(), error))?;
-            let view = ledger::View::open(&directory).map_err(|error| GatewayError::Ledger(directory, error))?;
+            // What several share is told by the ledger of all.
+            let folder = if state.limits.shared { directory.join(ledger::WHOLE) } else { directory };
+            let view = ledger::View::open(&folder).map_err(|error| GatewayError::Ledger(folder, error))?;
             (state.desk, state.ledger) = (Some(Arc::new(desk)), Some(Arc::new(view)));
         }
         Ok(Self { state: Arc::new(state), began: Mutex::new(Some(began)) })
@@ -178,6 +180,23 @@ impl Gateway {
     #[must_use]
     pub fn unit_parts(&self) -> Vec<UnitsPart> {
         self.state.buckets.parts()
+    }
+
+    /// Posts no held time before `from`: the books have it.
+    pub fn hold_from(&self, from: Instant) {
+        self.state.keep.begin(from);
+    }
+
+    /// Makes held time from `from` to `until` this gateway's to post, where [`Limits::shared`] says that others hold the same: to be renewed
+    /// before it ends. `from` never comes before what was posted by another.
+    pub fn keep_held(&self, from: Instant, until: Instant) {
+        self.state.keep.set(from, until);
+    }
+
+    /// Up to when this gateway has posted held time, all told.
+    #[must_use]
+    pub fn held_posted(&self) -> Instant {
+        self.state.keep.posted()
     }
 
     /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.

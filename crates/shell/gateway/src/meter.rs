@@ -125,12 +125,53 @@ fn pieces(span: Span) -> impl Iterator<Item = Span> {
     })
 }
 
+/// Which held time is this gateway's to post: all, unless several share a fleet.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    from: AtomicI64,
+    until: AtomicI64,
+    /// Up to when it is posted.
+    posted: AtomicI64,
+}
+
+impl Keep {
+    /// All; or of a gateway among several nothing, until it is told.
+    pub fn new(shared: bool) -> Self {
+        let until = if shared { i64::MIN } else { i64::MAX };
+        Self { from: i64::MIN.into(), until: until.into(), posted: i64::MIN.into() }
+    }
+
+    /// Nothing before `from`.
+    pub fn begin(&self, from: Instant) {
+        self.from.fetch_max(from.micros(), Ordering::AcqRel);
+    }
+
+    pub fn set(&self, from: Instant, until: Instant) {
+        self.begin(from);
+        self.until.store(until.micros(), Ordering::Release);
+    }
+
+    pub fn posted(&self) -> Instant {
+        Instant::from_micros(self.posted.load(Ordering::Acquire))
+    }
+
+    /// What of a span is to be posted, and whether more of it is another's.
+    fn of(&self, span: Span) -> (Span, bool) {
+        // Whoever sees a later end sees the beginning that came with it.
+        let until = Instant::from_micros(self.until.load(Ordering::Acquire));
+        let from = Instant::from_micros(self.from.load(Ordering::Acquire));
+        (Span { from: span.from.max(from), to: span.to.min(until) }, span.to > until)
+    }
+}
+
 /// Where the meter stands.
 pub(crate) struct Reader {
     state: Arc<State>,
     began: mpsc::Receiver<Arc<Tally>>,
     /// Up to when held time is posted.
     posted: Instant,
+    /// Whether the last that is posted is held here.
+    kept: bool,
     endpoints: BTreeMap<EndpointId, Open>,
 }
 
@@ -153,7 +194,7 @@ impl Reader {
     pub fn new(state: Arc<State>, began: mpsc::Receiver<Arc<Tally>>) -> Self {
         let posted = whole(state.started, Duration::from_millis(1));
         let endpoints = state.snapshot.load().fleet.endpoints.iter().map(|(id, ..)| (id, Open::default())).collect();
-        Self { state, began, posted, endpoints }
+        Self { state, began, posted, kept: false, endpoints }
     }
 
     /// Reads until `stop`, and once more then.
@@ -184,34 +225,62 @@ impl Reader {
         }
     }
 
-    /// Posts what was held from the last posting up to `to`.
+    /// Posts what was held from the last posting up to `to`, as far as that is this gateway's to post.
     pub fn post(&mut self, to: Instant) {
-        let span = Span { from: self.posted, to };
-        if span.is_empty() {
+        if to <= self.posted {
             return;
         }
-        self.posted = to;
         while let Ok(tally) = self.began.try_recv() {
             self.endpoints.entry(tally.endpoint).or_default().tallies.push((tally, 0));
         }
         let fleet = Arc::clone(&self.state.snapshot.load().fleet);
-        for piece in pieces(span) {
-            let mut drawn = Drawn::default();
-            for (endpoint, open) in &mut self.endpoints {
-                let Some(holding) = holding(&fleet, *endpoint, piece.from, &mut drawn) else { continue };
-                let busy = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
-                let busy = Duration::from_micros(busy.saturating_sub(open.booked));
-                let interval = Interval { span: piece, busy, work: open.work(&holding) };
-                let (record, booked) = held_time(&fleet, *endpoint, &holding, &interval);
-                open.booked += u64::try_from(booked.as_micros()).unwrap_or(0);
-                if self.state.journal.append(&Record::Held(record)).is_err() {
-                    self.state.lost_records.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+        let (span, others) = self.state.keep.of(Span { from: self.posted, to });
+        if !span.is_empty() {
+            (self.posted, self.kept) = (span.to, true);
+            self.state.keep.posted.store(span.to.micros(), Ordering::Release);
+            pieces(span).for_each(|piece| self.post_piece(&fleet, piece));
+        }
+        if others {
+            self.give_over(&fleet, to);
         }
         for open in self.endpoints.values_mut() {
             open.tallies.retain(|(tally, _)| !tally.ended.load(Ordering::Acquire));
         }
+    }
+
+    fn post_piece(&mut self, fleet: &Fleet, piece: Span) {
+        let mut drawn = Drawn::default();
+        for (endpoint, open) in &mut self.endpoints {
+            let Some(holding) = holding(fleet, *endpoint, piece.from, &mut drawn) else { continue };
+            let busy = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
+            let busy = Duration::from_micros(busy.saturating_sub(open.booked));
+            let interval = Interval { span: piece, busy, work: open.work(&holding) };
+            let (record, booked) = held_time(fleet, *endpoint, &holding, &interval);
+            open.booked += u64::try_from(booked.as_micros()).unwrap_or(0);
+            append(&self.state, &Record::Held(record));
+        }
+    }
+
+    /// What work takes of time that another gateway posts is not booked later. Once it is noted that nothing is held here any more: the books
+    /// must not go on posting for this process when it is killed.
+    fn give_over(&mut self, fleet: &Fleet, to: Instant) {
+        let mut drawn = Drawn::default();
+        for (endpoint, open) in &mut self.endpoints {
+            let Some(holding) = holding(fleet, *endpoint, to, &mut drawn) else { continue };
+            open.booked = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
+            _ = open.work(&holding);
+            if std::mem::take(&mut self.kept) {
+                let span = Span { from: self.posted, to: self.posted + Duration::from_millis(1) };
+                let nothing = HeldTime { endpoint: *endpoint, fleet: fleet.version, span, usage: Vec::new(), shares: Vec::new() };
+                append(&self.state, &Record::Held(nothing));
+            }
+        }
+    }
+}
+
+fn append(state: &State, record: &Record) {
+    if state.journal.append(record).is_err() {
+        state.lost_records.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::learnt::Learnt;
 use crate::limits::{Limits, RECENT_MAX};
 use crate::logged::Log;
-use crate::meter::Tally;
+use crate::meter::{Keep, Tally};
 use crate::observed::Observed;
 use crate::snapshot::Snapshot;
 use crate::trace::Trace;
@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub desk: Option<Arc<Desk>>,
     /// The ledger, to be read; `None` without a state directory.
     pub ledger: Option<Arc<ledger::View>>,
+    /// Which held time is to be posted here.
+    pub keep: Keep,
     /// Attempts on their way to the meter.
     pub tallies: mpsc::Sender<Arc<Tally>>,
     /// Who takes lines of what happens; nobody unless told to.
@@ -94,6 +96,7 @@ impl State {
             gate: Arc::new(Gate::new(&limits)),
             rooms: Rooms::new(snapshot.fleet.models.len()),
             peers: Arc::default(),
+            keep: Keep::new(limits.shared),
             snapshot: ArcSwap::from_pointee(snapshot),
             accounts,
             limits,

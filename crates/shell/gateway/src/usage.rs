@@ -8,7 +8,7 @@ use dispatch::KeyId;
 use fleet::Capability;
 use hyper::Request;
 use hyper::body::Incoming;
-use ledger::{Spent, Taken};
+use ledger::{LedgerError, Spent, Taken, View};
 use serde_json::{Value, json};
 use units::{Instant, Span};
 
@@ -49,15 +49,7 @@ pub(crate) async fn serve(state: &Arc<State>, report: Report, request: &Request<
     let ledger = state.ledger.clone().ok_or_else(Refused::nothing_kept)?;
     let now = state.clock.now().micros().div_euclid(1_000_000);
     let asked = Asked::read(report, &Query::of(request.uri().query()), now)?;
-    let made = tokio::task::spawn_blocking(move || {
-        let results = match report {
-            Report::Costs => ledger.spent(&snapshot.fleet, &asked.days(now)).map(|spent| asked.costs(&snapshot, &spent)),
-            Report::Completions | Report::Embeddings => {
-                ledger.taken(asked.span(), Duration::from_secs(asked.width.unsigned_abs())).map(|taken| asked.usage(&snapshot, &taken))
-            }
-        };
-        results.map(|results| asked.page(&results))
-    });
+    let made = tokio::task::spawn_blocking(move || asked.results(&ledger, &snapshot, now).map(|results| asked.page(&results)));
     match made.await {
         Ok(Ok(page)) => Ok(Served::json(&page)),
         _ => Err(Refused::not_stored()),
@@ -161,10 +153,19 @@ impl Asked {
         days.into_iter().map(second).collect()
     }
 
-    /// The results of each bucket that has any.
-    fn usage(&self, snapshot: &Snapshot, taken: &[Taken]) -> BTreeMap<i64, Vec<Value>> {
+    /// The results of each bucket that has any, by what the ledger says.
+    fn results(&self, ledger: &View, snapshot: &Snapshot, now: i64) -> Result<BTreeMap<i64, Vec<Value>>, LedgerError> {
+        if self.report == Report::Costs {
+            return Ok(self.costs(snapshot, &ledger.spent(&snapshot.fleet, &self.days(now))?));
+        }
+        let names = Names { snapshot, of_all: ledger.keys_of_all()? };
+        Ok(self.usage(&names, &ledger.taken(self.span(), Duration::from_secs(self.width.unsigned_abs()))?))
+    }
+
+    /// What was taken in each bucket that has any.
+    fn usage(&self, names: &Names<'_>, taken: &[Taken]) -> BTreeMap<i64, Vec<Value>> {
         let mut sums: BTreeMap<Group<'_>, [u64; 4]> = BTreeMap::new();
-        for row in taken.iter().filter(|row| self.wants(snapshot, row)) {
+        for row in taken.iter().filter(|row| self.wants(names, row)) {
             let model = self.by("model").then_some(row.model.as_str());
             let sum = sums.entry((seconds(row.from), model, self.by("api_key_id").then_some(row.key))).or_default();
             let more = [row.requests, row.input, row.cached, row.output];
@@ -172,7 +173,7 @@ impl Asked {
         }
         let mut results: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
         for ((begin, model, key), [requests, input, cached, output]) in sums {
-            let key = key.map(|key| key_name(snapshot, key));
+            let key = key.map(|key| names.of(key));
             let mut result = json!({
                 "object": "organization.usage.embeddings.result", "input_tokens": input, "num_model_requests": requests,
                 "project_id": null, "user_id": null, "api_key_id": key, "model": model,
@@ -193,15 +194,16 @@ impl Asked {
         results
     }
 
-    fn wants(&self, snapshot: &Snapshot, row: &Taken) -> bool {
-        let embeds = snapshot.fleet.models.id(&row.model).is_some_and(|model| {
-            let offered = &snapshot.fleet.models[model].capabilities;
+    fn wants(&self, names: &Names<'_>, row: &Taken) -> bool {
+        let fleet = &names.snapshot.fleet;
+        let embeds = fleet.models.id(&row.model).is_some_and(|model| {
+            let offered = &fleet.models[model].capabilities;
             let generates = offered.iter().any(|one| matches!(one, Capability::Chat | Capability::Completions | Capability::Responses));
             offered.contains(&Capability::Embeddings) && !generates
         });
         embeds == (self.report == Report::Embeddings)
             && (self.models.is_empty() || self.models.contains(&row.model))
-            && (self.keys.is_empty() || self.keys.contains(&key_name(snapshot, row.key)))
+            && (self.keys.is_empty() || self.keys.contains(&names.of(row.key)))
     }
 
     /// The results of each day: by contract, or one per currency.
@@ -236,8 +238,18 @@ impl Asked {
 }
 
 /// What a key is called in reports: its public part, as `baseload key list` shows it.
-fn key_name(snapshot: &Snapshot, key: KeyId) -> String {
-    snapshot.keys.public(key).map_or_else(|| format!("key_{}", key.0), str::to_owned)
+/// What keys are called.
+struct Names<'a> {
+    snapshot: &'a Snapshot,
+    /// By their numbers in the ledger of all replicas, where it is that which tells.
+    of_all: BTreeMap<KeyId, String>,
+}
+
+impl Names<'_> {
+    fn of(&self, key: KeyId) -> String {
+        let public = self.of_all.get(&key).map(String::as_str).or_else(|| self.snapshot.keys.public(key));
+        public.map_or_else(|| format!("key_{}", key.0), str::to_owned)
+    }
 }
 
 fn second(second: i64) -> Instant {

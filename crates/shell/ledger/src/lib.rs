@@ -63,4 +63,4 @@ pub use spent::{Spent, Taken};
 pub use store::Store;
 pub use verify::{Finding, Verification, verify};
 pub use view::{AttemptRow, Journaled, View};
-pub use whole::{Copied, Whole};
+pub use whole::{Copied, WHOLE, Whole};

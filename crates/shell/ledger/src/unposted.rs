@@ -13,6 +13,7 @@ use units::{Instant, Quantity, Span};
 
 use crate::error::LedgerError;
 use crate::register::Registers;
+use crate::view::View;
 use crate::words::{Request, Word};
 
 /// A longer gap is no piece that was about to be posted: the process was not holding any more.
@@ -40,6 +41,19 @@ pub(crate) fn held(connection: &Connection, registers: &Registers) -> Result<Vec
         pieces.extend(pieces_of(connection, registers, (fleet, from), span)?);
     }
     Ok(pieces)
+}
+
+impl View {
+    /// Up to when held time is posted: a clock that was set back makes none be posted twice.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn held_until(&self) -> Result<Option<Instant>, LedgerError> {
+        let open = self.lock()?;
+        // It only ever grows, up to the endpoints of one reading.
+        let last = "SELECT max(to_us) FROM (SELECT to_us FROM held ORDER BY id DESC LIMIT 4096)";
+        Ok(open.connection.query_row(last, [], |row| row.get::<_, Option<i64>>(0))?.map(Instant::from_micros))
+    }
 }
 
 /// The last instant that a record of the journal names, by its order.

@@ -4,10 +4,12 @@
 //! Rows keep what they say. What names a row of the own ledger is moved: `number` of the replica, times [`APART`], is added. A contract's
 //! period is closed here once for all replicas; those entries are a chain of their own, whose replica has number nought.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dispatch::KeyId;
 use fleet::{Fleet, FleetVersion};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter};
@@ -20,7 +22,11 @@ use crate::closing;
 use crate::copied::ChainEntry;
 use crate::error::{LedgerError, at};
 use crate::register::Registers;
+use crate::view::View;
 use crate::{directory, schema};
+
+/// The folder of a state directory that the ledger of all replicas is put together in.
+pub const WHOLE: &str = "whole";
 
 /// How far apart rows of two replicas are.
 const APART: i64 = 1 << 40;
@@ -135,6 +141,22 @@ impl Whole {
         // What is closed is only so once all have it.
         transaction.rollback()?;
         Ok(entries)
+    }
+}
+
+impl View {
+    /// The public parts of keys by their numbers, in a ledger that is put together of several: each replica has numbers of its own.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn keys_of_all(&self) -> Result<BTreeMap<KeyId, String>, LedgerError> {
+        let open = self.lock()?;
+        if !open.connection.table_exists(None, "whole_key")? {
+            return Ok(BTreeMap::new());
+        }
+        let mut select = open.connection.prepare_cached("SELECT id, public FROM whole_key")?;
+        let rows = select.query_map([], |row| Ok((KeyId(row.get(0)?), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 

@@ -8,6 +8,14 @@ pub enum ShareError {
     /// It can't be reached, or refused.
     #[error("use the shared database")]
     Database(#[from] tokio_postgres::Error),
+    /// This machine trusts nobody who could vouch for it.
+    #[error(
+        "use the shared database over TLS: this machine has no certificates of authorities that it trusts (SSL_CERT_FILE names a file of them)"
+    )]
+    Untrusting,
+    /// TLS can't be spoken.
+    #[error("use the shared database over TLS")]
+    Tls(#[from] rustls::Error),
     /// It did not answer in time.
     #[error("use the shared database: it does not answer")]
     Silent,

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Row, Transaction};
 use units::Instant;
 
 use crate::error::ShareError;
+use crate::keeper::{keep, leave};
 use crate::lock::{Lock, locked};
 use crate::replica::ReplicaId;
 
@@ -48,6 +49,10 @@ pub trait Portions: Send + Sync {
     fn standing(&self) -> Vec<Portion>;
     /// An answer: the lease of `portion` is moved to what is to be kept, and holds until `until`.
     fn renewed(&self, portion: &Portion, leased: Leased, until: Instant);
+    /// Held time from `from` to `until` is this replica's to post, as far as it has not.
+    fn kept(&self, from: Instant, until: Instant);
+    /// Up to when this replica has posted held time.
+    fn posted(&self) -> Instant;
 }
 
 /// What was said of an account when it was renewed last.
@@ -85,13 +90,22 @@ impl Renewing {
         let known = known(&transaction, &due).await?;
         let answers: Vec<_> = due.iter().filter_map(|(portion, ask)| self.answer(portion, ask, &known, now)).collect();
         self.write(&transaction, &answers).await?;
+        let kept = keep(&transaction, &self.replica, sent, now).await?;
         transaction.commit().await?;
+        if let Some(kept) = kept {
+            portions.kept(kept.from, kept.until);
+        }
         for (portion, ask, _, leased) in answers {
             self.said.insert((portion.account.clone(), portion.period), Said { taken: ask.taken, pace: ask.pace, at: sent });
             portions.renewed(portion, leased, sent + market::LEASE_HOLDS);
         }
         self.said.retain(|_, said| sent.since(said.at) < 4 * QUIET);
         Ok(())
+    }
+
+    /// Ends: what is held from `posted` on is posted by another.
+    pub(crate) async fn leave(&self, client: &Client, posted: Instant) -> Result<(), ShareError> {
+        leave(client, &self.replica, posted).await
     }
 
     /// The question about an account; nothing where it is quiet and was renewed of late.

@@ -2,6 +2,7 @@
 //!
 //! - Each replica keeps its own journal and ledger; nothing on a request's path waits for what is done here.
 //! - `leases` renews what a replica may take of each budget, by `market::lease`; `docs/books.md` has the bound on overspend.
+//! - `keeper` says which replica posts held time.
 //! - `copies` brings each committed entry here once, in the order of its replica's chain.
 //! - `keys` makes a key that is made, rotated or revoked anywhere known everywhere.
 //! - `whole` brings the entries of all back to each replica, which prices by them; a billing period is closed there once for all.
@@ -10,6 +11,7 @@
 
 mod copies;
 mod error;
+mod keeper;
 mod keys;
 mod leases;
 mod link;

@@ -2,62 +2,50 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::ShareError;
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The address of a shared database; prints without its password.
+/// The address of a shared database; prints without its password. Beyond this machine TLS is spoken, and asked for on it.
 #[derive(Clone)]
 pub struct Address(Config);
 
 /// Why an address can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum AddressError {
-    /// It is none.
-    #[error("read the address of the shared database: it is written postgres://USER:PASSWORD@HOST:PORT/NAME")]
-    Unreadable(#[source] tokio_postgres::Error),
-    /// It is beyond this machine.
-    #[error(
-        "use the shared database at {host}: beyond this machine it takes TLS, which this version does not speak: let a tunnel or a pooler end on this machine"
-    )]
-    Beyond {
-        /// Where.
-        host: String,
-    },
-    /// It asks for TLS.
-    #[error("use the shared database with TLS: this version does not speak it: let a tunnel or a pooler end on this machine")]
-    Tls,
-}
+#[error("read the address of the shared database: it is written postgres://USER:PASSWORD@HOST:PORT/NAME")]
+pub struct AddressError(#[source] tokio_postgres::Error);
 
 impl FromStr for Address {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let mut config: Config = text.parse().map_err(AddressError::Unreadable)?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(AddressError::Tls);
-        }
-        let beyond = |host: String| Err(AddressError::Beyond { host });
-        if let Some(address) = config.get_hostaddrs().iter().find(|address| !address.is_loopback()) {
-            return beyond(address.to_string());
-        }
-        // What is said to be at an address is not looked up.
-        let named = config.get_hosts().iter().filter(|_| config.get_hostaddrs().is_empty());
-        for host in named {
-            if let Host::Tcp(name) = host
-                && name != "localhost"
-                && !name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-            {
-                return beyond(name.clone());
-            }
-        }
-        config.connect_timeout(CONNECT_TIMEOUT).application_name("baseload").ssl_mode(SslMode::Disable);
+        let mut config: Config = text.parse().map_err(AddressError)?;
+        let beyond = config.get_hostaddrs().iter().any(|address| !address.is_loopback())
+            // What is said to be at an address is not looked up.
+            || config.get_hostaddrs().is_empty() && config.get_hosts().iter().any(is_beyond);
+        // Never as it comes: whoever stands between could say that there is no TLS.
+        let tls = beyond || config.get_ssl_mode() == SslMode::Require;
+        config.ssl_mode(if tls { SslMode::Require } else { SslMode::Disable });
+        config.connect_timeout(CONNECT_TIMEOUT).application_name("baseload");
         Ok(Self(config))
+    }
+}
+
+/// Whether a name stands for more than this machine.
+fn is_beyond(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => name != "localhost" && !name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        #[cfg(unix)]
+        Host::Unix(_) => false,
     }
 }
 
@@ -83,11 +71,37 @@ impl std::fmt::Display for Address {
 impl Address {
     /// Connects. The connection ends with the client, or with the runtime that it was made in.
     pub(crate) async fn connect(&self) -> Result<Client, ShareError> {
-        let (client, connection) = within(CONNECT_TIMEOUT, async { Ok(self.0.connect(NoTls).await?) }).await?;
+        if self.0.get_ssl_mode() == SslMode::Require {
+            self.connect_by(MakeRustlsConnect::new(trusting()?)).await
+        } else {
+            self.connect_by(NoTls).await
+        }
+    }
+
+    async fn connect_by<T>(&self, tls: T) -> Result<Client, ShareError>
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send + 'static,
+    {
+        let (client, connection) = within(CONNECT_TIMEOUT, async { Ok(self.0.connect(tls).await?) }).await?;
         // What becomes of it is heard by whoever asks next.
         drop(tokio::spawn(connection));
         Ok(client)
     }
+}
+
+/// TLS with whoever this machine's authorities vouch for.
+fn trusting() -> Result<ClientConfig, ShareError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(ShareError::Untrusting);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 /// Gives up after a while: a network may swallow whatever is said.
@@ -100,17 +114,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_reached_without_tls() {
-        for good in ["postgres://u:p@127.0.0.1:5432/b", "postgresql://u@localhost/b", "postgres://u@[::1]/b", "postgres://%2Frun%2Fpg/b"] {
-            assert!(good.parse::<Address>().is_ok(), "{good}");
+    fn beyond_this_machine_tls_is_spoken_whatever_the_address_says() {
+        let tls = |text: &str| text.parse::<Address>().map(|address| address.0.get_ssl_mode());
+        for near in [
+            "postgres://u:p@127.0.0.1:5432/b",
+            "postgresql://u@localhost/b?sslmode=prefer",
+            "postgres://u@[::1]/b",
+            "postgres://%2Frun%2Fpg/b",
+        ] {
+            assert!(matches!(tls(near), Ok(SslMode::Disable)), "{near}");
         }
-        for beyond in
-            ["postgres://u:p@10.0.0.7/b", "postgres://u:p@db.example/b", "host=localhost hostaddr=10.0.0.7", "postgres://localhost,db/b"]
-        {
-            assert!(matches!(beyond.parse::<Address>(), Err(AddressError::Beyond { .. })), "{beyond}");
+        for beyond in [
+            "postgres://u:p@10.0.0.7/b?sslmode=disable",
+            "postgres://u:p@db.example/b",
+            "host=localhost hostaddr=10.0.0.7",
+            "postgres://localhost,db/b",
+            "postgres://u@localhost/b?sslmode=require",
+        ] {
+            assert!(matches!(tls(beyond), Ok(SslMode::Require)), "{beyond}");
         }
-        assert!(matches!("postgres://u@localhost/b?sslmode=require".parse::<Address>(), Err(AddressError::Tls)));
-        assert!(matches!("mysql://u@localhost/b".parse::<Address>(), Err(AddressError::Unreadable(_))));
+        assert!(tls("mysql://u@localhost/b").is_err());
     }
 
     #[test]

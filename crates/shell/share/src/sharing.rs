@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fleet::Fleet;
-use ledger::{Books, Keys, View, Whole};
+use ledger::{Books, Keys, View, WHOLE, Whole};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_postgres::Client;
@@ -177,6 +177,10 @@ impl Leasing {
                 let result = renew(setup, portions, renewing, client).await;
                 trouble.note(setup, &result);
             }
+            if let Some(client) = client {
+                // Unheard it is the next one's all the same, a little later.
+                drop(within(Lock::Leases.waits(), renewing.leave(client, portions.posted())).await);
+            }
         });
     }
 }
@@ -220,7 +224,7 @@ struct Work {
 impl Copying {
     fn open(setup: &Arc<Setup>) -> Result<Self, ShareError> {
         let (view, keys) = (View::open(&setup.directory)?, Keys::open(&setup.directory)?);
-        let whole = Whole::open(&setup.directory.join("whole"))?;
+        let whole = Whole::open(&setup.directory.join(WHOLE))?;
         let work = Work { setup: Arc::clone(setup), view, keys, agreed: Agreed::default(), whole, client: None };
         Ok(Self { runtime: runtime()?, work })
     }

@@ -1,11 +1,11 @@
 //! A PostgreSQL, an upstream, and as many `baseload up` as a test wants.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use testkit::Postgres;
@@ -73,8 +73,26 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
+        Self::with(Postgres::start)
+    }
+
+    /// With TLS, by a certificate of its own for this machine, which is in the file `vouched`.
+    pub fn with_tls() -> Self {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let place = Self::with(|database| Postgres::start_tls(database, &cert.pem(), &signing_key.serialize_pem()));
+        fs::write(place.vouched(), cert.pem()).expect("a file");
+        place
+    }
+
+    /// The file of who vouches for the database.
+    pub fn vouched(&self) -> PathBuf {
+        self.folder.path().join("vouched.pem")
+    }
+
+    fn with(start: impl FnOnce(&Path) -> io::Result<Postgres>) -> Self {
         let (folder, database) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-        let postgres = Postgres::start(database.path()).expect("PostgreSQL is here: tools/setup postgresql");
+        let postgres = start(database.path()).expect("PostgreSQL is here: tools/setup postgresql");
         fs::write(folder.path().join("fleet.toml"), fleet(upstream())).expect("a file");
         Self { postgres, folder, _database: database }
     }
@@ -82,6 +100,9 @@ impl Place {
     fn baseload(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baseload"));
         command.args(args).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
+        if self.vouched().exists() {
+            command.env("SSL_CERT_FILE", self.vouched());
+        }
         command
     }
 
@@ -93,12 +114,12 @@ impl Place {
     }
 
     /// A key made at one state directory.
-    pub fn key(&self, state: &str, budget: &str) -> String {
-        let mut args = vec!["key", "create", "me", "--state", state];
-        if !budget.is_empty() {
-            args.extend(["--budget", budget]);
-        }
-        self.run(&args).split_whitespace().find(|word| word.starts_with("bl-")).expect("a key is shown once").to_owned()
+    pub fn key(&self, state: &str, more: &[&str]) -> String {
+        self.run(&[&["key", "create", "me", "--state", state], more].concat())
+            .split_whitespace()
+            .find(|word| word.starts_with("bl-"))
+            .expect("a key is shown once")
+            .to_owned()
     }
 
     /// Starts a replica on a state directory, sharing over an address.
@@ -121,6 +142,31 @@ impl Place {
         let mut command = self.baseload(&["up", "fleet.toml", "--listen", "127.0.0.1:0", "--state", state]);
         let output = command.env("BASELOAD_SHARE", share).output().expect("it runs");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Adds ten provisioned units to the fleet, for who starts from now on.
+    pub fn provision(&self) {
+        let path = self.folder.path().join("fleet.toml");
+        let fleet = fs::read_to_string(&path).expect("a fleet");
+        let more = "[models.held]\nparameters = \"1 B\"\ncontext = 1000\n[contracts.units]\nparty = \"p\"\npreset = \"provisioned\"\n\
+             endpoints = [\"h\"]\nunits = 10\ntokens_per_unit_minute = 100\nrate = \"1 USD/unit-hour\"\nstart = 2026-01-01\nend = 2040-01-01\n\
+             [endpoints.h]\nmodel = \"held\"\nurl = \"http://127.0.0.1:9/v1\"\n";
+        fs::write(path, fleet + more).expect("a file");
+    }
+
+    /// What was posted as held, by all replicas: from when to when, how many unit-milliseconds, and by whom; the earliest first.
+    pub fn held(&self) -> Vec<(i64, i64, i64, String)> {
+        let sql = "SELECT replica, split_part(body, E'\\t', 4), split_part(body, E'\\t', 5), split_part(split_part(body, E'\\nposting\\t', 2), E'\\t', 5)
+                   FROM (SELECT replica, convert_from(text, 'UTF8') AS body FROM baseload.entry WHERE kind = 'held') AS held";
+        let text = self.postgres.sql(sql).expect("it answers");
+        let number = |text: &str| text.parse::<i64>().unwrap_or_default();
+        let row = |line: &str| {
+            let columns: Vec<&str> = line.split('|').collect();
+            (number(columns[1]), number(columns[2]), number(columns[3]), columns[0].to_owned())
+        };
+        let mut rows: Vec<_> = text.lines().map(row).collect();
+        rows.sort_unstable();
+        rows
     }
 
     /// Up to how many requests the replica that was heard of longest ago may answer, and how many it said that it had.
@@ -172,10 +218,26 @@ pub struct Replica {
 impl Replica {
     /// One small request: five tokens out, no more.
     pub fn chat(&self, key: &str) -> String {
-        let body = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+        self.ask(key, "POST /v1/chat/completions", r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#)
+    }
+
+    /// How many requests OpenAI's usage endpoint tells of, of today and by key.
+    pub fn usage(&self, key: &str) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let path = format!("/v1/organization/usage/completions?start_time={}&limit=2&group_by=api_key_id", now - now % 86_400);
+        let answer = self.ask(key, &format!("GET {path}"), "");
+        let (_, json) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let page: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        let results = page["data"].as_array().into_iter().flatten().flat_map(|bucket| bucket["results"].as_array().into_iter().flatten());
+        let mut told: Vec<String> = results.map(|result| format!("{} {}", result["api_key_id"], result["num_model_requests"])).collect();
+        told.sort_unstable();
+        told.join(", ")
+    }
+
+    fn ask(&self, key: &str, what: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.at).expect("it listens");
         let text = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            "{what} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(text.as_bytes()).expect("sent");

@@ -1,16 +1,18 @@
 //! Held time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use dispatch::{AttemptId, Record, RequestId};
 use fleet::Fleet;
-use gateway::{Interval, held_time, holding};
+use gateway::{Clock, Interval, Limits, held_time, holding};
 use market::{Drawn, split_busy};
 use proptest::prelude::*;
 use testkit::Reply;
 use units::{Instant, Quantity, Span};
 
-use crate::bench::{Bench, endpoint};
+use crate::bench::{Bench, Setup, endpoint};
 
 fn laptop() -> Fleet {
     fleet::parse(include_str!("../../../../../fleets/laptop.toml")).fleet.expect("the laptop fleet is good")
@@ -122,4 +124,51 @@ async fn a_run_posts_what_it_held_to_the_end_without_gap_or_overlap() {
     let named: Vec<AttemptId> = north.iter().flat_map(|held| held.shares.iter().map(|(attempt, _)| *attempt)).collect();
     let asked = reply.header("x-request-id");
     assert!(named.iter().all(|attempt| attempt.request.to_string() == asked), "only the attempt that was there takes a share");
+}
+
+/// A run of twenty seconds that is told to post nothing before `posted`, and of what others hold too only from `from` to `until`, by seconds. What
+/// it posts of the north replica, as from-to, a span of nothing held as `-`.
+async fn check_kept(shared: bool, posted: i64, kept: Option<(i64, i64)>, expected: &[&str]) {
+    let began = 1_795_000_000_000_000;
+    let now = Arc::new(AtomicI64::new(began));
+    let clock = Clock::from_fn({
+        let now = Arc::clone(&now);
+        move || Instant::from_micros(now.load(Ordering::Relaxed))
+    });
+    let limits = Limits { shared, ..Limits::default() };
+    let mut bench = Bench::of(Setup { limits, clock, ..Setup::default() }).await;
+    let at = |seconds: i64| Instant::from_micros(began + seconds * 1_000_000);
+    bench.gateway.hold_from(at(posted));
+    if let Some((from, until)) = kept {
+        bench.gateway.keep_held(at(from), at(until));
+    }
+    now.store(at(20).micros(), Ordering::Relaxed);
+    bench.stop().await;
+    let north = endpoint(&bench.fleet, "north");
+    let shown: Vec<String> = bench
+        .journal
+        .records()
+        .iter()
+        .filter_map(|record| if let Record::Held(held) = record { Some(held) } else { None })
+        .filter(|held| held.endpoint == north)
+        .map(|held| {
+            let [from, to] = [held.span.from, held.span.to].map(|at| (at.micros() - began) / 1_000);
+            let sum: i64 = held.usage.iter().map(|usage| usage.held.count()).sum();
+            assert!(held.usage.is_empty() || sum == to - from, "one accelerator: {held:?}");
+            format!("{from}{}{to}", if held.usage.is_empty() { "-" } else { " to " })
+        })
+        .collect();
+    assert_eq!(shown, expected, "{shared} {posted} {kept:?}");
+    let last = kept.map_or(if shared { Instant::MIN.micros() } else { at(20).micros() }, |(_, until)| at(until).min(at(20)).micros());
+    assert_eq!(bench.gateway.held_posted().micros(), last);
+}
+
+#[tokio::test]
+async fn of_several_gateways_each_posts_what_it_is_told_to_and_none_posts_what_is_posted() {
+    check_kept(false, 0, None, &["0 to 20000"]).await;
+    check_kept(false, 7, None, &["7000 to 20000"]).await;
+    check_kept(true, 0, None, &[]).await;
+    check_kept(true, 0, Some((0, 30)), &["0 to 20000"]).await;
+    check_kept(true, 0, Some((5, 30)), &["5000 to 20000"]).await;
+    check_kept(true, 9, Some((5, 12)), &["9000 to 12000", "12000-12001"]).await;
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dispatch::Known;
-use ledger::{COLUMNS, FocusRow, LedgerError, Reconciliation, Store, focus_rows, import_invoice, read_invoice, verify};
+use ledger::{COLUMNS, FOCUS_VERSION, FocusRow, LedgerError, Reconciliation, Store, focus_rows, import_invoice, read_invoice, verify};
 use market::Tokens;
 use units::{Instant, Money, Span};
 
@@ -143,4 +143,22 @@ fn what_was_bounded_is_cleared_by_what_the_invoice_says() {
     let more = text.replace("0.018", "0.078").replace("300,Tokens", "1300,Tokens");
     let found = import(directory.path(), "december.csv", &more).expect("imported");
     assert_eq!(found.lines.iter().map(|line| line.money().nanos()).collect::<Vec<_>>(), [0, 60_000_000]);
+}
+
+/// Columns of FOCUS 1.2, as AWS names them in its data export of that version (table FOCUS_1_2_AWS, without its own `x_` columns).
+const OF_FOCUS: &str = "AvailabilityZone BilledCost BillingAccountId BillingAccountName BillingAccountType BillingCurrency BillingPeriodEnd
+    BillingPeriodStart CapacityReservationId CapacityReservationStatus ChargeCategory ChargeClass ChargeDescription ChargeFrequency ChargePeriodEnd
+    ChargePeriodStart CommitmentDiscountCategory CommitmentDiscountId CommitmentDiscountName CommitmentDiscountQuantity CommitmentDiscountStatus
+    CommitmentDiscountType CommitmentDiscountUnit ConsumedQuantity ConsumedUnit ContractedCost ContractedUnitPrice EffectiveCost InvoiceId
+    InvoiceIssuerName ListCost ListUnitPrice PricingCategory PricingCurrency PricingCurrencyContractedUnitPrice PricingCurrencyEffectiveCost
+    PricingCurrencyListUnitPrice PricingQuantity PricingUnit ProviderName PublisherName RegionId RegionName ResourceId ResourceName ResourceType
+    ServiceCategory ServiceName ServiceSubcategory SkuId SkuMeter SkuPriceId SkuPriceDetails SubAccountId SubAccountName SubAccountType Tags";
+
+#[test]
+fn columns_are_those_of_focus_or_marked_as_ours() {
+    for column in COLUMNS {
+        let is_theirs = OF_FOCUS.split_whitespace().any(|name| name == column.name);
+        assert!(is_theirs != column.name.starts_with("x_"), "{}", column.name);
+    }
+    assert_eq!(FOCUS_VERSION, "1.2");
 }

@@ -68,3 +68,15 @@ fn a_process_that_ended_in_good_order_left_nothing_out() {
     let (store, recovery) = open(directory.path());
     assert_eq!((total(&store), recovery.held), ((10_000, 0), Duration::ZERO));
 }
+
+#[test]
+fn the_books_say_up_to_when_held_time_is_posted() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    assert_eq!(store.held_until().expect("read"), None);
+    for (from, length) in [(start(), 5), (seconds(5), 7), (seconds(5), 2)] {
+        store.append(&Record::Held(held(&fleet(), from, Duration::from_secs(length), 1, &[]))).expect("appended");
+    }
+    store.flush().expect("committed");
+    assert_eq!(store.held_until().expect("read"), Some(seconds(12)));
+}

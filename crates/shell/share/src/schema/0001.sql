@@ -24,6 +24,15 @@ CREATE TABLE baseload.lease (
     PRIMARY KEY (account, period, replica)
 );
 
+-- Which replica posts held time: from `since` up to `until`, by its own clock, unless it says so again before `returns`. There is one row.
+CREATE TABLE baseload.keeper (
+    one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+    replica text    NOT NULL REFERENCES baseload.replica (id),
+    since   bigint  NOT NULL,
+    until   bigint  NOT NULL,
+    returns bigint  NOT NULL
+);
+
 -- The entries of every replica's chain, word for word: `hash` is SHA-256 over the hash before it and `text`. `place` is the order in
 -- which they came here.
 CREATE TABLE baseload.entry (
