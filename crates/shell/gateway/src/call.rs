@@ -44,7 +44,7 @@ pub(crate) struct Asked<'a> {
 /// How an upstream answered.
 pub(crate) enum Answered {
     Whole(Bytes, Whole),
-    Stream(Relay, Passage),
+    Stream(Box<Relay>, Passage),
 }
 
 /// Why an attempt gave no answer.
@@ -95,7 +95,8 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
-        return Ok(Answered::Stream(Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await?, passage));
+        let relay = Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await?;
+        return Ok(Answered::Stream(Box::new(relay), passage));
     }
     let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
         Ok(whole) => whole.to_bytes(),

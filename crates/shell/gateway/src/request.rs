@@ -234,7 +234,7 @@ fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
             flight.ended(now);
             (Answer::from(body), "application/json")
         }
-        Answered::Stream(relay, passage) => (stream(flight, relay, passage, call), "text/event-stream; charset=utf-8"),
+        Answered::Stream(relay, passage) => (stream(flight, *relay, passage, call), "text/event-stream; charset=utf-8"),
     };
     Served { status: StatusCode::OK, body, kind, source, rates }
 }
