@@ -10,16 +10,22 @@ use crate::finding::TaskError;
 
 /// The example of `testkit` that decides: `bench_decide ENDPOINTS DECISIONS`.
 const EXAMPLE: &str = "bench_decide";
+/// The example of `ledger` that books: `bench_ingest REQUESTS`.
+const BOOKING: &str = "bench_ingest";
+/// Requests that are booked: three seconds of a busy service.
+const BOOKED: u64 = 60_000;
 const ENDPOINTS: [u64; 2] = [4, 64];
 const SHORT: u64 = 200;
 const LONG: u64 = 1200;
 /// Decisions that are timed by the clock: a busy machine shows in their slowest.
 const TIMED: u64 = 200_000;
 
-/// Builds the example and prints a line for each number of endpoints.
+/// Builds the examples and prints a line for each number of endpoints, then what booking takes.
 pub fn run(root: &Path, out: &mut dyn Write) -> Result<(), TaskError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    output(Command::new(cargo).args(["build", "--release", "-p", "testkit", "--example", EXAMPLE]).current_dir(root))?;
+    for (package, example) in [("testkit", EXAMPLE), ("ledger", BOOKING)] {
+        output(Command::new(&cargo).args(["build", "--release", "-p", package, "--example", example]).current_dir(root))?;
+    }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let example = target.join("release/examples").join(EXAMPLE);
     writeln!(out, "{:>9}  {:>24}", "endpoints", "instructions a decision")?;
@@ -31,6 +37,8 @@ pub fn run(root: &Path, out: &mut dyn Write) -> Result<(), TaskError> {
         let timed = Command::new(&example).args([endpoints.to_string(), TIMED.to_string()]).output()?;
         writeln!(out, "a decision, {}", String::from_utf8_lossy(&timed.stdout).trim_end())?;
     }
+    let booked = Command::new(target.join("release/examples").join(BOOKING)).arg(BOOKED.to_string()).output()?;
+    writeln!(out, "booking, {}", String::from_utf8_lossy(&booked.stdout).trim_end())?;
     Ok(())
 }
 

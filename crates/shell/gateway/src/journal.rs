@@ -11,6 +11,11 @@ pub trait Journal: Send + Sync {
     /// When it can't be kept: the caller must not go on with the effect.
     fn append(&self, record: &Record) -> Result<(), LedgerError>;
 
+    /// How many bytes of it the ledger has not taken in yet.
+    fn behind(&self) -> u64 {
+        0
+    }
+
     /// Checks the books from first principles, as far as they were added to since the last time; `None` where none are kept.
     ///
     /// # Errors
@@ -23,6 +28,10 @@ pub trait Journal: Send + Sync {
 impl Journal for Store {
     fn append(&self, record: &Record) -> Result<(), LedgerError> {
         Store::append(self, record)
+    }
+
+    fn behind(&self) -> u64 {
+        Store::behind(self)
     }
 
     fn audit(&self) -> Result<Option<Verification>, LedgerError> {

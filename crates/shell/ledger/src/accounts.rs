@@ -136,6 +136,7 @@ pub fn correct(directory: &Path, said: &Correct, now: Instant) -> Result<Correct
     let mut booking = Booking::new(&transaction, &registers)?;
     let number = correction::correct(&mut booking, said, None, now)?;
     let corrected = correction::of(&transaction, said.attempt)?.pop().filter(|corrected| corrected.number == number);
+    drop(booking);
     transaction.commit()?;
     corrected.ok_or(LedgerError::Unreadable { attempt: said.attempt })
 }

@@ -36,13 +36,18 @@ pub(crate) enum Source {
 pub(crate) struct Booking<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) registers: &'a Registers,
-    pub(crate) chain: Chain,
+    pub(crate) chain: Chain<'a>,
     pub(crate) booked: Booked,
 }
 
 impl<'a> Booking<'a> {
     pub(crate) fn new(connection: &'a Connection, registers: &'a Registers) -> Result<Self, LedgerError> {
         Ok(Self { connection, registers, chain: Chain::read(connection)?, booked: Booked::default() })
+    }
+
+    /// What was booked, and the newest posting.
+    pub(crate) fn end(self) -> (Booked, i64) {
+        (self.booked, self.chain.posting_to())
     }
 
     /// Books one entry whose journal record began at `began`.
@@ -64,14 +69,13 @@ impl<'a> Booking<'a> {
             self.advice(row, intent.fleet, advice)?;
         }
         self.booked.intents.push((intent.attempt, row));
-        self.chain.link(self.connection, Kind::Attempt, Of::Row(row))
+        self.chain.link(Kind::Attempt, Of::Row(row))
     }
 
     fn insert_intent(&mut self, intent: &Intent, began: Position) -> Result<bool, LedgerError> {
         let register = self.registers.of(intent.fleet)?;
         let why = intent.why;
         self.chain.insert(
-            self.connection,
             &ATTEMPT,
             params![
                 Request(intent.attempt.request),
@@ -123,7 +127,7 @@ impl<'a> Booking<'a> {
             given.cached,
             given.output,
         ];
-        self.chain.insert(self.connection, &ADVICE, values)?;
+        self.chain.insert(&ADVICE, values)?;
         Ok(())
     }
 
@@ -138,13 +142,12 @@ impl<'a> Booking<'a> {
         let usage = meters.map(|meters| meters.postings(settlement)).unwrap_or_default();
         self.post(settlement.fleet, &usage, Source::Attempt(attempt))?;
         self.booked.settled.insert(attempt);
-        self.chain.link(self.connection, Kind::Settlement, Of::Attempt(attempt))
+        self.chain.link(Kind::Settlement, Of::Attempt(attempt))
     }
 
     fn insert_settlement(&mut self, settlement: &Settlement) -> Result<bool, LedgerError> {
         let register = self.registers.of(settlement.fleet)?;
         self.chain.insert(
-            self.connection,
             &SETTLEMENT,
             params![
                 Request(settlement.attempt.request),
@@ -169,14 +172,14 @@ impl<'a> Booking<'a> {
         let endpoint = self.registers.of(held.fleet)?.endpoint(held.endpoint)?;
         let fleet = self.registers.row(held.fleet)?;
         let values = params![endpoint, fleet, held.span.from.micros(), held.span.to.micros(), began.segment, offset(began)];
-        self.chain.insert(self.connection, &HELD, values)?;
+        self.chain.insert(&HELD, values)?;
         let row = self.connection.last_insert_rowid();
         for (number, (attempt, quantity)) in (0_i64..).zip(&held.shares) {
             let values = params![row, number, Request(attempt.request), attempt.attempt, quantity.count()];
-            self.chain.insert(self.connection, &HELD_SHARE, values)?;
+            self.chain.insert(&HELD_SHARE, values)?;
         }
         self.post(held.fleet, &held.usage, Source::Held(row))?;
-        self.chain.link(self.connection, Kind::Held, Of::Row(row))
+        self.chain.link(Kind::Held, Of::Row(row))
     }
 
     pub(crate) fn post(&mut self, fleet: FleetVersion, usage: &[Usage], source: Source) -> Result<(), LedgerError> {
@@ -188,7 +191,6 @@ impl<'a> Booking<'a> {
         };
         for usage in usage {
             self.chain.insert(
-                self.connection,
                 &POSTING,
                 params![
                     register.contract(usage.contract)?,
@@ -215,7 +217,7 @@ impl<'a> Booking<'a> {
             return Ok(());
         }
         let bytes = postcard::to_stdvec(entry)?;
-        self.chain.insert(self.connection, &CONFLICT, params![Request(attempt.request), attempt.attempt, bytes])?;
-        self.chain.link(self.connection, Kind::Conflict, Of::Row(self.connection.last_insert_rowid()))
+        self.chain.insert(&CONFLICT, params![Request(attempt.request), attempt.attempt, bytes])?;
+        self.chain.link(Kind::Conflict, Of::Row(self.connection.last_insert_rowid()))
     }
 }

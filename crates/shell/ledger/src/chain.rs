@@ -4,10 +4,8 @@
 //! as PostgreSQL's `COPY` writes them (`\N` for nothing, `\x..` for bytes). Its hash is SHA-256 over the hash before it and that text, so that
 //! anyone can compute the chain again with `sqlite3` and `sha256sum`.
 
-use std::fmt::Write as _;
-
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql};
 use sha2::{Digest, Sha256};
 
 use crate::error::LedgerError;
@@ -83,53 +81,53 @@ macro_rules! table {
     };
 }
 
-pub(crate) const FLEET: Table =
+pub(crate) static FLEET: Table =
     table!("fleet", "version, name, first_used, register", "?1, ?2, ?3, ?4", " ON CONFLICT (version) DO NOTHING");
-pub(crate) const OPENING: Table =
+pub(crate) static OPENING: Table =
     table!("opening", "fleet, at_us, replayed, interrupted, torn_bytes, aside_records, aside_bytes", "?1, ?2, ?3, ?4, ?5, ?6, ?7");
-pub(crate) const ENDING: Table = table!("ending", "opening, segment, offset", "?1, ?2, ?3", " ON CONFLICT (opening) DO NOTHING");
-pub(crate) const ATTEMPT: Table = table!(
+pub(crate) static ENDING: Table = table!("ending", "opening, segment, offset", "?1, ?2, ?3", " ON CONFLICT (opening) DO NOTHING");
+pub(crate) static ATTEMPT: Table = table!(
     "attempt",
     "request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output, segment, offset",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22",
     " ON CONFLICT (request, attempt) DO NOTHING"
 );
-pub(crate) const ADVICE: Table = table!(
+pub(crate) static ADVICE: Table = table!(
     "advice",
     "attempt, endpoint, contract, prepaid, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output, marginal_input, marginal_cached, marginal_output, given_input, given_cached, given_output",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
 );
-pub(crate) const SETTLEMENT: Table = table!(
+pub(crate) static SETTLEMENT: Table = table!(
     "settlement",
     "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14",
     " ON CONFLICT (request, attempt) DO NOTHING"
 );
-pub(crate) const HELD: Table = table!("held", "endpoint, fleet, from_us, to_us, segment, offset", "?1, ?2, ?3, ?4, ?5, ?6");
-pub(crate) const HELD_SHARE: Table = table!("held_share", "held, number, request, attempt, quantity", "?1, ?2, ?3, ?4, ?5");
-pub(crate) const POSTING: Table = table!(
+pub(crate) static HELD: Table = table!("held", "endpoint, fleet, from_us, to_us, segment, offset", "?1, ?2, ?3, ?4, ?5, ?6");
+pub(crate) static HELD_SHARE: Table = table!("held_share", "held, number, request, attempt, quantity", "?1, ?2, ?3, ?4, ?5");
+pub(crate) static POSTING: Table = table!(
     "posting",
     "contract, meter, subject, at_us, held, used, fleet, request, attempt, correction, source",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
 );
-pub(crate) const CONFLICT: Table = table!("conflict", "request, attempt, entry", "?1, ?2, ?3");
-pub(crate) const CORRECTION: Table = table!(
+pub(crate) static CONFLICT: Table = table!("conflict", "request, attempt, entry", "?1, ?2, ?3");
+pub(crate) static CORRECTION: Table = table!(
     "correction",
     "request, attempt, corrects, input, cached, output, list, invoice, why, who, at_us",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
 );
-pub(crate) const INVOICE: Table = table!("invoice", "name, digest, who, at_us", "?1, ?2, ?3, ?4", " ON CONFLICT (digest) DO NOTHING");
-pub(crate) const INVOICE_LINE: Table = table!(
+pub(crate) static INVOICE: Table = table!("invoice", "name, digest, who, at_us", "?1, ?2, ?3, ?4", " ON CONFLICT (digest) DO NOTHING");
+pub(crate) static INVOICE_LINE: Table = table!(
     "invoice_line",
     "invoice, number, contract, meter, subject, from_us, to_us, quantity, billed, our_quantity, ours",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
 );
-pub(crate) const CLOSING: Table = table!(
+pub(crate) static CLOSING: Table = table!(
     "closing",
     "contract, period, from_us, to_us, fleet, at_us, currency, due, digest, posting_to",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
 );
-pub(crate) const CLOSING_LINE: Table = table!(
+pub(crate) static CLOSING_LINE: Table = table!(
     "closing_line",
     "closing, number, clause, place, tier, meter, subject, quantity, rate, per, money",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
@@ -175,9 +173,58 @@ impl Kind {
 }
 
 /// The end of the chain, and the entry that is being written.
-pub(crate) struct Chain {
+pub(crate) struct Chain<'a> {
+    connection: &'a Connection,
     head: Head,
-    text: String,
+    text: Vec<u8>,
+    /// What was needed so far: to look a statement up by its text each time takes as long as to fill it in.
+    inserts: Vec<Insert<'a>>,
+    link: CachedStatement<'a>,
+}
+
+/// What inserts the rows of one table.
+struct Insert<'a> {
+    table: &'static Table,
+    statement: CachedStatement<'a>,
+    /// The values that it holds: names, prices and costs of nothing are mostly those of the row before, and need not be bound again.
+    bound: Vec<Value>,
+}
+
+impl<'a> Insert<'a> {
+    fn new(connection: &'a Connection, table: &'static Table) -> rusqlite::Result<Self> {
+        let statement = connection.prepare_cached(table.insert)?;
+        let bound = vec![Value::Null; statement.parameter_count()];
+        Ok(Self { table, statement, bound })
+    }
+
+    /// Inserts a row and adds its line to the text; `false` when it is there already.
+    fn row(&mut self, text: &mut Vec<u8>, values: &[&dyn ToSql]) -> rusqlite::Result<bool> {
+        if values.len() != self.bound.len() {
+            return Err(rusqlite::Error::InvalidParameterCount(values.len(), self.bound.len()));
+        }
+        let before = text.len();
+        text.extend_from_slice(self.table.name.as_bytes());
+        for ((place, value), bound) in (1_usize..).zip(values).zip(&mut self.bound) {
+            let value = value.to_sql()?;
+            let value = match &value {
+                ToSqlOutput::Borrowed(value) => *value,
+                ToSqlOutput::Owned(value) => ValueRef::from(value),
+                _ => return Err(rusqlite::Error::InvalidQuery),
+            };
+            text.push(b'\t');
+            write_value(text, value);
+            if value != ValueRef::from(&*bound) {
+                self.statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(value))?;
+                *bound = value.try_into()?;
+            }
+        }
+        text.push(b'\n');
+        let inserted = self.statement.raw_execute()? > 0;
+        if !inserted {
+            text.truncate(before);
+        }
+        Ok(inserted)
+    }
 }
 
 /// Which row an entry is.
@@ -187,27 +234,27 @@ pub(crate) enum Of {
     Attempt(dispatch::AttemptId),
 }
 
-impl Chain {
+impl<'a> Chain<'a> {
     /// The chain as the connection's transaction sees it.
-    pub(crate) fn read(connection: &Connection) -> Result<Self, LedgerError> {
-        Ok(Self { head: head(connection)?, text: String::new() })
+    pub(crate) fn read(connection: &'a Connection) -> Result<Self, LedgerError> {
+        let link = connection.prepare_cached(
+            "INSERT INTO entry (number, kind, row, request, attempt, posting_to, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        Ok(Self { connection, head: head(connection)?, text: Vec::new(), inserts: Vec::new(), link })
     }
 
     /// Inserts a row and adds its line to the entry; `false` when it is there already.
-    pub(crate) fn insert(&mut self, connection: &Connection, table: &Table, values: &[&dyn ToSql]) -> Result<bool, LedgerError> {
-        if connection.prepare_cached(table.insert)?.execute(values)? == 0 {
+    pub(crate) fn insert(&mut self, table: &'static Table, values: &[&dyn ToSql]) -> Result<bool, LedgerError> {
+        let insert = match self.inserts.iter().position(|insert| std::ptr::eq(insert.table, table)) {
+            Some(place) => &mut self.inserts[place],
+            None => self.inserts.push_mut(Insert::new(self.connection, table)?),
+        };
+        if !insert.row(&mut self.text, values)? {
             return Ok(false);
         }
-        self.text.push_str(table.name);
-        for value in values {
-            self.text.push('\t');
-            match value.to_sql()? {
-                ToSqlOutput::Borrowed(value) => write_value(&mut self.text, value),
-                ToSqlOutput::Owned(value) => write_value(&mut self.text, ValueRef::from(&value)),
-                _ => return Err(rusqlite::Error::InvalidQuery.into()),
-            }
+        if std::ptr::eq(table, &POSTING) {
+            self.head.posting_to = self.connection.last_insert_rowid();
         }
-        self.text.push('\n');
         Ok(true)
     }
 
@@ -217,19 +264,16 @@ impl Chain {
     }
 
     /// Links what was inserted since the entry before into the chain.
-    pub(crate) fn link(&mut self, connection: &Connection, kind: Kind, of: Of) -> Result<(), LedgerError> {
-        let posting_to = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM posting")?.query_row([], |row| row.get(0))?;
-        let head = Head { number: self.head.number + 1, hash: next(self.head.hash, &self.text), posting_to };
+    pub(crate) fn link(&mut self, kind: Kind, of: Of) -> Result<(), LedgerError> {
+        self.head = Head { number: self.head.number + 1, hash: next(self.head.hash, &self.text), ..self.head };
+        self.text.clear();
         let (row, attempt) = match of {
             Of::Row(row) => (Some(row), None),
             Of::Attempt(attempt) => (None, Some(attempt)),
         };
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO entry (number, kind, row, request, attempt, posting_to, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
         let (request, attempt) = (attempt.map(|attempt| Request(attempt.request)), attempt.map(|attempt| attempt.attempt));
-        insert.execute(rusqlite::params![head.number, kind.word(), row, request, attempt, posting_to, head.hash.0])?;
-        (self.head, self.text) = (head, String::new());
+        let Head { number, hash, posting_to } = self.head;
+        self.link.execute(rusqlite::params![number, kind.word(), row, request, attempt, posting_to, hash.0])?;
         Ok(())
     }
 }
@@ -242,55 +286,110 @@ pub(crate) fn head(connection: &Connection) -> Result<Head, LedgerError> {
 }
 
 /// The hash of an entry with that text after one with that hash.
-pub(crate) fn next(before: Hash, text: &str) -> Hash {
+pub(crate) fn next(before: Hash, text: &[u8]) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(before.0);
-    hasher.update(text.as_bytes());
+    hasher.update(text);
     Hash(hasher.finalize().into())
 }
 
 /// Adds the line of a row that was selected by its table's columns.
-pub(crate) fn write_row(text: &mut String, table: &Table, row: &Row<'_>) -> rusqlite::Result<()> {
-    text.push_str(table.name);
+pub(crate) fn write_row(text: &mut Vec<u8>, table: &Table, row: &Row<'_>) -> rusqlite::Result<()> {
+    text.extend_from_slice(table.name.as_bytes());
     for column in 0..row.as_ref().column_count() {
-        text.push('\t');
+        text.push(b'\t');
         write_value(text, row.get_ref(column)?);
     }
-    text.push('\n');
+    text.push(b'\n');
     Ok(())
 }
 
 /// Adds the line of some values.
-pub(crate) fn write_values(text: &mut String, values: &[Value]) {
+pub(crate) fn write_values(text: &mut Vec<u8>, values: &[Value]) {
     for (number, value) in values.iter().enumerate() {
         if number > 0 {
-            text.push('\t');
+            text.push(b'\t');
         }
         write_value(text, ValueRef::from(value));
     }
-    text.push('\n');
+    text.push(b'\n');
 }
 
-fn write_value(text: &mut String, value: ValueRef<'_>) {
-    let written = match value {
-        ValueRef::Null => write!(text, "\\N"),
-        ValueRef::Integer(number) => write!(text, "{number}"),
-        ValueRef::Real(number) => write!(text, "{number}"),
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Writes UTF-8, whatever the bytes of a text are.
+fn write_value(text: &mut Vec<u8>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => text.extend_from_slice(b"\\N"),
+        ValueRef::Integer(number) => write_number(text, number),
+        ValueRef::Real(number) => text.extend_from_slice(number.to_string().as_bytes()),
         ValueRef::Blob(bytes) => {
-            text.push_str("\\x");
-            bytes.iter().try_for_each(|byte| write!(text, "{byte:02x}"))
+            text.extend_from_slice(b"\\x");
+            for byte in bytes {
+                text.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
+            }
         }
+        ValueRef::Text(bytes) if bytes.iter().all(|byte| byte.is_ascii() && escaped(*byte).is_none()) => text.extend_from_slice(bytes),
         ValueRef::Text(bytes) => {
-            for character in String::from_utf8_lossy(bytes).chars() {
-                match character {
-                    '\\' => text.push_str("\\\\"),
-                    '\t' => text.push_str("\\t"),
-                    '\n' => text.push_str("\\n"),
-                    other => text.push(other),
+            for byte in String::from_utf8_lossy(bytes).bytes() {
+                match escaped(byte) {
+                    Some(letter) => text.extend([b'\\', letter]),
+                    None => text.push(byte),
                 }
             }
-            Ok(())
         }
-    };
-    written.expect("a string takes whatever is written to it");
+    }
+}
+
+/// What stands after a backslash in place of that byte.
+fn escaped(byte: u8) -> Option<u8> {
+    match byte {
+        b'\\' => Some(b'\\'),
+        b'\t' => Some(b't'),
+        b'\n' => Some(b'n'),
+        _ => None,
+    }
+}
+
+/// The digits as `Display` writes them, without its way through a formatter: half of an entry's text are numbers.
+fn write_number(text: &mut Vec<u8>, number: i64) {
+    let mut digits = [0; 20];
+    let (mut first, mut rest) = (digits.len(), number.unsigned_abs());
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        text.push(b'-');
+    }
+    text.extend_from_slice(&digits[first..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: ValueRef<'_>, expected: &str) {
+        let mut text = b"before\t".to_vec();
+        write_value(&mut text, value);
+        assert_eq!(String::from_utf8(text).as_deref(), Ok(format!("before\t{expected}").as_str()));
+    }
+
+    #[test]
+    fn values_are_written_as_copy_writes_them() {
+        check(ValueRef::Null, "\\N");
+        for number in [0, 7, -1, 10, 99, 100, 1_795_000_000_000_000, -1_000, i64::MAX, i64::MIN] {
+            check(ValueRef::Integer(number), &number.to_string());
+        }
+        check(ValueRef::Real(0.5), "0.5");
+        check(ValueRef::Blob(&[]), "\\x");
+        check(ValueRef::Blob(&[0x00, 0x0f, 0xf0, 0xa5, 0xff]), "\\x000ff0a5ff");
+        check(ValueRef::Text("plain, größer".as_bytes()), "plain, größer");
+        check(ValueRef::Text(b"a\tb\nc\\d"), "a\\tb\\nc\\\\d");
+        check(ValueRef::Text(b"\xff!"), "\u{fffd}!");
+    }
 }

@@ -198,7 +198,6 @@ fn insert(
 ) -> Result<(), LedgerError> {
     let due: Money = lines.iter().map(|line| line.money).sum();
     booking.chain.insert(
-        booking.connection,
         &CLOSING,
         params![
             fold.fleet.contracts.name(contract),
@@ -218,9 +217,9 @@ fn insert(
         let mut values = vec![Value::Integer(number), Value::Integer(index)];
         values.extend(values_of(line)?);
         let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(|value| value as &dyn rusqlite::ToSql).collect();
-        booking.chain.insert(booking.connection, &CLOSING_LINE, &values)?;
+        booking.chain.insert(&CLOSING_LINE, &values)?;
     }
-    booking.chain.link(booking.connection, Kind::Closing, Of::Row(number))
+    booking.chain.link(Kind::Closing, Of::Row(number))
 }
 
 /// The columns of a line, but for the closing's number and its own.
@@ -246,11 +245,11 @@ fn values_of(line: &ClosedLine) -> Result<[Value; 9], LedgerError> {
 
 /// SHA-256 over the lines, as the chain writes them but without the closing's number.
 pub(crate) fn digest(lines: &[ClosedLine]) -> Result<Hash, LedgerError> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     for line in lines {
         crate::chain::write_values(&mut text, &values_of(line)?);
     }
-    Ok(Hash(Sha256::digest(text.as_bytes()).into()))
+    Ok(Hash(Sha256::digest(&text).into()))
 }
 
 /// Every closed period, or those of one contract, in the order in which they were closed.

@@ -33,7 +33,7 @@ impl Hash {
     /// The hash of an entry with that text after one with this hash; the first comes after zeros.
     #[must_use]
     pub fn then(self, text: &str) -> Self {
-        chain::next(self, text)
+        chain::next(self, text.as_bytes())
     }
 }
 

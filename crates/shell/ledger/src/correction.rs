@@ -61,7 +61,6 @@ pub(crate) fn correct(booking: &mut Booking<'_>, correct: &Correct, invoice: Opt
     let before = of(booking.connection, attempt)?.pop();
     let list = intent.why.list.cost(correct.tokens);
     booking.chain.insert(
-        booking.connection,
         &CORRECTION,
         params![
             Request(attempt.request),
@@ -80,7 +79,7 @@ pub(crate) fn correct(booking: &mut Booking<'_>, correct: &Correct, invoice: Opt
     let number = booking.connection.last_insert_rowid();
     let usage = change(booking.registers.of(settlement.fleet)?, &settlement, before.map(|before| before.tokens), correct.tokens);
     booking.post(settlement.fleet, &usage, Source::Correction(attempt, number))?;
-    booking.chain.link(booking.connection, Kind::Correction, Of::Row(number))?;
+    booking.chain.link(Kind::Correction, Of::Row(number))?;
     Ok(number)
 }
 

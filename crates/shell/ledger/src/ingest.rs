@@ -71,6 +71,12 @@ impl Shared {
         Self { journal, books: RwLock::new(Arc::new(books)), progress: Mutex::new(progress), moved: Condvar::new() }
     }
 
+    /// How many bytes are appended and not shown.
+    pub(crate) fn behind(&self) -> u64 {
+        let shown = self.progress().shown;
+        self.journal.end().bytes_after(shown, self.journal.segment_bytes())
+    }
+
     /// Waits until everything appended before the call is committed and shown, or a commit fails.
     pub(crate) fn flush(&self) -> Result<(), LedgerError> {
         let target = self.journal.end();
@@ -144,6 +150,8 @@ impl Ingester {
         })?;
         let newest = connection.query_row("SELECT coalesce(max(id), 0) FROM attempt", [], |row| row.get(0))?;
         let open = open_attempts(&connection, settled_below)?;
+        // It names only rows that it read or has just inserted: to look each of them up again is a twentieth of its work.
+        connection.pragma_update(None, "foreign_keys", false)?;
         Ok(Self { connection, registers, folder, fold, at, open, newest })
     }
 
@@ -197,7 +205,7 @@ impl Ingester {
         for (entry, began) in entries {
             booking.book(entry, began)?;
         }
-        let (booked, posting_to) = (booking.booked, booking.chain.posting_to());
+        let (booked, posting_to) = booking.end();
         let newest = booked.intents.last().map_or(self.newest, |(_, row)| *row);
         let settled = |attempt: &AttemptId| booked.settled.contains(attempt);
         let oldest_open = self.open.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
@@ -230,6 +238,7 @@ impl Ingester {
             let mut booking = Booking::new(&transaction, &self.registers)?;
             self.fold.catch_up(&transaction, booking.chain.posting_to())?;
             let closed = closing::close(&mut booking, &self.fold, now)?;
+            drop(booking);
             transaction.commit()?;
             if closed < closing::CLOSINGS_MAX {
                 return Ok(());
@@ -243,9 +252,10 @@ impl Ingester {
         let opening: Option<i64> = transaction.query_row("SELECT max(id) FROM opening", [], |row| row.get(0))?;
         let Some(opening) = opening else { return Ok(()) };
         let mut chain = Chain::read(&transaction)?;
-        if chain.insert(&transaction, &ENDING, params![opening, self.at.segment, offset(self.at)])? {
-            chain.link(&transaction, Kind::Ending, Of::Row(opening))?;
+        if chain.insert(&ENDING, params![opening, self.at.segment, offset(self.at)])? {
+            chain.link(Kind::Ending, Of::Row(opening))?;
         }
+        drop(chain);
         Ok(transaction.commit()?)
     }
 

@@ -101,7 +101,6 @@ fn remember_opening(ingester: &mut Ingester, recovery: &Recovery, now: Instant) 
     let transaction = ingester.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut chain = Chain::read(&transaction)?;
     chain.insert(
-        &transaction,
         &OPENING,
         params![
             fleet,
@@ -113,7 +112,8 @@ fn remember_opening(ingester: &mut Ingester, recovery: &Recovery, now: Instant) 
             recovery.aside_bytes.cast_signed(),
         ],
     )?;
-    chain.link(&transaction, Kind::Opening, Of::Row(transaction.last_insert_rowid()))?;
+    chain.link(Kind::Opening, Of::Row(transaction.last_insert_rowid()))?;
+    drop(chain);
     Ok(transaction.commit()?)
 }
 
@@ -142,9 +142,10 @@ impl Registers {
         let register = postcard::to_stdvec(&Register::new(fleet))?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut chain = Chain::read(&transaction)?;
-        if chain.insert(&transaction, &FLEET, params![fleet.version.0, fleet.name, now.micros(), register])? {
-            chain.link(&transaction, Kind::Fleet, Of::Row(transaction.last_insert_rowid()))?;
+        if chain.insert(&FLEET, params![fleet.version.0, fleet.name, now.micros(), register])? {
+            chain.link(Kind::Fleet, Of::Row(transaction.last_insert_rowid()))?;
         }
+        drop(chain);
         Ok(transaction.commit()?)
     }
 

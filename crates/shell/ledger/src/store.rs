@@ -66,6 +66,9 @@ impl Deref for Store {
     }
 }
 
+/// By how much the thread that books gives way to others: where one processor serves too, it gets a quarter of it at least.
+const NICENESS: i32 = 5;
+
 impl Store {
     /// Opens or makes a state directory for one process, recovers, and remembers the fleet's text under its version.
     ///
@@ -95,10 +98,20 @@ impl Store {
         let (keys, view) = (Keys::open(directory)?, View::open(directory)?);
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || ingester.run(&shared)
+            move || {
+                // Booking can wait a moment, and requests on the same processor should not wait for it. Where this is refused it is as it was.
+                _ = rustix::process::nice(NICENESS);
+                ingester.run(&shared);
+            }
         });
         let thread = Some(thread.map_err(crate::error::at(directory))?);
         Ok((Self { inner: Arc::new(Inner { shared, registers, keys, view, audit, thread, _lock: lock }) }, recovery))
+    }
+
+    /// How many bytes of the journal are not in the ledger yet, or not shown.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        self.inner.shared.behind()
     }
 
     /// Opens only the keys of a state directory, also while another process runs on it.

@@ -139,6 +139,7 @@ impl Whole {
         closing::close(&mut booking, &fold, now)?;
         let entries = crate::copied::entries(&transaction, before, i64::MAX, closing::CLOSINGS_MAX)?;
         // What is closed is only so once all have it.
+        drop(booking);
         transaction.rollback()?;
         Ok(entries)
     }

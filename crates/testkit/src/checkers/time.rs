@@ -23,7 +23,10 @@ pub fn check_time(booked: &[Booked], held: &[HeldTime]) -> Vec<Breach> {
         if held.span.to <= held.span.from {
             found.push(format!("{:?} is held over nothing or less: {:?}", held.endpoint, held.span));
         }
-        spans.entry(held.endpoint).or_default().push(held.span);
+        // A note that nothing is held there any more may lie in a span that is made up for later.
+        if !held.usage.is_empty() {
+            spans.entry(held.endpoint).or_default().push(held.span);
+        }
     }
     for (endpoint, spans) in &mut spans {
         spans.sort_unstable_by_key(|span| span.from);

@@ -121,6 +121,7 @@ pub fn import_invoice(
     }
     compared.extend(sorted.strange);
     keep(&mut booking, (number, name, digest), &compared, who, now)?;
+    drop(booking);
     transaction.commit()?;
     Ok(Reconciliation { number, cleared, lines: compared })
 }
@@ -263,10 +264,9 @@ fn keep(
     who: &str,
     now: Instant,
 ) -> Result<(), LedgerError> {
-    booking.chain.insert(booking.connection, &INVOICE, params![name, digest, who, now.micros()])?;
+    booking.chain.insert(&INVOICE, params![name, digest, who, now.micros()])?;
     for (place, line) in (0_i64..).zip(lines) {
         booking.chain.insert(
-            booking.connection,
             &INVOICE_LINE,
             params![
                 number,
@@ -283,5 +283,5 @@ fn keep(
             ],
         )?;
     }
-    booking.chain.link(booking.connection, Kind::Invoice, Of::Row(number))
+    booking.chain.link(Kind::Invoice, Of::Row(number))
 }

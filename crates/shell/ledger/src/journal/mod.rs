@@ -27,6 +27,14 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// How many bytes lie between `before` and this, by segments of a length.
+    pub(crate) fn bytes_after(self, before: Self, segment_bytes: u64) -> u64 {
+        let segments = u64::from(self.segment.saturating_sub(before.segment));
+        segments.saturating_mul(segment_bytes).saturating_add(self.offset).saturating_sub(before.offset)
+    }
+}
+
 /// The folder of segments in a state directory.
 pub(crate) fn folder(directory: &Path) -> PathBuf {
     directory.join("journal")
@@ -35,4 +43,17 @@ pub(crate) fn folder(directory: &Path) -> PathBuf {
 /// The file of a segment in the journal's folder.
 pub(crate) fn segment_path(folder: &Path, segment: u32) -> PathBuf {
     folder.join(format!("{segment:08}.bl"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_between_positions_are_counted_over_segments() {
+        let at = |segment, offset| Position { segment, offset };
+        assert_eq!(at(3, 40).bytes_after(at(3, 15), 100), 25);
+        assert_eq!(at(5, 40).bytes_after(at(3, 90), 100), 150);
+        assert_eq!(at(3, 15).bytes_after(at(3, 40), 100), 0);
+    }
 }

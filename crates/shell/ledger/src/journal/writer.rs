@@ -155,6 +155,11 @@ impl Journal {
         Ok(())
     }
 
+    /// How long a segment grows.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
     /// The end of the journal.
     pub(crate) fn end(&self) -> Position {
         self.tail().end

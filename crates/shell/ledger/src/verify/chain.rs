@@ -40,7 +40,7 @@ pub(super) fn check(
     while let Some(row) = rows.next()? {
         let link = link_at(row)?;
         verification.entries += 1;
-        let whole = text(connection, &link, head.posting_to)?.is_some_and(|text| next(head.hash, &text) == link.hash);
+        let whole = text(connection, &link, head.posting_to)?.is_some_and(|text| next(head.hash, text.as_bytes()) == link.hash);
         if !whole || link.number != head.number + 1 || link.posting_to < head.posting_to {
             verification.find(Finding::Chain { number: link.number });
         }
@@ -56,7 +56,7 @@ pub(super) fn check(
 /// The text of an entry; nothing when its row is not there.
 pub(crate) fn text(connection: &Connection, link: &Link, after: i64) -> Result<Option<String>, LedgerError> {
     let Some(kind) = Kind::of(&link.kind) else { return Ok(None) };
-    let mut text = String::new();
+    let mut text = Vec::new();
     let (own, parts) = kind.tables();
     let there = match (link.row, link.attempt) {
         (Some(row), None) => add(connection, &mut text, own, "rowid = ?1", params![row])?,
@@ -72,12 +72,12 @@ pub(crate) fn text(connection: &Connection, link: &Link, after: i64) -> Result<O
     if link.posting_to > after {
         add(connection, &mut text, &POSTING, "id > ?1 AND id <= ?2 ORDER BY id", params![after, link.posting_to])?;
     }
-    Ok(Some(text))
+    Ok(Some(String::from_utf8(text).expect("values are written as UTF-8")))
 }
 
 fn add(
     connection: &Connection,
-    text: &mut String,
+    text: &mut Vec<u8>,
     table: &Table,
     which: &str,
     params: impl rusqlite::Params,

@@ -78,5 +78,6 @@ fn the_books_say_up_to_when_held_time_is_posted() {
         store.append(&Record::Held(held(&fleet(), from, Duration::from_secs(length), 1, &[]))).expect("appended");
     }
     store.flush().expect("committed");
+    assert_eq!(store.behind(), 0, "what is flushed is shown");
     assert_eq!(store.held_until().expect("read"), Some(seconds(12)));
 }

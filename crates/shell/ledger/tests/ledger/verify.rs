@@ -48,6 +48,17 @@ fn sound_books_pass_with_their_counts() {
     drop(store);
 }
 
+#[test]
+fn what_is_booked_names_only_rows_that_are_there() {
+    let directory = tempfile::tempdir().expect("a folder");
+    filled(directory.path());
+    let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    let astray = || database.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get::<_, i64>(0)).expect("checked");
+    assert_eq!(astray(), 0);
+    database.execute_batch("PRAGMA foreign_keys = off; DELETE FROM fleet").expect("deleted");
+    assert_eq!(astray(), 4 + 3 + 1 + 5 + 1, "attempts, settlements, held time, postings and the opening name it");
+}
+
 /// Changes the database as no code of ours can, and says what the check says.
 fn planted(change: &str) -> String {
     let directory = tempfile::tempdir().expect("a folder");
