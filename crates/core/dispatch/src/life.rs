@@ -185,6 +185,12 @@ impl Life {
         self.tried.contains(&endpoint)
     }
 
+    /// Whether it has ended: nothing that happens has any effect then.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
     /// Same state, same time, same event: same actions. What comes after the end is ignored.
     pub fn step(&mut self, now: Instant, event: Event) -> Actions {
         let mut actions = Actions::new();

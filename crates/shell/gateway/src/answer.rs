@@ -1,6 +1,9 @@
 //! What is read out of an upstream's answers: usage, how it ended, whether it is an error after all.
 
+use std::sync::LazyLock;
+
 use market::Tokens;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -121,6 +124,21 @@ fn heard_typed(data: &[u8]) -> Heard {
     }
 }
 
+/// What is searched for in every event: to set a search up costs more than to run it.
+struct Keys {
+    content: [Finder<'static>; 4],
+    finish: Finder<'static>,
+    usage: Finder<'static>,
+    choices: Finder<'static>,
+}
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    content: ["\"content\"", "\"text\"", "\"arguments\"", "\"reasoning_content\""].map(Finder::new),
+    finish: Finder::new("\"finish_reason\""),
+    usage: Finder::new("\"usage\""),
+    choices: Finder::new("\"choices\""),
+});
+
 /// Reads the data of one event by searching for the few keys that matter: a stream has thousands of events and the
 /// whole of each is never needed.
 pub(crate) fn heard(data: &[u8]) -> Heard {
@@ -131,28 +149,22 @@ pub(crate) fn heard(data: &[u8]) -> Heard {
     if is_error(text) {
         return Heard { error: true, ..Heard::default() };
     }
-    let is_text = |key: &[u8]| values(text, key).any(|value| value.starts_with(b"\"") && !value.starts_with(b"\"\""));
-    let reported = values(text, b"\"usage\"").find(|value| value.starts_with(b"{")).and_then(|value| {
+    let keys = &*KEYS;
+    let is_text = |key: &Finder<'_>| values(text, key).any(|value| value.starts_with(b"\"") && !value.starts_with(b"\"\""));
+    let reported = values(text, &keys.usage).find(|value| value.starts_with(b"{")).and_then(|value| {
         let mut reader = serde_json::Deserializer::from_slice(value);
         Usage::deserialize(&mut reader).ok().map(Tokens::from)
     });
-    let content = is_text(b"\"content\"") || is_text(b"\"text\"") || is_text(b"\"arguments\"") || is_text(b"\"reasoning_content\"");
-    let no_choice =
-        || values(text, b"\"choices\"").any(|value| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]")));
-    Heard {
-        done: false,
-        error: false,
-        content,
-        finish: is_text(b"\"finish_reason\""),
-        reported,
-        usage_only: reported.is_some() && no_choice(),
-    }
+    let content = keys.content.iter().any(is_text);
+    let is_empty = |value: &[u8]| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]"));
+    let no_choice = || values(text, &keys.choices).any(is_empty);
+    Heard { done: false, error: false, content, finish: is_text(&keys.finish), reported, usage_only: reported.is_some() && no_choice() }
 }
 
 /// What stands after each `key` and its colon. A key inside a string has its quotes escaped, so it is not found.
-fn values<'a>(text: &'a [u8], key: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    memchr::memmem::find_iter(text, key).filter_map(move |at| {
-        let rest = text[at + key.len()..].trim_ascii_start().strip_prefix(b":")?;
+fn values<'a>(text: &'a [u8], key: &'a Finder<'_>) -> impl Iterator<Item = &'a [u8]> {
+    key.find_iter(text).filter_map(move |at| {
+        let rest = text[at + key.needle().len()..].trim_ascii_start().strip_prefix(b":")?;
         Some(rest.trim_ascii_start())
     })
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
+use units::Instant;
 
 use crate::flight::Flight;
 use crate::messages::Told;
@@ -54,27 +55,27 @@ impl Streaming {
             return Poll::Ready(None);
         }
         let next = ready!(self.relay.poll_next(cx));
-        let progress = self.relay.progress();
-        self.flight.progress(progress.counted, progress.reported);
+        let (progress, now) = (self.relay.progress(), self.flight.state.clock.now());
+        self.flight.progress(now, progress.counted, progress.reported);
         match next {
             Next::Events(events) => {
                 // Many clients leave at `[DONE]`: settled before it is sent, the answer counts as whole.
                 if progress.is_done() {
-                    self.flight.ended();
+                    self.flight.ended(now);
                 }
                 Poll::Ready(Some(events))
             }
             Next::End(ending) => {
                 self.over = true;
-                Poll::Ready(self.close(ending))
+                Poll::Ready(self.close(now, ending))
             }
         }
     }
 
-    fn close(&mut self, ending: Ending) -> Option<Bytes> {
+    fn close(&mut self, now: Instant, ending: Ending) -> Option<Bytes> {
         match ending {
             Ending::Whole { done_sent } => {
-                self.flight.ended();
+                self.flight.ended(now);
                 (!done_sent).then(|| Bytes::from_static(b"data: [DONE]\n\n"))
             }
             Ending::Failed(fault) => {

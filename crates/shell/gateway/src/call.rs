@@ -11,6 +11,7 @@ use units::Instant;
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
+use crate::ids;
 use crate::limits::{ERROR_BODY_MAX, Limits};
 use crate::peek;
 use crate::relay::Relay;
@@ -21,7 +22,10 @@ use crate::upstream::Upstream;
 use crate::wires::Wires;
 
 /// Request headers that go on to an upstream; all others stay here.
-const FORWARDED: [&str; 3] = ["openai-beta", "traceparent", "tracestate"];
+static FORWARDED: [HeaderName; 3] =
+    [HeaderName::from_static("openai-beta"), HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+/// More than any request has.
+const HEADERS: usize = 12;
 
 /// What is sent.
 pub(crate) struct Asked<'a> {
@@ -40,7 +44,7 @@ pub(crate) struct Asked<'a> {
 /// How an upstream answered.
 pub(crate) enum Answered {
     Whole(Bytes, Whole),
-    Stream(Relay, Passage),
+    Stream(Box<Relay>, Passage),
 }
 
 /// Why an attempt gave no answer.
@@ -91,7 +95,8 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
-        return Ok(Answered::Stream(Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await?, passage));
+        let relay = Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await?;
+        return Ok(Answered::Stream(Box::new(relay), passage));
     }
     let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
         Ok(whole) => whole.to_bytes(),
@@ -117,21 +122,20 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(asked.body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
+    *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
     let head = request.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     head.insert(ACCEPT, HeaderValue::from_static(if asked.streamed { "text/event-stream" } else { "application/json" }));
     head.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     head.insert(USER_AGENT, HeaderValue::from_static(concat!("baseload/", env!("CARGO_PKG_VERSION"))));
-    if let Ok(id) = HeaderValue::try_from(asked.id.to_string()) {
-        head.insert("x-request-id", id);
-    }
+    head.insert(&ids::X_REQUEST_ID, ids::header(asked.id));
     if let Some((name, secret)) = &upstream.secret {
         head.insert(name, secret.clone());
     }
     if upstream.dialect == Dialect::Anthropic {
         head.insert(ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01"));
     }
-    for name in FORWARDED {
+    for name in &FORWARDED {
         if let Some(value) = asked.head.get(name) {
             head.insert(name, value.clone());
         }

@@ -138,7 +138,7 @@ impl Flight {
         self.begin(now, &decision, price);
         let Decision { endpoint, contract, list, .. } = *decision;
         self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, *decision);
-        Ok(self.step(Event::Decided { endpoint, contract, list }))
+        Ok(self.step_at(now, Event::Decided { endpoint, contract, list }))
     }
 
     /// Decides on what the accounts can pay, and sets the money aside on the endpoint that will bill. Where others took it in the meantime,
@@ -305,28 +305,28 @@ impl Flight {
     }
 
     /// The upstream began to answer.
-    pub fn content(&mut self) {
+    pub fn content(&mut self, now: Instant) {
         if let Some(attempt) = &self.attempt {
             let counters = self.state.counters(attempt.endpoint);
             counters.succeeded();
-            counters.remembered.read(&self.prefixes, self.uptime(self.state.clock.now()));
+            counters.remembered.read(&self.prefixes, self.uptime(now));
         }
-        self.step(Event::Content);
-        self.progress(0, None);
+        self.step_at(now, Event::Content);
+        self.progress(now, 0, None);
     }
 
     /// Tokens have passed.
-    pub fn progress(&mut self, counted: u32, reported: Option<Tokens>) {
+    pub fn progress(&mut self, now: Instant, counted: u32, reported: Option<Tokens>) {
         if let Some(attempt) = &self.attempt {
             let so_far = reported.unwrap_or(Tokens { output: counted, ..self.ask.tokens });
             attempt.tally.iter().for_each(|tally| tally.add_up_to(weigh(self.weights, so_far)));
         }
-        self.step(Event::Progress { counted, reported });
+        self.step_at(now, Event::Progress { counted, reported });
     }
 
     /// The answer ended as it should.
-    pub fn ended(&mut self) {
-        self.step(Event::Ended);
+    pub fn ended(&mut self, now: Instant) {
+        self.step_at(now, Event::Ended);
     }
 
     /// The attempt failed.
@@ -354,10 +354,15 @@ impl Flight {
         next
     }
 
-    /// Tells the life of the request what happened; settles at once, and says what else there is to do.
+    /// Tells the life of the request what happened now.
     fn step(&mut self, event: Event) -> Next {
+        self.step_at(self.state.clock.now(), event)
+    }
+
+    /// Tells the life of the request what happened; settles at once, and says what else there is to do.
+    fn step_at(&mut self, now: Instant, event: Event) -> Next {
         let mut next = Next::Nothing;
-        let actions = self.life.step(self.state.clock.now(), event);
+        let actions = self.life.step(now, event);
         #[cfg(test)]
         crate::simulation::stepped(&event, &actions);
         if actions.contains(&Action::Done) {
@@ -417,7 +422,9 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.step(Event::ClientGone);
+        if !self.life.is_over() {
+            self.step(Event::ClientGone);
+        }
     }
 }
 

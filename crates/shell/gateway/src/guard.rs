@@ -147,7 +147,8 @@ impl Head {
     }
 
     fn extend(&mut self, part: &[u8]) {
-        self.begins.extend(part.iter().copied().take(self.begins.remaining_capacity()));
+        let fits = part.len().min(self.begins.remaining_capacity());
+        self.begins.try_extend_from_slice(&part[..fits]).expect("no more than there is room for");
         self.length += part.len();
         self.last = part.last().copied().unwrap_or(self.last);
     }

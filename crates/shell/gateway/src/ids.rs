@@ -4,7 +4,11 @@
 use std::cell::RefCell;
 
 use dispatch::RequestId;
+use hyper::header::{HeaderName, HeaderValue};
 use units::Instant;
+
+/// The header that says a request's id, to upstreams and to clients.
+pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Random bits of an id.
 const RANDOM_BITS: u32 = 72;
@@ -38,11 +42,28 @@ fn id(now: Instant, random: u128) -> RequestId {
     RequestId(time << RANDOM_BITS | random & ((1 << RANDOM_BITS) - 1))
 }
 
+/// An id as a header carries it: as it displays, digit by digit, since every request writes two.
+pub(crate) fn header(id: RequestId) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = *b"req_00000000000000000000000000000000";
+    for (place, byte) in text[4..].chunks_exact_mut(2).zip(id.0.to_be_bytes()) {
+        place.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    HeaderValue::from_bytes(&text).expect("digits and letters may stand in a header")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn a_header_has_an_id_as_it_displays() {
+        for id in [0, 1, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210, u128::MAX].map(RequestId) {
+            assert_eq!(header(id), id.to_string());
+        }
+    }
 
     #[test]
     fn ids_are_in_the_order_of_time_and_never_repeat() {

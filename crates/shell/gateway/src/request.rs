@@ -223,17 +223,18 @@ fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
             marginal_price: format!("{} {}", chosen.marginal, snapshot.fleet.currency).try_into().ok()?,
         })
     });
-    flight.content();
-    let rates = flight.ticket.rates(flight.state.clock.now());
+    let now = flight.state.clock.now();
+    flight.content(now);
+    let rates = flight.ticket.rates(now);
     let (body, kind) = match answered {
         Answered::Whole(body, read) => {
             let learnt = flight.state.learnt(flight.ask.model);
             let counted = if read.choice_bytes > 0 { learnt.input(read.choice_bytes) } else { 0 };
-            flight.progress(counted, read.reported);
-            flight.ended();
+            flight.progress(now, counted, read.reported);
+            flight.ended(now);
             (Answer::from(body), "application/json")
         }
-        Answered::Stream(relay, passage) => (stream(flight, relay, passage, call), "text/event-stream; charset=utf-8"),
+        Answered::Stream(relay, passage) => (stream(flight, *relay, passage, call), "text/event-stream; charset=utf-8"),
     };
     Served { status: StatusCode::OK, body, kind, source, rates }
 }

@@ -92,7 +92,8 @@ pub(crate) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 ) -> impl GracefulConnection<Error = hyper::Error, Output = hyper::Result<()>> + use<S> {
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(state.limits.header_timeout);
-    builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
+    // One piece costs the kernel less than several, and answers and chunks are small.
+    builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX).writev(false);
     let (state, guest) = (Arc::clone(state), Arc::new(guest));
     let (stream, watch) = Guarded::new(stream);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -128,13 +129,24 @@ async fn answer(
     if closes || watch.is_spoilt() {
         head.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    put(head, "x-request-id", &id.to_string());
+    let (said, time_ms) = (ids::header(id), state.clock.now().since(began).as_millis());
     if anthropic {
-        put(head, "request-id", &id.to_string());
+        head.insert("request-id", said.clone());
     }
-    put(head, "openai-processing-ms", &state.clock.now().since(began).as_millis().to_string());
+    head.insert(&ids::X_REQUEST_ID, said);
+    head.insert(&OPENAI_PROCESSING_MS, HeaderValue::from(u64::try_from(time_ms).unwrap_or(u64::MAX)));
     Ok(response)
 }
+
+static OPENAI_PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+/// Where an answer came from, in the order of [`Source`](crate::request::Source).
+static SOURCE: [HeaderName; 3] = [
+    HeaderName::from_static("x-baseload-endpoint"),
+    HeaderName::from_static("x-baseload-contract"),
+    HeaderName::from_static("x-baseload-marginal-price"),
+];
+/// As many as an answer to a key without rates has.
+const HEADERS: usize = 12;
 
 /// What a path means, with or without the `/v1` that some clients leave out.
 enum Route<'a> {
@@ -280,6 +292,7 @@ fn text(body: impl Into<Bytes>) -> Served {
 fn respond(served: Served) -> Response<Answer> {
     let mut response = Response::new(served.body);
     *response.status_mut() = served.status;
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
     let head = response.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static(served.kind));
     if served.kind.starts_with("text/event-stream") {
@@ -287,9 +300,9 @@ fn respond(served: Served) -> Response<Answer> {
     }
     put_rates(head, &served.rates);
     if let Some(source) = served.source {
-        head.insert("x-baseload-endpoint", source.endpoint);
-        head.insert("x-baseload-contract", source.contract);
-        head.insert("x-baseload-marginal-price", source.marginal_price);
+        for (name, value) in SOURCE.iter().zip([source.endpoint, source.contract, source.marginal_price]) {
+            head.insert(name, value);
+        }
     }
     response
 }

@@ -24,6 +24,8 @@ pub(crate) struct Splitter {
     /// The beginning of an event whose end has not come yet.
     partial: BytesMut,
     scan: Scan,
+    /// Where the events end that came last: kept for its room.
+    ends: Vec<usize>,
 }
 
 /// How far the partial event has been looked at.
@@ -53,13 +55,13 @@ impl Splitter {
     /// Takes what came, shows each whole event to `judge`, and queues what goes on: neighbours in one piece, uncopied.
     pub fn feed(&mut self, came: Bytes, out: &mut VecDeque<Bytes>, judge: &mut dyn FnMut(&[u8]) -> Verdict) -> Result<(), TooLong> {
         let gathered = !self.partial.is_empty();
-        let (ends, scan) = if gathered {
+        let scan = if gathered {
             self.partial.extend_from_slice(&came);
-            ends(&self.partial, self.scan)
+            find_ends(&self.partial, self.scan, &mut self.ends)
         } else {
-            ends(&came, Scan::default())
+            find_ends(&came, Scan::default(), &mut self.ends)
         };
-        let whole = ends.last().copied().unwrap_or(0);
+        let whole = self.ends.last().copied().unwrap_or(0);
         let events = if gathered {
             self.partial.split_to(whole).freeze()
         } else {
@@ -67,7 +69,7 @@ impl Splitter {
             came.slice(..whole)
         };
         self.scan = Scan { line: scan.line - whole, seen: scan.seen - whole };
-        forward(&events, &ends, out, judge);
+        forward(&events, &self.ends, out, judge);
         if self.partial.len() > EVENT_MAX { Err(TooLong) } else { Ok(()) }
     }
 
@@ -77,12 +79,12 @@ impl Splitter {
     }
 }
 
-fn ends(bytes: &[u8], mut scan: Scan) -> (Vec<usize>, Scan) {
-    let mut ends = Vec::new();
+fn find_ends(bytes: &[u8], mut scan: Scan, ends: &mut Vec<usize>) -> Scan {
+    ends.clear();
     while let Some(end) = scan.next_end(bytes) {
         ends.push(end);
     }
-    (ends, scan)
+    scan
 }
 
 fn forward(events: &Bytes, ends: &[usize], out: &mut VecDeque<Bytes>, judge: &mut dyn FnMut(&[u8]) -> Verdict) {
@@ -102,7 +104,7 @@ fn forward(events: &Bytes, ends: &[usize], out: &mut VecDeque<Bytes>, judge: &mu
 
 /// The data of an event: its `data:` lines, joined.
 pub(crate) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
-    let mut lines = event.split(|byte| *byte == b'\n').filter_map(|line| {
+    let mut lines = lines(event).filter_map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(b"data:")?;
         Some(line.strip_prefix(b" ").unwrap_or(line))
     });
@@ -114,6 +116,17 @@ pub(crate) fn data(event: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
         joined.extend_from_slice(line);
     }
     Some(joined.into())
+}
+
+/// What stands before, between and behind line feeds.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut from, mut ends) = (0, memchr::memchr_iter(b'\n', text).chain([text.len()]));
+    std::iter::from_fn(move || {
+        let end = ends.next()?;
+        let line = &text[from..end];
+        from = end + 1;
+        Some(line)
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What all requests share.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use dispatch::{AttemptId, Decision, PassedOver, Rule};
 use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
 use tokio::sync::mpsc;
@@ -187,15 +187,21 @@ pub struct RecentDecision {
     pub passed_over: Vec<PassedOver>,
 }
 
-/// The last decisions, in a ring that writers and readers share without a lock.
+/// The last decisions, in a ring: each has a lock of its own, which is held for no longer than a pointer takes to move.
 pub(crate) struct Recent {
-    slots: [ArcSwapOption<RecentDecision>; RECENT_MAX],
+    slots: [Slot; RECENT_MAX],
     next: AtomicUsize,
+}
+
+type Slot = Mutex<Option<Arc<RecentDecision>>>;
+
+fn open(slot: &Slot) -> MutexGuard<'_, Option<Arc<RecentDecision>>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { slots: std::array::from_fn(|_| ArcSwapOption::empty()), next: AtomicUsize::new(0) }
+        Self { slots: std::array::from_fn(|_| Mutex::default()), next: AtomicUsize::new(0) }
     }
 }
 
@@ -203,12 +209,15 @@ impl Recent {
     pub fn push(&self, at: Instant, attempt: AttemptId, model: ModelId, tier: ServiceTier, decision: Decision) {
         let slot = self.next.fetch_add(1, Ordering::Relaxed) % RECENT_MAX;
         let Decision { endpoint, contract, cost, rule, passed_over, .. } = decision;
-        self.slots[slot].store(Some(Arc::new(RecentDecision { at, attempt, model, tier, endpoint, contract, cost, rule, passed_over })));
+        let decision = Arc::new(RecentDecision { at, attempt, model, tier, endpoint, contract, cost, rule, passed_over });
+        let old = open(&self.slots[slot]).replace(decision);
+        // Let go of with the lock open.
+        drop(old);
     }
 
     /// Newest first.
     pub fn read(&self) -> Vec<Arc<RecentDecision>> {
         let next = self.next.load(Ordering::Relaxed);
-        (1..=RECENT_MAX).filter_map(|back| self.slots[next.wrapping_sub(back) % RECENT_MAX].load_full()).collect()
+        (1..=RECENT_MAX).filter_map(|back| open(&self.slots[next.wrapping_sub(back) % RECENT_MAX]).clone()).collect()
     }
 }

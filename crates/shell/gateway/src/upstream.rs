@@ -6,6 +6,7 @@ use dialect::openai::Most;
 use fleet::{Dialect, Endpoint};
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use hyper::http::uri::Authority;
 
 use crate::resolve::{is_forbidden, is_local_name};
 
@@ -24,6 +25,10 @@ pub struct Upstream {
     pub(crate) embeddings: Uri,
     /// The URL of responses, where its dialect has any.
     pub(crate) responses: Uri,
+    /// Where it listens, as connections to it are kept by.
+    pub(crate) place: String,
+    /// The same as its requests say it.
+    pub(crate) host: HeaderValue,
     /// The header that its secret goes into: marked sensitive, so `Debug` does not show it.
     pub(crate) secret: Option<(HeaderName, HeaderValue)>,
     /// What the upstream calls the model, when it is not our name for it.
@@ -63,8 +68,11 @@ impl Upstream {
         let host = host(base)?;
         let root = base.trim_end_matches('/');
         let chat = uri(base, format!("{root}/chat/completions"))?;
+        let (scheme, authority) = (chat.scheme_str().unwrap_or_default(), chat.authority().map_or("", Authority::as_str));
         Ok(Self {
             dialect: Dialect::OpenAi,
+            place: format!("{scheme}://{authority}").to_ascii_lowercase(),
+            host: HeaderValue::from_str(authority).map_err(|_| UpstreamError::Url(base.to_owned()))?,
             streamed: chat.clone(),
             completions: uri(base, format!("{root}/completions"))?,
             embeddings: uri(base, format!("{root}/embeddings"))?,

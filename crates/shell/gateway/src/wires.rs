@@ -9,10 +9,10 @@ use dispatch::Fault;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderValue};
-use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::header::HOST;
+use hyper::http::uri::PathAndQuery;
 use hyper::rt::{Read, Write};
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time::Instant;
@@ -44,11 +44,8 @@ pub(crate) struct Wires {
     lanes: Vec<Mutex<Lane>>,
 }
 
-/// Where connections go.
-type Place = (Scheme, Authority);
-
-/// One thread's connections, by where they go.
-type Lane = HashMap<Place, VecDeque<Kept>>;
+/// One thread's connections, by the places that they go to.
+type Lane = HashMap<String, VecDeque<Kept>>;
 
 /// A connection that is free, or will be when its answer has been read.
 struct Kept {
@@ -84,11 +81,11 @@ impl Wires {
 
     /// Sends one request; what comes back is the head, with the body still on its way.
     pub async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Fault> {
-        let (place, mut request) = addressed(upstream, request).ok_or(Fault::Unreachable)?;
-        while let Some(mut kept) = self.free(&place) {
+        let mut request = addressed(upstream, request);
+        while let Some(mut kept) = self.free(&upstream.place) {
             match kept.try_send_request(request).await {
                 Ok(response) => {
-                    self.keep(place, kept);
+                    self.keep(&upstream.place, kept);
                     return Ok(response);
                 }
                 // It was closed before anything was sent: the next one, or a new one, takes the request.
@@ -98,9 +95,9 @@ impl Wires {
                 },
             }
         }
-        let mut send = self.connect(&place).await?;
+        let mut send = self.connect(upstream).await?;
         let response = send.send_request(request).await.map_err(|_| Fault::Lost)?;
-        self.keep(place, send);
+        self.keep(&upstream.place, send);
         Ok(response)
     }
 
@@ -118,7 +115,7 @@ impl Wires {
     }
 
     /// A connection that waits for a request, if one of the first has done so not too long.
-    fn free(&self, place: &Place) -> Option<SendRequest<Full<Bytes>>> {
+    fn free(&self, place: &str) -> Option<SendRequest<Full<Bytes>>> {
         let mut lane = self.lane();
         let kept = lane.get_mut(place)?;
         for _ in 0..kept.len().min(LOOKS_MAX) {
@@ -135,22 +132,24 @@ impl Wires {
         None
     }
 
-    fn keep(&self, place: Place, send: SendRequest<Full<Bytes>>) {
-        let mut lane = self.lane();
-        let kept = lane.entry(place).or_default();
-        if kept.len() < KEPT_MAX {
-            kept.push_back(Kept { send, used: Instant::now() });
+    fn keep(&self, place: &str, send: SendRequest<Full<Bytes>>) {
+        let (mut lane, new) = (self.lane(), Kept { send, used: Instant::now() });
+        match lane.get_mut(place) {
+            Some(kept) if kept.len() < KEPT_MAX => kept.push_back(new),
+            Some(_) => {}
+            None => _ = lane.insert(place.to_owned(), VecDeque::from([new])),
         }
     }
 
-    async fn connect(&self, place: &Place) -> Result<SendRequest<Full<Bytes>>, Fault> {
+    async fn connect(&self, upstream: &Upstream) -> Result<SendRequest<Full<Bytes>>, Fault> {
+        let uri = upstream.chat.clone();
         #[cfg(test)]
-        if let Some(wire) = crate::simulation::connect(&place.1).await {
+        if let Some(authority) = uri.authority()
+            && let Some(wire) = crate::simulation::connect(authority).await
+        {
             return shaken(wire.map_err(|_| Fault::Unreachable)?).await;
         }
-        let uri = Uri::builder().scheme(place.0.clone()).authority(place.1.clone()).path_and_query("/").build();
-        let uri = uri.map_err(|_| Fault::Unreachable)?;
-        if place.0 == Scheme::HTTPS {
+        if upstream.is_tls() {
             let mut tls = self.tls.clone().ok_or(Fault::Unreachable)?;
             shaken(tls.call(uri).await.map_err(|_| Fault::Unreachable)?).await
         } else {
@@ -168,7 +167,7 @@ impl Wires {
 
 /// A connection ready to be asked, with the task that moves its bytes.
 async fn shaken(wire: impl Read + Write + Unpin + Send + 'static) -> Result<SendRequest<Full<Bytes>>, Fault> {
-    let (send, connection) = http1::handshake(wire).await.map_err(|_| Fault::Unreachable)?;
+    let (send, connection) = http1::Builder::new().writev(false).handshake(wire).await.map_err(|_| Fault::Unreachable)?;
     tokio::spawn(async move {
         // How it ended shows in the request that it carried.
         _ = connection.await;
@@ -176,22 +175,18 @@ async fn shaken(wire: impl Read + Write + Unpin + Send + 'static) -> Result<Send
     Ok(send)
 }
 
-/// Where a request goes, and the request as it is written there: the path alone, with the host beside it.
-fn addressed(upstream: &Upstream, mut request: Request<Full<Bytes>>) -> Option<(Place, Request<Full<Bytes>>)> {
-    let parts = std::mem::take(request.uri_mut()).into_parts();
-    let (scheme, authority) = (parts.scheme?, parts.authority?);
-    if upstream.is_tls() != (scheme == Scheme::HTTPS) {
-        return None;
-    }
-    let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(path);
-    request.headers_mut().insert(HOST, HeaderValue::from_str(authority.as_str()).ok()?);
-    Some(((scheme, authority), request))
+/// A request as it is written to its upstream, all of whose URLs have one place: the path alone, with the host beside it.
+fn addressed(upstream: &Upstream, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    let path = std::mem::take(request.uri_mut()).into_parts().path_and_query;
+    *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
+    request.headers_mut().insert(HOST, upstream.host.clone());
+    request
 }
 
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use hyper::header::HeaderValue;
     use testkit::Upstream as Server;
 
     use super::*;
