@@ -117,6 +117,7 @@ impl Service {
         }
         if let Some(until) = store.held_until().context("read up to when held time is posted")? {
             gateway.hold_from(until);
+            shared::tell_ahead(until, clock.now());
         }
         let sharing = shared::start(joined, &gateway, &fleet, &store, &clock).await?;
         let plan = setup.plan.clone();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use fleet::Fleet;
@@ -45,9 +47,24 @@ pub async fn start(
 ) -> Result<Option<Sharing>> {
     let Some(joined) = joined else { return Ok(None) };
     let (gateway, store, fleet, clock) = (Arc::clone(gateway), store.clone(), Arc::clone(fleet), clock.clone());
-    let budgets = Budgets { gateway, store, fleet, clock, seen: Mutex::default() };
+    let budgets = Budgets { gateway, store, fleet, clock, seen: Mutex::default(), told_ahead: AtomicBool::new(false) };
     let starting = tokio::task::spawn_blocking(move || joined.start(Arc::new(budgets)));
     Ok(Some(starting.await.context("take part in what is shared")?.context("lease shared budgets")?))
+}
+
+/// Clocks that differ by more were set wrong.
+const AHEAD_MAX: Duration = Duration::from_secs(60);
+
+/// Says that held time is posted up to an instant that is yet to come, as after a clock had been set wrong; whether it is.
+pub fn tell_ahead(posted: Instant, now: Instant) -> bool {
+    let ahead = posted > now + AHEAD_MAX;
+    if ahead {
+        log::say(format_args!(
+            "baseload: the books have held time up to {posted}, which is yet to come: a clock was set ahead. None is posted until then; \
+             see to the clock, and correct by the supplier's invoice what was booked ahead"
+        ));
+    }
+    ahead
 }
 
 /// What is renewed.
@@ -64,6 +81,8 @@ struct Budgets {
     clock: Clock,
     /// Those that were told of last.
     seen: Mutex<BTreeMap<(String, Instant), Seen>>,
+    /// Whether it was said that another posted ahead of this clock.
+    told_ahead: AtomicBool,
 }
 
 impl Budgets {
@@ -109,6 +128,9 @@ impl Portions for Budgets {
     }
 
     fn kept(&self, from: Instant, until: Instant) {
+        if !self.told_ahead.load(Ordering::Relaxed) && tell_ahead(from, self.clock.now()) {
+            self.told_ahead.store(true, Ordering::Relaxed);
+        }
         self.gateway.keep_held(from, until);
     }
 
