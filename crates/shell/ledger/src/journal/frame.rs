@@ -5,12 +5,13 @@ use std::cmp::Ordering;
 use dispatch::Record;
 
 use crate::error::LedgerError;
+use crate::journal::before::Second;
 
 /// The longest record; a reader never allocates more for one, whatever its length field says.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 
 /// Three letters and the version of the payload's format.
-const MAGIC: [u8; 4] = *b"BLJ\x02";
+const MAGIC: [u8; 4] = *b"BLJ\x03";
 
 /// Magic, length and checksum, four bytes each.
 pub(super) const HEAD_BYTES: usize = 12;
@@ -42,9 +43,10 @@ impl Head {
     /// Decodes a payload that [`Self::matches`].
     pub(super) fn decode(&self, payload: &[u8]) -> Result<Record, LedgerError> {
         match self.magic[3].cmp(&MAGIC[3]) {
+            Ordering::Less if self.magic[3] == 2 => return Ok(postcard::from_bytes::<Second>(payload)?.into()),
             Ordering::Greater => return Err(LedgerError::Newer { found: i64::from(self.magic[3]), known: i64::from(MAGIC[3]) }),
             // No program that wrote an earlier format was ever released.
-            Ordering::Less => return Err(LedgerError::Older { found: i64::from(self.magic[3]), oldest: i64::from(MAGIC[3]) }),
+            Ordering::Less => return Err(LedgerError::Older { found: i64::from(self.magic[3]), oldest: 2 }),
             Ordering::Equal => {}
         }
         Ok(postcard::from_bytes(payload)?)

@@ -1,5 +1,6 @@
 //! The journal: numbered segments of framed records, appended and never changed.
 
+mod before;
 mod expire;
 mod frame;
 mod fuzz;
