@@ -222,7 +222,7 @@ proptest! {
 
     /// I8, over replicas: whatever is late, lost or crashes, the cap is passed by no more than came back unsaid, and nothing is refused that
     /// nobody else holds. Clocks gain or lose up to a tenth of a second in ten, and the account's is set
-    /// back and forth by two.
+    /// back and forth by nearly two seconds.
     #[test]
     fn a_shared_budget_is_overspent_by_no_more_than_leases_that_came_back_unsaid(
         limit in 0..5_000_i64,
