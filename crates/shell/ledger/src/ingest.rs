@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use dispatch::AttemptId;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use crate::book::Booking;
 use crate::books::{Books, Fold};
@@ -19,6 +19,8 @@ use crate::chain::{Chain, ENDING, Kind, Of};
 use crate::closing;
 use crate::entry::Entry;
 use crate::error::LedgerError;
+use crate::field::fields;
+use crate::insert::Rows;
 use crate::journal::{Appended, Journal, Next, Position, SegmentReader, Wakeup};
 use crate::register::Registers;
 use crate::rows::offset;
@@ -197,20 +199,26 @@ impl Ingester {
         Ok(())
     }
 
-    fn commit<'a>(&mut self, entries: impl Iterator<Item = (&'a Entry, Position)>, to: Position) -> Result<(), LedgerError> {
+    /// Commits entries in groups; where that fails, as for what is booked already, entry by entry.
+    fn commit<'a>(&mut self, entries: impl Iterator<Item = (&'a Entry, Position)> + Clone, to: Position) -> Result<(), LedgerError> {
+        match self.commit_at(Rows::Grouped, entries.clone(), to) {
+            Err(error) if is_of_a_row(&error) => self.commit_at(Rows::Single, entries, to),
+            done => done,
+        }
+    }
+
+    fn commit_at<'a>(&mut self, rows: Rows, entries: impl Iterator<Item = (&'a Entry, Position)>, to: Position) -> Result<(), LedgerError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut booking = Booking::new(&transaction, &self.registers)?;
+        let mut booking = Booking::with(&transaction, &self.registers, rows)?;
         // Another process may have booked corrections meanwhile.
         self.fold.catch_up(&transaction, booking.chain.posting_to())?;
         for (entry, began) in entries {
             booking.book(entry, began)?;
         }
-        let (booked, posting_to) = booking.end();
-        let newest = booked.intents.last().map_or(self.newest, |(_, row)| *row);
-        let settled = |attempt: &AttemptId| booked.settled.contains(attempt);
-        let oldest_open = self.open.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
-        let new_open = booked.intents.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
-        let settled_below = oldest_open.chain(new_open).min().unwrap_or(newest + 1);
+        let (booked, posting_to) = booking.end()?;
+        let newest = booked.newest.unwrap_or(self.newest);
+        let open = self.open.iter().chain(&booked.open).filter(|(attempt, _)| !booked.settled.contains(attempt));
+        let settled_below = open.map(|(_, row)| *row).min().unwrap_or(newest + 1);
         transaction.prepare_cached("UPDATE journal_position SET segment = ?1, offset = ?2, settled_below = ?3")?.execute(params![
             to.segment,
             offset(to),
@@ -219,7 +227,7 @@ impl Ingester {
         transaction.commit()?;
         self.at = to;
         self.newest = newest;
-        self.open.extend(booked.intents);
+        self.open.extend(booked.open);
         for attempt in &booked.settled {
             self.open.remove(attempt);
         }
@@ -251,8 +259,8 @@ impl Ingester {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let opening: Option<i64> = transaction.query_row("SELECT max(id) FROM opening", [], |row| row.get(0))?;
         let Some(opening) = opening else { return Ok(()) };
-        let mut chain = Chain::read(&transaction)?;
-        if chain.insert(&ENDING, params![opening, self.at.segment, offset(self.at)])? {
+        let mut chain = Chain::read(&transaction, Rows::Single)?;
+        if chain.insert(&ENDING, &fields![opening, self.at.segment, offset(self.at)])?.is_some() {
             chain.link(Kind::Ending, Of::Row(opening))?;
         }
         drop(chain);
@@ -376,6 +384,15 @@ struct TellStopped<'a>(&'a Shared);
 impl Drop for TellStopped<'_> {
     fn drop(&mut self) {
         self.0.tell(|progress| progress.stopped = true);
+    }
+}
+
+/// Whether a row was refused for what it says, and not all of them for the state of the disk or for another process.
+fn is_of_a_row(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::Database(rusqlite::Error::StatementChangedRows(_)) | LedgerError::Misnumbered { .. } => true,
+        LedgerError::Database(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
+        _ => false,
     }
 }
 
