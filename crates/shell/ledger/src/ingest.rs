@@ -288,14 +288,14 @@ impl Ingester {
         let _stopped = TellStopped(shared);
         let mut pace =
             Pace { unsynced: Vec::new(), synced: Vec::new(), committed: Instant::now(), published: Instant::now(), stale: false };
-        let mut behind = false;
+        let (mut behind, mut room) = (false, Vec::new());
         loop {
             let deadline = if behind { Some(Instant::now()) } else { pace.deadline() };
-            let wakeup = shared.journal.wait(deadline);
+            let mut wakeup = shared.journal.wait(deadline, room);
             let (close_as_of, asked) = shared.asked_to_close();
             let hurried = wakeup.urgent || wakeup.closing || close_as_of.is_some();
             let closing = wakeup.closing;
-            let mut result = self.step(&mut pace, wakeup, hurried || behind);
+            let mut result = self.step(&mut pace, &mut wakeup, hurried || behind);
             if let (Ok(()), Some(now)) = (&result, close_as_of) {
                 result = self.close(now);
             }
@@ -308,6 +308,7 @@ impl Ingester {
                 shared.tell(|progress| progress.closed_up_to(asked));
             }
             behind = result.is_err();
+            room = emptied(wakeup.appended);
             if let Err(failure) = result {
                 shared.tell(|progress| {
                     progress.failures += 1;
@@ -325,8 +326,8 @@ impl Ingester {
     }
 
     /// Syncs what was appended, and commits it with what was synced before when it is time.
-    fn step(&mut self, pace: &mut Pace, wakeup: Wakeup, now: bool) -> Result<(), LedgerError> {
-        for file in wakeup.unsynced {
+    fn step(&mut self, pace: &mut Pace, wakeup: &mut Wakeup, now: bool) -> Result<(), LedgerError> {
+        for file in wakeup.unsynced.drain(..) {
             if !pace.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
                 pace.unsynced.push(file);
             }
@@ -343,19 +344,27 @@ impl Ingester {
             pace.synced = synced;
             // A queue that ran over ends early: what it lacks is read back.
             if wakeup.appended.first().is_some_and(|first| first.after == waiting) {
-                pace.synced.extend(wakeup.appended);
+                pace.synced.append(&mut wakeup.appended);
             }
         }
         let whole = pace.synced.last().is_some_and(|last| last.end == wakeup.end);
         if now || !whole || pace.committed.elapsed() >= COMMIT_INTERVAL || pace.synced.len() >= COMMIT_RECORDS {
             let (synced, before) = (std::mem::take(&mut pace.synced), self.at);
             let result = self.catch_up(&synced, wakeup.end);
+            pace.synced = emptied(synced);
             pace.committed = Instant::now();
             pace.stale |= self.at > before;
             result?;
         }
         Ok(())
     }
+}
+
+/// The room of what was committed, for what comes next; no more of it than that mostly needs.
+fn emptied(mut appended: Vec<Appended>) -> Vec<Appended> {
+    appended.clear();
+    appended.shrink_to(2 * COMMIT_RECORDS);
+    appended
 }
 
 /// What waits to be synced, committed or shown.

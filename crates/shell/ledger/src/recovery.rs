@@ -90,7 +90,7 @@ pub(crate) fn recover(
         let record = Record::Settled(settlement);
         journal.append(&encode(&record)?, Entry::of(&record))?;
     }
-    let wakeup = journal.wait(Some(std::time::Instant::now()));
+    let wakeup = journal.wait(Some(std::time::Instant::now()), Vec::new());
     ingester.advance(&wakeup.appended, wakeup.end, &wakeup.unsynced)?;
     remember_opening(&mut ingester, &recovery, now)?;
     Ok(Recovered { recovery, ingester, journal })
