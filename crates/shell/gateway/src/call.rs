@@ -73,7 +73,7 @@ impl From<Fault> for Missed {
 /// Calls an upstream and waits until there is content to send, or until it is sure that there will be none.
 pub(crate) async fn call(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
     let patience = if asked.streamed { limits.first_token_timeout } else { limits.answer_timeout };
-    match tokio::time::timeout(patience, Box::pin(answer(wires, limits, upstream, asked))).await {
+    match tokio::time::timeout(patience, answer(wires, limits, upstream, asked)).await {
         Ok(answered) => answered,
         Err(_) => Err(Fault::TimedOut.into()),
     }
@@ -86,7 +86,7 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
-        return Err(refused(head.status, &head.headers, body, upstream, now).await);
+        return Err(Box::pin(refused(head.status, &head.headers, body, upstream, now)).await);
     }
     // It was told not to: what is packed can't be read in bounded memory, nor metered.
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {

@@ -95,7 +95,8 @@ impl Wires {
                 },
             }
         }
-        let mut send = self.connect(upstream).await?;
+        // To connect is rare and takes much to remember: that is not kept beside every request.
+        let mut send = Box::pin(self.connect(upstream)).await?;
         let response = send.send_request(request).await.map_err(|_| Fault::Lost)?;
         self.keep(&upstream.place, send);
         Ok(response)
