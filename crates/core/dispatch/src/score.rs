@@ -51,9 +51,10 @@ pub(crate) fn cost(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -
     let marginal = prices.cost(best);
     let replacement = price.replacement.cost(here);
     let times = Times::expected(fleet, question, seen, here);
-    let scarcity = match payer.prepaid {
-        true => share_of((replacement - marginal).at_least_zero(), probability_full(fleet, seen, price, here, times.service)),
-        false => Money::ZERO,
+    let scarcity = match (replacement - marginal).at_least_zero() {
+        // What displaces nothing of worth need not be known to be likely.
+        worth if payer.prepaid && worth > Money::ZERO => share_of(worth, probability_full(fleet, seen, price, here, times.service)),
+        _ => Money::ZERO,
     };
     Cost {
         marginal,

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
@@ -19,6 +18,7 @@ use crate::retry::retry_after_ms;
 use crate::spoken::{Ear, Spoken};
 use crate::translate::{self, Passage};
 use crate::upstream::Upstream;
+use crate::wire::Coming;
 use crate::wires::Wires;
 
 /// Request headers that go on to an upstream; all others stay here.
@@ -154,7 +154,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, upstream: &Upstream, now: Instant) -> Missed {
+async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, now: Instant) -> Missed {
     match status.as_u16() {
         // 529 is Anthropic's for being overloaded.
         429 | 503 | 529 => Fault::Busy { retry_after_ms: retry_after_ms(head, now) }.into(),
