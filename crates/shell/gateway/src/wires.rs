@@ -158,6 +158,7 @@ mod tests {
     use http_body_util::BodyExt;
     use hyper::header::HeaderValue;
     use testkit::Upstream as Server;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -190,5 +191,56 @@ mod tests {
         wires.lanes.own().values_mut().flatten().for_each(|wire| wire.used -= UPSTREAM_IDLE_MAX);
         wires.tidy();
         assert_eq!(kept(&wires), 0);
+    }
+
+    /// An upstream that answers one request on one connection with these bytes, then closes it once it is told to.
+    async fn answering(text: &'static str) -> (Upstream, tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<usize>) {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("this machine has a free port");
+        let upstream = Upstream::moved_to(listener.local_addr().expect("it is bound"), None).expect("it is this machine");
+        let (close, told) = tokio::sync::oneshot::channel();
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a caller");
+            let mut asked = vec![0; 4_096];
+            _ = stream.read(&mut asked).await.expect("a request");
+            stream.write_all(text.as_bytes()).await.expect("it listens");
+            tokio::select! {
+                _ = told => 0,
+                // What comes next: more, or the end.
+                more = stream.read(&mut asked) => more.unwrap_or(0) + 1,
+            }
+        });
+        (upstream, close, served)
+    }
+
+    fn asked(upstream: &Upstream) -> Request<Full<Bytes>> {
+        Request::post(upstream.chat.clone()).body(Full::new(Bytes::from_static(b"{}"))).expect("a request")
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_upstream_closed_is_let_go_of() {
+        let (wires, (upstream, close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await);
+        let answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        assert_eq!(answer.into_body().collect().await.expect("a whole body").to_bytes(), "{}");
+        let kept = || wires.lanes.own().values().map(VecDeque::len).sum::<usize>();
+        wires.tidy();
+        assert_eq!(kept(), 1);
+        close.send(()).expect("it waits");
+        assert_eq!(served.await.expect("it ends"), 0);
+        while kept() > 0 {
+            // The news travels with the next turn of the event loop.
+            tokio::task::yield_now().await;
+            wires.tidy();
+        }
+        assert_eq!(wires.send(&upstream, asked(&upstream)).await.err(), Some(Fault::Unreachable), "nobody listens any more");
+    }
+
+    #[tokio::test]
+    async fn an_answer_left_before_its_end_closes_its_connection() {
+        let (wires, (upstream, _close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{").await);
+        let mut answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        answer.body_mut().frame().await.expect("a piece").expect("of the body");
+        drop(answer);
+        assert_eq!(served.await.expect("it ends"), 1, "the upstream sees the end, and nothing before it");
+        assert!(wires.lanes.own().values().all(VecDeque::is_empty));
     }
 }

@@ -1,6 +1,7 @@
 //! One record as bytes: magic, length, checksum, payload.
 
 use dispatch::Record;
+use postcard::ser_flavors::Flavor;
 
 use crate::error::LedgerError;
 use crate::journal::before::Second;
@@ -70,6 +71,31 @@ fn checksum(magic: [u8; 4], length: [u8; 4], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// A payload as it grows. Most of what comes are numbers of a few bytes, for which a call that copies takes longer than they do.
+struct Payload<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Payload<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        match bytes.len() {
+            0..=8 => bytes.iter().for_each(|byte| self.0.push(*byte)),
+            _ => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
 /// Frames a record with all that it says.
 pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, LedgerError> {
     let mut frame = Vec::new();
@@ -82,7 +108,7 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, LedgerError> {
 pub(super) fn encode_into(record: &Record, prices_at: Option<u64>, frame: &mut Vec<u8>) -> Result<(), LedgerError> {
     frame.clear();
     frame.resize(HEAD_BYTES, 0);
-    *frame = postcard::to_extend(&Written::of(record, prices_at), std::mem::take(frame))?;
+    postcard::serialize_with_flavor(&Written::of(record, prices_at), Payload(frame))?;
     let payload = &frame[HEAD_BYTES..];
     let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= RECORD_BYTES_MAX);
     let length = length.ok_or(LedgerError::TooLong { bytes: payload.len(), limit: RECORD_BYTES_MAX })?.to_le_bytes();
