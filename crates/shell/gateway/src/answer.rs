@@ -68,7 +68,15 @@ impl WholeFields<'_> {
 /// Reads an answer that came whole; `None` when it is no answer but an error, a web page or a fragment.
 pub(crate) fn whole(body: &[u8]) -> Option<Whole> {
     // An array would be read too, field by field.
-    let fields: WholeFields<'_> = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    // Looked at once, it need not be looked at field by field.
+    let fields = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str::<WholeFields<'_>>(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    let fields = fields.ok()?;
     if fields.error.is_some() {
         return None;
     }

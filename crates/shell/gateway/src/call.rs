@@ -4,7 +4,6 @@ use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
@@ -19,6 +18,7 @@ use crate::retry::retry_after_ms;
 use crate::spoken::{Ear, Spoken};
 use crate::translate::{self, Passage};
 use crate::upstream::Upstream;
+use crate::wire::Coming;
 use crate::wires::Wires;
 
 /// Request headers that go on to an upstream; all others stay here.
@@ -73,7 +73,7 @@ impl From<Fault> for Missed {
 /// Calls an upstream and waits until there is content to send, or until it is sure that there will be none.
 pub(crate) async fn call(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
     let patience = if asked.streamed { limits.first_token_timeout } else { limits.answer_timeout };
-    match tokio::time::timeout(patience, Box::pin(answer(wires, limits, upstream, asked))).await {
+    match tokio::time::timeout(patience, answer(wires, limits, upstream, asked)).await {
         Ok(answered) => answered,
         Err(_) => Err(Fault::TimedOut.into()),
     }
@@ -86,7 +86,7 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
-        return Err(refused(head.status, &head.headers, body, upstream, now).await);
+        return Err(Box::pin(refused(head.status, &head.headers, body, upstream, now)).await);
     }
     // It was told not to: what is packed can't be read in bounded memory, nor metered.
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -154,7 +154,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, upstream: &Upstream, now: Instant) -> Missed {
+async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, now: Instant) -> Missed {
     match status.as_u16() {
         // 529 is Anthropic's for being overloaded.
         429 | 503 | 529 => Fault::Busy { retry_after_ms: retry_after_ms(head, now) }.into(),

@@ -153,14 +153,14 @@ impl<'a> Peek<'a> {
             return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
         }
         // What nobody reads is not looked at by the parser either, and an upstream that breaks at it would be taken for broken.
-        if std::str::from_utf8(body).is_err() {
+        let Ok(whole) = std::str::from_utf8(body) else {
             return Err(Refused::bad_body("We could not read the body of your request: it is not UTF-8."));
-        }
+        };
         depth::check(body)?;
         if call == Call::Messages {
             return messages::peek(body);
         }
-        let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| at_fault(&error))?;
+        let fields: Fields<'a> = serde_json::from_str(whole).map_err(|error| at_fault(&error))?;
         let prompt = required(fields.prompt_of(call), call.prompt())?;
         let array = prompt.get().starts_with('[');
         if call == Call::Chat && !array {

@@ -145,7 +145,7 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
 const BYTES_PER_TOKEN_MOST: usize = 16;
 
 /// Decides, calls and moves on until there is content or nowhere left to go.
-async fn fly(mut flight: Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {
+async fn fly(mut flight: Box<Flight>, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {
     let (mut next, mut line) = (Next::Decide, Line::of(&flight)?);
     loop {
         next = match next {
@@ -214,7 +214,7 @@ impl Line {
 }
 
 /// The answer's body, and the source that its head names.
-fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
+fn answer(mut flight: Box<Flight>, answered: Answered, call: Call) -> Served {
     let source = flight.chosen.and_then(|chosen| {
         let snapshot = &flight.snapshot;
         Some(Source {
@@ -240,7 +240,7 @@ fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
 }
 
 /// A stream's body, in the words of its client.
-fn stream(flight: Flight, relay: Relay, passage: Passage, call: Call) -> Answer {
+fn stream(flight: Box<Flight>, relay: Relay, passage: Passage, call: Call) -> Answer {
     if call != Call::Messages {
         return Answer::Stream(Box::new(Streaming::new(relay, flight, call)));
     }
