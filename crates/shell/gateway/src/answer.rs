@@ -126,14 +126,14 @@ fn heard_typed(data: &[u8]) -> Heard {
 
 /// What is searched for in every event: to set a search up costs more than to run it.
 struct Keys {
-    content: [Finder<'static>; 4],
+    content: [Finder<'static>; 5],
     finish: Finder<'static>,
     usage: Finder<'static>,
     choices: Finder<'static>,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
-    content: ["\"content\"", "\"text\"", "\"arguments\"", "\"reasoning_content\""].map(Finder::new),
+    content: ["\"content\"", "\"text\"", "\"arguments\"", "\"reasoning_content\"", "\"reasoning\""].map(Finder::new),
     finish: Finder::new("\"finish_reason\""),
     usage: Finder::new("\"usage\""),
     choices: Finder::new("\"choices\""),
@@ -192,6 +192,13 @@ struct ErrorFields {
     code: Option<serde_json::Value>,
 }
 
+/// The status that an error in a stream says where whole answers have theirs in the head: a number as its `code`.
+pub(crate) fn status(data: &[u8]) -> Option<hyper::StatusCode> {
+    let body: ErrorBody = serde_json::from_slice(data).ok()?;
+    let code = u16::try_from(body.error.code?.as_u64()?).ok()?;
+    hyper::StatusCode::from_u16(code).ok().filter(|status| status.is_client_error() || status.is_server_error())
+}
+
 /// The most of an upstream's own words that a client sees.
 const MESSAGE_MAX: usize = 4_096;
 
@@ -241,6 +248,8 @@ mod tests {
         check(r#"{"choices":[{"delta":{"content" : "x"}}],"usage":null}"#, Heard { content: true, ..nothing });
         check(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, Heard { finish: true, ..nothing });
         check(r#"{"choices":[{"text":"\"usage\":{\"prompt_tokens\":1}"}]}"#, Heard { content: true, ..nothing });
+        check(r#"{"choices":[{"delta":{"reasoning":"x"}}]}"#, Heard { content: true, ..nothing });
+        check(r#"{"choices":[{"delta":{"reasoning":""}}],"reasoning":{"x":1}}"#, nothing);
         check(r#"{"choices":[{"text":"usage"}]}"#, Heard { content: true, ..nothing });
         check(r#"{ "error" : {"message":"no"}}"#, Heard { error: true, ..nothing });
         check(r#"{"error":null,"choices":[{"delta":{"content":"x"}}]}"#, Heard { content: true, ..nothing });
