@@ -5,6 +5,7 @@ import concurrent.futures
 import dataclasses
 import http.client
 import json
+import signal
 import unittest
 import uuid
 
@@ -376,3 +377,23 @@ class Sums(Case):
         self.assertEqual({row["known"] for row in rows}, {"reported"})
         sums = [sum(row[f"{kind}_tokens"] for row in rows) for kind in ("input", "cached", "output")]
         service.poll("vLLM's counters", 30, lambda: sums == [served.metric(name) - was for name, was in zip(names, before, strict=True)])
+
+
+class TheEnd(Case):
+    """The last test of all, by its name: vLLM is told to stop with work in hand, and ends that politely."""
+
+    def test_vllm_is_told_to_stop(self):
+        endless = {"max_tokens": ENDLESS, "extra_body": {"ignore_eos": True}}
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            whole = pool.submit(self.chat, self.world.ours, **endless)
+            stream = self.chat(self.world.ours, stream=True, **endless)
+            next(stream)
+            service.poll("both in work", 30, lambda: self.world.served.metric("vllm:num_requests_running") == 2)
+            self.world.served.process.send_signal(signal.SIGTERM)
+            with self.assertRaises(openai.APIError) as cut:
+                list(stream)
+            with self.assertRaises(openai.InternalServerError) as refused:
+                whole.result()
+        self.assertEqual((cut.exception.code, refused.exception.code), ("upstream_lost", "no_capacity"))
+        rows = self.world.rows(stream.response.headers["x-request-id"])
+        self.assertEqual([(row["outcome"], row["known"]) for row in rows], [("cut", "counted")])

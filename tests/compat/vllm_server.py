@@ -17,7 +17,7 @@ CONTEXT = 16384
 GENERATES = [
     "--enable-log-requests", "--enable-prompt-tokens-details", "--enable-prefix-caching", "--enable-auto-tool-choice", "--tool-call-parser", "hermes",
     "--reasoning-parser", "deepseek_v3", "--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}',
-]  # fmt: skip
+]
 EMBEDS = ["--runner", "pooling", "--convert", "embed"]
 
 

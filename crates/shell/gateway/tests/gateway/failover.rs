@@ -141,6 +141,15 @@ async fn what_is_no_fault_of_the_client_is_tried_elsewhere_also_as_a_stream() {
     }
 }
 
+/// vLLM that is told to stop ends politely what it has in work.
+#[tokio::test]
+async fn an_answer_that_its_upstream_gave_up_is_tried_elsewhere() {
+    let body = r#"{"choices":[{"message":{"content":"half"},"finish_reason":"abort"}],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    let head = vec![("content-type", "application/json".to_owned())];
+    check(WHOLE, Reply::Status { status: 200, head, body: body.to_owned() }).await;
+    check(STREAM, Reply::Raw(vec![b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"abort\"}]}\n\ndata: [DONE]\n\n".to_vec()])).await;
+}
+
 #[tokio::test]
 async fn a_busy_upstream_is_left_alone_for_as_long_as_it_says() {
     let bench = Bench::start().await;
