@@ -134,7 +134,7 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     let learnt = state.learnt(model);
     let input = learnt.input(peek.prompt_bytes);
     let room = snapshot.fleet.models[model].context.saturating_sub(input);
-    let output_max = peek.output_max.unwrap_or(room);
+    let output_max = peek.output_max.unwrap_or_else(|| room.saturating_mul(peek.choices));
     let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
     let input_least = u32::try_from(peek.context_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
