@@ -11,7 +11,7 @@ use crate::journal::before::Second;
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 
 /// Three letters and the version of the payload's format.
-const MAGIC: [u8; 4] = *b"BLJ\x03";
+const MAGIC: [u8; 4] = *b"BLJ\x04";
 
 /// Magic, length and checksum, four bytes each.
 pub(super) const HEAD_BYTES: usize = 12;
@@ -42,14 +42,15 @@ impl Head {
 
     /// Decodes a payload that [`Self::matches`].
     pub(super) fn decode(&self, payload: &[u8]) -> Result<Record, LedgerError> {
-        match self.magic[3].cmp(&MAGIC[3]) {
-            Ordering::Less if self.magic[3] == 2 => return Ok(postcard::from_bytes::<Second>(payload)?.into()),
-            Ordering::Greater => return Err(LedgerError::Newer { found: i64::from(self.magic[3]), known: i64::from(MAGIC[3]) }),
+        let found = self.magic[3];
+        match found.cmp(&MAGIC[3]) {
+            Ordering::Less if found == 2 => Ok(postcard::from_bytes::<Second>(payload)?.into()),
             // No program that wrote an earlier format was ever released.
-            Ordering::Less => return Err(LedgerError::Older { found: i64::from(self.magic[3]), oldest: 2 }),
-            Ordering::Equal => {}
+            Ordering::Less if found < 2 => Err(LedgerError::Older { found: i64::from(found), oldest: 2 }),
+            Ordering::Greater => Err(LedgerError::Newer { found: i64::from(found), known: i64::from(MAGIC[3]) }),
+            // Format 3 had no tier for batches: what it says reads the same.
+            Ordering::Less | Ordering::Equal => Ok(postcard::from_bytes(payload)?),
         }
-        Ok(postcard::from_bytes(payload)?)
     }
 }
 
@@ -81,4 +82,41 @@ pub(crate) fn encode_into(record: &Record, frame: &mut Vec<u8>) -> Result<(), Le
     frame[4..8].copy_from_slice(&length);
     frame[8..HEAD_BYTES].copy_from_slice(&checksum);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch::HeldTime;
+    use fleet::{FleetVersion, Id};
+    use units::Span;
+
+    use super::*;
+
+    /// What is read of a record that a program of some format wrote.
+    fn read(record: &Record, format: u8) -> Result<Record, LedgerError> {
+        let frame = encode(record).expect("it is encoded");
+        let (head, payload) = frame.split_first_chunk::<HEAD_BYTES>().expect("a head");
+        let Head { mut magic, length, .. } = Head::read(head).expect("a head of ours");
+        magic[3] = format;
+        let head = Head { magic, length, checksum: checksum(magic, length, payload) };
+        assert!(head.matches(payload));
+        head.decode(payload)
+    }
+
+    #[test]
+    fn formats_from_the_second_to_ours_are_read_and_others_refused_by_number() {
+        let held = HeldTime {
+            endpoint: Id::from_index(1),
+            fleet: FleetVersion([7; 32]),
+            span: Span::ALWAYS,
+            usage: Vec::new(),
+            shares: Vec::new(),
+        };
+        let record = Record::Held(held);
+        for format in [2, 3, 4] {
+            assert_eq!(read(&record, format).expect("it is read"), record, "format {format}");
+        }
+        assert!(matches!(read(&record, 1), Err(LedgerError::Older { found: 1, oldest: 2 })));
+        assert!(matches!(read(&record, 5), Err(LedgerError::Newer { found: 5, known: 4 })));
+    }
 }
