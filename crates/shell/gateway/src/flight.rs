@@ -345,11 +345,11 @@ impl Flight {
         }
         let units = self.attempt.as_ref().map(|attempt| attempt.units).filter(|(.., per_minute)| *per_minute > 0);
         let next = self.step(Event::Failed(fault));
-        // After what this attempt took has been given back: by the supplier's count nothing fits.
-        if let (Fault::Busy { .. }, Some((_, contract, _))) = (fault, units)
+        // After what this attempt took has been given back: by the supplier's count it does not fit.
+        if let (Fault::Busy { retry_after_ms }, Some((weight, contract, per_minute))) = (fault, units)
             && let Some(bucket) = self.state.buckets.of(contract, self.ask.model)
         {
-            bucket.refused(self.state.clock.now());
+            bucket.refused(self.state.clock.now(), weight, per_minute, Duration::from_millis(retry_after_ms.into()));
         }
         next
     }

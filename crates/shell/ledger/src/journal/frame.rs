@@ -50,7 +50,7 @@ impl Head {
     /// Decodes a payload that [`Self::matches`].
     pub(super) fn decode(&self, payload: &[u8]) -> Result<Decoded, LedgerError> {
         Ok(match self.magic[3] {
-            // Format 3 had every decision with its prices.
+            // Format 3 had every decision with its prices, and no tier for batches.
             3 => Decoded::Whole(postcard::from_bytes(payload)?),
             2 => Decoded::Whole(postcard::from_bytes::<Second>(payload)?.into()),
             version if version == MAGIC[3] => Decoded::Read(postcard::from_bytes(payload)?),
@@ -124,4 +124,44 @@ pub(super) fn encode_into(record: &Record, prices_at: Option<u64>, frame: &mut V
 pub(super) fn framed(magic: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short payload").to_le_bytes();
     [&magic, &length, &checksum(magic, length, payload).to_le_bytes(), payload].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch::HeldTime;
+    use fleet::{FleetVersion, Id};
+    use units::Span;
+
+    use super::*;
+
+    /// What is read of a record that a program of some format wrote.
+    fn read(record: &Record, format: u8) -> Result<Record, LedgerError> {
+        let frame = encode(record).expect("it is encoded");
+        let (head, payload) = frame.split_first_chunk::<HEAD_BYTES>().expect("a head");
+        let Head { mut magic, length, .. } = Head::read(head).expect("a head of ours");
+        magic[3] = format;
+        let head = Head { magic, length, checksum: checksum(magic, length, payload) };
+        assert!(head.matches(payload));
+        Ok(match head.decode(payload)? {
+            Decoded::Whole(record) => record,
+            Decoded::Read(read) => read.with(None).expect("held time has no prices"),
+        })
+    }
+
+    #[test]
+    fn formats_from_the_second_to_ours_are_read_and_others_refused_by_number() {
+        let held = HeldTime {
+            endpoint: Id::from_index(1),
+            fleet: FleetVersion([7; 32]),
+            span: Span::ALWAYS,
+            usage: Vec::new(),
+            shares: Vec::new(),
+        };
+        let record = Record::Held(held);
+        for format in [2, 3, 4] {
+            assert_eq!(read(&record, format).expect("it is read"), record, "format {format}");
+        }
+        assert!(matches!(read(&record, 1), Err(LedgerError::Older { found: 1, oldest: 2 })));
+        assert!(matches!(read(&record, 5), Err(LedgerError::Newer { found: 5, known: 4 })));
+    }
 }
