@@ -201,8 +201,9 @@ impl Journal {
         self.woken.notify_one();
     }
 
-    /// Waits for something to commit, then for the rest of its window; or until `deadline`, if one is given.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Wakeup {
+    /// Waits for something to commit, then for the rest of its window; or until `deadline`, if one is given. What comes next goes into
+    /// `room`, which is empty: the same memory serves again and again.
+    pub(crate) fn wait(&self, deadline: Option<Instant>, room: Vec<Appended>) -> Wakeup {
         let mut tail = self.tail();
         let idle = |tail: &mut Tail| tail.queue.is_empty() && !tail.urgent && !tail.closing;
         tail = match deadline {
@@ -219,7 +220,7 @@ impl Journal {
         let mut unsynced = std::mem::take(&mut tail.rolled);
         unsynced.push(Arc::clone(&tail.file));
         Wakeup {
-            appended: std::mem::take(&mut tail.queue),
+            appended: std::mem::replace(&mut tail.queue, room),
             end: tail.end,
             unsynced,
             urgent: std::mem::take(&mut tail.urgent),
