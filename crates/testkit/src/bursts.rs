@@ -7,6 +7,7 @@ mod supplier;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use dispatch::{Ask, Decision, Health, KeyScope, Needs, Policy, Question, Reason, RequestId, Seen, SeenAll, decide};
 use fleet::{Capability, Fleet, Id, ModelId, ServiceTier};
@@ -114,8 +115,9 @@ impl Run<'_> {
         let units = if on_units { self.suppliers.iter().position(Supplier::has_units) } else { None };
         if !self.suppliers[index].has_room() || units.is_some_and(|units| !self.suppliers[units].takes(now, real)) {
             self.figures.refused_by_suppliers += 1;
-            if on_units {
-                self.bucket = self.bucket.full(now);
+            if let Some(units) = units {
+                let again = if self.scene.says_when { self.suppliers[units].again(now, real) } else { Duration::ZERO };
+                self.bucket = self.bucket.refused(now, expected, price.units_per_minute, again);
             }
             return false;
         }

@@ -125,7 +125,7 @@ fn covers(scope: &fleet::Scope, model: ModelId, region: Option<RegionId>) -> boo
 fn class<'f>(fleet: &'f Fleet, question: &Question) -> Option<&'f ServingClass> {
     fleet.workloads.iter().find_map(|(_, _, workload)| match &workload.kind {
         WorkloadKind::Serving { model, classes, .. } if *model == question.ask.model => {
-            classes.iter().find(|class| class.tier == question.ask.tier)
+            classes.iter().find(|class| class.tier == question.ask.tier.class())
         }
         _ => None,
     })

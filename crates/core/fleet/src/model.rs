@@ -466,6 +466,33 @@ pub enum Tier {
     Default,
     /// Must not wait.
     Priority,
+    /// A line of a batch: as `flex`, and whoever asked comes back for it within a day. Batches alone have it.
+    Batch,
+}
+
+impl Tier {
+    /// All of them; batches last, whatever they may wait for.
+    pub const ALL: [Self; 4] = [Self::Flex, Self::Default, Self::Priority, Self::Batch];
+
+    /// Its word: what `service_tier` calls it, or `batch`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Default => "default",
+            Self::Priority => "priority",
+            Self::Batch => "batch",
+        }
+    }
+
+    /// The tier that a fleet file has a class for, and OpenAI a word: a batch's line is served as `flex`.
+    #[must_use]
+    pub const fn class(self) -> Self {
+        match self {
+            Self::Batch => Self::Flex,
+            own => own,
+        }
+    }
 }
 
 /// What a tier is promised, and what a miss costs.

@@ -1,5 +1,7 @@
 //! What provisioned units handle now, as a leaky bucket.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use units::Instant;
 
@@ -53,9 +55,7 @@ impl UnitBucket {
         if per_minute <= 0 {
             return self;
         }
-        let (time, rate) = (i128::from(weight) * i128::from(MINUTE), i128::from(per_minute));
-        let time = narrow(-(-time).div_euclid(rate));
-        Self { empty_at: self.empty_at.max(nanos(now)).saturating_add(time) }
+        Self { empty_at: self.empty_at.max(nanos(now)).saturating_add(time(weight, per_minute)) }
     }
 
     /// The bucket of a part of the units, in millionths, when that part becomes another: what waits goes on waiting, and what the part gains
@@ -71,11 +71,19 @@ impl UnitBucket {
         Self { empty_at: nanos(now).saturating_add(time) }
     }
 
-    /// The bucket filled to the brim at `now`: what the supplier says of it when it refuses.
+    /// The bucket after the supplier refused `weight` at `now`. It is full then, but that `weight` fits once `again` has passed, where the
+    /// supplier says that (zero: it doesn't): a bucket that is fuller than the supplier's own would hold back what is paid for.
     #[must_use]
-    pub fn full(self, now: Instant) -> Self {
-        Self { empty_at: self.empty_at.max(nanos(now).saturating_add(MINUTE)) }
+    pub fn refused(self, now: Instant, weight: i64, per_minute: i64, again: Duration) -> Self {
+        let again = i64::try_from(again.as_nanos()).unwrap_or(i64::MAX);
+        let fits = if again > 0 && per_minute > 0 { time(weight.max(0), per_minute).saturating_sub(again).clamp(0, MINUTE) } else { 0 };
+        Self { empty_at: self.empty_at.max(nanos(now).saturating_add(MINUTE - fits)) }
     }
+}
+
+/// How long units that handle `per_minute` take for `weight`, rounded up.
+fn time(weight: i64, per_minute: i64) -> i64 {
+    narrow(-(-i128::from(weight) * i128::from(MINUTE)).div_euclid(i128::from(per_minute)))
 }
 
 fn nanos(at: Instant) -> i64 {

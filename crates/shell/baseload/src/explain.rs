@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use dispatch::{Cost, Health, Reason, Rule, Seen};
-use fleet::{Fleet, ServiceTier};
+use fleet::Fleet;
 use ledger::Journaled;
 use units::{Currency, Money, round_half_even};
 
@@ -20,15 +20,6 @@ pub fn shown(money: Money, decimals: u32) -> String {
 /// A request's money, which is small: in millionths of the currency.
 pub fn micro(money: Money, currency: Currency) -> String {
     format!("{} µ{currency}", shown(Money::from_nanos(money.nanos() * 1_000_000), 3))
-}
-
-/// A class of service as `service_tier` spells it.
-pub const fn tier(tier: ServiceTier) -> &'static str {
-    match tier {
-        ServiceTier::Flex => "flex",
-        ServiceTier::Default => "default",
-        ServiceTier::Priority => "priority",
-    }
 }
 
 /// Why an endpoint was passed over, in a few words.
@@ -67,7 +58,7 @@ pub fn write(journaled: &Journaled, fleet: &Fleet, out: &mut dyn Write) -> Resul
     writeln!(out, "{attempt} at {}", question.now)?;
     let about = (ask.tokens.input, ask.tokens.output, ask.output_max);
     let model = fleet.models.name(ask.model);
-    writeln!(out, "  asked     {model}, tier {}, about {} tokens in, {} out (at most {})", tier(ask.tier), about.0, about.1, about.2)?;
+    writeln!(out, "  asked     {model}, tier {}, about {} tokens in, {} out (at most {})", ask.tier.word(), about.0, about.1, about.2)?;
     writeln!(out, "  went to   {}, paid by {}", fleet.endpoints.name(decision.endpoint), fleet.contracts.name(decision.contract))?;
     let rule = rule(decision.rule).map_or_else(String::new, |rule| format!(" ({rule})"));
     writeln!(out, "  policy    {}{rule}, fleet version {}", question.policy.name(), question.fleet)?;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dispatch::Policy;
 use fleet::{EndpointId, Executor, Fleet};
 use gateway::{Clock, Config, Door, Gateway, Limits, Upstream};
-use ledger::{Books, Recovery, Store};
+use ledger::{Books, Recovery, SpendingReader, Store};
 use share::Sharing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,7 +29,8 @@ use crate::{log, models, place, secrets, shared};
 const PRICES_EVERY: Duration = Duration::from_secs(1);
 /// How often keys are read anew.
 const KEYS_EVERY: Duration = Duration::from_secs(2);
-
+/// How often it is looked what was corrected.
+const CORRECTIONS_EVERY: Duration = Duration::from_secs(1);
 /// How often we look whether the certificate's and the secrets' files have changed.
 const SECRETS_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked which billing periods are to be closed, and which journal segments may go.
@@ -112,9 +113,8 @@ impl Service {
         tell_shadowless(&config);
         setup.listen.check_keys(config.keys.len(), &setup.state)?;
         let gateway = Arc::new(Gateway::new(config)?);
-        if let Some(since) = gateway.balances_from() {
-            store.spending(since, |spending| gateway.count_spent(spending)).context("read what was spent of budgets")?;
-        }
+        let spent = SpendingReader::begin(&store, gateway.balances_from(), |spending| gateway.count_spent(spending))
+            .context("read what was spent of budgets")?;
         if let Some(until) = store.held_until().context("read up to when held time is posted")? {
             gateway.hold_from(until);
             shared::tell_ahead(until, clock.now());
@@ -129,6 +129,7 @@ impl Service {
         service.keep_secrets(certificate, rotation);
         service.keep_prices(plan, all);
         service.keep_keys();
+        service.keep_balances(spent);
         service.keep_books(setup.keep_journal);
         Ok((service, recovery))
     }
@@ -159,6 +160,15 @@ impl Service {
         self.every(KEYS_EVERY, move || {
             gateway.set_keys(&store.keys()?);
             Ok(())
+        });
+    }
+
+    /// Takes corrections that other processes book into the balances of budgets.
+    fn keep_balances(&mut self, spent: SpendingReader) {
+        let (gateway, store, spent) = (Arc::clone(&self.gateway), self.store.clone(), Mutex::new(spent));
+        self.every(CORRECTIONS_EVERY, move || {
+            let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
+            spent.catch_up(&store, |spending| gateway.count_spent(spending)).context("read corrections of what was spent")
         });
     }
 

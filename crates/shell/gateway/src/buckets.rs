@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use fleet::{CapacityOf, ContractId, Fleet, ModelId};
 use market::{Leased, UnitBucket, WHOLE};
@@ -68,9 +69,10 @@ impl Bucket {
         self.until.store(until.micros(), Ordering::Relaxed);
     }
 
-    /// The supplier refused: by its own count nothing fits now.
-    pub fn refused(&self, now: Instant) {
-        self.change(|bucket| bucket.full(now));
+    /// The supplier refused weighted tokens, and said when they fit: in so long, or zero where it didn't say.
+    pub fn refused(&self, now: Instant, weight: i64, per_minute: i64, again: Duration) {
+        let rate = self.rate(now, per_minute);
+        self.change(|bucket| bucket.refused(now, weight, rate, again));
     }
 
     fn change(&self, change: impl Fn(UnitBucket) -> UnitBucket) {
@@ -153,8 +155,9 @@ mod tests {
                 let now = Instant::from_micros(micros);
                 prop_assert_eq!(shared.room(now, per_minute), plain.room(now, per_minute));
                 if kind == 0 {
-                    shared.refused(now);
-                    plain = plain.full(now);
+                    let again = Duration::from_micros(later.unsigned_abs() / 2);
+                    shared.refused(now, weight, per_minute, again);
+                    plain = plain.refused(now, weight, per_minute, again);
                 } else {
                     shared.take(now, weight, per_minute);
                     plain = plain.with(now, weight, per_minute);

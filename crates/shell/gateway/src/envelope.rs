@@ -168,7 +168,7 @@ impl Refused {
 
     /// There was no place, and no room in line or no patience left.
     pub fn shed(tier: ServiceTier) -> Self {
-        let wait = if tier == ServiceTier::Flex { Duration::from_secs(10) } else { Duration::from_secs(1) };
+        let wait = if tier.class() == ServiceTier::Flex { Duration::from_secs(10) } else { Duration::from_secs(1) };
         let message = "The gateway has more requests than it can take, and this one could not wait any longer. Please try again.";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", "overloaded", message).again_after(wait)
     }

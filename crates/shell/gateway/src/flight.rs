@@ -95,13 +95,13 @@ impl Flight {
         key: KeyId,
         ask: Ask,
         peek: &Peek<'_>,
-    ) -> Self {
+    ) -> Box<Self> {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
         let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
-        Self {
+        Box::new(Self {
             state,
             snapshot,
             ask,
@@ -118,7 +118,7 @@ impl Flight {
             trace: Trace::default(),
             places,
             ticket,
-        }
+        })
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
@@ -345,11 +345,11 @@ impl Flight {
         }
         let units = self.attempt.as_ref().map(|attempt| attempt.units).filter(|(.., per_minute)| *per_minute > 0);
         let next = self.step(Event::Failed(fault));
-        // After what this attempt took has been given back: by the supplier's count nothing fits.
-        if let (Fault::Busy { .. }, Some((_, contract, _))) = (fault, units)
+        // After what this attempt took has been given back: by the supplier's count it does not fit.
+        if let (Fault::Busy { retry_after_ms }, Some((weight, contract, per_minute))) = (fault, units)
             && let Some(bucket) = self.state.buckets.of(contract, self.ask.model)
         {
-            bucket.refused(self.state.clock.now());
+            bucket.refused(self.state.clock.now(), weight, per_minute, Duration::from_millis(retry_after_ms.into()));
         }
         next
     }

@@ -199,7 +199,8 @@ impl Gateway {
         self.state.keep.posted()
     }
 
-    /// Counts what a key had spent before the gateway began: to be told of everything since [`Self::balances_from`], once, before it serves.
+    /// Counts what the ledger says a key has spent: to be told of everything since [`Self::balances_from`], once, before it serves, and of
+    /// what each correction changes, once, while it does.
     pub fn count_spent(&self, spending: Spending) {
         self.state.accounts.spent(spending, self.state.clock.now());
     }

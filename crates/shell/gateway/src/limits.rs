@@ -137,7 +137,7 @@ impl Limits {
     #[must_use]
     pub const fn queue_timeout(&self, tier: ServiceTier) -> Duration {
         match tier {
-            ServiceTier::Flex => self.queue_timeout_flex,
+            ServiceTier::Flex | ServiceTier::Batch => self.queue_timeout_flex,
             ServiceTier::Default | ServiceTier::Priority => self.queue_timeout,
         }
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use units::Instant;
 
 use crate::envelope::Refused;
-use crate::observed::{OUTCOMES, TIERS};
+use crate::observed::OUTCOMES;
 use crate::state::State;
 
 /// Takes lines of the log.
@@ -39,7 +39,7 @@ pub(crate) fn ended(state: &State, key: KeyId, (model, tier): (ModelId, ServiceT
         "attempt": settlement.attempt.attempt,
         "key": key.0,
         "model": fleet.models.name(model),
-        "tier": TIERS.iter().find(|(known, _)| *known == tier).map(|(_, word)| *word),
+        "tier": tier.word(),
         "endpoint": fleet.endpoints.name(settlement.endpoint),
         "contract": fleet.contracts.name(settlement.contract),
         "outcome": outcome,

@@ -7,9 +7,6 @@ use std::time::Duration;
 use dispatch::{Outcome, Settlement};
 use fleet::{ContractId, EndpointId, Fleet, Id, ServiceTier};
 
-/// The tiers, as their counters stand.
-pub(crate) const TIERS: [(ServiceTier, &str); 3] =
-    [(ServiceTier::Flex, "flex"), (ServiceTier::Default, "default"), (ServiceTier::Priority, "priority")];
 /// The outcomes, as their counters stand.
 pub(crate) const OUTCOMES: [(Outcome, &str); 5] = [
     (Outcome::Answered, "answered"),
@@ -69,7 +66,7 @@ pub(crate) struct Times {
 /// What one contract pays for on one endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Paid {
-    attempts: [[AtomicU64; OUTCOMES.len()]; TIERS.len()],
+    attempts: [[AtomicU64; OUTCOMES.len()]; ServiceTier::ALL.len()],
     pub input: AtomicU64,
     pub cached: AtomicU64,
     pub output: AtomicU64,
@@ -80,8 +77,8 @@ pub(crate) struct Paid {
 impl Paid {
     /// Attempts of each tier and outcome that there were.
     pub fn attempts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let tiers = TIERS.iter().zip(&self.attempts);
-        let all = tiers.flat_map(|((_, tier), counts)| OUTCOMES.iter().zip(counts).map(|((_, outcome), count)| (*tier, *outcome, count)));
+        let tiers = ServiceTier::ALL.iter().zip(&self.attempts);
+        let all = tiers.flat_map(|(tier, counts)| OUTCOMES.iter().zip(counts).map(|((_, outcome), count)| (tier.word(), *outcome, count)));
         all.map(|(tier, outcome, count)| (tier, outcome, count.load(Ordering::Relaxed))).filter(|(.., count)| *count > 0)
     }
 }
@@ -114,7 +111,7 @@ impl Observed {
     /// Counts an attempt that has ended.
     pub fn ended(&self, tier: ServiceTier, streamed: bool, settlement: &Settlement) {
         if let Some(paid) = self.paid.get(&(settlement.endpoint, settlement.contract)) {
-            let tier = TIERS.iter().position(|(known, _)| *known == tier);
+            let tier = ServiceTier::ALL.iter().position(|known| *known == tier);
             let outcome = OUTCOMES.iter().position(|(known, _)| *known == settlement.outcome);
             if let (Some(tier), Some(outcome)) = (tier, outcome) {
                 paid.attempts[tier][outcome].fetch_add(1, Ordering::Relaxed);

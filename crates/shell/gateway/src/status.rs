@@ -144,7 +144,7 @@ pub(crate) fn render(state: &State) -> Vec<u8> {
             "request": recent.attempt.request.to_string(),
             "attempt": recent.attempt.attempt,
             "model": fleet.models.name(recent.model),
-            "tier": tier(recent),
+            "tier": recent.tier.word(),
             "endpoint": fleet.endpoints.name(recent.endpoint),
             "contract": fleet.contracts.name(recent.contract),
             "cost": format!("{} {}", recent.cost.total(), fleet.currency),
@@ -166,14 +166,6 @@ pub(crate) fn render(state: &State) -> Vec<u8> {
         "recent": live.recent.iter().map(decision).collect::<Vec<_>>(),
     });
     document.to_string().into_bytes()
-}
-
-fn tier(recent: &RecentDecision) -> &'static str {
-    match recent.tier {
-        fleet::ServiceTier::Flex => "flex",
-        fleet::ServiceTier::Default => "default",
-        fleet::ServiceTier::Priority => "priority",
-    }
 }
 
 fn written(value: &impl Serialize) -> Value {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::KeyId;
-use fleet::Capability;
+use fleet::{Capability, ServiceTier};
 use hyper::Request;
 use hyper::body::Incoming;
 use ledger::{LedgerError, Spent, Taken, View};
@@ -56,8 +56,8 @@ pub(crate) async fn serve(state: &Arc<State>, report: Report, request: &Request<
     }
 }
 
-/// What results are told apart by: the bucket, and the model and the key where that is asked for.
-type Group<'a> = (i64, Option<&'a str>, Option<KeyId>);
+/// What results are told apart by: the bucket, and the model, the key, whether it was a batch, and the tier where that is asked for.
+type Group<'a> = (i64, Option<&'a str>, Option<KeyId>, Option<bool>, Option<&'static str>);
 
 /// A report that is asked for. Times are in seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,12 +73,15 @@ struct Asked {
     groups: Vec<String>,
     models: Vec<String>,
     keys: Vec<String>,
+    /// Only batches, or only what was none.
+    batch: Option<bool>,
 }
 
 impl Asked {
     fn read(report: Report, query: &Query, now: i64) -> Result<Self, Refused> {
-        let known = ["start_time", "end_time", "bucket_width", "group_by", "limit", "page", "models", "api_key_ids"];
-        if let Some(name) = query.unknown(&known) {
+        let known = ["start_time", "end_time", "bucket_width", "group_by", "limit", "page", "models", "api_key_ids", "batch"];
+        let known = if report == Report::Completions { &known[..] } else { &known[..known.len() - 1] };
+        if let Some(name) = query.unknown(known) {
             return Err(Refused::unsupported(name, format!("The ledger can't be asked by '{name}'.")));
         }
         let start = query.number("start_time", -1, 0..=SECOND_MAX)?;
@@ -112,14 +115,21 @@ impl Asked {
             let name = if models.is_empty() { "api_key_ids" } else { "models" };
             return Err(Refused::unsupported(name, "Costs are what contracts come to: they have no model and no key."));
         }
-        Ok(Self { report, from, width, count, next, groups, models, keys })
+        let batch = match query.text("batch") {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(_) => return Err(Refused::invalid("batch", "'batch' should be true or false.")),
+        };
+        Ok(Self { report, from, width, count, next, groups, models, keys, batch })
     }
 
     /// By what the results are told apart; what the ledger does not know is refused.
     fn groups(report: Report, query: &Query) -> Result<Vec<String>, Refused> {
         let (known, nothing): (&[&str], &[&str]) = match report {
             Report::Costs => (&["line_item"], &["project_id"]),
-            Report::Completions | Report::Embeddings => (&["model", "api_key_id"], &["project_id", "user_id"]),
+            Report::Completions => (&["model", "api_key_id", "batch", "service_tier"], &["project_id", "user_id"]),
+            Report::Embeddings => (&["model", "api_key_id"], &["project_id", "user_id"]),
         };
         let mut groups = Vec::new();
         for group in query.all("group_by") {
@@ -166,13 +176,14 @@ impl Asked {
     fn usage(&self, names: &Names<'_>, taken: &[Taken]) -> BTreeMap<i64, Vec<Value>> {
         let mut sums: BTreeMap<Group<'_>, [u64; 4]> = BTreeMap::new();
         for row in taken.iter().filter(|row| self.wants(names, row)) {
-            let model = self.by("model").then_some(row.model.as_str());
-            let sum = sums.entry((seconds(row.from), model, self.by("api_key_id").then_some(row.key))).or_default();
+            let (model, key) = (self.by("model").then_some(row.model.as_str()), self.by("api_key_id").then_some(row.key));
+            let (batch, tier) = (self.by("batch").then(|| is_batch(row)), self.by("service_tier").then(|| row.tier.class().word()));
+            let sum = sums.entry((seconds(row.from), model, key, batch, tier)).or_default();
             let more = [row.requests, row.input, row.cached, row.output];
             sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         }
         let mut results: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
-        for ((begin, model, key), [requests, input, cached, output]) in sums {
+        for ((begin, model, key, batch, tier), [requests, input, cached, output]) in sums {
             let key = key.map(|key| names.of(key));
             let mut result = json!({
                 "object": "organization.usage.embeddings.result", "input_tokens": input, "num_model_requests": requests,
@@ -185,9 +196,7 @@ impl Asked {
                 for none in ["input_audio_tokens", "output_audio_tokens"] {
                     result[none] = json!(0);
                 }
-                for unknown in ["batch", "service_tier"] {
-                    result[unknown] = Value::Null;
-                }
+                (result["batch"], result["service_tier"]) = (json!(batch), json!(tier));
             }
             results.entry(begin).or_default().push(result);
         }
@@ -202,6 +211,7 @@ impl Asked {
             offered.contains(&Capability::Embeddings) && !generates
         });
         embeds == (self.report == Report::Embeddings)
+            && self.batch.is_none_or(|batch| batch == is_batch(row))
             && (self.models.is_empty() || self.models.contains(&row.model))
             && (self.keys.is_empty() || self.keys.contains(&names.of(row.key)))
     }
@@ -237,8 +247,7 @@ impl Asked {
     }
 }
 
-/// What a key is called in reports: its public part, as `baseload key list` shows it.
-/// What keys are called.
+/// What keys are called in reports: by their public parts, as `baseload key list` shows them.
 struct Names<'a> {
     snapshot: &'a Snapshot,
     /// By their numbers in the ledger of all replicas, where it is that which tells.
@@ -250,6 +259,10 @@ impl Names<'_> {
         let public = self.of_all.get(&key).map(String::as_str).or_else(|| self.snapshot.keys.public(key));
         public.map_or_else(|| format!("key_{}", key.0), str::to_owned)
     }
+}
+
+fn is_batch(row: &Taken) -> bool {
+    row.tier == ServiceTier::Batch
 }
 
 fn second(second: i64) -> Instant {
@@ -296,9 +309,12 @@ mod tests {
         check(Report::Completions, "start_time=1&bucket_width=2d", Err("bucket_width"));
         check(Report::Costs, "start_time=1&bucket_width=1h", Err("bucket_width"));
         check(Report::Completions, "start_time=1&limit=32", Err("limit"));
-        check(Report::Completions, "start_time=1&group_by=service_tier", Err("group_by"));
+        check(Report::Completions, "start_time=1&group_by=user", Err("group_by"));
+        check(Report::Embeddings, "start_time=1&group_by=service_tier", Err("group_by"));
         check(Report::Costs, "start_time=1&group_by=model", Err("group_by"));
-        check(Report::Completions, "start_time=1&batch=true", Err("batch"));
+        check(Report::Completions, "start_time=1&batch=maybe", Err("batch"));
+        check(Report::Embeddings, "start_time=1&batch=true", Err("batch"));
+        check(Report::Costs, "start_time=1&batch=true", Err("batch"));
         check(Report::Completions, "start_time=1&page=page_7", Err("page"));
         check(Report::Costs, "start_time=1&models=m", Err("models"));
     }

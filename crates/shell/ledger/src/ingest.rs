@@ -83,14 +83,7 @@ impl Shared {
     pub(crate) fn flush(&self) -> Result<(), LedgerError> {
         let target = self.journal.end();
         let failures = self.progress().failures;
-        self.journal.hurry();
-        let waiting = |progress: &mut Progress| progress.shown < target && progress.failures == failures && !progress.stopped;
-        let progress = self.moved.wait_while(self.progress(), waiting).unwrap_or_else(PoisonError::into_inner);
-        match &progress.last_failure {
-            _ if progress.shown >= target => Ok(()),
-            Some(failure) if progress.failures != failures => Err(LedgerError::Commit(Arc::clone(failure))),
-            _ => Err(LedgerError::Stopped),
-        }
+        self.hurry(failures, |progress| progress.shown >= target)
     }
 
     /// Closes what `now` allows, and waits until that is done or fails.
@@ -101,11 +94,16 @@ impl Shared {
             progress.close_as_of = Some(now);
             (progress.asked, progress.failures)
         };
+        self.hurry(failures, |progress| progress.closed >= asked)
+    }
+
+    /// Has the thread work now, and waits until that is done, or fails once more than the `failures` that there were before.
+    fn hurry(&self, failures: u64, done: impl Fn(&Progress) -> bool) -> Result<(), LedgerError> {
         self.journal.hurry();
-        let waiting = |progress: &mut Progress| progress.closed < asked && progress.failures == failures && !progress.stopped;
+        let waiting = |progress: &mut Progress| !done(progress) && progress.failures == failures && !progress.stopped;
         let progress = self.moved.wait_while(self.progress(), waiting).unwrap_or_else(PoisonError::into_inner);
         match &progress.last_failure {
-            _ if progress.closed >= asked => Ok(()),
+            _ if done(&progress) => Ok(()),
             Some(failure) if progress.failures != failures => Err(LedgerError::Commit(Arc::clone(failure))),
             _ => Err(LedgerError::Stopped),
         }

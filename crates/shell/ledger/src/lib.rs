@@ -61,7 +61,7 @@ pub use keys::Keys;
 pub use recovery::Recovery;
 pub use scope::{NoScope, Scope, Scopes};
 pub use shadow::{Move, Moved, Shadowed};
-pub use spending::Spending;
+pub use spending::{Spending, SpendingReader};
 pub use spent::{Spent, Taken};
 pub use store::Store;
 pub use verify::{Finding, Verification, verify};

@@ -82,13 +82,13 @@ pub(crate) fn recover(
         let record = Record::Held(held);
         let entry = Entry::of(&record);
         entry.check(&ingester.registers)?;
-        journal.append(&encode(&record)?, entry)?;
+        journal.append(&encode(&record)?, None, entry)?;
     }
     recovery.interrupted = ingester.open_attempts();
     for attempt in &recovery.interrupted {
         let settlement = interrupted(&ingester, *attempt, now)?;
         let record = Record::Settled(settlement);
-        journal.append(&encode(&record)?, Entry::of(&record))?;
+        journal.append(&encode(&record)?, None, Entry::of(&record))?;
     }
     let wakeup = journal.wait(Some(std::time::Instant::now()), Vec::new());
     ingester.advance(&wakeup.appended, wakeup.end, &wakeup.unsynced)?;

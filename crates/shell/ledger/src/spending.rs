@@ -1,42 +1,96 @@
-//! What keys have spent: balances are a fold of it.
+//! What keys have spent: balances are a fold of it, of what corrections change while a service runs too.
 
 use dispatch::KeyId;
-use rusqlite::params;
+use rusqlite::{Row, params};
 use units::{Instant, Money};
 
 use crate::error::LedgerError;
 use crate::view::View;
 use crate::words::Nanos;
 
-/// What one settled attempt counts against budgets.
+/// So many corrections are read at once: an invoice may bring a million.
+const CORRECTIONS_AT_ONCE: usize = 1_000;
+
+/// What one settled attempt counts against budgets, or by how much a correction changes that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spending {
     /// Whose request it was.
     pub key: KeyId,
     /// When it was decided: the budget's period is the one that this lies in.
     pub decided: Instant,
-    /// What it came to at list price, in the fleet's currency.
+    /// What it came to at list price, in the fleet's currency; below zero where a correction says that it was less.
     pub list: Money,
 }
 
-impl View {
-    /// Tells every settled attempt that was decided at `since` or later.
+/// Reads what was spent before a service began, and what corrections have changed since: every correction counts in one of the two.
+#[derive(Debug)]
+pub struct SpendingReader {
+    /// The last correction that is counted.
+    corrected_to: i64,
+}
+
+impl SpendingReader {
+    /// Tells every settled attempt that was decided at `since` or later as it counts now; without `since` none.
     ///
     /// # Errors
     /// When the database refused.
-    pub fn spending(&self, since: Instant, mut tell: impl FnMut(Spending)) -> Result<(), LedgerError> {
-        let open = self.lock()?;
+    pub fn begin(view: &View, since: Option<Instant>, mut tell: impl FnMut(Spending)) -> Result<Self, LedgerError> {
+        let open = view.lock()?;
+        // What comes between this and the next statement is told as a change of it.
+        let corrected_to = open.connection.query_row("SELECT coalesce(max(id), 0) FROM correction", [], |row| row.get(0))?;
+        let Some(since) = since else { return Ok(Self { corrected_to }) };
         let mut select = open.connection.prepare_cached(
             "SELECT attempt.key, attempt.decided, coalesce((SELECT list FROM correction
-                 WHERE (correction.request, correction.attempt) = (attempt.request, attempt.attempt) ORDER BY id DESC LIMIT 1), settlement.list)
+                 WHERE (correction.request, correction.attempt) = (attempt.request, attempt.attempt) AND correction.id <= ?2
+                 ORDER BY id DESC LIMIT 1), settlement.list)
              FROM attempt JOIN settlement
              ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt) WHERE attempt.decided >= ?1",
         )?;
-        let mut rows = select.query(params![since.micros()])?;
+        let mut rows = select.query(params![since.micros(), corrected_to])?;
         while let Some(row) = rows.next()? {
             let Nanos(list) = row.get(2)?;
-            tell(Spending { key: KeyId(row.get(0)?), decided: Instant::from_micros(row.get(1)?), list });
+            tell(spending(row, list)?);
         }
-        Ok(())
+        Ok(Self { corrected_to })
     }
+
+    /// Tells by how much each correction that was booked since the last time changes what its attempt counts.
+    ///
+    /// # Errors
+    /// When the database refused: what was not told comes the next time.
+    pub fn catch_up(&mut self, view: &View, mut tell: impl FnMut(Spending)) -> Result<(), LedgerError> {
+        loop {
+            let changes = self.next(view)?;
+            for (number, change) in &changes {
+                tell(*change);
+                self.corrected_to = *number;
+            }
+            if changes.len() < CORRECTIONS_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next corrections, with what each changes.
+    fn next(&self, view: &View) -> Result<Vec<(i64, Spending)>, LedgerError> {
+        let open = view.lock()?;
+        let mut select = open.connection.prepare_cached(
+            "SELECT attempt.key, attempt.decided, correction.id, correction.list, coalesce(before.list, settlement.list)
+             FROM correction
+             JOIN attempt ON (attempt.request, attempt.attempt) = (correction.request, correction.attempt)
+             JOIN settlement ON (settlement.request, settlement.attempt) = (correction.request, correction.attempt)
+             LEFT JOIN correction AS before ON before.id = correction.corrects
+             WHERE correction.id > ?1 ORDER BY correction.id LIMIT ?2",
+        )?;
+        let change = |row: &Row<'_>| {
+            let (Nanos(after), Nanos(before)) = (row.get(3)?, row.get(4)?);
+            Ok((row.get(2)?, spending(row, after - before)?))
+        };
+        let rows = select.query_map(params![self.corrected_to, i64::try_from(CORRECTIONS_AT_ONCE).unwrap_or(i64::MAX)], change)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn spending(row: &Row<'_>, list: Money) -> rusqlite::Result<Spending> {
+    Ok(Spending { key: KeyId(row.get(0)?), decided: Instant::from_micros(row.get(1)?), list })
 }

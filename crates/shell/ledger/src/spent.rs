@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dispatch::KeyId;
-use fleet::{ContractId, Fleet};
+use fleet::{ContractId, Fleet, ServiceTier};
 use market::{Accrual, Balances, Usage};
 use rusqlite::params;
 use units::{Instant, Money, Quantity, Span};
@@ -13,7 +13,7 @@ use crate::register::Register;
 use crate::view::View;
 use crate::words::Word;
 
-/// What one key took of one model in one bucket of time, by when the attempts ended.
+/// What one key took of one model at one tier in one bucket of time, by when the attempts ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// When the bucket begins.
@@ -22,6 +22,8 @@ pub struct Taken {
     pub model: String,
     /// For which key.
     pub key: KeyId,
+    /// As which class of service, lines of batches apart.
+    pub tier: ServiceTier,
     /// Requests that had an answer, or the beginning of one.
     pub requests: u64,
     /// Input tokens, cached ones included; what is only bounded is not counted.
@@ -51,7 +53,7 @@ impl View {
     pub fn taken(&self, span: Span, width: Duration) -> Result<Vec<Taken>, LedgerError> {
         let open = self.lock()?;
         let mut select = open.connection.prepare_cached(
-            "SELECT settlement.ended / ?3, attempt.model, attempt.key,
+            "SELECT settlement.ended / ?3, attempt.model, attempt.key, attempt.tier,
                     sum(settlement.outcome IN ('answered', 'cut', 'client-gone')),
                     sum(coalesce(last.input, iif(known = 'bounded', 0, settlement.input))),
                     sum(coalesce(last.cached, iif(known = 'bounded', 0, settlement.cached))),
@@ -60,19 +62,21 @@ impl View {
              LEFT JOIN correction AS last ON last.id = (SELECT max(id) FROM correction
                  WHERE (correction.request, correction.attempt) = (settlement.request, settlement.attempt))
              WHERE settlement.ended >= ?1 AND settlement.ended < ?2
-             GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+             GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
         )?;
         let width = i64::try_from(width.as_micros()).unwrap_or(i64::MAX).max(1);
         let rows = select.query_map(params![span.from.micros(), span.to.micros(), width], |row| {
             let count = |column: usize| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0));
+            let Word(tier) = row.get(3)?;
             Ok(Taken {
                 from: Instant::from_micros(row.get::<_, i64>(0)?.saturating_mul(width)),
                 model: row.get(1)?,
                 key: KeyId(row.get(2)?),
-                requests: count(3)?,
-                input: count(4)?,
-                cached: count(5)?,
-                output: count(6)?,
+                tier,
+                requests: count(4)?,
+                input: count(5)?,
+                cached: count(6)?,
+                output: count(7)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

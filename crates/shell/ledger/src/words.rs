@@ -47,7 +47,8 @@ impl Words for Rule {
 }
 
 impl Words for ServiceTier {
-    const WORDS: &'static [(Self, &'static str)] = &[(Self::Priority, "priority"), (Self::Default, "default"), (Self::Flex, "flex")];
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(Self::Priority, "priority"), (Self::Default, "default"), (Self::Flex, "flex"), (Self::Batch, "batch")];
 }
 
 impl<T: Words> Word<T> {
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        [ServiceTier::Priority, ServiceTier::Default, ServiceTier::Flex].into_iter().for_each(|tier| check(&Word(tier)));
+        ServiceTier::ALL.into_iter().for_each(|tier| check(&Word(tier)));
         [Rule::Policy, Rule::StalePrices, Rule::FallBack].into_iter().for_each(|rule| check(&Word(rule)));
         let beyond = i128::from(i64::MAX) + 1;
         [0, -5, i128::from(i64::MIN), beyond, i128::MAX].into_iter().for_each(|nanos| check(&Nanos(Money::from_nanos(nanos))));

@@ -18,6 +18,8 @@ pub struct Scene {
     pub tiers: (u32, u32),
     /// A fault for the checkers to find: the gateway takes slots that are half taken for full.
     pub misread: bool,
+    /// Whether a supplier that refuses says when to come back.
+    pub says_when: bool,
 }
 
 /// A request of the load weighs this on average: 1,000 tokens in, and 200 out that count four each.
@@ -28,21 +30,35 @@ impl Scene {
     #[must_use]
     pub fn units() -> Self {
         let fleet = [HEAD, &units_of(12), &by_use(8_192)].concat();
-        Self { name: "units, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![18, 9], tiers: (0, 0), misread: false }
+        Self { name: "units, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![18, 9], tiers: (0, 0), misread: false, says_when: true }
     }
 
     /// Reserved replicas under bursts of a second at 1.5 times what they do.
     #[must_use]
     pub fn replicas() -> Self {
         let fleet = [HEAD, &replicas_of(256), &by_use(8_192)].concat();
-        Self { name: "replicas, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![174, 87], tiers: (0, 0), misread: false }
+        Self {
+            name: "replicas, one tier, 1 s bursts at 1.5x",
+            fleet,
+            pattern: vec![174, 87],
+            tiers: (0, 0),
+            misread: false,
+            says_when: true,
+        }
     }
 
     /// Units, replicas and too little by use, for three tiers with classes of their own.
     #[must_use]
     pub fn tiers() -> Self {
         let fleet = [HEAD, &units_of(60), &replicas_of(128), &by_use(512), CLASSES].concat();
-        Self { name: "units, replicas and by use, three tiers", fleet, pattern: vec![260, 120, 60, 200], tiers: (10, 40), misread: false }
+        Self {
+            name: "units, replicas and by use, three tiers",
+            fleet,
+            pattern: vec![260, 120, 60, 200],
+            tiers: (10, 40),
+            misread: false,
+            says_when: true,
+        }
     }
 
     /// As [`Self::tiers`], with more than all of it can take.

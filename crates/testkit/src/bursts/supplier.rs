@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use fleet::Fleet;
 use market::EndpointPrice;
@@ -66,6 +67,12 @@ impl Supplier {
     pub fn would_take(&self, now: Instant, weight: i64) -> bool {
         let drained = self.level - now.since(self.at).as_secs_f64() * self.per_minute as f64 / 60.0;
         drained.max(0.0) + weight as f64 <= self.per_minute as f64
+    }
+
+    /// When its units will have room for as much.
+    pub fn again(&self, now: Instant, weight: i64) -> Duration {
+        let ready = (self.level + weight as f64 - self.per_minute as f64) * 60.0 / self.per_minute as f64;
+        Duration::try_from_secs_f64(ready).unwrap_or_default().saturating_sub(now.since(self.at))
     }
 
     /// Takes it if there is room for it.

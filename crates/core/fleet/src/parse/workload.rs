@@ -16,7 +16,9 @@ use crate::parse::{Fixed, site};
 use crate::ramp::Ramp;
 use crate::reader::Reader;
 
-const TIERS: [(&str, Tier); 3] = [("flex", Tier::Flex), ("default", Tier::Default), ("priority", Tier::Priority)];
+/// Those that have classes of their own.
+const TIERS: [(&str, Tier); 3] =
+    [(Tier::Flex.word(), Tier::Flex), (Tier::Default.word(), Tier::Default), (Tier::Priority.word(), Tier::Priority)];
 const TIER_WORDS: &[&str] = &words(&TIERS);
 
 const CLASS: &[Key] = &[

@@ -169,10 +169,27 @@ fn a_bucket_owes_what_it_took_too_much_and_takes_back_what_did_not_come() {
     assert_eq!(bucket.offer(second(0), 1, 6_000), 0);
     bucket = bucket.with(second(5), -500, 6_000);
     assert_eq!([5, 90].map(|at| bucket.room(second(at), 6_000)), [500, 6_000]);
-    // A supplier that refuses says that it is full, whatever was counted; it drains on from there.
-    bucket = bucket.full(second(90));
-    assert_eq!([90, 91, 200].map(|at| bucket.room(second(at), 6_000)), [0, 100, 6_000]);
     assert_eq!((bucket.room(second(200), 0), bucket.with(second(200), 5, 0)), (0, bucket), "no units, nothing to count");
+}
+
+/// 100 a second, of which a minute's worth fits. What the supplier counts is not known: only that it refused, and when it says to come back.
+#[test]
+fn a_refusal_fills_the_bucket_but_for_what_the_supplier_says_will_fit() {
+    let second = |seconds: i64| Instant::from_micros(seconds * 1_000_000);
+    let refused = |weight, again| UnitBucket::default().refused(second(90), weight, 6_000, Duration::from_secs(again));
+    let room = |bucket: UnitBucket, at| bucket.room(second(at), 6_000);
+    assert_eq!(
+        [90, 91, 200].map(|at| room(refused(1_500, 0), at)),
+        [0, 100, 6_000],
+        "it does not say: nothing fits, and it drains on from there"
+    );
+    // In two seconds 1,500 will fit: so 1,300 do now, and the supplier's own holds 4,700.
+    assert_eq!([90, 92, 94].map(|at| room(refused(1_500, 2), at)), [1_300, 1_500, 1_700]);
+    assert_eq!([90, 120].map(|at| room(refused(1_500, 30), at)), [0, 3_000], "what drains until then is more than it weighs");
+    let before = UnitBucket::default().with(second(90), 5_000, 6_000);
+    assert_eq!(before.refused(second(90), 1_500, 6_000, Duration::from_secs(2)), before, "it was known that less fits");
+    assert_eq!(room(refused(9_000, 1), 90), 6_000, "what never fits says nothing of what waits");
+    assert_eq!(refused(1_500, 0), UnitBucket::default().refused(second(90), 1_500, 0, Duration::from_secs(2)), "no units: full");
 }
 
 #[test]
@@ -224,6 +241,25 @@ proptest! {
                 level.level += i128::from(weight) * 1_000;
             }
         }
+    }
+
+    /// A supplier that takes whatever fits and says truly when the rest will: after its refusal ours stands where its own does, or where it
+    /// was if that is fuller.
+    #[test]
+    fn a_refused_bucket_is_the_suppliers(
+        rate in 1_i64..1 << 24, ours in 0_i64..1 << 30, theirs in 0_i64..1 << 30, weight in 1_i64..1 << 30,
+    ) {
+        let (now, per_minute) = (Instant::from_micros(1_800_000_000_000_000), rate * 60);
+        let [weight, ours, theirs] = [weight, ours, theirs].map(|part| part % (per_minute + 1));
+        let [ours, theirs] = [ours, theirs].map(|level| UnitBucket::default().with(now, level, per_minute));
+        let short = weight - theirs.room(now, per_minute);
+        prop_assume!(short > 0);
+        let again = Duration::from_nanos((short.unsigned_abs() * 1_000_000_000).div_ceil(rate.unsigned_abs()));
+        let after = ours.refused(now, weight, per_minute, again).room(now, per_minute);
+        let expected = ours.room(now, per_minute).min(theirs.room(now, per_minute));
+        // Weights are whole, and nanoseconds are.
+        prop_assert!((after - expected).abs() <= 2, "{after} and not {expected}");
+        prop_assert!(after < weight, "what was refused is not sent again at once");
     }
 
     #[test]

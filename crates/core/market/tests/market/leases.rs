@@ -48,13 +48,15 @@ struct World {
     messages: Vec<Message>,
     /// The most of each replica's lease that came back without its holder having said what it took of it.
     unsaid: [i64; REPLICAS],
+    /// What corrections added to what each has taken.
+    added: [i64; REPLICAS],
 }
 
 impl World {
     fn new(limit: i64, fast: [i64; REPLICAS]) -> Self {
         let replica = |fast| Replica { taken: 0, ceiling: 0, count: 0, until: Instant::MIN, asked: 0, fast };
         let replicas = fast.map(replica);
-        Self { limit, ms: 0, step: 0, replicas, known: [None; REPLICAS], messages: Vec::new(), unsaid: [0; REPLICAS] }
+        Self { limit, ms: 0, step: 0, replicas, known: [None; REPLICAS], messages: Vec::new(), unsaid: [0; REPLICAS], added: [0; REPLICAS] }
     }
 
     fn account_now(&self) -> Instant {
@@ -138,11 +140,13 @@ impl World {
             assert_eq!(one.count, one.taken - one.ceiling, "one word says what is left");
             let counts = self.known[replica].map_or(0, |holding| holding.counts(now));
             if self.local(replica) < one.until {
-                assert!(one.ceiling.max(one.taken) <= counts, "what a replica may take counts for all others: {one:?}, {counts}");
+                // What was added since it was heard is not known yet.
+                let known = one.ceiling.max(one.taken) - self.added[replica];
+                assert!(known <= counts, "what a replica may take counts for all others: {one:?}, {counts}");
             }
         }
-        let unsaid: i64 = self.unsaid.iter().sum();
-        assert!(truly <= self.limit + unsaid, "the bound: {truly} of {} with {unsaid} returned unsaid", self.limit);
+        let (unsaid, added): (i64, i64) = (self.unsaid.iter().sum(), self.added.iter().sum());
+        assert!(truly <= self.limit + unsaid + added, "the bound: {truly} of {} with {unsaid} unsaid, {added} added", self.limit);
     }
 
     /// A request that its replica can't pay asks and tries again at once: it is refused only where what is left is leased to others.
@@ -163,6 +167,7 @@ impl World {
 enum Step {
     Spend(usize, i64),
     Refund(usize, i64),
+    Add(usize, i64),
     Ask(usize, i64),
     Deliver(usize),
     Lose(usize),
@@ -177,6 +182,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (replica(), 0..60_i64).prop_map(|(replica, cost)| Step::Spend(replica, cost)),
         2 => (replica(), 0..60_i64).prop_map(|(replica, cost)| Step::Refund(replica, cost)),
+        1 => (replica(), 0..60_i64).prop_map(|(replica, cost)| Step::Add(replica, cost)),
         4 => (replica(), 0..60_i64).prop_map(|(replica, need)| Step::Ask(replica, need)),
         8 => any::<u8>().prop_map(|which| Step::Deliver(which.into())),
         1 => any::<u8>().prop_map(|which| Step::Lose(which.into())),
@@ -195,6 +201,11 @@ fn run(world: &mut World, steps: &[Step]) {
                 let one = &mut world.replicas[replica];
                 let less = less.min(one.taken);
                 (one.taken, one.count) = (one.taken - less, one.count - less);
+            }
+            Step::Add(replica, more) => {
+                let one = &mut world.replicas[replica];
+                (one.taken, one.count) = (one.taken + more, one.count + more);
+                world.added[replica] += more;
             }
             Step::Ask(replica, need) => {
                 let ask = world.ask(replica, need);

@@ -1,6 +1,6 @@
 //! Money in and out beside contracts, and what is left.
 
-use fleet::{CashEvent, Fleet, ServiceTier, WorkloadKind};
+use fleet::{CashEvent, Fleet, WorkloadKind};
 use serde::Serialize;
 use units::{Money, Quantity, Share, Span};
 
@@ -58,7 +58,7 @@ fn sold<'a>(fleet: &'a Fleet, years: &'a Years) -> impl Iterator<Item = Row> + '
                 pieces.map(|(piece, speed)| price.cost(tokens(speed, piece))).sum()
             };
             Some(Row {
-                label: format!("{name}, {}", tier(class.tier)),
+                label: format!("{name}, {}", class.tier.word()),
                 party: None,
                 depends: Depends::Served { workload: name.to_owned() },
                 amounts: years.parts(Span::ALWAYS).map(earned).collect(),
@@ -75,14 +75,6 @@ fn sold<'a>(fleet: &'a Fleet, years: &'a Years) -> impl Iterator<Item = Row> + '
 fn tokens(per_second: i64, span: Span) -> Quantity {
     let tokens = units::round_half_even(i128::from(per_second) * micros(span), 1_000_000);
     Quantity::new(i64::try_from(tokens).unwrap_or(i64::MAX))
-}
-
-fn tier(tier: ServiceTier) -> &'static str {
-    match tier {
-        ServiceTier::Flex => "flex",
-        ServiceTier::Default => "default",
-        ServiceTier::Priority => "priority",
-    }
 }
 
 /// What is raised: certain, or up to its amount.

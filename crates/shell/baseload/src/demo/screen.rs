@@ -144,7 +144,7 @@ pub fn decision(fleet: &Fleet, recent: &RecentDecision) -> DecisionRow {
     DecisionRow {
         at: jiff::Timestamp::from(recent.at).strftime("%H:%M:%S").to_string(),
         request: if recent.attempt.attempt > 1 { format!("{request}#{}", recent.attempt.attempt) } else { request },
-        tier: explain::tier(recent.tier),
+        tier: recent.tier.word(),
         endpoint: fleet.endpoints.name(recent.endpoint).to_owned(),
         contract: fleet.contracts.name(recent.contract).to_owned(),
         cost: explain::micro(recent.cost.total(), fleet.currency),

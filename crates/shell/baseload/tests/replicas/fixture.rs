@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use testkit::Postgres;
@@ -125,8 +125,18 @@ impl Place {
     /// Starts a replica on a state directory, sharing over an address.
     pub fn up(&self, state: &str, share: &str) -> Replica {
         let mut command = self.baseload(&["up", "fleet.toml", "--listen", "127.0.0.1:0", "--state", state]);
+        command.env("BASELOAD_SHARE", share);
+        self.begin(command)
+    }
+
+    /// Starts one that shares with nobody.
+    pub fn alone(&self, state: &str) -> Replica {
+        self.begin(self.baseload(&["up", "fleet.toml", "--listen", "127.0.0.1:0", "--state", state]))
+    }
+
+    fn begin(&self, mut command: Command) -> Replica {
         let stderr = fs::File::options().create(true).append(true).open(self.folder.path().join("stderr")).expect("a file");
-        command.env("BASELOAD_SHARE", share).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("it runs");
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut said = String::new();
@@ -144,14 +154,45 @@ impl Place {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
-    /// Adds ten provisioned units to the fleet, for who starts from now on.
-    pub fn provision(&self) {
+    /// Gives the fleet a budget, in thousandths of a dollar a year, for who starts from now on.
+    pub fn limit(&self, thousandths: u64) {
+        self.add(&format!("[limits]\nbudget = \"{}.{:03} USD/year\"\n", thousandths / 1_000, thousandths % 1_000));
+    }
+
+    fn add(&self, more: &str) {
         let path = self.folder.path().join("fleet.toml");
         let fleet = fs::read_to_string(&path).expect("a fleet");
+        fs::write(path, fleet + more).expect("a file");
+    }
+
+    /// The attempts of one state directory, the oldest first, once so many are settled in its ledger.
+    pub fn settled(&self, state: &str, count: u64) -> Vec<String> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.run(&["ledger", "show", "--json", "--limit", "9999", "--state", state]);
+            let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+            let rows = shown["attempts"].as_array().expect("a list").iter().rev().filter(|row| row["settled"].is_object());
+            let named = |row: &serde_json::Value| format!("{}#{}", row["request"].as_str().unwrap_or_default(), row["attempt"]);
+            let attempts: Vec<String> = rows.map(named).collect();
+            if u64::try_from(attempts.len()).ok() == Some(count) {
+                return attempts;
+            }
+            assert!(Instant::now() < until, "{} of {count} settled: {}", attempts.len(), self.errors());
+        }
+    }
+
+    /// Says that an attempt gave so many tokens: a fifth of [`PRICE`] each.
+    pub fn correct(&self, state: &str, attempt: &str, output: u64) {
+        let (why, output) = (["--why", "the bill", "--who", "ada"], output.to_string());
+        self.run(&[&["ledger", "correct", attempt, "--input", "7", "--output", &output, "--state", state][..], &why].concat());
+    }
+
+    /// Adds ten provisioned units to the fleet, for who starts from now on.
+    pub fn provision(&self) {
         let more = "[models.held]\nparameters = \"1 B\"\ncontext = 1000\n[contracts.units]\nparty = \"p\"\npreset = \"provisioned\"\n\
              endpoints = [\"h\"]\nunits = 10\ntokens_per_unit_minute = 100\nrate = \"1 USD/unit-hour\"\nstart = 2026-01-01\nend = 2040-01-01\n\
              [endpoints.h]\nmodel = \"held\"\nurl = \"http://127.0.0.1:9/v1\"\n";
-        fs::write(path, fleet + more).expect("a file");
+        self.add(more);
     }
 
     /// What was posted as held, by all replicas: from when to when, how many unit-milliseconds, and by whom; the earliest first.
@@ -219,6 +260,14 @@ impl Replica {
     /// One small request: five tokens out, no more.
     pub fn chat(&self, key: &str) -> String {
         self.ask(key, "POST /v1/chat/completions", r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#)
+    }
+
+    /// What it has not taken of the fleet's budget, in thousandths of a dollar; below zero where more was taken.
+    pub fn left(&self, key: &str) -> i64 {
+        let page = self.ask(key, "GET /metrics", "");
+        let row = page.lines().find(|line| line.starts_with("baseload_budget_left{")).expect("the fleet has a budget");
+        let dollars: f64 = row.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+        (dollars * 1_000.0).round() as i64
     }
 
     /// How many requests OpenAI's usage endpoint tells of, of today and by key.

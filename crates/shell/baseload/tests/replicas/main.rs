@@ -1,5 +1,6 @@
 //! Several `baseload up` on one PostgreSQL. It needs PostgreSQL (`tools/setup postgresql`), and fails without.
 
+mod corrections;
 mod cut;
 mod fixture;
 

@@ -208,7 +208,8 @@ impl Account {
         let Some(spend) = &self.spend else { return };
         let purse = spend.purse(now);
         if purse.span.contains(decided) {
-            purse.change(i64::try_from(list.nanos()).unwrap_or(i64::MAX));
+            let most = if list < Money::ZERO { i64::MIN } else { i64::MAX };
+            purse.change(i64::try_from(list.nanos()).unwrap_or(most));
         }
     }
 }
@@ -325,7 +326,7 @@ impl Accounts {
         keys.chain(teams).chain([(Owner::Fleet, &self.whole)]).filter_map(allotment).collect()
     }
 
-    /// Counts what the ledger says a key has spent: the one fold from which balances are made when the gateway begins.
+    /// Counts what the ledger says a key has spent, or what a correction changes of it.
     pub fn spent(&self, spending: Spending, now: Instant) {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let own = keys.get(&spending.key);

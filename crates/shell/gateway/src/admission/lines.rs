@@ -34,7 +34,7 @@ const fn rank(tier: ServiceTier) -> usize {
     match tier {
         ServiceTier::Priority => 0,
         ServiceTier::Default => 1,
-        ServiceTier::Flex => 2,
+        ServiceTier::Flex | ServiceTier::Batch => 2,
     }
 }
 

@@ -1,4 +1,4 @@
-//! One line of a batch: an ordinary inference request at tier `flex`, under the key that made the batch.
+//! One line of a batch: an ordinary inference request at tier `batch`, under the key that made the batch.
 
 use std::fs::File;
 use std::ops::Range;
@@ -88,7 +88,7 @@ async fn ask(state: &Arc<State>, key: KeyId, id: RequestId, call: Call, body: by
     let key = snapshot.keys.by_id(key, state.clock.now()).ok_or_else(Refused::bad_key)?;
     let place = state.admit()?;
     let head = HeaderMap::new();
-    let asking = Asking { call, head: &head, body, tier: Some(ServiceTier::Flex) };
+    let asking = Asking { call, head: &head, body, tier: Some(ServiceTier::Batch) };
     let served = request::answer_to(state, &snapshot, key, place, None, id, asking).await?;
     // An answer's body can't fail.
     let whole = served.body.collect().await.unwrap_or_else(|never| match never {});

@@ -2,7 +2,7 @@
 //!
 //! - A file is kept whole or not at all; a batch's every change is on disk before its client hears of it.
 //! - A line's result is on disk before it counts: one that has a result never runs again, and stands in the output once.
-//! - A line is an ordinary inference request at tier `flex`: decided, journaled, metered and settled under the batch's key.
+//! - A line is an ordinary inference request at tier `batch`, which is served as `flex`: decided, journaled, metered and settled under the batch's key.
 
 mod asked;
 mod check;

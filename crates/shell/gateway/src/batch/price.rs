@@ -41,7 +41,7 @@ pub(crate) fn cheapest(state: &State, snapshot: &Snapshot, model: ModelId) -> Op
         id: RequestId(0),
         sequence: 0,
         model,
-        tier: ServiceTier::Flex,
+        tier: ServiceTier::Batch,
         needs: Needs::default(),
         tokens,
         input_least: 0,

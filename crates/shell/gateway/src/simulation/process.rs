@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hyper_util::server::graceful::GracefulShutdown;
+use ledger::SpendingReader;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -76,9 +77,7 @@ fn begin(run: &Arc<Run>, life: &Arc<Life>) -> Result<Gateway, Box<dyn std::error
         gateway.set_upstream(scene::endpoint(&run.fleet, name), Some(([127, 0, 0, 1], port).into()))?;
     }
     gateway.set_log(Arc::new(Lines(Arc::clone(run))));
-    if let Some(since) = gateway.balances_from() {
-        store.spending(since, |spending| gateway.count_spent(spending))?;
-    }
+    SpendingReader::begin(&store, gateway.balances_from(), |spending| gateway.count_spent(spending))?;
     gateway.set_sheet(scene::sheet(&run.fleet, clock.now()));
     Ok(gateway)
 }

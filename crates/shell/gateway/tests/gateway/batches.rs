@@ -87,7 +87,7 @@ async fn told(bench: &Bench, file: &Value) -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_line_by_line_as_flex_requests_under_its_key() {
+async fn a_batch_is_answered_line_by_line_as_requests_of_its_tier_under_its_key() {
     let (folder, body) = (folder(), r#"{"error":{"message":"too hot","type":"invalid_request_error","param":"temperature","code":"bad"}}"#);
     let bench = over(folder.path()).await;
     let bad = Reply::Status { status: 400, head: vec![("content-type", "application/json".to_owned())], body: body.to_owned() };
@@ -111,7 +111,54 @@ async fn a_batch_is_answered_line_by_line_as_flex_requests_under_its_key() {
         Record::Decided { question, key, .. } => Some((question.ask.tier, key.0)),
         _ => None,
     });
-    assert_eq!(decided.collect::<Vec<_>>(), vec![(ServiceTier::Flex, 1); 3], "each line is an ordinary request");
+    assert_eq!(decided.collect::<Vec<_>>(), vec![(ServiceTier::Batch, 1); 3], "each line is an ordinary request");
+}
+
+/// Two lines of 7 and 5 tokens, a live `flex` request of 100 and 10, and one as usual of 1,000 and 20.
+#[tokio::test]
+async fn usage_tells_batches_and_tiers_apart() {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    bench.only_north();
+    bench.north.then(Reply::answer(7, 5)).then(Reply::answer(7, 5)).then(Reply::answer(100, 10)).then(Reply::answer(1_000, 20));
+    let made = order(&bench, &[line("a", ""), line("b", r#","service_tier":"priority""#)]).await;
+    until(&bench, &made, |batch| batch["status"] == "completed").await;
+    for tier in ["flex", "auto"] {
+        let body = json!({ "model": "default", "service_tier": tier, "messages": [] });
+        assert_eq!(bench.chat(&body.to_string()).await.status, 200);
+    }
+    bench.journal.settled(4).await;
+    book(folder.path(), &bench);
+
+    let groups = "group_by=batch&group_by=service_tier";
+    assert_eq!(usage(&bench, groups).await, ["false default 1 1000 20", "false flex 1 100 10", "true flex 2 14 10"]);
+    assert_eq!(usage(&bench, "group_by=batch").await, ["false null 2 1100 30", "true null 2 14 10"]);
+    assert_eq!(usage(&bench, "group_by=service_tier").await, ["null default 1 1000 20", "null flex 3 114 20"]);
+    assert_eq!(usage(&bench, "batch=true").await, ["null null 2 14 10"]);
+    assert_eq!(usage(&bench, "batch=false&group_by=service_tier").await, ["null default 1 1000 20", "null flex 1 100 10"]);
+}
+
+/// Puts what was journaled into the ledger of a folder.
+fn book(folder: &Path, bench: &Bench) {
+    let (store, _) = Store::open(folder, LAPTOP, Arc::clone(&bench.fleet), gateway::Clock::system().now()).expect("the ledger opens");
+    for record in bench.journal.records().iter().filter(|record| !matches!(record, Record::Held(_))) {
+        store.append(record).expect("booked");
+    }
+    store.flush().expect("committed");
+}
+
+/// What is told of today and yesterday: whether it was a batch, the tier, requests and tokens in and out.
+async fn usage(bench: &Bench, query: &str) -> Vec<String> {
+    let since = gateway::Clock::system().now().micros() / 1_000_000 - 3_600;
+    let page = bench.get(&format!("/v1/organization/usage/completions?start_time={since}&{query}")).await.json();
+    let results = page["data"].as_array().expect("buckets").iter().flat_map(|bucket| bucket["results"].as_array().expect("results"));
+    let mut sums = std::collections::BTreeMap::<String, [i64; 3]>::new();
+    for result in results {
+        let of = format!("{} {}", result["batch"], result["service_tier"]).replace('"', "");
+        let more = ["num_model_requests", "input_tokens", "output_tokens"].map(|name| result[name].as_i64().expect("a number"));
+        sums.entry(of).or_default().iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+    }
+    sums.into_iter().map(|(of, [requests, input, output])| format!("{of} {requests} {input} {output}")).collect()
 }
 
 #[tokio::test]

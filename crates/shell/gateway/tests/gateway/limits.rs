@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use dispatch::{KeyId, Record, Settlement};
 use fleet::Allowance;
 use gateway::{Balance, Clock, Owner};
-use ledger::{KeyRow, Spending};
-use market::TokenPrices;
+use ledger::{Correct, KeyRow, Spending, SpendingReader};
+use market::{TokenPrices, Tokens};
 use testkit::{Ending, Gate, Reply};
 use units::{Instant, Money};
 
@@ -293,12 +293,15 @@ async fn balances_are_a_fold_of_what_was_spent_in_the_present_period() {
         (2, "2027-01-15T01:00:00Z", 1_000),
         (9, "2027-01-02T00:00:00Z", 10_000),
         (1, "2026-12-31T23:59:59Z", 100_000),
+        // What corrections take back counts in the same periods.
+        (2, "2027-01-15T01:00:00Z", -400),
+        (1, "2026-12-31T23:59:59Z", -100_000),
     ] {
         let decided = decided.parse::<jiff::Timestamp>().expect("a time").into();
         bench.gateway.count_spent(Spending { key: KeyId(key), decided, list: Money::from_nanos(list) });
     }
     let team = Owner::Team(bench.fleet.teams.id("chat").expect("it is there"));
-    assert_eq!([Owner::Key(KeyId(1)), team, Owner::Fleet].map(|owner| taken(&bench, owner)), [1, 11, 11_111]);
+    assert_eq!([Owner::Key(KeyId(1)), team, Owner::Fleet].map(|owner| taken(&bench, owner)), [1, 11, 10_711]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -317,10 +320,24 @@ async fn balances_are_the_same_after_a_restart() {
         store.append(record).expect("booked");
     }
     store.flush().expect("committed");
-    let again = Bench::of(Setup { fleet: text, keys, ..Setup::default() }).await;
-    let since = again.gateway.balances_from().expect("the fleet has a budget");
-    store.spending(since, |spending| again.gateway.count_spent(spending)).expect("read");
+    let again = Bench::of(Setup { fleet: text.clone(), keys: keys.clone(), ..Setup::default() }).await;
+    let spent = |spending| again.gateway.count_spent(spending);
+    let mut reader = SpendingReader::begin(&store, again.gateway.balances_from(), spent).expect("read");
     let before = taken(&bench, Owner::Fleet);
     assert!(before > 0);
     assert_eq!(taken(&again, Owner::Fleet), before);
+
+    // Another process says that the first one took nothing: the running gateway hears of it once, and one that begins later no more.
+    let first = settlements(&bench)[0];
+    let said = Correct { attempt: first.attempt, tokens: Tokens::default(), why: "the bill".to_owned(), who: "ada".to_owned() };
+    ledger::correct(folder.path(), &said, clock.now()).expect("corrected");
+    for _ in 0..2 {
+        reader.catch_up(&store, spent).expect("read");
+        assert_eq!(taken(&again, Owner::Fleet), before - first.list.nanos());
+    }
+    let later = Bench::of(Setup { fleet: text, keys, ..Setup::default() }).await;
+    let spent = |spending| later.gateway.count_spent(spending);
+    let mut reader = SpendingReader::begin(&store, later.gateway.balances_from(), spent).expect("read");
+    reader.catch_up(&store, spent).expect("read");
+    assert_eq!(taken(&later, Owner::Fleet), before - first.list.nanos());
 }

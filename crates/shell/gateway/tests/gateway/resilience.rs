@@ -56,6 +56,18 @@ async fn a_429_fills_the_bucket_and_the_same_request_goes_on() {
     assert_eq!(outcomes, [Outcome::Failed, Outcome::Answered, Outcome::Answered]);
 }
 
+/// A request weighs 40 or more of the 120 that the units handle a minute: without a word of when, it fits again after twenty seconds.
+#[tokio::test]
+async fn a_429_that_says_when_gives_the_units_back_then() {
+    let bench = Bench::start().await;
+    on_units(&bench, 120);
+    let head = vec![("retry-after-ms", "1".to_owned())];
+    bench.north.then(Reply::Status { status: 429, head, body: String::new() });
+    let back = async { while went(&bench).await == "spill" {} };
+    tokio::time::timeout(Duration::from_secs(6), back).await.expect("the supplier said a thousandth of a second");
+    assert_eq!(bench.north.heard().len() + bench.west.heard().len(), 2, "the one that was refused and the one that fits");
+}
+
 #[tokio::test]
 async fn a_date_to_come_back_is_kept_to() {
     let bench = Bench::start().await;

@@ -9,6 +9,7 @@ mod history;
 mod keys;
 mod shadow;
 mod space;
+mod spending;
 mod spent;
 mod suffix;
 mod torn;

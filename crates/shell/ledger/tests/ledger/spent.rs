@@ -44,6 +44,7 @@ fn tokens_are_counted_on_the_day_that_they_end_and_cost_what_the_contract_says()
         from: day(count),
         model: model.clone(),
         key: dispatch::KeyId(1),
+        tier: fleet::ServiceTier::Default,
         requests,
         input: tokens.input.into(),
         cached: tokens.cached.into(),

@@ -88,7 +88,7 @@ impl Drawn<'_> {
         let per_month = |served: bool| {
             self.rows(&self.plan.served, |row| {
                 let tokens = rough(if served { row.served } else { row.wanted }) / 1e12;
-                Some((format!("{} {}", row.workload, tier(row.tier)), self.month_of(row.step), tokens))
+                Some((format!("{} {}", row.workload, row.tier.word()), self.month_of(row.step), tokens))
             })
         };
         let wanted = self.total("wanted", &per_month(false));
@@ -298,14 +298,6 @@ impl Drawn<'_> {
             tables: vec![table],
             ..Section::default()
         }
-    }
-}
-
-fn tier(tier: fleet::ServiceTier) -> &'static str {
-    match tier {
-        fleet::ServiceTier::Flex => "flex",
-        fleet::ServiceTier::Default => "default",
-        fleet::ServiceTier::Priority => "priority",
     }
 }
 

@@ -1,0 +1,2 @@
+-- The tables stay as they are. From here on `attempt.tier` may say `batch`, which earlier programs can't read; until here lines of batches
+-- are `flex`.
