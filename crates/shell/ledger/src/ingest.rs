@@ -30,11 +30,11 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// Synced records wait at most so long to be committed together, unless somebody waits for them.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 /// So many don't wait for more.
-const COMMIT_RECORDS: usize = 4_096;
+const COMMIT_RECORDS: usize = 2_048;
 /// How long to wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 /// When it reads the journal back, a commit takes at most so many records.
-const CATCH_UP_RECORDS: usize = 4_096;
+const CATCH_UP_RECORDS: usize = 2_048;
 
 /// What the committing thread tells the others.
 #[derive(Debug, Default)]

@@ -23,7 +23,7 @@ const COMMIT_WINDOW: Duration = Duration::from_millis(10);
 /// A sync does not wait for more than this many records.
 const SYNC_RECORDS: usize = 512;
 /// At most so many entries wait in memory; past it the committing thread reads them back from the file.
-const QUEUE_MAX: usize = 8_192;
+const QUEUE_MAX: usize = 4_096;
 
 /// Space on disk past the end of the journal that is kept for the ends of work under way: more than all requests that may be
 /// in flight need to be settled.
