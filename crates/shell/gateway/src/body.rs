@@ -39,13 +39,13 @@ impl From<Bytes> for Answer {
 /// A stream with the request it belongs to: dropped early, as when its client hangs up, it settles and cancels.
 pub(crate) struct Streaming {
     relay: Relay,
-    flight: Flight,
+    flight: Box<Flight>,
     call: Call,
     over: bool,
 }
 
 impl Streaming {
-    pub fn new(relay: Relay, flight: Flight, call: Call) -> Self {
+    pub fn new(relay: Relay, flight: Box<Flight>, call: Call) -> Self {
         Self { relay, flight, call, over: false }
     }
 

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
@@ -14,11 +13,12 @@ use crate::envelope::Refused;
 use crate::ids;
 use crate::limits::{ERROR_BODY_MAX, Limits};
 use crate::peek;
-use crate::relay::Relay;
+use crate::relay::{Relay, Unbegun};
 use crate::retry::retry_after_ms;
 use crate::spoken::{Ear, Spoken};
 use crate::translate::{self, Passage};
 use crate::upstream::Upstream;
+use crate::wire::Coming;
 use crate::wires::Wires;
 
 /// Request headers that go on to an upstream; all others stay here.
@@ -73,7 +73,7 @@ impl From<Fault> for Missed {
 /// Calls an upstream and waits until there is content to send, or until it is sure that there will be none.
 pub(crate) async fn call(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
     let patience = if asked.streamed { limits.first_token_timeout } else { limits.answer_timeout };
-    match tokio::time::timeout(patience, Box::pin(answer(wires, limits, upstream, asked))).await {
+    match tokio::time::timeout(patience, answer(wires, limits, upstream, asked)).await {
         Ok(answered) => answered,
         Err(_) => Err(Fault::TimedOut.into()),
     }
@@ -86,7 +86,7 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
-        return Err(refused(head.status, &head.headers, body, upstream, now).await);
+        return Err(Box::pin(refused(head.status, &head.headers, body, upstream, now)).await);
     }
     // It was told not to: what is packed can't be read in bounded memory, nor metered.
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -95,7 +95,8 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
-        let relay = Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await?;
+        let relay = Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await;
+        let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream))?;
         return Ok(Answered::Stream(Box::new(relay), passage));
     }
     let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
@@ -153,24 +154,44 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
 /// The version of Messages that a request is written in.
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
-/// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Incoming, upstream: &Upstream, now: Instant) -> Missed {
-    match status.as_u16() {
+/// The fault that a status tells of; `None` where it is the request's own.
+fn fault(status: u16, retry_after_ms: impl FnOnce() -> u32) -> Option<Fault> {
+    match status {
         // 529 is Anthropic's for being overloaded.
-        429 | 503 | 529 => Fault::Busy { retry_after_ms: retry_after_ms(head, now) }.into(),
-        408 => Fault::TimedOut.into(),
+        429 | 503 | 529 => Some(Fault::Busy { retry_after_ms: retry_after_ms() }),
+        408 => Some(Fault::TimedOut),
         // Our own credentials or address are at fault, not the client's request.
-        401..=404 => Fault::Broken.into(),
-        400..=499 => match Limited::new(body, ERROR_BODY_MAX).collect().await {
-            // An upstream that repeats its key is not repeated.
-            Ok(body) => match body.to_bytes() {
-                body if upstream.is_told_in(&body) => Missed::Client(Refused::refused_upstream(status)),
-                body => client_error(status, &body, upstream.dialect),
-            },
-            Err(_) => Missed::Client(Refused::refused_upstream(status)),
-        },
-        _ => Fault::Broken.into(),
+        401..=404 => Some(Fault::Broken),
+        400..=499 => None,
+        _ => Some(Fault::Broken),
     }
+}
+
+/// Whose fault an answer without success is.
+async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, now: Instant) -> Missed {
+    if let Some(fault) = fault(status.as_u16(), || retry_after_ms(head, now)) {
+        return fault.into();
+    }
+    match Limited::new(body, ERROR_BODY_MAX).collect().await {
+        Ok(body) => at_fault(status, &body.to_bytes(), upstream),
+        Err(_) => Missed::Client(Refused::refused_upstream(status)),
+    }
+}
+
+/// Whose fault it is that a stream has an error and no answer: vLLM, for one, finds some flaws of a request only after it has said 200, and
+/// puts the status into the error.
+fn missed(unbegun: &Unbegun, passage: Passage, upstream: &Upstream) -> Missed {
+    let status = if passage == Passage::Own { answer::status(&unbegun.said) } else { None };
+    let Some(status) = status else { return unbegun.fault.into() };
+    fault(status.as_u16(), || 0).map_or_else(|| at_fault(status, &unbegun.said, upstream), Missed::from)
+}
+
+/// A request's own fault; an upstream that repeats its key is not repeated.
+fn at_fault(status: StatusCode, body: &[u8], upstream: &Upstream) -> Missed {
+    if upstream.is_told_in(body) {
+        return Missed::Client(Refused::refused_upstream(status));
+    }
+    client_error(status, body, upstream.dialect)
 }
 
 /// A client's own fault as the upstream words it, unless it is ours after all.

@@ -95,13 +95,13 @@ impl Flight {
         key: KeyId,
         ask: Ask,
         peek: &Peek<'_>,
-    ) -> Self {
+    ) -> Box<Self> {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
         let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
         let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
-        Self {
+        Box::new(Self {
             state,
             snapshot,
             ask,
@@ -118,7 +118,7 @@ impl Flight {
             trace: Trace::default(),
             places,
             ticket,
-        }
+        })
     }
 
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.

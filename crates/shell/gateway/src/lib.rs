@@ -64,6 +64,7 @@ mod trace;
 mod translate;
 mod upstream;
 mod usage;
+mod wire;
 mod wires;
 mod workers;
 

@@ -55,6 +55,7 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
         streaming: if stream { Asked::WithUsage } else { Asked::No },
         tier: ServiceTier::Default,
         needs: needs(&fields, prompt),
+        choices: 1,
         output_max: most,
         prompt: prompt.get(),
         prompt_bytes,

@@ -61,6 +61,8 @@ struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "raw")]
     n: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "raw")]
+    best_of: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
     tools: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "raw")]
     response_format: Option<&'a RawValue>,
@@ -136,13 +138,15 @@ pub(crate) struct Peek<'a> {
     pub unstored: Option<Edit>,
     pub tier: ServiceTier,
     pub needs: Needs,
-    /// The most output tokens over all choices, if the client said.
+    /// How many answers are generated: each prompt of a list has all of its choices.
+    pub choices: u32,
+    /// The most output tokens over all of them, if the client said.
     pub output_max: Option<u32>,
     /// The messages or the prompt as written.
     pub prompt: &'a str,
     /// Bytes of it, and of the tools and instructions that are put before it.
     pub prompt_bytes: usize,
-    /// Bytes that must fit into one context: less than all where several inputs are embedded.
+    /// Bytes that must fit into one context: less than all where there are several inputs.
     pub context_bytes: usize,
 }
 
@@ -153,14 +157,14 @@ impl<'a> Peek<'a> {
             return Err(Refused::bad_body("We could not read the body of your request: it is not a JSON object."));
         }
         // What nobody reads is not looked at by the parser either, and an upstream that breaks at it would be taken for broken.
-        if std::str::from_utf8(body).is_err() {
+        let Ok(whole) = std::str::from_utf8(body) else {
             return Err(Refused::bad_body("We could not read the body of your request: it is not UTF-8."));
-        }
+        };
         depth::check(body)?;
         if call == Call::Messages {
             return messages::peek(body);
         }
-        let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| at_fault(&error))?;
+        let fields: Fields<'a> = serde_json::from_str(whole).map_err(|error| at_fault(&error))?;
         let prompt = required(fields.prompt_of(call), call.prompt())?;
         let array = prompt.get().starts_with('[');
         if call == Call::Chat && !array {
@@ -175,6 +179,14 @@ impl<'a> Peek<'a> {
         let model_raw = required(fields.model, "model")?;
         let model = text(model_raw, "model")?;
         let choices = number(fields.n, "n")?.unwrap_or(1);
+        let several = if matches!(call, Call::Completions | Call::Embeddings) { several(prompt) } else { Vec::new() };
+        let generated = match call {
+            Call::Completions => {
+                let each = number(fields.best_of, "best_of")?.unwrap_or(1).max(choices).max(1);
+                each.saturating_mul(u32::try_from(several.len().max(1)).unwrap_or(u32::MAX))
+            }
+            _ => choices.max(1),
+        };
         let stream = flag(fields.stream, "stream")?.unwrap_or(false) && call != Call::Embeddings;
         let streaming = match call {
             _ if !stream => Streaming::No,
@@ -190,11 +202,12 @@ impl<'a> Peek<'a> {
             unstored: (call == Call::Responses).then(|| unstored(body, fields.store)).flatten(),
             tier: tier(fields.service_tier)?,
             needs: needs(call, &fields, choices)?,
-            output_max: output_max(call, &fields)?.map(|limit| limit.saturating_mul(choices.max(1))),
+            choices: generated,
+            output_max: output_max(call, &fields)?.map(|limit| limit.saturating_mul(generated)),
             // Nothing is kept of what was embedded.
             prompt: if call == Call::Embeddings { "" } else { prompt.get() },
             prompt_bytes,
-            context_bytes: if call == Call::Embeddings { longest(prompt) } else { prompt_bytes },
+            context_bytes: several.iter().map(|part| part.get().len()).max().unwrap_or(prompt_bytes),
         })
     }
 }
@@ -220,11 +233,10 @@ fn output_max(call: Call, fields: &Fields<'_>) -> Result<Option<u32>, Refused> {
     }
 }
 
-/// Bytes of the longest of several texts; one text, or one list of tokens, is its own longest.
-fn longest(input: &RawValue) -> usize {
-    let several: Vec<&RawValue> = serde_json::from_str(input.get()).unwrap_or_default();
-    let parts = several.iter().filter(|part| part.get().starts_with(['"', '[']));
-    parts.map(|part| part.get().len()).max().unwrap_or(input.get().len())
+/// The inputs of a list of them, each a text or a list of tokens; empty where there is but one.
+fn several(input: &RawValue) -> Vec<&RawValue> {
+    let parts: Vec<&RawValue> = serde_json::from_str(input.get()).unwrap_or_default();
+    parts.into_iter().filter(|part| part.get().starts_with(['"', '['])).collect()
 }
 
 /// The edit that says `store: false` where the client did not.
@@ -350,5 +362,30 @@ fn usage_wanted(body: &[u8], options: Option<&RawValue>) -> Result<Streaming, Re
             Some(true) => Ok(Streaming::WithUsage),
             Some(false) | None => edit(range(body, given), "true"),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many answers such a body asks for, the most tokens of all, and the bytes that one context must hold.
+    fn check(call: Call, fields: &str, want: (u32, Option<u32>, usize)) {
+        let body = format!(r#"{{"model":"m",{fields}}}"#);
+        let peek = Peek::parse(call, body.as_bytes()).expect("a good body");
+        assert_eq!((peek.choices, peek.output_max, peek.context_bytes), want, "{fields}");
+    }
+
+    #[test]
+    fn every_prompt_of_a_list_has_all_its_choices() {
+        check(Call::Chat, r#""messages":["ab","c"],"max_tokens":5"#, (1, Some(5), 10));
+        check(Call::Chat, r#""messages":[],"n":3,"best_of":9,"max_completion_tokens":5"#, (3, Some(15), 2));
+        check(Call::Completions, r#""prompt":"abc","max_tokens":5"#, (1, Some(5), 5));
+        check(Call::Completions, r#""prompt":[1,2,3],"max_tokens":5"#, (1, Some(5), 7));
+        check(Call::Completions, r#""prompt":["abc","d"],"n":2"#, (4, None, 5));
+        check(Call::Completions, r#""prompt":[[1,2],[3]],"n":2,"best_of":3,"max_tokens":5"#, (6, Some(30), 5));
+        check(Call::Completions, r#""prompt":[],"n":0,"max_tokens":5"#, (1, Some(5), 2));
+        check(Call::Completions, r#""prompt":["a","b"],"n":4294967295,"max_tokens":2"#, (u32::MAX, Some(u32::MAX), 3));
+        check(Call::Embeddings, r#""input":["abc","d"]"#, (1, Some(0), 5));
     }
 }

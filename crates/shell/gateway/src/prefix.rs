@@ -8,8 +8,6 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
-
 /// Bytes in a block.
 const BLOCK: usize = 256;
 /// Blocks of a prompt that are looked at; what is longer is compared by its beginning.
@@ -21,7 +19,7 @@ const KEPT: Duration = Duration::from_secs(300);
 
 /// The hashes of a prompt's prefixes, shortest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Prefixes(ArrayVec<u64, BLOCKS_MAX>);
+pub(crate) struct Prefixes(Box<[u64]>);
 
 impl Prefixes {
     /// Of a prompt as the client wrote it; what doesn't fill a block is left out.

@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dispatch::Fault;
 use hyper::HeaderMap;
@@ -23,10 +24,15 @@ pub(crate) enum Unanswered {
 
 /// Calls the endpoint that was decided on, and waits until there is content; the flight is then that of the attempt that has it.
 pub(crate) async fn attempt(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Answered, Unanswered> {
-    let Some(patience) = flight.hedge_after() else {
-        let answered = called(flight, head, said).await;
-        return answered.map_err(|missed| unanswered(flight, missed));
-    };
+    match flight.hedge_after() {
+        None => called(flight, head, said).await.map_err(|missed| unanswered(flight, missed)),
+        // Few requests hedge: what that remembers is not kept beside every request.
+        Some(patience) => Box::pin(hedged(flight, head, said, patience)).await,
+    }
+}
+
+/// An attempt, and another beside it when it has no content for as long as that.
+async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience: Duration) -> Result<Answered, Unanswered> {
     let mut first = pin!(called(flight, head, said));
     if let Ok(answered) = tokio::time::timeout(patience, &mut first).await {
         return answered.map_err(|missed| unanswered(flight, missed));

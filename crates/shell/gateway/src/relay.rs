@@ -44,6 +44,12 @@ pub(crate) enum Ending {
     Failed(Fault),
 }
 
+/// Why a stream ended before it began, and the error event that said so, if one did.
+pub(crate) struct Unbegun {
+    pub fault: Fault,
+    pub said: Bytes,
+}
+
 /// What comes next out of a stream.
 pub(crate) enum Next {
     Events(Bytes),
@@ -59,6 +65,8 @@ pub(crate) struct Relay {
     progress: Progress,
     strip_usage: bool,
     ending: Option<Ending>,
+    /// The data of the event that was an error.
+    error: Bytes,
     patience: Duration,
     heard_at: Instant,
     timer: Option<Pin<Box<Sleep>>>,
@@ -66,7 +74,7 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer.
-    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, patience: Duration) -> Result<Self, Fault> {
+    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, patience: Duration) -> Result<Self, Unbegun> {
         let mut relay = Self {
             body,
             ear,
@@ -75,6 +83,7 @@ impl Relay {
             progress: Progress::default(),
             strip_usage,
             ending: None,
+            error: Bytes::new(),
             patience,
             heard_at: Instant::now(),
             timer: None,
@@ -82,11 +91,12 @@ impl Relay {
         while !relay.progress.begun && relay.ending.is_none() {
             std::future::poll_fn(|cx| relay.poll_body(cx)).await;
         }
-        match relay.ending {
-            Some(Ending::Failed(fault)) if relay.ready.is_empty() || !relay.progress.begun => Err(fault),
-            Some(Ending::Whole { .. }) if !relay.progress.begun => Err(Fault::Broken),
-            _ => Ok(relay),
-        }
+        let fault = match relay.ending {
+            Some(Ending::Failed(fault)) if relay.ready.is_empty() || !relay.progress.begun => fault,
+            Some(Ending::Whole { .. }) if !relay.progress.begun => Fault::Broken,
+            _ => return Ok(relay),
+        };
+        Err(Unbegun { fault, said: relay.error })
     }
 
     pub fn progress(&self) -> Progress {
@@ -137,8 +147,8 @@ impl Relay {
     }
 
     fn take(&mut self, came: Bytes) {
-        let (progress, ear, strip_usage) = (&mut self.progress, &mut self.ear, self.strip_usage);
-        let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, strip_usage, event));
+        let (progress, ear, error, strip_usage) = (&mut self.progress, &mut self.ear, &mut self.error, self.strip_usage);
+        let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, error, strip_usage, event));
         if judged.is_err() || self.progress.error {
             self.ending = Some(Ending::Failed(self.ear.fault()));
         }
@@ -152,7 +162,7 @@ impl Relay {
 }
 
 /// Reads one event, and says whether the client gets it.
-fn judge(progress: &mut Progress, ear: &mut Ear, strip_usage: bool, event: &[u8]) -> Verdict {
+fn judge(progress: &mut Progress, ear: &mut Ear, said: &mut Bytes, strip_usage: bool, event: &[u8]) -> Verdict {
     let Some(data) = sse::data(event) else { return Verdict::Forward };
     if progress.error || progress.done {
         return Verdict::Strip;
@@ -161,7 +171,10 @@ fn judge(progress: &mut Progress, ear: &mut Ear, strip_usage: bool, event: &[u8]
     progress.begun |= ear.begins(&heard);
     let Heard { done, error, content, finish, reported, usage_only } = heard;
     progress.done |= done;
-    progress.error |= error;
+    if error {
+        progress.error = true;
+        *said = Bytes::copy_from_slice(&data);
+    }
     progress.finished |= finish;
     progress.counted = progress.counted.saturating_add(content.into());
     progress.reported = reported.or(progress.reported);

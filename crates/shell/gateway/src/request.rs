@@ -134,7 +134,7 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     let learnt = state.learnt(model);
     let input = learnt.input(peek.prompt_bytes);
     let room = snapshot.fleet.models[model].context.saturating_sub(input);
-    let output_max = peek.output_max.unwrap_or(room);
+    let output_max = peek.output_max.unwrap_or_else(|| room.saturating_mul(peek.choices));
     let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
     let input_least = u32::try_from(peek.context_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
@@ -145,7 +145,7 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
 const BYTES_PER_TOKEN_MOST: usize = 16;
 
 /// Decides, calls and moves on until there is content or nowhere left to go.
-async fn fly(mut flight: Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {
+async fn fly(mut flight: Box<Flight>, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {
     let (mut next, mut line) = (Next::Decide, Line::of(&flight)?);
     loop {
         next = match next {
@@ -214,7 +214,7 @@ impl Line {
 }
 
 /// The answer's body, and the source that its head names.
-fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
+fn answer(mut flight: Box<Flight>, answered: Answered, call: Call) -> Served {
     let source = flight.chosen.and_then(|chosen| {
         let snapshot = &flight.snapshot;
         Some(Source {
@@ -240,7 +240,7 @@ fn answer(mut flight: Flight, answered: Answered, call: Call) -> Served {
 }
 
 /// A stream's body, in the words of its client.
-fn stream(flight: Flight, relay: Relay, passage: Passage, call: Call) -> Answer {
+fn stream(flight: Box<Flight>, relay: Relay, passage: Passage, call: Call) -> Answer {
     if call != Call::Messages {
         return Answer::Stream(Box::new(Streaming::new(relay, flight, call)));
     }

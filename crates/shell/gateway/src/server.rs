@@ -114,7 +114,7 @@ async fn answer(
     let Some(id) = ids::draw(began) else { return Ok(refuse(&state, Refused::overloaded())) };
     let closes = request.headers().contains_key(TRANSFER_ENCODING) || request.headers().contains_key(UPGRADE);
     let anthropic = messages::is(request.uri().path());
-    let served = if is_plain { Box::pin(route(&state, &guest, id, request)).await } else { Err(Refused::ambiguous()) };
+    let served = if is_plain { route(&state, &guest, id, request).await } else { Err(Refused::ambiguous()) };
     if let Err(refused) = &served {
         logged::refused(&state, id, refused);
     }
@@ -201,14 +201,15 @@ async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, reque
         Route::Inference(call) => request::serve(Arc::clone(state), call, id, &guest.visit, request).await,
         Route::Models => models::list(state, request.headers()).map(json),
         Route::Model(name) => models::one(state, request.headers(), &decoded(name)).map(json),
-        Route::Usage(report) => usage::serve(state, report, &request).await,
+        // What is asked for rarely is not kept room for beside every call.
+        Route::Usage(report) => Box::pin(usage::serve(state, report, &request)).await,
         Route::Kept(kept) => Box::pin(batch::serve(state, kept, request)).await,
         Route::Health => Ok(text("ok\n")),
         Route::Ready if status::is_ready(state) => Ok(text("ready\n")),
         Route::Ready => Err(Refused::no_capacity("No endpoint has a price and an address yet.", std::time::Duration::from_secs(1))),
         Route::Metrics => Ok(text(metrics::render(state))),
         Route::Status => Ok(json(status::render(state))),
-        Route::Audit => audit::serve(state).await.map(json),
+        Route::Audit => Box::pin(audit::serve(state)).await.map(json),
     }
 }
 

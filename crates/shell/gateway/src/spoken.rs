@@ -7,28 +7,29 @@ use bytes::Bytes;
 use dialect::anthropic::{Overheard, Overhearing};
 use dialect::{About, Hearing};
 use dispatch::Fault;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 use crate::answer::{self, Heard};
 use crate::peek::Call;
 use crate::translate::{self, Passage};
+use crate::wire::Coming;
 
 /// A stream's body, piece by piece.
 pub(crate) enum Spoken {
     /// As it comes.
-    Own(Incoming),
+    Own(Coming),
     Translated(Box<Translated>),
 }
 
 /// A stream in another dialect, told in OpenAI's words.
 pub(crate) struct Translated {
-    body: Incoming,
+    body: Coming,
     hearing: Hearing,
     ended: bool,
 }
 
 impl Spoken {
-    pub fn new(body: Incoming, passage: Passage, about: impl Fn() -> About) -> Self {
+    pub fn new(body: Coming, passage: Passage, about: impl Fn() -> About) -> Self {
         match passage {
             Passage::Own | Passage::Messages => Self::Own(body),
             Passage::Translated(foreign) => {
@@ -46,7 +47,7 @@ impl Spoken {
     }
 }
 
-fn poll(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+fn poll(body: &mut Coming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
     Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
         Some(Ok(frame)) => Some(Ok(frame.into_data().unwrap_or_default())),
         Some(Err(_)) => Some(Err(Fault::Lost)),

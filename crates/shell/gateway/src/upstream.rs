@@ -1,6 +1,7 @@
 //! Where an endpoint's requests are sent, in which dialect, and with which secret.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use dialect::openai::Most;
 use fleet::{Dialect, Endpoint};
@@ -26,7 +27,7 @@ pub struct Upstream {
     /// The URL of responses, where its dialect has any.
     pub(crate) responses: Uri,
     /// Where it listens, as connections to it are kept by.
-    pub(crate) place: String,
+    pub(crate) place: Arc<str>,
     /// The same as its requests say it.
     pub(crate) host: HeaderValue,
     /// The header that its secret goes into: marked sensitive, so `Debug` does not show it.
@@ -71,7 +72,7 @@ impl Upstream {
         let (scheme, authority) = (chat.scheme_str().unwrap_or_default(), chat.authority().map_or("", Authority::as_str));
         Ok(Self {
             dialect: Dialect::OpenAi,
-            place: format!("{scheme}://{authority}").to_ascii_lowercase(),
+            place: format!("{scheme}://{authority}").to_ascii_lowercase().into(),
             host: HeaderValue::from_str(authority).map_err(|_| UpstreamError::Url(base.to_owned()))?,
             streamed: chat.clone(),
             completions: uri(base, format!("{root}/completions"))?,

@@ -2,31 +2,26 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use dispatch::Fault;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HOST;
 use hyper::http::uri::PathAndQuery;
-use hyper::rt::{Read, Write};
 use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
 use crate::resolve::Resolver;
 use crate::upstream::Upstream;
+use crate::wire::{Coming, Wire};
 
 /// Connects to addresses that were checked.
 type Connector = HttpConnector<Resolver>;
 
-/// Connections that are looked at for one that is free, before a new one is made.
-const LOOKS_MAX: usize = 64;
 /// Connections that a serving thread keeps to one upstream; what is past it is closed when its answer ends.
 const KEPT_MAX: usize = 1_024;
 
@@ -40,17 +35,31 @@ pub(crate) struct Wires {
     plain: Connector,
     /// `None` while no upstream wants it: reading the machine's certificates takes time, and a laptop may have none.
     tls: Option<HttpsConnector<Connector>>,
-    /// One for each serving thread: its lock is only ever taken by that thread.
-    lanes: Vec<Mutex<Lane>>,
+    lanes: Arc<Lanes>,
 }
 
-/// One thread's connections, by the places that they go to.
-type Lane = HashMap<String, VecDeque<Kept>>;
+/// The connections that wait for a request, one lane for each serving thread: its lock is only ever taken by that thread.
+pub(crate) struct Lanes(Vec<Mutex<Lane>>);
 
-/// A connection that is free, or will be when its answer has been read.
-struct Kept {
-    send: SendRequest<Full<Bytes>>,
-    used: Instant,
+/// One thread's connections, by the places that they go to; the last used at the back.
+type Lane = HashMap<Arc<str>, VecDeque<Wire>>;
+
+impl Lanes {
+    /// Keeps a connection for the next request to that place.
+    pub fn keep(&self, place: &Arc<str>, wire: Wire) {
+        let mut lane = self.own();
+        match lane.get_mut(place) {
+            Some(kept) if kept.len() < KEPT_MAX => kept.push_back(wire),
+            Some(_) => {}
+            None => _ = lane.insert(Arc::clone(place), VecDeque::from([wire])),
+        }
+    }
+
+    /// No lane is held while anything waits, and nothing that can panic runs while it is: a poisoned one is still good.
+    fn own(&self) -> MutexGuard<'_, Lane> {
+        let lane = LANE.get().min(self.0.len() - 1);
+        self.0[lane].lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Wires {
@@ -66,12 +75,12 @@ impl Wires {
         };
         let tls = tls.then(|| secured(plain.clone())).transpose()?;
         let lanes = std::iter::repeat_with(Mutex::default).take(limits.serving_threads.max(1)).collect();
-        Ok(Self { plain, tls, lanes })
+        Ok(Self { plain, tls, lanes: Arc::new(Lanes(lanes)) })
     }
 
     /// How many threads can serve.
     pub fn lanes(&self) -> usize {
-        self.lanes.len()
+        self.lanes.0.len()
     }
 
     /// From now on this thread uses the connections of `lane`.
@@ -80,14 +89,12 @@ impl Wires {
     }
 
     /// Sends one request; what comes back is the head, with the body still on its way.
-    pub async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Fault> {
+    pub async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Coming>, Fault> {
         let mut request = addressed(upstream, request);
-        while let Some(mut kept) = self.free(&upstream.place) {
-            match kept.try_send_request(request).await {
-                Ok(response) => {
-                    self.keep(&upstream.place, kept);
-                    return Ok(response);
-                }
+        let coming = |wire, response: Response<_>| response.map(|body| Coming::new(body, wire, &self.lanes, &upstream.place));
+        while let Some(mut wire) = self.free(&upstream.place) {
+            match wire.ask(request).await {
+                Ok(response) => return Ok(coming(wire, response)),
                 // It was closed before anything was sent: the next one, or a new one, takes the request.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
@@ -95,84 +102,47 @@ impl Wires {
                 },
             }
         }
-        let mut send = self.connect(upstream).await?;
-        let response = send.send_request(request).await.map_err(|_| Fault::Lost)?;
-        self.keep(&upstream.place, send);
-        Ok(response)
+        // To connect is rare and takes much to remember: that is not kept beside every request.
+        let mut wire = Box::pin(self.connect(upstream)).await?;
+        let response = wire.ask(request).await.map_err(|_| Fault::Lost)?;
+        Ok(coming(wire, response))
     }
 
-    /// Closes what has not been used for long.
+    /// Closes what has not been used for long, or was closed by its upstream.
     pub fn tidy(&self) {
-        self.lane().retain(|_, kept| {
-            kept.retain(|kept| !kept.send.is_closed() && (!kept.send.is_ready() || kept.used.elapsed() < UPSTREAM_IDLE_MAX));
+        self.lanes.own().retain(|_, kept| {
+            kept.retain_mut(|wire| wire.used.elapsed() < UPSTREAM_IDLE_MAX && wire.is_free());
             !kept.is_empty()
         });
     }
 
     /// Closes all that this thread keeps.
     pub fn close(&self) {
-        self.lane().clear();
+        self.lanes.own().clear();
     }
 
-    /// A connection that waits for a request, if one of the first has done so not too long.
-    fn free(&self, place: &str) -> Option<SendRequest<Full<Bytes>>> {
-        let mut lane = self.lane();
-        let kept = lane.get_mut(place)?;
-        for _ in 0..kept.len().min(LOOKS_MAX) {
-            let next = kept.pop_front()?;
-            if next.send.is_closed() {
-                continue;
-            }
-            if !next.send.is_ready() {
-                kept.push_back(next);
-            } else if next.used.elapsed() < UPSTREAM_IDLE_MAX {
-                return Some(next.send);
-            }
-        }
-        None
+    /// The connection that was used last, if that was not too long ago.
+    fn free(&self, place: &str) -> Option<Wire> {
+        self.lanes.own().get_mut(place)?.pop_back().filter(|wire| wire.used.elapsed() < UPSTREAM_IDLE_MAX)
     }
 
-    fn keep(&self, place: &str, send: SendRequest<Full<Bytes>>) {
-        let (mut lane, new) = (self.lane(), Kept { send, used: Instant::now() });
-        match lane.get_mut(place) {
-            Some(kept) if kept.len() < KEPT_MAX => kept.push_back(new),
-            Some(_) => {}
-            None => _ = lane.insert(place.to_owned(), VecDeque::from([new])),
-        }
-    }
-
-    async fn connect(&self, upstream: &Upstream) -> Result<SendRequest<Full<Bytes>>, Fault> {
+    async fn connect(&self, upstream: &Upstream) -> Result<Wire, Fault> {
         let uri = upstream.chat.clone();
         #[cfg(test)]
         if let Some(authority) = uri.authority()
             && let Some(wire) = crate::simulation::connect(authority).await
         {
-            return shaken(wire.map_err(|_| Fault::Unreachable)?).await;
+            return Wire::new(wire.map_err(|_| Fault::Unreachable)?).await.map_err(|_| Fault::Unreachable);
         }
-        if upstream.is_tls() {
+        let shaken = if upstream.is_tls() {
             let mut tls = self.tls.clone().ok_or(Fault::Unreachable)?;
-            shaken(tls.call(uri).await.map_err(|_| Fault::Unreachable)?).await
+            Wire::new(tls.call(uri).await.map_err(|_| Fault::Unreachable)?).await
         } else {
             let mut plain = self.plain.clone();
-            shaken(plain.call(uri).await.map_err(|_| Fault::Unreachable)?).await
-        }
+            Wire::new(plain.call(uri).await.map_err(|_| Fault::Unreachable)?).await
+        };
+        shaken.map_err(|_| Fault::Unreachable)
     }
-
-    /// No lane is held while anything waits, and nothing that can panic runs while it is: a poisoned one is still good.
-    fn lane(&self) -> MutexGuard<'_, Lane> {
-        let lane = LANE.get().min(self.lanes.len() - 1);
-        self.lanes[lane].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection ready to be asked, with the task that moves its bytes.
-async fn shaken(wire: impl Read + Write + Unpin + Send + 'static) -> Result<SendRequest<Full<Bytes>>, Fault> {
-    let (send, connection) = http1::Builder::new().writev(false).handshake(wire).await.map_err(|_| Fault::Unreachable)?;
-    tokio::spawn(async move {
-        // How it ended shows in the request that it carried.
-        _ = connection.await;
-    });
-    Ok(send)
 }
 
 /// A request as it is written to its upstream, all of whose URLs have one place: the path alone, with the host beside it.
@@ -188,6 +158,7 @@ mod tests {
     use http_body_util::BodyExt;
     use hyper::header::HeaderValue;
     use testkit::Upstream as Server;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -212,15 +183,64 @@ mod tests {
             request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
             let answer = wires.send(&upstream, request).await.expect("it answers");
             answer.into_body().collect().await.expect("a whole body");
-            // The connection is ready when its own task has seen the end.
-            tokio::task::yield_now().await;
         }
-        let kept = |wires: &Wires| wires.lane().values().map(VecDeque::len).sum::<usize>();
+        let kept = |wires: &Wires| wires.lanes.own().values().map(VecDeque::len).sum::<usize>();
         assert_eq!(kept(&wires), 1);
         wires.tidy();
         assert_eq!(kept(&wires), 1, "it was used just now");
-        wires.lane().values_mut().flatten().for_each(|kept| kept.used -= UPSTREAM_IDLE_MAX);
+        wires.lanes.own().values_mut().flatten().for_each(|wire| wire.used -= UPSTREAM_IDLE_MAX);
         wires.tidy();
         assert_eq!(kept(&wires), 0);
+    }
+
+    /// An upstream that answers one request on one connection with these bytes, then closes it once it is told to.
+    async fn answering(text: &'static str) -> (Upstream, tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<usize>) {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("this machine has a free port");
+        let upstream = Upstream::moved_to(listener.local_addr().expect("it is bound"), None).expect("it is this machine");
+        let (close, told) = tokio::sync::oneshot::channel();
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a caller");
+            let mut asked = vec![0; 4_096];
+            _ = stream.read(&mut asked).await.expect("a request");
+            stream.write_all(text.as_bytes()).await.expect("it listens");
+            tokio::select! {
+                _ = told => 0,
+                // What comes next: more, or the end.
+                more = stream.read(&mut asked) => more.unwrap_or(0) + 1,
+            }
+        });
+        (upstream, close, served)
+    }
+
+    fn asked(upstream: &Upstream) -> Request<Full<Bytes>> {
+        Request::post(upstream.chat.clone()).body(Full::new(Bytes::from_static(b"{}"))).expect("a request")
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_upstream_closed_is_let_go_of() {
+        let (wires, (upstream, close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await);
+        let answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        assert_eq!(answer.into_body().collect().await.expect("a whole body").to_bytes(), "{}");
+        let kept = || wires.lanes.own().values().map(VecDeque::len).sum::<usize>();
+        wires.tidy();
+        assert_eq!(kept(), 1);
+        close.send(()).expect("it waits");
+        assert_eq!(served.await.expect("it ends"), 0);
+        while kept() > 0 {
+            // The news travels with the next turn of the event loop.
+            tokio::task::yield_now().await;
+            wires.tidy();
+        }
+        assert_eq!(wires.send(&upstream, asked(&upstream)).await.err(), Some(Fault::Unreachable), "nobody listens any more");
+    }
+
+    #[tokio::test]
+    async fn an_answer_left_before_its_end_closes_its_connection() {
+        let (wires, (upstream, _close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{").await);
+        let mut answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        answer.body_mut().frame().await.expect("a piece").expect("of the body");
+        drop(answer);
+        assert_eq!(served.await.expect("it ends"), 1, "the upstream sees the end, and nothing before it");
+        assert!(wires.lanes.own().values().all(VecDeque::is_empty));
     }
 }

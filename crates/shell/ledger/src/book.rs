@@ -1,26 +1,32 @@
 //! Entries into rows, each attempt and each held time exactly once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dispatch::{Advice, AttemptId, HeldTime, Settlement};
 use fleet::FleetVersion;
 use market::Usage;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use units::Instant;
 
 use crate::chain::{ADVICE, ATTEMPT, CONFLICT, Chain, HELD, HELD_SHARE, Kind, Of, POSTING, SETTLEMENT};
 use crate::entry::{Entry, Intent};
 use crate::error::LedgerError;
+use crate::field::fields;
+use crate::insert::Rows;
 use crate::journal::Position;
 use crate::register::Registers;
 use crate::rows::{offset, stored_intent, stored_settlement};
-use crate::words::{Nanos, Request, Word};
+use crate::words::{Nanos, Word};
 
 /// What a transaction changed, to be told to the books once it is committed.
 #[derive(Debug, Default)]
 pub(crate) struct Booked {
     pub(crate) usage: Vec<(FleetVersion, Usage)>,
-    pub(crate) intents: Vec<(AttemptId, i64)>,
+    /// Its attempts that it didn't settle too, with their rows.
+    pub(crate) open: BTreeMap<AttemptId, i64>,
+    /// The row of its newest attempt.
+    pub(crate) newest: Option<i64>,
+    /// What it settled of attempts that were there before.
     pub(crate) settled: BTreeSet<AttemptId>,
 }
 
@@ -42,12 +48,18 @@ pub(crate) struct Booking<'a> {
 
 impl<'a> Booking<'a> {
     pub(crate) fn new(connection: &'a Connection, registers: &'a Registers) -> Result<Self, LedgerError> {
-        Ok(Self { connection, registers, chain: Chain::read(connection)?, booked: Booked::default() })
+        Self::with(connection, registers, Rows::Single)
+    }
+
+    /// One whose rows go in as `rows` says; by groups, they are all there when it has ended.
+    pub(crate) fn with(connection: &'a Connection, registers: &'a Registers, rows: Rows) -> Result<Self, LedgerError> {
+        Ok(Self { connection, registers, chain: Chain::read(connection, rows)?, booked: Booked::default() })
     }
 
     /// What was booked, and the newest posting.
-    pub(crate) fn end(self) -> (Booked, i64) {
-        (self.booked, self.chain.posting_to())
+    pub(crate) fn end(mut self) -> Result<(Booked, i64), LedgerError> {
+        self.chain.flush()?;
+        Ok((self.booked, self.chain.posting_to()))
     }
 
     /// Books one entry whose journal record began at `began`.
@@ -60,25 +72,25 @@ impl<'a> Booking<'a> {
     }
 
     fn intent(&mut self, entry: &Entry, intent: &Intent, began: Position) -> Result<(), LedgerError> {
-        if !self.insert_intent(intent, began)? {
+        let Some(row) = self.insert_intent(intent, began)? else {
             let same = stored_intent(self.connection, self.registers, intent.attempt)?.as_ref() == Some(intent);
             return self.keep_conflict(entry, intent.attempt, same);
-        }
-        let row = self.connection.last_insert_rowid();
+        };
         if let Some(advice) = &intent.advice {
             self.advice(row, intent.fleet, advice)?;
         }
-        self.booked.intents.push((intent.attempt, row));
+        self.booked.open.insert(intent.attempt, row);
+        self.booked.newest = Some(row);
         self.chain.link(Kind::Attempt, Of::Row(row))
     }
 
-    fn insert_intent(&mut self, intent: &Intent, began: Position) -> Result<bool, LedgerError> {
+    fn insert_intent(&mut self, intent: &Intent, began: Position) -> Result<Option<i64>, LedgerError> {
         let register = self.registers.of(intent.fleet)?;
         let why = intent.why;
         self.chain.insert(
             &ATTEMPT,
-            params![
-                Request(intent.attempt.request),
+            &fields![
+                intent.attempt.request,
                 intent.attempt.attempt,
                 intent.key.0,
                 register.model(intent.model)?,
@@ -107,7 +119,7 @@ impl<'a> Booking<'a> {
     fn advice(&mut self, attempt: i64, fleet: FleetVersion, advice: &Advice) -> Result<(), LedgerError> {
         let register = self.registers.of(fleet)?;
         let Advice { endpoint, contract, prepaid, cost, list, marginal, given } = *advice;
-        let values = params![
+        let values = fields![
             attempt,
             register.endpoint(endpoint)?,
             register.contract(contract)?,
@@ -127,13 +139,13 @@ impl<'a> Booking<'a> {
             given.cached,
             given.output,
         ];
-        self.chain.insert(&ADVICE, values)?;
+        self.chain.insert_new(&ADVICE, &values)?;
         Ok(())
     }
 
     fn settlement(&mut self, entry: &Entry, settlement: &Settlement) -> Result<(), LedgerError> {
         let attempt = settlement.attempt;
-        if !self.insert_settlement(settlement)? {
+        if self.insert_settlement(settlement)?.is_none() {
             let same = stored_settlement(self.connection, self.registers, attempt)?.as_ref() == Some(settlement);
             return self.keep_conflict(entry, attempt, same);
         }
@@ -141,16 +153,18 @@ impl<'a> Booking<'a> {
         let meters = register.token_meters(settlement.contract, settlement.endpoint);
         let usage = meters.map(|meters| meters.postings(settlement)).unwrap_or_default();
         self.post(settlement.fleet, &usage, Source::Attempt(attempt))?;
-        self.booked.settled.insert(attempt);
+        if self.booked.open.remove(&attempt).is_none() {
+            self.booked.settled.insert(attempt);
+        }
         self.chain.link(Kind::Settlement, Of::Attempt(attempt))
     }
 
-    fn insert_settlement(&mut self, settlement: &Settlement) -> Result<bool, LedgerError> {
+    fn insert_settlement(&mut self, settlement: &Settlement) -> Result<Option<i64>, LedgerError> {
         let register = self.registers.of(settlement.fleet)?;
         self.chain.insert(
             &SETTLEMENT,
-            params![
-                Request(settlement.attempt.request),
+            &fields![
+                settlement.attempt.request,
                 settlement.attempt.attempt,
                 register.endpoint(settlement.endpoint)?,
                 register.contract(settlement.contract)?,
@@ -171,12 +185,11 @@ impl<'a> Booking<'a> {
     fn held(&mut self, held: &HeldTime, began: Position) -> Result<(), LedgerError> {
         let endpoint = self.registers.of(held.fleet)?.endpoint(held.endpoint)?;
         let fleet = self.registers.row(held.fleet)?;
-        let values = params![endpoint, fleet, held.span.from.micros(), held.span.to.micros(), began.segment, offset(began)];
-        self.chain.insert(&HELD, values)?;
-        let row = self.connection.last_insert_rowid();
+        let values = fields![endpoint, fleet, held.span.from.micros(), held.span.to.micros(), began.segment, offset(began)];
+        let row = self.chain.insert_new(&HELD, &values)?;
         for (number, (attempt, quantity)) in (0_i64..).zip(&held.shares) {
-            let values = params![row, number, Request(attempt.request), attempt.attempt, quantity.count()];
-            self.chain.insert(&HELD_SHARE, values)?;
+            let values = fields![row, number, attempt.request, attempt.attempt, quantity.count()];
+            self.chain.insert_new(&HELD_SHARE, &values)?;
         }
         self.post(held.fleet, &held.usage, Source::Held(row))?;
         self.chain.link(Kind::Held, Of::Row(row))
@@ -190,9 +203,9 @@ impl<'a> Booking<'a> {
             Source::Held(row) => (None, None, Some(row)),
         };
         for usage in usage {
-            self.chain.insert(
+            self.chain.insert_new(
                 &POSTING,
-                params![
+                &fields![
                     register.contract(usage.contract)?,
                     Word(usage.meter.kind()),
                     register.subject(usage.meter)?,
@@ -200,7 +213,7 @@ impl<'a> Booking<'a> {
                     usage.held.count(),
                     usage.used.count(),
                     self.registers.row(fleet)?,
-                    attempt.map(|attempt| Request(attempt.request)),
+                    attempt.map(|attempt| attempt.request),
                     attempt.map(|attempt| attempt.attempt),
                     correction,
                     held,
@@ -217,7 +230,7 @@ impl<'a> Booking<'a> {
             return Ok(());
         }
         let bytes = postcard::to_stdvec(entry)?;
-        self.chain.insert(&CONFLICT, params![Request(attempt.request), attempt.attempt, bytes])?;
-        self.chain.link(Kind::Conflict, Of::Row(self.connection.last_insert_rowid()))
+        let row = self.chain.insert_new(&CONFLICT, &fields![attempt.request, attempt.attempt, &bytes[..]])?;
+        self.chain.link(Kind::Conflict, Of::Row(row))
     }
 }

@@ -4,12 +4,13 @@
 //! as PostgreSQL's `COPY` writes them (`\N` for nothing, `\x..` for bytes). Its hash is SHA-256 over the hash before it and that text, so that
 //! anyone can compute the chain again with `sqlite3` and `sha256sum`.
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use crate::error::LedgerError;
-use crate::words::Request;
+use crate::field::{Field, fields};
+use crate::insert::{Insert, Rows};
+use crate::line::write_line;
 
 /// A hash of the chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,8 +65,17 @@ pub(crate) enum Kind {
 /// A table of entries, and its columns as the chain writes them.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
+    pub(crate) columns: &'static str,
     pub(crate) insert: &'static str,
     pub(crate) select: &'static str,
+    /// Whether SQLite numbers its rows.
+    pub(crate) numbered: bool,
+}
+
+impl Table {
+    const fn unnumbered(self) -> Self {
+        Self { numbered: false, ..self }
+    }
 }
 
 macro_rules! table {
@@ -75,8 +85,10 @@ macro_rules! table {
     ($name:literal, $columns:literal, $values:literal, $conflict:literal) => {
         Table {
             name: $name,
+            columns: $columns,
             insert: concat!("INSERT INTO ", $name, " (", $columns, ") VALUES (", $values, ")", $conflict),
             select: concat!("SELECT ", $columns, " FROM ", $name),
+            numbered: true,
         }
     };
 }
@@ -96,15 +108,16 @@ pub(crate) static ADVICE: Table = table!(
     "advice",
     "attempt, endpoint, contract, prepaid, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output, marginal_input, marginal_cached, marginal_output, given_input, given_cached, given_output",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
-);
+).unnumbered();
 pub(crate) static SETTLEMENT: Table = table!(
     "settlement",
     "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14",
     " ON CONFLICT (request, attempt) DO NOTHING"
-);
+)
+.unnumbered();
 pub(crate) static HELD: Table = table!("held", "endpoint, fleet, from_us, to_us, segment, offset", "?1, ?2, ?3, ?4, ?5, ?6");
-pub(crate) static HELD_SHARE: Table = table!("held_share", "held, number, request, attempt, quantity", "?1, ?2, ?3, ?4, ?5");
+pub(crate) static HELD_SHARE: Table = table!("held_share", "held, number, request, attempt, quantity", "?1, ?2, ?3, ?4, ?5").unnumbered();
 pub(crate) static POSTING: Table = table!(
     "posting",
     "contract, meter, subject, at_us, held, used, fleet, request, attempt, correction, source",
@@ -121,7 +134,8 @@ pub(crate) static INVOICE_LINE: Table = table!(
     "invoice_line",
     "invoice, number, contract, meter, subject, from_us, to_us, quantity, billed, our_quantity, ours",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
-);
+)
+.unnumbered();
 pub(crate) static CLOSING: Table = table!(
     "closing",
     "contract, period, from_us, to_us, fleet, at_us, currency, due, digest, posting_to",
@@ -131,7 +145,11 @@ pub(crate) static CLOSING_LINE: Table = table!(
     "closing_line",
     "closing, number, clause, place, tier, meter, subject, quantity, rate, per, money",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
-);
+)
+.unnumbered();
+
+/// The chain's own table, without the entries' numbers: those are the rows'.
+static ENTRY: Table = table!("entry", "kind, row, request, attempt, posting_to, hash", "?1, ?2, ?3, ?4, ?5, ?6");
 
 impl Kind {
     pub(crate) const ALL: [Self; 10] = [
@@ -177,54 +195,10 @@ pub(crate) struct Chain<'a> {
     connection: &'a Connection,
     head: Head,
     text: Vec<u8>,
+    rows: Rows,
     /// What was needed so far: to look a statement up by its text each time takes as long as to fill it in.
     inserts: Vec<Insert<'a>>,
-    link: CachedStatement<'a>,
-}
-
-/// What inserts the rows of one table.
-struct Insert<'a> {
-    table: &'static Table,
-    statement: CachedStatement<'a>,
-    /// The values that it holds: names, prices and costs of nothing are mostly those of the row before, and need not be bound again.
-    bound: Vec<Value>,
-}
-
-impl<'a> Insert<'a> {
-    fn new(connection: &'a Connection, table: &'static Table) -> rusqlite::Result<Self> {
-        let statement = connection.prepare_cached(table.insert)?;
-        let bound = vec![Value::Null; statement.parameter_count()];
-        Ok(Self { table, statement, bound })
-    }
-
-    /// Inserts a row and adds its line to the text; `false` when it is there already.
-    fn row(&mut self, text: &mut Vec<u8>, values: &[&dyn ToSql]) -> rusqlite::Result<bool> {
-        if values.len() != self.bound.len() {
-            return Err(rusqlite::Error::InvalidParameterCount(values.len(), self.bound.len()));
-        }
-        let before = text.len();
-        text.extend_from_slice(self.table.name.as_bytes());
-        for ((place, value), bound) in (1_usize..).zip(values).zip(&mut self.bound) {
-            let value = value.to_sql()?;
-            let value = match &value {
-                ToSqlOutput::Borrowed(value) => *value,
-                ToSqlOutput::Owned(value) => ValueRef::from(value),
-                _ => return Err(rusqlite::Error::InvalidQuery),
-            };
-            text.push(b'\t');
-            write_value(text, value);
-            if value != ValueRef::from(&*bound) {
-                self.statement.raw_bind_parameter(place, ToSqlOutput::Borrowed(value))?;
-                *bound = value.try_into()?;
-            }
-        }
-        text.push(b'\n');
-        let inserted = self.statement.raw_execute()? > 0;
-        if !inserted {
-            text.truncate(before);
-        }
-        Ok(inserted)
-    }
+    links: Insert<'a>,
 }
 
 /// Which row an entry is.
@@ -235,27 +209,31 @@ pub(crate) enum Of {
 }
 
 impl<'a> Chain<'a> {
-    /// The chain as the connection's transaction sees it.
-    pub(crate) fn read(connection: &'a Connection) -> Result<Self, LedgerError> {
-        let link = connection.prepare_cached(
-            "INSERT INTO entry (number, kind, row, request, attempt, posting_to, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        Ok(Self { connection, head: head(connection)?, text: Vec::new(), inserts: Vec::new(), link })
+    /// The chain as the connection's transaction sees it. What goes in by groups is all there after [`Self::flush`].
+    pub(crate) fn read(connection: &'a Connection, rows: Rows) -> Result<Self, LedgerError> {
+        let links = Insert::new(connection, &ENTRY, rows)?;
+        Ok(Self { connection, head: head(connection)?, text: Vec::new(), rows, inserts: Vec::new(), links })
     }
 
-    /// Inserts a row and adds its line to the entry; `false` when it is there already.
-    pub(crate) fn insert(&mut self, table: &'static Table, values: &[&dyn ToSql]) -> Result<bool, LedgerError> {
+    /// Inserts a row and adds its line to the entry; gives the row's number, and nothing when it is there already.
+    pub(crate) fn insert(&mut self, table: &'static Table, row: &[Field<'_>]) -> Result<Option<i64>, LedgerError> {
         let insert = match self.inserts.iter().position(|insert| std::ptr::eq(insert.table, table)) {
             Some(place) => &mut self.inserts[place],
-            None => self.inserts.push_mut(Insert::new(self.connection, table)?),
+            None => self.inserts.push_mut(Insert::new(self.connection, table, self.rows)?),
         };
-        if !insert.row(&mut self.text, values)? {
-            return Ok(false);
+        let number = insert.add(self.connection, row)?;
+        if let Some(number) = number {
+            write_line(&mut self.text, table, row);
+            if std::ptr::eq(table, &POSTING) {
+                self.head.posting_to = number;
+            }
         }
-        if std::ptr::eq(table, &POSTING) {
-            self.head.posting_to = self.connection.last_insert_rowid();
-        }
-        Ok(true)
+        Ok(number)
+    }
+
+    /// Inserts a row that can't be there already.
+    pub(crate) fn insert_new(&mut self, table: &'static Table, row: &[Field<'_>]) -> Result<i64, LedgerError> {
+        Ok(self.insert(table, row)?.ok_or(rusqlite::Error::StatementChangedRows(0))?)
     }
 
     /// The newest posting that belongs to an entry.
@@ -271,9 +249,20 @@ impl<'a> Chain<'a> {
             Of::Row(row) => (Some(row), None),
             Of::Attempt(attempt) => (None, Some(attempt)),
         };
-        let (request, attempt) = (attempt.map(|attempt| Request(attempt.request)), attempt.map(|attempt| attempt.attempt));
+        let (request, attempt) = (attempt.map(|attempt| attempt.request), attempt.map(|attempt| attempt.attempt));
         let Head { number, hash, posting_to } = self.head;
-        self.link.execute(rusqlite::params![number, kind.word(), row, request, attempt, posting_to, hash.0])?;
+        let added = self.links.add(self.connection, &fields![kind.word(), row, request, attempt, posting_to, &hash.0[..]])?;
+        if added != Some(number) {
+            return Err(LedgerError::Misnumbered { table: ENTRY.name, number });
+        }
+        Ok(())
+    }
+
+    /// Inserts what still waits for its group.
+    pub(crate) fn flush(&mut self) -> Result<(), LedgerError> {
+        for insert in self.inserts.iter_mut().chain([&mut self.links]) {
+            insert.flush(self.connection)?;
+        }
         Ok(())
     }
 }
@@ -291,105 +280,4 @@ pub(crate) fn next(before: Hash, text: &[u8]) -> Hash {
     hasher.update(before.0);
     hasher.update(text);
     Hash(hasher.finalize().into())
-}
-
-/// Adds the line of a row that was selected by its table's columns.
-pub(crate) fn write_row(text: &mut Vec<u8>, table: &Table, row: &Row<'_>) -> rusqlite::Result<()> {
-    text.extend_from_slice(table.name.as_bytes());
-    for column in 0..row.as_ref().column_count() {
-        text.push(b'\t');
-        write_value(text, row.get_ref(column)?);
-    }
-    text.push(b'\n');
-    Ok(())
-}
-
-/// Adds the line of some values.
-pub(crate) fn write_values(text: &mut Vec<u8>, values: &[Value]) {
-    for (number, value) in values.iter().enumerate() {
-        if number > 0 {
-            text.push(b'\t');
-        }
-        write_value(text, ValueRef::from(value));
-    }
-    text.push(b'\n');
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-/// Writes UTF-8, whatever the bytes of a text are.
-fn write_value(text: &mut Vec<u8>, value: ValueRef<'_>) {
-    match value {
-        ValueRef::Null => text.extend_from_slice(b"\\N"),
-        ValueRef::Integer(number) => write_number(text, number),
-        ValueRef::Real(number) => text.extend_from_slice(number.to_string().as_bytes()),
-        ValueRef::Blob(bytes) => {
-            text.extend_from_slice(b"\\x");
-            for byte in bytes {
-                text.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
-            }
-        }
-        ValueRef::Text(bytes) if bytes.iter().all(|byte| byte.is_ascii() && escaped(*byte).is_none()) => text.extend_from_slice(bytes),
-        ValueRef::Text(bytes) => {
-            for byte in String::from_utf8_lossy(bytes).bytes() {
-                match escaped(byte) {
-                    Some(letter) => text.extend([b'\\', letter]),
-                    None => text.push(byte),
-                }
-            }
-        }
-    }
-}
-
-/// What stands after a backslash in place of that byte.
-fn escaped(byte: u8) -> Option<u8> {
-    match byte {
-        b'\\' => Some(b'\\'),
-        b'\t' => Some(b't'),
-        b'\n' => Some(b'n'),
-        _ => None,
-    }
-}
-
-/// The digits as `Display` writes them, without its way through a formatter: half of an entry's text are numbers.
-fn write_number(text: &mut Vec<u8>, number: i64) {
-    let mut digits = [0; 20];
-    let (mut first, mut rest) = (digits.len(), number.unsigned_abs());
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if number < 0 {
-        text.push(b'-');
-    }
-    text.extend_from_slice(&digits[first..]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(value: ValueRef<'_>, expected: &str) {
-        let mut text = b"before\t".to_vec();
-        write_value(&mut text, value);
-        assert_eq!(String::from_utf8(text).as_deref(), Ok(format!("before\t{expected}").as_str()));
-    }
-
-    #[test]
-    fn values_are_written_as_copy_writes_them() {
-        check(ValueRef::Null, "\\N");
-        for number in [0, 7, -1, 10, 99, 100, 1_795_000_000_000_000, -1_000, i64::MAX, i64::MIN] {
-            check(ValueRef::Integer(number), &number.to_string());
-        }
-        check(ValueRef::Real(0.5), "0.5");
-        check(ValueRef::Blob(&[]), "\\x");
-        check(ValueRef::Blob(&[0x00, 0x0f, 0xf0, 0xa5, 0xff]), "\\x000ff0a5ff");
-        check(ValueRef::Text("plain, größer".as_bytes()), "plain, größer");
-        check(ValueRef::Text(b"a\tb\nc\\d"), "a\\tb\\nc\\\\d");
-        check(ValueRef::Text(b"\xff!"), "\u{fffd}!");
-    }
 }

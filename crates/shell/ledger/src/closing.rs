@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use fleet::{Contract, ContractId, Status};
 use market::{Clause, Line, statement};
-use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 use units::{Currency, Instant, Money, Quantity, Rate, Span};
@@ -16,6 +15,8 @@ use crate::book::Booking;
 use crate::books::Fold;
 use crate::chain::{CLOSING, CLOSING_LINE, Hash, Kind, Of};
 use crate::error::LedgerError;
+use crate::field::{Field, fields};
+use crate::line::write_fields;
 use crate::register::Register;
 use crate::words::{Nanos, Word};
 
@@ -197,59 +198,52 @@ fn insert(
     now: Instant,
 ) -> Result<(), LedgerError> {
     let due: Money = lines.iter().map(|line| line.money).sum();
-    booking.chain.insert(
+    let currency = fold.fleet.contracts[contract].currency.to_string();
+    let number = booking.chain.insert_new(
         &CLOSING,
-        params![
+        &fields![
             fold.fleet.contracts.name(contract),
             period,
             span.from.micros(),
             span.to.micros(),
             booking.registers.row(fold.fleet.version)?,
             now.micros(),
-            fold.fleet.contracts[contract].currency.to_string(),
+            currency.as_str(),
             Nanos(due),
-            digest(lines)?.0,
+            &digest(lines).0[..],
             posting_to,
         ],
     )?;
-    let number = booking.connection.last_insert_rowid();
     for (index, line) in (0_i64..).zip(lines) {
-        let mut values = vec![Value::Integer(number), Value::Integer(index)];
-        values.extend(values_of(line)?);
-        let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(|value| value as &dyn rusqlite::ToSql).collect();
-        booking.chain.insert(&CLOSING_LINE, &values)?;
+        let mut fields = fields![number, index].to_vec();
+        fields.extend(fields_of(line));
+        booking.chain.insert_new(&CLOSING_LINE, &fields)?;
     }
     booking.chain.link(Kind::Closing, Of::Row(number))
 }
 
 /// The columns of a line, but for the closing's number and its own.
-fn values_of(line: &ClosedLine) -> Result<[Value; 9], LedgerError> {
-    let money = |money: Money| i64::try_from(money.nanos()).map_or_else(|_| Value::Text(money.nanos().to_string()), Value::Integer);
-    let meter = match &line.meter {
-        Some((kind, subject)) => [Value::Text(Word(*kind).word().to_owned()), Value::Text(subject.clone())],
-        None => [Value::Null, Value::Null],
-    };
-    let [kind, subject] = meter;
-    Ok([
-        Value::Text(line.clause.clone()),
-        line.place.map_or(Value::Null, Value::Integer),
-        line.tier.map_or(Value::Null, Value::Integer),
-        kind,
-        subject,
-        Value::Integer(line.quantity.count()),
-        line.rate.map_or(Value::Null, |rate| money(rate.money)),
-        line.rate.map_or(Value::Null, |rate| Value::Integer(rate.per)),
-        money(line.money),
-    ])
+fn fields_of(line: &ClosedLine) -> [Field<'_>; 9] {
+    fields![
+        line.clause.as_str(),
+        line.place,
+        line.tier,
+        line.meter.as_ref().map(|(kind, _)| Word(*kind)),
+        line.meter.as_ref().map(|(_, subject)| subject.as_str()),
+        line.quantity.count(),
+        line.rate.map(|rate| Nanos(rate.money)),
+        line.rate.map(|rate| rate.per),
+        Nanos(line.money),
+    ]
 }
 
 /// SHA-256 over the lines, as the chain writes them but without the closing's number.
-pub(crate) fn digest(lines: &[ClosedLine]) -> Result<Hash, LedgerError> {
+pub(crate) fn digest(lines: &[ClosedLine]) -> Hash {
     let mut text = Vec::new();
     for line in lines {
-        crate::chain::write_values(&mut text, &values_of(line)?);
+        write_fields(&mut text, &fields_of(line));
     }
-    Ok(Hash(Sha256::digest(&text).into()))
+    Hash(Sha256::digest(&text).into())
 }
 
 /// Every closed period, or those of one contract, in the order in which they were closed.

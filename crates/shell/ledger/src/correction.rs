@@ -11,6 +11,7 @@ use units::{Instant, Money, Quantity};
 use crate::book::{Booking, Source};
 use crate::chain::{CORRECTION, Kind, Of};
 use crate::error::LedgerError;
+use crate::field::fields;
 use crate::register::Register;
 use crate::rows::{stored_intent, stored_settlement};
 use crate::words::{Nanos, Request};
@@ -60,10 +61,10 @@ pub(crate) fn correct(booking: &mut Booking<'_>, correct: &Correct, invoice: Opt
     let intent = stored_intent(booking.connection, booking.registers, attempt)?.ok_or_else(missing)?;
     let before = of(booking.connection, attempt)?.pop();
     let list = intent.why.list.cost(correct.tokens);
-    booking.chain.insert(
+    let number = booking.chain.insert_new(
         &CORRECTION,
-        params![
-            Request(attempt.request),
+        &fields![
+            attempt.request,
             attempt.attempt,
             before.as_ref().map(|before| before.number),
             correct.tokens.input,
@@ -71,12 +72,11 @@ pub(crate) fn correct(booking: &mut Booking<'_>, correct: &Correct, invoice: Opt
             correct.tokens.output,
             Nanos(list),
             invoice,
-            correct.why,
-            correct.who,
+            correct.why.as_str(),
+            correct.who.as_str(),
             now.micros(),
         ],
     )?;
-    let number = booking.connection.last_insert_rowid();
     let usage = change(booking.registers.of(settlement.fleet)?, &settlement, before.map(|before| before.tokens), correct.tokens);
     booking.post(settlement.fleet, &usage, Source::Correction(attempt, number))?;
     booking.chain.link(Kind::Correction, Of::Row(number))?;

@@ -61,6 +61,14 @@ pub enum LedgerError {
         /// What.
         what: String,
     },
+    /// SQLite gave a row another number than the next.
+    #[error("number a row of {table} {number}")]
+    Misnumbered {
+        /// Of which table.
+        table: &'static str,
+        /// The number that it was to have.
+        number: i64,
+    },
     /// A name stands for more than one thing.
     #[error("tell which {name} is meant: there are {count}")]
     Ambiguous {

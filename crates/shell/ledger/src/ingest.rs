@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use dispatch::AttemptId;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use crate::book::Booking;
 use crate::books::{Books, Fold};
@@ -19,6 +19,8 @@ use crate::chain::{Chain, ENDING, Kind, Of};
 use crate::closing;
 use crate::entry::Entry;
 use crate::error::LedgerError;
+use crate::field::fields;
+use crate::insert::Rows;
 use crate::journal::{Appended, Journal, Next, Position, SegmentReader, Wakeup};
 use crate::register::Registers;
 use crate::rows::offset;
@@ -195,20 +197,26 @@ impl Ingester {
         Ok(())
     }
 
-    fn commit<'a>(&mut self, entries: impl Iterator<Item = (&'a Entry, Position)>, to: Position) -> Result<(), LedgerError> {
+    /// Commits entries in groups; where that fails, as for what is booked already, entry by entry.
+    fn commit<'a>(&mut self, entries: impl Iterator<Item = (&'a Entry, Position)> + Clone, to: Position) -> Result<(), LedgerError> {
+        match self.commit_at(Rows::Grouped, entries.clone(), to) {
+            Err(error) if is_of_a_row(&error) => self.commit_at(Rows::Single, entries, to),
+            done => done,
+        }
+    }
+
+    fn commit_at<'a>(&mut self, rows: Rows, entries: impl Iterator<Item = (&'a Entry, Position)>, to: Position) -> Result<(), LedgerError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut booking = Booking::new(&transaction, &self.registers)?;
+        let mut booking = Booking::with(&transaction, &self.registers, rows)?;
         // Another process may have booked corrections meanwhile.
         self.fold.catch_up(&transaction, booking.chain.posting_to())?;
         for (entry, began) in entries {
             booking.book(entry, began)?;
         }
-        let (booked, posting_to) = booking.end();
-        let newest = booked.intents.last().map_or(self.newest, |(_, row)| *row);
-        let settled = |attempt: &AttemptId| booked.settled.contains(attempt);
-        let oldest_open = self.open.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
-        let new_open = booked.intents.iter().filter(|(attempt, _)| !settled(attempt)).map(|(_, row)| *row);
-        let settled_below = oldest_open.chain(new_open).min().unwrap_or(newest + 1);
+        let (booked, posting_to) = booking.end()?;
+        let newest = booked.newest.unwrap_or(self.newest);
+        let open = self.open.iter().chain(&booked.open).filter(|(attempt, _)| !booked.settled.contains(attempt));
+        let settled_below = open.map(|(_, row)| *row).min().unwrap_or(newest + 1);
         transaction.prepare_cached("UPDATE journal_position SET segment = ?1, offset = ?2, settled_below = ?3")?.execute(params![
             to.segment,
             offset(to),
@@ -217,7 +225,7 @@ impl Ingester {
         transaction.commit()?;
         self.at = to;
         self.newest = newest;
-        self.open.extend(booked.intents);
+        self.open.extend(booked.open);
         for attempt in &booked.settled {
             self.open.remove(attempt);
         }
@@ -249,8 +257,8 @@ impl Ingester {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let opening: Option<i64> = transaction.query_row("SELECT max(id) FROM opening", [], |row| row.get(0))?;
         let Some(opening) = opening else { return Ok(()) };
-        let mut chain = Chain::read(&transaction)?;
-        if chain.insert(&ENDING, params![opening, self.at.segment, offset(self.at)])? {
+        let mut chain = Chain::read(&transaction, Rows::Single)?;
+        if chain.insert(&ENDING, &fields![opening, self.at.segment, offset(self.at)])?.is_some() {
             chain.link(Kind::Ending, Of::Row(opening))?;
         }
         drop(chain);
@@ -278,14 +286,14 @@ impl Ingester {
         let _stopped = TellStopped(shared);
         let mut pace =
             Pace { unsynced: Vec::new(), synced: Vec::new(), committed: Instant::now(), published: Instant::now(), stale: false };
-        let mut behind = false;
+        let (mut behind, mut room) = (false, Vec::new());
         loop {
             let deadline = if behind { Some(Instant::now()) } else { pace.deadline() };
-            let wakeup = shared.journal.wait(deadline);
+            let mut wakeup = shared.journal.wait(deadline, room);
             let (close_as_of, asked) = shared.asked_to_close();
             let hurried = wakeup.urgent || wakeup.closing || close_as_of.is_some();
             let closing = wakeup.closing;
-            let mut result = self.step(&mut pace, wakeup, hurried || behind);
+            let mut result = self.step(&mut pace, &mut wakeup, hurried || behind);
             if let (Ok(()), Some(now)) = (&result, close_as_of) {
                 result = self.close(now);
             }
@@ -298,6 +306,7 @@ impl Ingester {
                 shared.tell(|progress| progress.closed_up_to(asked));
             }
             behind = result.is_err();
+            room = emptied(wakeup.appended);
             if let Err(failure) = result {
                 shared.tell(|progress| {
                     progress.failures += 1;
@@ -315,8 +324,8 @@ impl Ingester {
     }
 
     /// Syncs what was appended, and commits it with what was synced before when it is time.
-    fn step(&mut self, pace: &mut Pace, wakeup: Wakeup, now: bool) -> Result<(), LedgerError> {
-        for file in wakeup.unsynced {
+    fn step(&mut self, pace: &mut Pace, wakeup: &mut Wakeup, now: bool) -> Result<(), LedgerError> {
+        for file in wakeup.unsynced.drain(..) {
             if !pace.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
                 pace.unsynced.push(file);
             }
@@ -333,19 +342,27 @@ impl Ingester {
             pace.synced = synced;
             // A queue that ran over ends early: what it lacks is read back.
             if wakeup.appended.first().is_some_and(|first| first.after == waiting) {
-                pace.synced.extend(wakeup.appended);
+                pace.synced.append(&mut wakeup.appended);
             }
         }
         let whole = pace.synced.last().is_some_and(|last| last.end == wakeup.end);
         if now || !whole || pace.committed.elapsed() >= COMMIT_INTERVAL || pace.synced.len() >= COMMIT_RECORDS {
             let (synced, before) = (std::mem::take(&mut pace.synced), self.at);
             let result = self.catch_up(&synced, wakeup.end);
+            pace.synced = emptied(synced);
             pace.committed = Instant::now();
             pace.stale |= self.at > before;
             result?;
         }
         Ok(())
     }
+}
+
+/// The room of what was committed, for what comes next; no more of it than that mostly needs.
+fn emptied(mut appended: Vec<Appended>) -> Vec<Appended> {
+    appended.clear();
+    appended.shrink_to(2 * COMMIT_RECORDS);
+    appended
 }
 
 /// What waits to be synced, committed or shown.
@@ -374,6 +391,15 @@ struct TellStopped<'a>(&'a Shared);
 impl Drop for TellStopped<'_> {
     fn drop(&mut self) {
         self.0.tell(|progress| progress.stopped = true);
+    }
+}
+
+/// Whether a row was refused for what it says, and not all of them for the state of the disk or for another process.
+fn is_of_a_row(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::Database(rusqlite::Error::StatementChangedRows(_)) | LedgerError::Misnumbered { .. } => true,
+        LedgerError::Database(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
+        _ => false,
     }
 }
 

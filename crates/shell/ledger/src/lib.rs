@@ -17,14 +17,17 @@ mod correction;
 mod directory;
 mod entry;
 mod error;
+mod field;
 mod flow;
 mod focus;
 #[doc(hidden)]
 pub mod fuzz;
 mod ingest;
+mod insert;
 mod journal;
 mod key;
 mod keys;
+mod line;
 mod recovery;
 mod register;
 mod rows;

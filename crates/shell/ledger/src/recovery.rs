@@ -7,14 +7,16 @@ use std::time::Duration;
 use dispatch::{AttemptId, Known, Outcome, Record, Settlement};
 use fleet::Fleet;
 use market::Tokens;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 use units::Instant;
 
 use crate::books::Fold;
 use crate::chain::{self, Chain, FLEET, Kind, OPENING, Of};
 use crate::entry::Entry;
 use crate::error::LedgerError;
+use crate::field::fields;
 use crate::ingest::Ingester;
+use crate::insert::Rows;
 use crate::journal::{self, Journal, encode, inspect};
 use crate::register::{Register, Registers};
 use crate::rows::stored_intent;
@@ -80,15 +82,15 @@ pub(crate) fn recover(
         let record = Record::Held(held);
         let entry = Entry::of(&record);
         entry.check(&ingester.registers)?;
-        journal.append(&encode(&record)?, entry)?;
+        journal.append(&encode(&record)?, None, entry)?;
     }
     recovery.interrupted = ingester.open_attempts();
     for attempt in &recovery.interrupted {
         let settlement = interrupted(&ingester, *attempt, now)?;
         let record = Record::Settled(settlement);
-        journal.append(&encode(&record)?, Entry::of(&record))?;
+        journal.append(&encode(&record)?, None, Entry::of(&record))?;
     }
-    let wakeup = journal.wait(Some(std::time::Instant::now()));
+    let wakeup = journal.wait(Some(std::time::Instant::now()), Vec::new());
     ingester.advance(&wakeup.appended, wakeup.end, &wakeup.unsynced)?;
     remember_opening(&mut ingester, &recovery, now)?;
     Ok(Recovered { recovery, ingester, journal })
@@ -99,10 +101,10 @@ fn remember_opening(ingester: &mut Ingester, recovery: &Recovery, now: Instant) 
     let fleet = ingester.registers.row(ingester.fold.fleet.version)?;
     let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let transaction = ingester.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut chain = Chain::read(&transaction)?;
-    chain.insert(
+    let mut chain = Chain::read(&transaction, Rows::Single)?;
+    let opening = chain.insert_new(
         &OPENING,
-        params![
+        &fields![
             fleet,
             now.micros(),
             count(recovery.replayed),
@@ -112,7 +114,7 @@ fn remember_opening(ingester: &mut Ingester, recovery: &Recovery, now: Instant) 
             recovery.aside_bytes.cast_signed(),
         ],
     )?;
-    chain.link(Kind::Opening, Of::Row(transaction.last_insert_rowid()))?;
+    chain.link(Kind::Opening, Of::Row(opening))?;
     drop(chain);
     Ok(transaction.commit()?)
 }
@@ -141,9 +143,9 @@ impl Registers {
     fn remember(connection: &mut Connection, fleet: &Fleet, now: Instant) -> Result<(), LedgerError> {
         let register = postcard::to_stdvec(&Register::new(fleet))?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut chain = Chain::read(&transaction)?;
-        if chain.insert(&FLEET, params![fleet.version.0, fleet.name, now.micros(), register])? {
-            chain.link(Kind::Fleet, Of::Row(transaction.last_insert_rowid()))?;
+        let mut chain = Chain::read(&transaction, Rows::Single)?;
+        if let Some(row) = chain.insert(&FLEET, &fields![&fleet.version.0[..], fleet.name.as_str(), now.micros(), &register[..]])? {
+            chain.link(Kind::Fleet, Of::Row(row))?;
         }
         drop(chain);
         Ok(transaction.commit()?)

@@ -10,9 +10,9 @@ use crate::error::LedgerError;
 /// How long one process waits for another's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// So much is in the write-ahead log (16 MB) before it goes into the database: a busy service writes as much in a second or two, and each
-/// time the disk is synced twice.
-const CHECKPOINT_PAGES: u32 = 4_000;
+/// So much is in the write-ahead log (4 MB) before it goes into the database. Each time the disk is synced twice, and what a busy service
+/// appends meanwhile waits in memory: with four times as much, four times as long.
+const CHECKPOINT_PAGES: u32 = 1_000;
 
 /// Step `n` brings a store from version `n` to `n + 1`. A step that was released is never edited.
 const STEPS: &[&str] = &[

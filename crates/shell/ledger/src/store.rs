@@ -17,7 +17,7 @@ use crate::books::Books;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::ingest::Shared;
-use crate::journal::encode_into;
+use crate::journal::Framing;
 use crate::key::{KeyRow, KeyTerms, NewKey};
 use crate::keys::Keys;
 use crate::recovery::{Recovered, Recovery, recover};
@@ -25,11 +25,8 @@ use crate::register::Registers;
 use crate::verify::Verification;
 use crate::view::View;
 
-/// The room for framing that a thread keeps from one record to the next.
-const FRAME_KEPT: usize = 64 << 10;
-
 thread_local! {
-    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static FRAMING: RefCell<Framing> = RefCell::default();
 }
 
 /// An open state directory. Cheap to clone; the last one to go closes it. What a [`View`] can read, it can.
@@ -130,13 +127,7 @@ impl Store {
     pub fn append(&self, record: &Record) -> Result<(), LedgerError> {
         let entry = Entry::of(record);
         entry.check(&self.inner.registers)?;
-        FRAME.with_borrow_mut(|frame| {
-            encode_into(record, frame)?;
-            self.inner.shared.journal.append(frame, entry)?;
-            // One record in a million is long: its room is not kept.
-            frame.shrink_to(FRAME_KEPT);
-            Ok(())
-        })
+        FRAMING.with_borrow_mut(|framing| framing.append(&self.inner.shared.journal, record, entry))
     }
 
     /// Waits until everything appended so far is committed and in the books.

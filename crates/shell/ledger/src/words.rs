@@ -76,9 +76,15 @@ impl<T: Words> FromSql for Word<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Request(pub(crate) RequestId);
 
+impl Request {
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0.0.to_be_bytes()
+    }
+}
+
 impl ToSql for Request {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Owned(Value::Blob(self.0.0.to_be_bytes().to_vec())))
+        Ok(ToSqlOutput::Owned(Value::Blob(self.bytes().to_vec())))
     }
 }
 

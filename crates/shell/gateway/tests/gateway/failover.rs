@@ -2,6 +2,7 @@
 
 use dispatch::Outcome;
 use gateway::Limits;
+use market::Tokens;
 use testkit::{Ending, Reply, Upstream};
 
 use crate::bench::{Bench, endpoint, impatient};
@@ -107,6 +108,46 @@ async fn the_clients_own_fault_is_told_and_not_tried_elsewhere() {
     assert!(bench.west.heard().is_empty());
     let outcomes: Vec<Outcome> = bench.journal.settled(2).await.iter().map(|settlement| settlement.outcome).collect();
     assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed]);
+}
+
+/// An error where a stream should begin, as vLLM says it behind a status of 200.
+fn said_late(code: &str) -> Reply {
+    let error = format!(r#"{{"error": {{"message": "late", "type": "BadRequestError", "param": "logprobs", "code": {code}}}}}"#);
+    Reply::Raw(vec![format!("data: {error}\n\ndata: [DONE]\n\n").into_bytes()])
+}
+
+#[tokio::test]
+async fn the_clients_own_fault_is_told_when_it_comes_as_a_stream() {
+    let bench = Bench::start().await;
+    for _ in 0..5 {
+        bench.north.then(said_late("400"));
+        let reply = bench.chat(STREAM).await;
+        assert_eq!(reply.error(), (400, "400".to_owned()));
+        let error = &reply.json()["error"];
+        assert_eq!((&error["message"], &error["type"], &error["param"]), (&"late".into(), &"BadRequestError".into(), &"logprobs".into()));
+    }
+    assert_eq!((bench.north.heard().len(), bench.west.heard().len()), (5, 0), "it opens no breaker");
+    let settled = bench.journal.settled(5).await;
+    assert!(settled.iter().all(|one| (one.outcome, one.tokens) == (Outcome::Failed, Tokens::default())), "{settled:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_fault_of_the_client_is_tried_elsewhere_also_as_a_stream() {
+    for code in ["500", "404", "503", "null", "\"bad_request\"", "40", "4e2", "99999999"] {
+        let bench = Bench::start().await;
+        bench.north.then(said_late(code));
+        bench.west.then(Reply::stream(2));
+        assert_eq!(bench.chat(STREAM).await.header("x-baseload-endpoint"), "west", "{code}");
+    }
+}
+
+/// vLLM that is told to stop ends politely what it has in work.
+#[tokio::test]
+async fn an_answer_that_its_upstream_gave_up_is_tried_elsewhere() {
+    let body = r#"{"choices":[{"message":{"content":"half"},"finish_reason":"abort"}],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    let head = vec![("content-type", "application/json".to_owned())];
+    check(WHOLE, Reply::Status { status: 200, head, body: body.to_owned() }).await;
+    check(STREAM, Reply::Raw(vec![b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"abort\"}]}\n\ndata: [DONE]\n\n".to_vec()])).await;
 }
 
 #[tokio::test]

@@ -78,6 +78,22 @@ async fn a_lost_upstream_never_ends_a_stream_cleanly() {
 }
 
 #[tokio::test]
+async fn a_stream_that_its_upstream_gave_up_never_ends_cleanly() {
+    let bench = Bench::start().await;
+    let event = |choice: &str| format!("data: {{\"choices\":[{choice}]}}\n\n");
+    let (half, abort) = (event(r#"{"delta":{"content":"half"}}"#), event(r#"{"delta":{},"finish_reason":"abort"}"#));
+    bench.north.then(Reply::Raw(vec![half.into_bytes(), abort.into_bytes(), b"data: [DONE]\n\n".to_vec()]));
+    let reply = bench.chat(STREAM).await;
+    assert!(
+        reply.events()[0].contains("half") && reply.events().last().is_some_and(|event| event.contains("upstream_lost")),
+        "{}",
+        reply.text
+    );
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].outcome, settled[0].known, settled[0].tokens.output), (Outcome::Cut, Known::Counted, 1));
+}
+
+#[tokio::test]
 async fn a_client_that_hangs_up_stops_the_upstream_and_pays_for_what_was_generated() {
     let (bench, gate) = (Bench::start().await, Gate::default());
     bench.north.then(Reply::Stream { events: 100, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });

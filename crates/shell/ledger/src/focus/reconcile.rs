@@ -19,6 +19,7 @@ use crate::chain::{INVOICE, INVOICE_LINE, Kind, Of};
 use crate::closing;
 use crate::correction::{Correct, correct};
 use crate::error::LedgerError;
+use crate::field::fields;
 use crate::register::Registers;
 use crate::words::{Nanos, Word, attempt_at};
 
@@ -264,16 +265,16 @@ fn keep(
     who: &str,
     now: Instant,
 ) -> Result<(), LedgerError> {
-    booking.chain.insert(&INVOICE, params![name, digest, who, now.micros()])?;
+    booking.chain.insert_new(&INVOICE, &fields![name, &digest[..], who, now.micros()])?;
     for (place, line) in (0_i64..).zip(lines) {
-        booking.chain.insert(
+        booking.chain.insert_new(
             &INVOICE_LINE,
-            params![
+            &fields![
                 number,
                 place,
-                line.contract,
+                line.contract.as_str(),
                 line.meter.as_ref().map(|(kind, _)| Word(*kind)),
-                line.meter.as_ref().map(|(_, subject)| subject),
+                line.meter.as_ref().map(|(_, subject)| subject.as_str()),
                 line.period.from.micros(),
                 line.period.to.micros(),
                 line.their_quantity,

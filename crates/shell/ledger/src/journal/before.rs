@@ -112,6 +112,24 @@ mod tests {
     use dispatch::RequestId;
     use fleet::Id;
 
+    /// Until format 4 a decision had its prices in each candidate, as [`Record`] itself is encoded.
+    #[test]
+    fn a_decision_of_the_third_format_is_read() {
+        let fleet = testkit::crowd::fleet(2);
+        let question = testkit::crowd::question(&fleet);
+        let (endpoint, contract) = (question.seen[0].endpoint, fleet.contracts.id("c0").expect("it is there"));
+        let (cost, list) = (Cost::default(), TokenPrices::default());
+        let decision = Decision { endpoint, contract, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
+        let attempt = AttemptId { request: RequestId(7), attempt: 1 };
+        let record = Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) };
+        let payload = postcard::to_stdvec(&record).expect("it is encoded");
+        let folder = tempfile::tempdir().expect("a folder");
+        let frame = crate::journal::frame::framed(*b"BLJ\x03", &payload);
+        std::fs::write(crate::journal::segment_path(folder.path(), 0), frame).expect("written");
+        let mut reader = crate::journal::SegmentReader::open(folder.path(), Default::default()).expect("it is there");
+        assert!(matches!(reader.next(), Ok(crate::journal::Next::Record(read, _)) if *read == record));
+    }
+
     #[test]
     fn each_ending_of_the_second_format_is_read_as_it_was_meant() {
         let endings = [Ended::Answered, Ended::Failed, Ended::Cut, Ended::ClientGone, Ended::Interrupted];

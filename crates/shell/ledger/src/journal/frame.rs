@@ -1,11 +1,11 @@
 //! One record as bytes: magic, length, checksum, payload.
 
-use std::cmp::Ordering;
-
 use dispatch::Record;
+use postcard::ser_flavors::Flavor;
 
 use crate::error::LedgerError;
 use crate::journal::before::Second;
+use crate::journal::wire::{Read, Written};
 
 /// The longest record; a reader never allocates more for one, whatever its length field says.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
@@ -15,6 +15,13 @@ const MAGIC: [u8; 4] = *b"BLJ\x04";
 
 /// Magic, length and checksum, four bytes each.
 pub(super) const HEAD_BYTES: usize = 12;
+
+/// What a payload says.
+pub(super) enum Decoded {
+    Whole(Record),
+    /// Prices may stand elsewhere.
+    Read(Read),
+}
 
 /// The head of a frame, as it was read.
 pub(super) struct Head {
@@ -41,16 +48,18 @@ impl Head {
     }
 
     /// Decodes a payload that [`Self::matches`].
-    pub(super) fn decode(&self, payload: &[u8]) -> Result<Record, LedgerError> {
-        let found = self.magic[3];
-        match found.cmp(&MAGIC[3]) {
-            Ordering::Less if found == 2 => Ok(postcard::from_bytes::<Second>(payload)?.into()),
+    pub(super) fn decode(&self, payload: &[u8]) -> Result<Decoded, LedgerError> {
+        Ok(match self.magic[3] {
+            // Format 3 had every decision with its prices, and no tier for batches.
+            3 => Decoded::Whole(postcard::from_bytes(payload)?),
+            2 => Decoded::Whole(postcard::from_bytes::<Second>(payload)?.into()),
+            version if version == MAGIC[3] => Decoded::Read(postcard::from_bytes(payload)?),
+            version if version > MAGIC[3] => {
+                return Err(LedgerError::Newer { found: i64::from(version), known: i64::from(MAGIC[3]) });
+            }
             // No program that wrote an earlier format was ever released.
-            Ordering::Less if found < 2 => Err(LedgerError::Older { found: i64::from(found), oldest: 2 }),
-            Ordering::Greater => Err(LedgerError::Newer { found: i64::from(found), known: i64::from(MAGIC[3]) }),
-            // Format 3 had no tier for batches: what it says reads the same.
-            Ordering::Less | Ordering::Equal => Ok(postcard::from_bytes(payload)?),
-        }
+            version => return Err(LedgerError::Older { found: i64::from(version), oldest: 2 }),
+        })
     }
 }
 
@@ -62,18 +71,44 @@ fn checksum(magic: [u8; 4], length: [u8; 4], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Frames a record.
+/// A payload as it grows. Most of what comes are numbers of a few bytes, for which a call that copies takes longer than they do.
+struct Payload<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Payload<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        match bytes.len() {
+            0..=8 => bytes.iter().for_each(|byte| self.0.push(*byte)),
+            _ => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// Frames a record with all that it says.
 pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, LedgerError> {
     let mut frame = Vec::new();
-    encode_into(record, &mut frame)?;
+    encode_into(record, None, &mut frame)?;
     Ok(frame)
 }
 
-/// Frames a record in place of what `frame` held.
-pub(crate) fn encode_into(record: &Record, frame: &mut Vec<u8>) -> Result<(), LedgerError> {
+/// Frames a record in place of what `frame` held: with the prices that it saw, or with the place in the same segment of the decision that has
+/// the same.
+pub(super) fn encode_into(record: &Record, prices_at: Option<u64>, frame: &mut Vec<u8>) -> Result<(), LedgerError> {
     frame.clear();
     frame.resize(HEAD_BYTES, 0);
-    *frame = postcard::to_extend(record, std::mem::take(frame))?;
+    postcard::serialize_with_flavor(&Written::of(record, prices_at), Payload(frame))?;
     let payload = &frame[HEAD_BYTES..];
     let length = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= RECORD_BYTES_MAX);
     let length = length.ok_or(LedgerError::TooLong { bytes: payload.len(), limit: RECORD_BYTES_MAX })?.to_le_bytes();
@@ -82,6 +117,13 @@ pub(crate) fn encode_into(record: &Record, frame: &mut Vec<u8>) -> Result<(), Le
     frame[4..8].copy_from_slice(&length);
     frame[8..HEAD_BYTES].copy_from_slice(&checksum);
     Ok(())
+}
+
+/// A payload of some format, framed.
+#[cfg(test)]
+pub(super) fn framed(magic: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short payload").to_le_bytes();
+    [&magic, &length, &checksum(magic, length, payload).to_le_bytes(), payload].concat()
 }
 
 #[cfg(test)]
@@ -100,7 +142,10 @@ mod tests {
         magic[3] = format;
         let head = Head { magic, length, checksum: checksum(magic, length, payload) };
         assert!(head.matches(payload));
-        head.decode(payload)
+        Ok(match head.decode(payload)? {
+            Decoded::Whole(record) => record,
+            Decoded::Read(read) => read.with(None).expect("held time has no prices"),
+        })
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use dispatch::Record;
 
 use super::count_whole_frames;
-use super::frame::{HEAD_BYTES, Head, encode};
+use super::frame::{Decoded, HEAD_BYTES, Head, encode};
 use crate::entry::Entry;
 
 /// A record that can be read is written, read and written again as the same bytes; of a frame that is cut or followed by anything, nothing else
@@ -26,5 +26,11 @@ pub fn journal(bytes: &[u8]) {
 fn read(frame: &[u8]) -> Option<Record> {
     let (head, payload) = frame.split_first_chunk::<HEAD_BYTES>()?;
     let head = Head::read(head)?;
-    if head.length() == payload.len() && head.matches(payload) { head.decode(payload).ok() } else { None }
+    if head.length() != payload.len() || !head.matches(payload) {
+        return None;
+    }
+    match head.decode(payload).ok()? {
+        Decoded::Whole(record) => Some(record),
+        Decoded::Read(read) => read.with(None),
+    }
 }

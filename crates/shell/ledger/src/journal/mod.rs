@@ -3,16 +3,19 @@
 mod before;
 mod expire;
 mod frame;
+mod framing;
 mod fuzz;
 mod reader;
 mod tail;
+mod wire;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use expire::expire;
 pub use frame::RECORD_BYTES_MAX;
-pub(crate) use frame::{encode, encode_into};
+pub(crate) use frame::encode;
+pub(crate) use framing::Framing;
 pub use fuzz::journal;
 pub(crate) use reader::{Next, SegmentReader, count_whole_frames, for_each, segments};
 pub(crate) use tail::inspect;

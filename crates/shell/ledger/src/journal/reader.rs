@@ -1,12 +1,15 @@
 //! Reading segments, one record at a time.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use dispatch::Record;
 
-use super::frame::{HEAD_BYTES, Head};
+use super::frame::{Decoded, HEAD_BYTES, Head};
+use super::wire::{self, Prices, Told};
 use super::{Position, segment_path};
 use crate::error::{LedgerError, at};
 
@@ -20,12 +23,17 @@ pub(crate) enum Next {
     Broken,
 }
 
+/// So many decisions' prices are kept in mind; what is older is looked up again.
+const PRICES_MAX: usize = 256;
+
 /// A segment being read.
 pub(crate) struct SegmentReader {
     file: BufReader<File>,
     path: PathBuf,
     position: Position,
     payload: Vec<u8>,
+    /// Prices that decisions saw, by where they stand.
+    prices: BTreeMap<u64, Prices>,
 }
 
 impl SegmentReader {
@@ -33,7 +41,7 @@ impl SegmentReader {
         let path = segment_path(folder, from.segment);
         let mut file = BufReader::new(File::open(&path).map_err(at(&path))?);
         file.seek(SeekFrom::Start(from.offset)).map_err(at(&path))?;
-        Ok(Self { file, path, position: from, payload: Vec::new() })
+        Ok(Self { file, path, position: from, payload: Vec::new(), prices: BTreeMap::new() })
     }
 
     /// The end of the last whole record that was read.
@@ -52,13 +60,61 @@ impl SegmentReader {
         let mut payload = std::mem::take(&mut self.payload);
         payload.resize(head.length(), 0);
         let whole = self.fill(&mut payload)? == payload.len() && head.matches(&payload);
-        let record = whole.then(|| head.decode(&payload)).transpose()?;
+        let decoded = whole.then(|| head.decode(&payload)).transpose()?;
         let length = payload.len();
         self.payload = payload;
+        let record = match decoded {
+            Some(Decoded::Whole(record)) => Some(record),
+            Some(Decoded::Read(read)) => self.with_prices(read)?,
+            None => None,
+        };
         let Some(record) = record else { return Ok(Next::Broken) };
         let began = self.position;
         self.position.offset += (HEAD_BYTES + length) as u64;
         Ok(Next::Record(Box::new(record), began))
+    }
+
+    /// A record with the prices that it saw, wherever in the segment they stand; `None` where they don't.
+    fn with_prices(&mut self, read: wire::Read) -> Result<Option<Record>, LedgerError> {
+        if self.prices.len() >= PRICES_MAX {
+            self.prices.clear();
+        }
+        let at = match read.prices() {
+            Some(Told::At(at)) => *at,
+            Some(Told::Here(prices)) => {
+                self.prices.insert(self.position.offset, prices.clone());
+                return Ok(read.with(None));
+            }
+            None => return Ok(read.with(None)),
+        };
+        if !self.prices.contains_key(&at)
+            && let Some(prices) = self.prices_at(at)?
+        {
+            self.prices.insert(at, prices);
+        }
+        Ok(read.with(self.prices.get(&at)))
+    }
+
+    /// The prices of a decision further up in the segment.
+    fn prices_at(&self, at: u64) -> Result<Option<Prices>, LedgerError> {
+        let (file, mut head) = (self.file.get_ref(), [0; HEAD_BYTES]);
+        if at >= self.position.offset {
+            return Ok(None);
+        }
+        file.read_exact_at(&mut head, at).map_err(crate::error::at(&self.path))?;
+        let Some(head) = Head::read(&head) else { return Ok(None) };
+        let mut payload = vec![0; head.length()];
+        match file.read_exact_at(&mut payload, at + HEAD_BYTES as u64) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            done => done.map_err(crate::error::at(&self.path))?,
+        }
+        if !head.matches(&payload) {
+            return Ok(None);
+        }
+        Ok(match head.decode(&payload)? {
+            Decoded::Read(read) => read.into_prices(),
+            Decoded::Whole(_) => None,
+        })
     }
 
     /// The error for a reader that stopped at bytes that should have been a record.

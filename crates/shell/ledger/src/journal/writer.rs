@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,14 @@ pub(crate) struct Appended {
     /// The end of its own record.
     pub(crate) end: Position,
     pub(crate) entry: Entry,
+}
+
+/// What became of a record.
+pub(crate) enum Done {
+    /// Where it begins.
+    Appended(Position),
+    /// Nothing: it belongs into a segment that is no longer the last.
+    NotThere(Box<Entry>),
 }
 
 /// Why the committing thread woke, and with what.
@@ -89,8 +98,13 @@ impl Tail {
     }
 }
 
+/// How many journals this process has opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
 /// The journal, open for appending.
 pub(crate) struct Journal {
+    /// Which of this process's journals it is.
+    number: u64,
     folder: PathBuf,
     segment_bytes: u64,
     tail: Mutex<Tail>,
@@ -103,11 +117,18 @@ impl Journal {
         let file = open_segment(folder, end.segment)?;
         let (queue, rolled) = (Vec::new(), Vec::new());
         let tail = Tail { file, end, queue, rolled, urgent: false, closing: false, broken: false, kept: 0, full_at: None };
-        Ok(Self { folder: folder.to_owned(), segment_bytes, tail: Mutex::new(tail), woken: Condvar::new() })
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { number, folder: folder.to_owned(), segment_bytes, tail: Mutex::new(tail), woken: Condvar::new() })
     }
 
-    /// Appends a frame: one write to the page cache under one short lock, which also keeps the queue in the file's order.
-    pub(crate) fn append(&self, frame: &[u8], entry: Entry) -> Result<Position, LedgerError> {
+    /// Which of this process's journals it is.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Appends a frame: one write to the page cache under one short lock, which also keeps the queue in the file's order. Where it only means
+    /// something within one segment, it is appended to no other.
+    pub(crate) fn append(&self, frame: &[u8], within: Option<u32>, entry: Entry) -> Result<Done, LedgerError> {
         let mut tail = self.tail();
         if tail.broken {
             return Err(LedgerError::Damaged { path: segment_path(&self.folder, tail.end.segment), offset: tail.end.offset });
@@ -120,6 +141,9 @@ impl Journal {
             && begins
         {
             return Err(error);
+        }
+        if within.is_some_and(|segment| segment != tail.end.segment) {
+            return Ok(Done::NotThere(Box::new(entry)));
         }
         if tail.end.offset + frame.len() as u64 + RESERVE_BYTES > tail.kept
             && let Err(error) = tail.keep(frame.len() as u64)
@@ -141,7 +165,7 @@ impl Journal {
                 self.woken.notify_one();
             }
         }
-        Ok(end)
+        Ok(Done::Appended(began))
     }
 
     fn roll(&self, tail: &mut Tail) -> Result<(), LedgerError> {
@@ -177,8 +201,9 @@ impl Journal {
         self.woken.notify_one();
     }
 
-    /// Waits for something to commit, then for the rest of its window; or until `deadline`, if one is given.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Wakeup {
+    /// Waits for something to commit, then for the rest of its window; or until `deadline`, if one is given. What comes next goes into
+    /// `room`, which is empty: the same memory serves again and again.
+    pub(crate) fn wait(&self, deadline: Option<Instant>, room: Vec<Appended>) -> Wakeup {
         let mut tail = self.tail();
         let idle = |tail: &mut Tail| tail.queue.is_empty() && !tail.urgent && !tail.closing;
         tail = match deadline {
@@ -195,7 +220,7 @@ impl Journal {
         let mut unsynced = std::mem::take(&mut tail.rolled);
         unsynced.push(Arc::clone(&tail.file));
         Wakeup {
-            appended: std::mem::take(&mut tail.queue),
+            appended: std::mem::replace(&mut tail.queue, room),
             end: tail.end,
             unsynced,
             urgent: std::mem::take(&mut tail.urgent),

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Finding, Verification};
-use crate::chain::{Hash, Head, Kind, POSTING, Table, next, write_row};
+use crate::chain::{Hash, Head, Kind, POSTING, Table, next};
 use crate::error::LedgerError;
+use crate::line::write_row;
 use crate::words::Request;
 
 /// One entry as the chain's table has it.

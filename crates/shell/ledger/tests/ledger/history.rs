@@ -148,6 +148,48 @@ fn what_memory_does_not_hold_is_read_back_from_the_journal() {
     assert_eq!(store.books().balances, expected);
 }
 
+/// Settles that many attempts in one commit, tells those in `again` a second time and the first of them also otherwise, and checks the books.
+fn check_commit(count: u128, again: &[u128]) {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    let other = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    // All of them wait while another process writes.
+    other.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    let fleet = fleet();
+    let of = |request: u128, input: u32| {
+        let tokens = Tokens { input, cached: 0, output: 1 };
+        let settled = settlement(&fleet, attempt(request, 1), true, tokens, seconds(1));
+        [decided(&fleet, attempt(request, 1), true, seconds(1)), Record::Settled(settled)]
+    };
+    for request in 0..count {
+        of(request, 2).iter().for_each(|record| store.append(record).expect("appended"));
+    }
+    for request in again {
+        of(*request, 2).iter().for_each(|record| store.append(record).expect("appended"));
+    }
+    for request in again.iter().take(1) {
+        of(*request, 3).iter().for_each(|record| store.append(record).expect("appended"));
+    }
+    other.execute_batch("COMMIT").expect("done");
+    store.flush().expect("committed");
+    let used: i64 = store.books().balances.iter().map(|(.., total)| total.held.count()).sum();
+    drop(store);
+    let found = ledger::verify(directory.path(), None).expect("read");
+    let settled = u64::try_from(count).expect("a few");
+    let seen = (found.attempts, found.settled, found.conflicts, used.unsigned_abs());
+    assert_eq!(seen, (settled, settled, again.len().min(1) as u64, settled * 3), "{count} and {again:?}: {found:?}");
+    assert!(found.holds(), "{count} and {again:?}: {:?}", found.findings);
+}
+
+#[test]
+fn a_commit_of_any_size_books_each_entry_once() {
+    for count in [1, 3, 4, 5, 8, 50] {
+        check_commit(count, &[]);
+        check_commit(count, &[count - 1]);
+        check_commit(count, &[0, count / 2]);
+    }
+}
+
 #[test]
 fn a_commit_that_fails_is_reported_and_tried_again() {
     let directory = tempfile::tempdir().expect("a folder");
