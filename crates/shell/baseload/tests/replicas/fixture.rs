@@ -267,7 +267,7 @@ impl Replica {
         let page = self.ask(key, "GET /metrics", "");
         let row = page.lines().find(|line| line.starts_with("baseload_budget_left{")).expect("the fleet has a budget");
         let dollars: f64 = row.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number");
-        (dollars * 1_000.0).round() as i64
+        format!("{dollars:.3}").replace('.', "").parse().expect("a whole number")
     }
 
     /// How many requests OpenAI's usage endpoint tells of, of today and by key.
