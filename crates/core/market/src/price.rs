@@ -83,7 +83,7 @@ pub fn marginal_price(
     meter: Meter,
     now: Instant,
 ) -> MarginalPrice {
-    price(&Books::new(fleet, balances, &Seen::default()), &Ahead::of(forecast), contract, meter, now)
+    Pricing::of(&Books::new(fleet, balances, &Seen::default()), &Ahead::of(forecast), contract, now).price(meter)
 }
 
 /// The marginal prices of several meters at `now`, in their order; what they share of the past is worked out once.
@@ -97,7 +97,7 @@ pub fn marginal_prices(
 ) -> Vec<MarginalPrice> {
     let seen = Seen::default();
     let (books, ahead) = (Books::new(fleet, balances, &seen), Ahead::of(forecast));
-    meters.iter().map(|(contract, meter)| price(&books, &ahead, *contract, *meter, now)).collect()
+    meters.iter().map(|(contract, meter)| Pricing::of(&books, &ahead, *contract, now).price(*meter)).collect()
 }
 
 /// Base units an hour of every flow at each of a forecast's points: the same for whatever is priced by it.
@@ -111,23 +111,48 @@ impl Ahead {
     }
 }
 
-/// The marginal price of a meter from books without a projection.
-pub(crate) fn price(books: &Books<'_>, ahead: &Ahead, contract: ContractId, meter: Meter, now: Instant) -> MarginalPrice {
-    let (list, terms) = (list_price(books, contract, meter, now), books.terms(contract));
-    if !terms.in_force(now) {
-        return MarginalPrice { rate: list, list, floors_met: Share::ALL };
+/// What the marginal prices of one contract share, from books without a projection.
+pub(crate) struct Pricing<'a> {
+    books: Books<'a>,
+    ahead: &'a Ahead,
+    contract: ContractId,
+    now: Instant,
+    floors: Vec<(ContractId, usize, i64)>,
+    /// What comes without one more unit, at each point; nothing for a contract that is not in force.
+    without: Vec<Outcome>,
+}
+
+impl<'a> Pricing<'a> {
+    pub fn of(books: &Books<'a>, ahead: &'a Ahead, contract: ContractId, now: Instant) -> Self {
+        let mut pricing = Self { books: *books, ahead, contract, now, floors: Vec::new(), without: Vec::new() };
+        if books.terms(contract).in_force(now) {
+            pricing.floors = floors_over(books, contract, now);
+            pricing.without = pricing.outcomes(None).collect();
+        }
+        pricing
     }
-    let (floors, lot) = (floors_over(books, contract, now), lot(meter));
-    let (mut money, mut met) = (0_i128, 0_i64);
-    let lot_in = (contract, terms.calendar.index(now), meter, lot);
-    for per_hour in &ahead.0 {
-        let at = |lot| outcome(&Books { projection: Some(Projection { now, per_hour, lot }), ..*books }, contract, now, &floors);
-        let (without, with) = (at(None), at(Some(lot_in)));
-        money += (with.charged + with.short - without.charged - without.short).nanos();
-        met += i64::from(without.short == Money::ZERO);
+
+    /// The marginal price of a meter.
+    pub fn price(&self, meter: Meter) -> MarginalPrice {
+        let (list, lot) = (list_price(&self.books, self.contract, meter, self.now), lot(meter));
+        if self.without.is_empty() {
+            return MarginalPrice { rate: list, list, floors_met: Share::ALL };
+        }
+        let present = self.books.terms(self.contract).calendar.index(self.now);
+        let with = self.outcomes(Some((self.contract, present, meter, lot)));
+        let more = with.zip(&self.without).map(|(with, without)| (with.charged + with.short - without.charged - without.short).nanos());
+        let rate = Rate { money: Money::from_nanos(round_half_even(more.sum(), i128::from(POINTS))), per: lot.count() };
+        let met: i64 = self.without.iter().map(|without| i64::from(without.short == Money::ZERO)).sum();
+        MarginalPrice { rate, list, floors_met: Share::from_ppm(met * Share::ALL.ppm() / POINTS) }
     }
-    let rate = Rate { money: Money::from_nanos(round_half_even(money, i128::from(POINTS))), per: lot.count() };
-    MarginalPrice { rate, list, floors_met: Share::from_ppm(met * Share::ALL.ppm() / POINTS) }
+
+    /// What comes at each point, with a lot or without.
+    fn outcomes(&self, lot: Option<(ContractId, i64, Meter, Quantity)>) -> impl Iterator<Item = Outcome> {
+        self.ahead.0.iter().map(move |per_hour| {
+            let projection = Some(Projection { now: self.now, per_hour, lot });
+            outcome(&Books { projection, ..self.books }, self.contract, self.now, &self.floors)
+        })
+    }
 }
 
 /// What the lot changes.

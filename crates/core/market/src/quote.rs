@@ -9,7 +9,7 @@ use crate::balance::Balances;
 use crate::books::{Books, Seen};
 use crate::capacity::delivered;
 use crate::forecast::Forecast;
-use crate::price::{Ahead, price};
+use crate::price::{Ahead, Pricing};
 use crate::sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices};
 
 /// How long a sheet is fresh.
@@ -87,13 +87,14 @@ impl Quote<'_> {
     }
 
     fn by_token(self, id: ContractId, model: ModelId) -> Payer {
+        let pricing = Pricing::of(&self.books, self.ahead, id, self.now);
         let both = |meter| {
-            let price = price(&self.books, self.ahead, id, meter, self.now);
+            let price = pricing.price(meter);
             (self.per_million(id, price.rate), self.per_million(id, price.list))
         };
-        let (input, cached, output) = (both(Meter::InputTokens(model)), both(Meter::CachedTokens(model)), both(Meter::OutputTokens(model)));
+        let (input, output) = (both(Meter::InputTokens(model)), both(Meter::OutputTokens(model)));
         let has_cached = self.fleet.contracts[id].rates.iter().any(|clause| clause.meter == Meter::CachedTokens(model));
-        let cached = if has_cached { cached } else { input };
+        let cached = if has_cached { both(Meter::CachedTokens(model)) } else { input };
         Payer {
             contract: id,
             marginal: TokenPrices { input: input.0, cached: cached.0, output: output.0 },

@@ -118,7 +118,7 @@ mod tests {
         let fleet = crowd::fleet(4);
         let (first, second) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         // So short that prices are written again in each segment.
-        let journals = [journal(first.path(), 2_000), journal(second.path(), 1 << 20)];
+        let journals = [journal(first.path(), 700), journal(second.path(), 1 << 20)];
         let (mut framing, mut written) = (Framing::default(), Vec::new());
         for (number, price) in (0..).zip([7, 7, 7, 8, 8, 7, 7, 9, 9, 9, 9, 9]) {
             let record = decided(&fleet, number, price);
