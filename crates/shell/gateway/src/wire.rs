@@ -23,9 +23,8 @@ type Asked = Request<Full<Bytes>>;
 /// A connection to an upstream.
 pub(crate) struct Wire {
     send: SendRequest<Full<Bytes>>,
-    /// Moves the bytes; done when the connection has ended, however it did: that shows in the request that it carried.
-    moves: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
-    is_over: bool,
+    /// Moves the bytes until the connection has ended, however it did. Then it is dropped, which tells whoever still waits for an answer.
+    moves: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     pager: Arc<Pager>,
     waker: Waker,
     /// When it was last asked.
@@ -38,7 +37,7 @@ impl Wire {
         let (send, connection) = http1::Builder::new().writev(false).handshake(stream).await?;
         let pager = Arc::<Pager>::default();
         let waker = Waker::from(Arc::clone(&pager));
-        Ok(Self { send, moves: Box::pin(connection), is_over: false, pager, waker, used: Instant::now() })
+        Ok(Self { send, moves: Some(Box::pin(connection)), pager, waker, used: Instant::now() })
     }
 
     /// Asks; what comes back is the head, with the body still on its way.
@@ -55,8 +54,8 @@ impl Wire {
         // Either may have news for the other once. What goes on longer gives way to others first.
         for _ in 0..TURNS_MAX {
             self.pager.hold();
-            if !self.is_over {
-                self.is_over = self.moves.as_mut().poll(&mut own).is_ready();
+            if self.moves.as_mut().is_some_and(|moves| moves.as_mut().poll(&mut own).is_ready()) {
+                self.moves = None;
             }
             let polled = waits(&mut own);
             if !self.pager.release() || polled.is_ready() {
@@ -70,10 +69,9 @@ impl Wire {
     /// Sees whether it can be asked again: nothing of an answer is on its way, and its upstream has not closed it.
     pub fn is_free(&mut self) -> bool {
         self.pager.page(None);
-        if !self.is_over {
-            self.is_over = self.moves.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready();
-        }
-        !self.is_over && self.send.is_ready()
+        let mut own = Context::from_waker(&self.waker);
+        let goes_on = self.moves.as_mut().is_some_and(|moves| moves.as_mut().poll(&mut own).is_pending());
+        goes_on && self.send.is_ready()
     }
 }
 

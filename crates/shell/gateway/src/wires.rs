@@ -235,6 +235,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_request_on_a_connection_that_was_just_closed_does_not_wait() {
+        let (wires, (upstream, close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await);
+        let answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        answer.into_body().collect().await.expect("a whole body");
+        close.send(()).expect("it waits");
+        served.await.expect("it ends");
+        // It is still among those kept: nobody has looked.
+        assert_eq!(wires.lanes.own().values().map(VecDeque::len).sum::<usize>(), 1);
+        tokio::task::yield_now().await;
+        let again = tokio::time::timeout(std::time::Duration::from_secs(20), wires.send(&upstream, asked(&upstream))).await;
+        assert!(again.expect("it does not wait for what can't come").is_err());
+    }
+
+    #[tokio::test]
     async fn an_answer_left_before_its_end_closes_its_connection() {
         let (wires, (upstream, _close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{").await);
         let mut answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
