@@ -66,6 +66,7 @@ test: model solver tests/sdk/node/node_modules
 	@tools/setup libfaketime strace
 	@python3 tests/chaos/crash.py $(BASELOAD)
 	@python3 tests/chaos/disk.py $(BASELOAD)
+	@python3 tests/chaos/batched.py $(BASELOAD)
 	@python3 tests/chaos/misbehave.py $(BASELOAD)
 
 check: build

@@ -50,6 +50,8 @@ class Books:
         self.answers, self.interrupted = [], 0
         # Put before the command, and into its environment: limits and clocks.
         self.before, self.environment = [], None
+        # What is made to go wrong, for people to read.
+        self.fault = None
         # So many whole answers may be booked as interrupted: their ends were in memory when the process was killed, as no disk took them.
         self.untold = 0
 

@@ -25,7 +25,7 @@ import time
 
 import scripted
 from books import START_SECONDS, Books, Finding, kill
-from refusals import Refusals
+from refusals import Refusals, until_up_or_ended
 
 DISK_BYTES = 48 << 20
 # Less than the journal keeps ahead, and more than the files of an empty state directory.
@@ -164,23 +164,8 @@ async def refused(books, _disk, dice, counts):
     books.verify()
 
 
-async def until_up_or_ended(books, process, refusals, counts):
-    """Its port; or nothing where a failed call ended its start, which has to say so."""
-    try:
-        return await books.until_up(process)
-    except Finding as finding:
-        if process.returncode is None:
-            await asyncio.wait_for(process.wait(), START_SECONDS)
-        if process.returncode <= 0 or "state directory" not in str(finding) or not refusals.made():
-            raise
-        counts["starts ended by a call that failed"] += 1
-        return None
-
-
 class SmallBooks(Books):
     """Books on a disk that may be full."""
-
-    fault = None
 
     def verify_when_there_is_room(self, disk):
         """As they lie there; the check itself needs room for the database's own files."""
