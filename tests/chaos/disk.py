@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Takes the disk away from `baseload up` under load, and gives it back: disk.py BASELOAD [--rounds N] [--seconds S] [--seed S] [--json FILE].
+"""Takes the disk away from `baseload up` under load, or its files, and gives them back: disk.py BASELOAD [--rounds N] [--seconds S] [--seed S] [--json FILE].
 
 - **small**: there was never room for what the journal keeps ahead. All work is refused, and taken as soon as there is room, without a restart.
 - **filled**: others fill the disk under load. What is answered goes on into what is kept; room again, and the books catch up.
 - **killed**: the same, and a kill before there is room.
 - **limited**: no file may grow past a limit that is hit in the middle of a write (RLIMIT_FSIZE), and then a kill.
 - **refused**: one call that writes, syncs or makes room fails, once or ever after, on the journal, the database or both (strace), from the start on.
+- **scarce**: it may open too few files for all its clients: they wait for one another, and none is refused.
 
 A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be.
 """
@@ -32,6 +33,9 @@ DISK_BYTES = 48 << 20
 SCANT_BYTES = 6 << 20
 PATIENCE_SECONDS = 1.0
 CLIENTS = 8
+# Enough for a few connections; and more clients than that.
+FILES, CROWD = 110, 150
+SCARCE = 'ulimit -n {files}; exec "$0" "$@"'
 LIMITED = 'trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@"'
 
 
@@ -66,9 +70,9 @@ class Disk:
             subprocess.run(["umount", str(self.folder)], check=False)
 
 
-async def asked(books, port, seconds, dice):
+async def asked(books, port, seconds, dice, count=CLIENTS):
     """What clients hear for a while: answers, refusals by status."""
-    clients = scripted.Clients(port, books.key, dice.random(), CLIENTS)
+    clients = scripted.Clients(port, books.key, dice.random(), count)
     asking = asyncio.create_task(clients.run())
     await scripted.after(seconds)
     clients.over = True
@@ -164,6 +168,24 @@ async def refused(books, _disk, dice, counts):
     books.verify()
 
 
+async def scarce(books, _disk, dice, counts):
+    """A crowd, and files for a few of it at once."""
+    for upstream in books.upstreams:
+        upstream.replies = {"whole": 60, "stream": 40}
+    books.before = ["sh", "-c", SCARCE.format(files=FILES)]
+    process = await books.start()
+    books.before = []
+    try:
+        port = await books.until_up(process)
+        heard = await asked(books, port, 1.0, dice, CROWD)
+        if set(heard) != {200}:
+            raise Finding(f"with files for a few of them at once, clients heard {heard}")
+        counts["answers with few files"] += heard[200]
+    finally:
+        await kill(process)
+    books.verify()
+
+
 class SmallBooks(Books):
     """Books on a disk that may be full."""
 
@@ -173,7 +195,7 @@ class SmallBooks(Books):
         self.verify()
 
 
-ROUNDS = {"small": small, "filled": filled, "killed": lambda *given: filled(*given, killed=True), "limited": limited, "refused": refused}
+ROUNDS = {"small": small, "filled": filled, "killed": lambda *given: filled(*given, killed=True), "limited": limited, "refused": refused, "scarce": scarce}
 # What needs a disk of its own.
 ON_SMALL_DISK = ("small", "filled", "killed")
 
@@ -209,7 +231,7 @@ def main():
     """Rounds until there were enough, or it was long enough, and prints how many of what."""
     parser = argparse.ArgumentParser()
     parser.add_argument("baseload", type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", default="1")
     parser.add_argument("--json", type=pathlib.Path)

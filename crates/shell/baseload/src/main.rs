@@ -4,6 +4,7 @@ mod args;
 mod clock;
 mod command;
 mod demo;
+mod descriptors;
 mod exit;
 mod explain;
 mod fleetfile;

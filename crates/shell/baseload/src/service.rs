@@ -23,7 +23,7 @@ use crate::listen::{Doors, Listen, Shown};
 use crate::rotate::Rotation;
 use crate::shared::AllBooks;
 use crate::supervise::{Announce, Plan, Supervisor};
-use crate::{log, models, place, secrets, shared};
+use crate::{descriptors, log, models, place, secrets, shared};
 
 /// How often prices are made anew.
 const PRICES_EVERY: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ impl Service {
             keys: store.keys()?,
             upstreams,
             clock: clock.clone(),
-            limits: Limits { shared: joined.is_some(), ..Limits::default() },
+            limits: limits(joined.is_some()),
             directory: Some(setup.state.clone()),
             shadow: setup.shadow,
         };
@@ -228,6 +228,16 @@ impl Service {
         }
         flushed
     }
+}
+
+/// The usual limits, as far as this process has files for them.
+fn limits(shared: bool) -> Limits {
+    let usual = Limits::default();
+    let connections_max = descriptors::connections(usual.connections_max);
+    if connections_max < descriptors::FEW {
+        log::say(format_args!("takes {connections_max} connections at once: this process may not open more files (ulimit -n)"));
+    }
+    Limits { shared, connections_max, ..usual }
 }
 
 /// Says which keys are good for nothing because the fleet lacks their team.

@@ -48,10 +48,13 @@ pub(crate) enum Answered {
 }
 
 /// Why an attempt gave no answer.
+#[derive(Debug)]
 pub(crate) enum Missed {
     Fault(Fault),
     /// The request itself is at fault: what to tell the client.
     Client(Refused),
+    /// This machine could not call anybody: what to tell the client.
+    Here(Refused),
 }
 
 impl Missed {
@@ -59,7 +62,7 @@ impl Missed {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Fault(fault) => *fault,
-            Self::Client(_) => Fault::Client,
+            Self::Client(_) | Self::Here(_) => Fault::Client,
         }
     }
 }

@@ -275,7 +275,16 @@ impl Flight {
         if let Some(chosen) = other.chosen {
             self.life.mark_tried(chosen.endpoint);
         }
-        other.failed(missed.fault());
+        other.missed(missed);
+    }
+
+    /// The attempt got no answer.
+    pub fn missed(&mut self, missed: &Missed) -> Next {
+        match missed {
+            // Nobody was asked: it says nothing of the endpoint.
+            Missed::Here(_) => self.step(Event::Failed(Fault::Client)),
+            Missed::Fault(_) | Missed::Client(_) => self.failed(missed.fault()),
+        }
     }
 
     /// Counts an attempt in.

@@ -77,10 +77,10 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
 }
 
 fn unanswered(flight: &mut Flight, missed: Missed) -> Unanswered {
-    let next = flight.failed(missed.fault());
+    let next = flight.missed(&missed);
     match missed {
         Missed::Fault(_) => Unanswered::Next(next),
-        Missed::Client(refused) => Unanswered::Refused(refused),
+        Missed::Client(refused) | Missed::Here(refused) => Unanswered::Refused(refused),
     }
 }
 

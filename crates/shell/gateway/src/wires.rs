@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
+use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -12,8 +13,11 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::io::Errno;
 use tower_service::Service;
 
+use crate::call::Missed;
+use crate::envelope::Refused;
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
 use crate::resolve::Resolver;
 use crate::upstream::Upstream;
@@ -89,7 +93,7 @@ impl Wires {
     }
 
     /// Sends one request; what comes back is the head, with the body still on its way.
-    pub async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Coming>, Fault> {
+    pub async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Coming>, Missed> {
         let mut request = addressed(upstream, request);
         let coming = |wire, response: Response<_>| response.map(|body| Coming::new(body, wire, &self.lanes, &upstream.place));
         while let Some(mut wire) = self.free(&upstream.place) {
@@ -98,7 +102,7 @@ impl Wires {
                 // It was closed before anything was sent: the next one, or a new one, takes the request.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
-                    None => return Err(Fault::Lost),
+                    None => return Err(Fault::Lost.into()),
                 },
             }
         }
@@ -126,23 +130,45 @@ impl Wires {
         self.lanes.own().get_mut(place)?.pop_back().filter(|wire| wire.used.elapsed() < UPSTREAM_IDLE_MAX)
     }
 
-    async fn connect(&self, upstream: &Upstream) -> Result<Wire, Fault> {
+    async fn connect(&self, upstream: &Upstream) -> Result<Wire, Missed> {
+        match self.reach(upstream).await {
+            Ok(wire) => return Ok(wire),
+            Err(error) if !is_of_this_machine(error.as_ref()) => return Err(Fault::Unreachable.into()),
+            // What is kept for later takes the place of what is wanted now.
+            Err(_) => self.close(),
+        }
+        self.reach(upstream).await.map_err(|error| match is_of_this_machine(error.as_ref()) {
+            true => Missed::Here(Refused::overloaded()),
+            false => Fault::Unreachable.into(),
+        })
+    }
+
+    async fn reach(&self, upstream: &Upstream) -> Result<Wire, BoxError> {
         let uri = upstream.chat.clone();
         #[cfg(test)]
         if let Some(authority) = uri.authority()
             && let Some(wire) = crate::simulation::connect(authority).await
         {
-            return Wire::new(wire.map_err(|_| Fault::Unreachable)?).await.map_err(|_| Fault::Unreachable);
+            return Ok(Wire::new(wire?).await?);
         }
-        let shaken = if upstream.is_tls() {
-            let mut tls = self.tls.clone().ok_or(Fault::Unreachable)?;
-            Wire::new(tls.call(uri).await.map_err(|_| Fault::Unreachable)?).await
+        if upstream.is_tls() {
+            let mut tls = self.tls.clone().ok_or("no upstream wanted TLS")?;
+            Ok(Wire::new(tls.call(uri).await?).await?)
         } else {
             let mut plain = self.plain.clone();
-            Wire::new(plain.call(uri).await.map_err(|_| Fault::Unreachable)?).await
-        };
-        shaken.map_err(|_| Fault::Unreachable)
+            Ok(Wire::new(plain.call(uri).await?).await?)
+        }
     }
+}
+
+/// Why a connection was not made.
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Whether this machine is out of files, ports or memory, which is no upstream's fault.
+fn is_of_this_machine(error: &(dyn Error + 'static)) -> bool {
+    let own = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    let errno = error.downcast_ref().and_then(Errno::from_io_error);
+    errno.is_some_and(|errno| own.contains(&errno)) || error.source().is_some_and(is_of_this_machine)
 }
 
 /// A request as it is written to its upstream, all of whose URLs have one place: the path alone, with the host beside it.
@@ -216,6 +242,20 @@ mod tests {
         Request::post(upstream.chat.clone()).body(Full::new(Bytes::from_static(b"{}"))).expect("a request")
     }
 
+    fn fault<T>(sent: Result<T, Missed>) -> Option<Fault> {
+        sent.err().map(|missed| missed.fault())
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_no_upstreams_fault() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("connect")]
+        struct Connect(#[source] std::io::Error);
+        for (code, own) in [(Errno::MFILE, true), (Errno::ADDRNOTAVAIL, true), (Errno::CONNREFUSED, false), (Errno::HOSTUNREACH, false)] {
+            assert_eq!(is_of_this_machine(&Connect(code.into())), own, "{code}");
+        }
+    }
+
     #[tokio::test]
     async fn a_connection_that_its_upstream_closed_is_let_go_of() {
         let (wires, (upstream, close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await);
@@ -231,7 +271,7 @@ mod tests {
             tokio::task::yield_now().await;
             wires.tidy();
         }
-        assert_eq!(wires.send(&upstream, asked(&upstream)).await.err(), Some(Fault::Unreachable), "nobody listens any more");
+        assert_eq!(fault(wires.send(&upstream, asked(&upstream)).await), Some(Fault::Unreachable), "nobody listens any more");
     }
 
     #[tokio::test]
