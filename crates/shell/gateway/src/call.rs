@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
@@ -11,15 +11,16 @@ use units::Instant;
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
 use crate::ids;
-use crate::limits::{ERROR_BODY_MAX, Limits};
+use crate::limits::ERROR_BODY_MAX;
+use crate::memory::{self, Unread};
 use crate::peek;
 use crate::relay::{Relay, Unbegun};
 use crate::retry::retry_after_ms;
 use crate::spoken::{Ear, Spoken};
+use crate::state::State;
 use crate::translate::{self, Passage};
 use crate::upstream::Upstream;
 use crate::wire::Coming;
-use crate::wires::Wires;
 
 /// Request headers that go on to an upstream; all others stay here.
 static FORWARDED: [HeaderName; 3] =
@@ -53,16 +54,19 @@ pub(crate) enum Missed {
     Fault(Fault),
     /// The request itself is at fault: what to tell the client.
     Client(Refused),
-    /// This machine could not call anybody: what to tell the client.
-    Here(Refused),
+    /// This machine lacked what the call or its answer took, which is no upstream's fault: how the attempt ended, and what to tell the client.
+    Here {
+        fault: Fault,
+        refused: Refused,
+    },
 }
 
 impl Missed {
     /// Whose fault it was.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Fault(fault) => *fault,
-            Self::Client(_) | Self::Here(_) => Fault::Client,
+            Self::Fault(fault) | Self::Here { fault, .. } => *fault,
+            Self::Client(_) => Fault::Client,
         }
     }
 }
@@ -74,15 +78,16 @@ impl From<Fault> for Missed {
 }
 
 /// Calls an upstream and waits until there is content to send, or until it is sure that there will be none.
-pub(crate) async fn call(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
-    let patience = if asked.streamed { limits.first_token_timeout } else { limits.answer_timeout };
-    match tokio::time::timeout(patience, answer(wires, limits, upstream, asked)).await {
+pub(crate) async fn call(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
+    let patience = if asked.streamed { state.limits.first_token_timeout } else { state.limits.answer_timeout };
+    match tokio::time::timeout(patience, answer(state, upstream, asked)).await {
         Ok(answered) => answered,
         Err(_) => Err(Fault::TimedOut.into()),
     }
 }
 
-async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
+async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
+    let State { wires, limits, memory, .. } = state;
     let Asked { id, call, model, now, strip_usage, .. } = asked;
     let passage = Passage::of(call, upstream.dialect);
     let about = || translate::about(id, now, model);
@@ -102,9 +107,11 @@ async fn answer(wires: &Wires, limits: &Limits, upstream: &Upstream, asked: Aske
         let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream))?;
         return Ok(Answered::Stream(Box::new(relay), passage));
     }
-    let body = match Limited::new(body, limits.upstream_body_bytes_max).collect().await {
-        Ok(whole) => whole.to_bytes(),
-        Err(error) => return Err(if error.is::<LengthLimitError>() { Fault::Broken } else { Fault::Lost }.into()),
+    let body = match memory::whole(body, limits.upstream_body_bytes_max, memory).await {
+        Ok(whole) => whole,
+        Err(Unread::TooLong) => return Err(Fault::Broken.into()),
+        Err(Unread::NoRoom) => return Err(Missed::Here { fault: Fault::Lost, refused: Refused::overloaded() }),
+        Err(Unread::Ended(_)) => return Err(Fault::Lost.into()),
     };
     let (body, read) = passage.whole(body, about)?;
     if call == peek::Call::Messages && passage != Passage::Messages {

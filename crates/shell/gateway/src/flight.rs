@@ -281,8 +281,8 @@ impl Flight {
     /// The attempt got no answer.
     pub fn missed(&mut self, missed: &Missed) -> Next {
         match missed {
-            // Nobody was asked: it says nothing of the endpoint.
-            Missed::Here(_) => self.step(Event::Failed(Fault::Client)),
+            // It says nothing of the endpoint.
+            Missed::Here { fault, .. } => self.step(Event::Failed(*fault)),
             Missed::Fault(_) | Missed::Client(_) => self.failed(missed.fault()),
         }
     }

@@ -34,6 +34,7 @@ mod keys;
 mod learnt;
 mod limits;
 mod logged;
+mod memory;
 mod messages;
 mod meter;
 mod metrics;

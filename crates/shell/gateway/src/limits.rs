@@ -8,6 +8,8 @@ use fleet::ServiceTier;
 pub const HEADERS_MAX: usize = 100;
 /// The most bytes of a request's head.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Bodies up to this many bytes are bounded by their number alone.
+pub const BODY_SMALL: usize = 16 * 1024;
 /// How deep the JSON of a request's body may go.
 pub const JSON_DEPTH_MAX: usize = 64;
 /// The most bytes of one server-sent event.
@@ -90,6 +92,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bytes of an upstream's answer that is not streamed.
     pub upstream_body_bytes_max: usize,
+    /// Bytes of all bodies of both kinds in memory at once, but for those of at most [`BODY_SMALL`].
+    pub bodies_bytes_max: usize,
     /// For a client to send the head of a request.
     pub header_timeout: Duration,
     /// For a client to send the body of a request.
@@ -122,6 +126,7 @@ impl Default for Limits {
             queue_timeout_flex: Duration::from_secs(60),
             body_bytes_max: 8 * 1024 * 1024,
             upstream_body_bytes_max: 32 * 1024 * 1024,
+            bodies_bytes_max: 1024 * 1024 * 1024,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),

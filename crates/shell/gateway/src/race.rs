@@ -80,7 +80,7 @@ fn unanswered(flight: &mut Flight, missed: Missed) -> Unanswered {
     let next = flight.missed(&missed);
     match missed {
         Missed::Fault(_) => Unanswered::Next(next),
-        Missed::Client(refused) | Missed::Here(refused) => Unanswered::Refused(refused),
+        Missed::Client(refused) | Missed::Here { refused, .. } => Unanswered::Refused(refused),
     }
 }
 
@@ -103,6 +103,6 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
             streamed: peek.streaming != Streaming::No,
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
         };
-        call::call(&state.wires, &state.limits, upstream, asked).await
+        call::call(&state, upstream, asked).await
     }
 }

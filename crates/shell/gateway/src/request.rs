@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use dispatch::{Ask, Failure, Reason, Refusal, RequestId};
 use fleet::{Capability, ServiceTier};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
@@ -21,6 +20,7 @@ use crate::call::Answered;
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
+use crate::memory::{self, Unread};
 use crate::messages::Told;
 use crate::peek::{Call, Peek};
 use crate::race::{self, Unanswered};
@@ -120,10 +120,11 @@ pub(crate) async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused
     if body.size_hint().lower() > limit as u64 {
         return Err(Refused::too_large(limit));
     }
-    match tokio::time::timeout(state.limits.body_timeout, Limited::new(body, limit).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::too_large(limit)),
-        Ok(Err(_)) => Err(Refused::bad_body("The request body ended before it was complete.")),
+    match tokio::time::timeout(state.limits.body_timeout, memory::whole(body, limit, &state.memory)).await {
+        Ok(Ok(whole)) => Ok(whole),
+        Ok(Err(Unread::TooLong)) => Err(Refused::too_large(limit)),
+        Ok(Err(Unread::NoRoom)) => Err(Refused::overloaded()),
+        Ok(Err(Unread::Ended(_))) => Err(Refused::bad_body("The request body ended before it was complete.")),
         Err(_) => Err(Refused::too_slow()),
     }
 }

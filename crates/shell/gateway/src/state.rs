@@ -20,6 +20,7 @@ use crate::journal::Journal;
 use crate::learnt::Learnt;
 use crate::limits::{Limits, RECENT_MAX};
 use crate::logged::Log;
+use crate::memory::Memory;
 use crate::meter::{Keep, Tally};
 use crate::observed::Observed;
 use crate::recorder::Recorder;
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub clock: Clock,
     pub started: Instant,
     pub limits: Limits,
+    pub memory: Arc<Memory>,
     /// Whether callers say where their requests go.
     pub shadow: bool,
     pub wires: Wires,
@@ -98,6 +100,7 @@ impl State {
             keep: Keep::new(limits.shared),
             snapshot: ArcSwap::from_pointee(snapshot),
             accounts,
+            memory: Memory::new(limits.bodies_bytes_max),
             limits,
             shadow: false,
             wires,

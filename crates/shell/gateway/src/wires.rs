@@ -138,7 +138,7 @@ impl Wires {
             Err(_) => self.close(),
         }
         self.reach(upstream).await.map_err(|error| match is_of_this_machine(error.as_ref()) {
-            true => Missed::Here(Refused::overloaded()),
+            true => Missed::Here { fault: Fault::Client, refused: Refused::overloaded() },
             false => Fault::Unreachable.into(),
         })
     }

@@ -1,5 +1,6 @@
 //! Who may come in, what is refused, and what else there is to ask for.
 
+use dispatch::{Known, Outcome, Record};
 use gateway::Limits;
 use testkit::{Gate, Reply};
 
@@ -78,6 +79,31 @@ async fn limits_are_reached_and_told() {
     assert_eq!(first.status, 200);
     assert_eq!(second.error(), (503, "overloaded".to_owned()));
     assert_eq!(bench.chat(HELLO).await.status, 200, "the place was given back");
+}
+
+#[tokio::test]
+async fn all_bodies_share_one_room_and_what_has_none_is_told() {
+    let bench = Bench::with(Limits { bodies_bytes_max: 40_000, ..Limits::default() }).await;
+    let long = format!(r#"{{"model":"default","messages":[],"x":"{}"}}"#, "x".repeat(30_000));
+    let gate = Gate::default();
+    bench.north.then(Reply::Hang(gate.clone()));
+    let (first, (second, small)) = tokio::join!(bench.chat(&long), async {
+        bench.north.until_heard(1).await;
+        let told = (bench.chat(&long).await, bench.chat(HELLO).await);
+        gate.open(1);
+        told
+    });
+    assert_eq!((first.status.as_u16(), second.error(), small.status.as_u16()), (200, (503, "overloaded".to_owned()), 200));
+    assert_eq!(bench.chat(&long).await.status, 200, "the room was given back");
+    let before = bench.north.heard().len();
+    // More often than an upstream may fail before it is down.
+    for _ in 0..4 {
+        bench.north.then(Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body: long.repeat(2) });
+        assert_eq!(bench.chat(HELLO).await.error(), (503, "overloaded".to_owned()));
+    }
+    assert_eq!((bench.chat(HELLO).await.status.as_u16(), bench.north.heard().len() - before), (200, 5), "it is not north's fault");
+    let bounded = |record: &Record| matches!(record, Record::Settled(end) if (end.outcome, end.known) == (Outcome::Failed, Known::Bounded));
+    assert_eq!(bench.journal.records().iter().filter(|record| bounded(record)).count(), 4, "what was answered may be billed");
 }
 
 #[tokio::test]
