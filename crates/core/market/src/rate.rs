@@ -16,10 +16,10 @@ pub const RATE_WHOLE: i64 = 60_000_000_000;
 /// How long after somebody waited for what others hold they hold no more than waits at them: longer than goes by between two questions.
 pub const RATE_SHORT: Duration = Duration::from_secs(5);
 
-/// Leases are at most this part of what nobody holds, but for what waits.
-const MOST: i64 = 16;
+/// Leases are at most this part of what nobody holds, besides what waits.
+const MOST: i64 = 4;
 /// They are at least this part, so that a request need not wait for one.
-const LEAST: i64 = 64;
+const LEAST: i64 = 16;
 
 /// The bucket of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,12 +83,12 @@ impl RateBucket {
         Some((holding, Leased { granted, keep, free: left.saturating_sub(granted.saturating_sub(ask.taken)).max(0) }))
     }
 
-    /// How much a replica is to hold: what waits there, and where nobody else waits for it what ten seconds take at its pace.
+    /// How much a replica is to hold: what waits there, and beforehand, where nobody else waits for it, what ten seconds take at its pace.
     fn wanted(&self, free: i64, ask: &LeaseAsk, least: i64, now: Instant) -> i64 {
         let pace = ask.pace.saturating_mul(i64::try_from(LEASE_HOLDS.as_secs()).unwrap_or(i64::MAX));
-        let one = if least <= free / 4 { least } else { 0 };
-        let beforehand = if now < self.short_until { 0 } else { pace.max(free / LEAST).min(free / MOST).max(one) };
-        let wanted = beforehand.max(ask.need).min(free);
+        let one = if least <= free / MOST { least } else { 0 };
+        let beforehand = if now < self.short_until { 0 } else { pace.max(free / LEAST).max(one).min(free / MOST) };
+        let wanted = beforehand.saturating_add(ask.need).min(free);
         if wanted < least { 0 } else { wanted }
     }
 

@@ -265,24 +265,25 @@ proptest! {
     }
 }
 
-/// Sixty requests a minute, each a second of the bucket, at two replicas: what each holds, second by second.
+/// Sixty requests a minute, each a second of the bucket, at two replicas: what each holds, in thousandths.
 #[test]
 fn leases_are_as_large_as_the_pace_the_rest_and_the_need_say() {
     let mut world = World::new([0; REPLICAS]);
+    let thousandths = |world: &World, replica: usize| world.replicas[replica].ceiling / 1_000_000;
     world.renew(0, 0, SECOND);
-    assert_eq!(world.replicas[0].ceiling, SECOND, "ten seconds of a tenth of a second: one request; a sixteenth would be 3.75");
+    assert_eq!(thousandths(&world, 0), 3_750, "a sixteenth: more than ten seconds of a tenth of a second");
     world.renew(1, 20 * SECOND, SECOND);
-    assert_eq!(world.replicas[1].ceiling, 20 * SECOND, "what waits there, of 59");
-    for _ in 0..20 {
+    assert_eq!(thousandths(&world, 1), 23_515, "what waits there, and a sixteenth of 56.25");
+    for _ in 0..23 {
         assert!(world.take(1, SECOND));
     }
-    assert!(!world.take(1, 1) && world.take(0, SECOND) && !world.take(0, 1), "21 of 60, and no more than is leased");
+    assert!(!world.take(1, SECOND) && world.take(0, 3 * SECOND) && !world.take(0, SECOND), "26 of 60, and no more than is leased");
     world.renew(0, 50 * SECOND, SECOND);
-    assert_eq!(world.replicas[0].ceiling, 40 * SECOND, "all that there is: 60 less 20 there and 1 here");
+    assert_eq!(thousandths(&world, 0), 36_484, "the 3 that it took, and all that nobody else holds");
     world.ms += 1_000;
     world.renew(1, SECOND, SECOND);
-    assert_eq!(world.replicas[1].ceiling, 21 * SECOND, "a second later one more is there");
-    assert_eq!(world.bucket.left(at(1_000)), 40 * SECOND, "21 are said to be taken, and one has come");
+    assert_eq!(world.bucket.left(at(1_000)), 35 * SECOND, "26 are said to be taken, and one has come");
+    assert_eq!(thousandths(&world, 1), 24_378, "the 23, one that waits, and a fourth of the 1.515 that nobody else holds");
 }
 
 /// One request a minute at four replicas: whoever asks first gets it, nobody holds a part that is of no use.
@@ -307,29 +308,30 @@ fn one_request_a_minute_goes_to_who_asks() {
     }
 }
 
-/// Of a minute one replica holds three seconds and is cut off; it may take them for ten seconds more, and the others get all else; what it
-/// may have taken counts as taken after fifteen, until it is heard again.
+/// Of a minute one replica holds 6.75 s and is cut off; it may take them for ten seconds more, and the others get all else; what it may have
+/// taken counts as taken after fifteen, until it is heard again.
 #[test]
 fn a_replica_that_is_cut_off_takes_what_it_holds_and_stops() {
     let mut world = World::new([0; REPLICAS]);
+    let (held, rest) = (6_750_000_000, 53_250_000_000);
     world.renew(0, 3 * SECOND, SECOND);
-    assert_eq!(world.replicas[0].ceiling, 3 * SECOND);
+    assert_eq!(world.replicas[0].ceiling, held, "what waits and a sixteenth");
     world.renew(1, 60 * SECOND, SECOND);
-    assert_eq!(world.replicas[1].ceiling, 57 * SECOND);
-    assert!(world.take(1, 57 * SECOND) && world.take(0, SECOND), "all is let in but what it holds");
+    assert_eq!(world.replicas[1].ceiling, rest);
+    assert!(world.take(1, rest) && world.take(0, SECOND), "all is let in but what it holds");
     world.renew(1, 0, SECOND);
     world.ms = 9_999;
     assert!(world.take(0, SECOND), "it holds for ten seconds");
     world.ms = 10_000;
     assert!(!world.take(0, SECOND), "and no longer");
-    assert_eq!(world.bucket.left(at(10_000)), 13 * SECOND, "the 3 that are out, and what ten seconds brought");
+    assert_eq!(world.bucket.left(at(10_000)), held + 10 * SECOND, "what is out, and what ten seconds brought");
     world.ms = 15_000;
     world.renew(1, 60 * SECOND, SECOND);
-    assert_eq!(world.bucket.left(at(15_000)), 15 * SECOND, "the lease has come back unsaid: 3 are taken, and fifteen seconds brought 15");
-    assert_eq!(world.replicas[1].ceiling, (57 + 15) * SECOND);
+    assert_eq!(world.bucket.left(at(15_000)), 15 * SECOND, "the lease has come back unsaid: it is taken, and fifteen seconds brought 15");
+    assert_eq!(world.replicas[1].ceiling, rest + 15 * SECOND);
     world.renew(0, 0, SECOND);
-    assert_eq!(world.bucket.left(at(15_000)), 16 * SECOND, "it took 2 of the 3");
-    assert_eq!(world.replicas[0].ceiling, 2 * SECOND, "and holds no more: one of 16 is too little to hold beforehand");
+    assert_eq!(world.bucket.left(at(15_000)), held + 13 * SECOND, "it took 2 of them");
+    assert_eq!(world.replicas[0].ceiling, 3 * SECOND, "and holds one more of the 4.75 that it gave back");
 }
 
 /// A request that needs more than others leave waits until they have heard of it; those hold nothing beforehand then.
@@ -338,7 +340,7 @@ fn others_give_back_what_they_hold_for_who_waits() {
     let mut world = World::new([0; REPLICAS]);
     for replica in 1..REPLICAS {
         world.renew(replica, 0, 0);
-        assert_eq!(world.replicas[replica].ceiling, SECOND, "ten seconds of its pace");
+        assert!(world.replicas[replica].ceiling > 3 * SECOND, "a sixteenth of what nobody holds");
     }
     world.renew(0, RATE_WHOLE, RATE_WHOLE);
     assert_eq!(world.replicas[0].ceiling, 0, "a part of it is of no use");
@@ -353,7 +355,7 @@ fn others_give_back_what_they_hold_for_who_waits() {
     world.renew(0, 0, 0);
     world.ms = 70_000;
     world.renew(1, 0, 0);
-    assert_eq!(world.replicas[1].ceiling, SECOND, "nobody waits any more");
+    assert_eq!(world.replicas[1].ceiling, RATE_WHOLE / 16, "nobody waits any more");
 }
 
 /// What a request gives back is everybody's once its replica says so; the replica itself does not take it again before.
@@ -361,17 +363,17 @@ fn others_give_back_what_they_hold_for_who_waits() {
 fn what_is_given_back_goes_back_to_the_bucket_of_all() {
     let mut world = World::new([0; REPLICAS]);
     world.renew(0, 40 * SECOND, SECOND);
-    assert!(world.take(0, 40 * SECOND));
+    assert!(world.take(0, 40 * SECOND) && world.take(0, RATE_WHOLE / 16), "43.75 s");
     world.correct(0, -30 * SECOND);
     assert!(!world.take(0, 1));
     world.renew(1, 50 * SECOND, SECOND);
-    assert_eq!(world.replicas[1].ceiling, 20 * SECOND, "40 count as taken until it is said");
+    assert_eq!(world.replicas[1].ceiling, 16_250_000_000, "43.75 count as taken until it is said");
     world.renew(0, 0, 60 * SECOND);
     world.renew(1, 50 * SECOND, SECOND);
-    assert_eq!((world.replicas[1].ceiling, world.taken), (50 * SECOND, 10 * SECOND));
+    assert_eq!((world.replicas[1].ceiling, world.taken), (46_250_000_000, 13_750_000_000));
     world.correct(0, 20 * SECOND);
     world.renew(0, 0, SECOND);
-    assert_eq!(world.bucket.left(at(0)), 30 * SECOND, "10 and then 20 more");
+    assert_eq!(world.bucket.left(at(0)), 26_250_000_000, "13.75 and then 20 more");
 }
 
 /// Another process on the same state directory counts from nothing, and what the one before may have taken counts as taken.
@@ -382,7 +384,7 @@ fn what_a_process_held_that_was_killed_counts_as_taken() {
     assert!(world.take(0, 4 * SECOND));
     world.crash(0);
     world.renew(0, 60 * SECOND, SECOND);
-    assert_eq!((world.bucket.left(at(0)), world.replicas[0].ceiling), (50 * SECOND, 50 * SECOND));
+    assert_eq!((world.bucket.left(at(0)), world.replicas[0].ceiling), (46_250_000_000, 46_250_000_000), "60 less 13.75");
 }
 
 #[test]
