@@ -63,9 +63,10 @@ test: model solver tests/sdk/node/node_modules
 	@python3 tests/chaos/kill.py $(BASELOAD)
 	@echo '== test: the service killed at random, its disk taken away, and everything around it misbehaving'
 	@python3 tests/chaos/test_books.py
-	@tools/setup libfaketime
+	@tools/setup libfaketime strace
 	@python3 tests/chaos/crash.py $(BASELOAD)
 	@python3 tests/chaos/disk.py $(BASELOAD)
+	@python3 tests/chaos/batched.py $(BASELOAD)
 	@python3 tests/chaos/misbehave.py $(BASELOAD)
 
 check: build
@@ -107,7 +108,7 @@ bench-gateway: .bench/ready
 MINUTES ?= $(if $(HOURS),$(shell expr $(HOURS) \* 60),30)
 
 soak: build
-	@tools/setup libfaketime
+	@tools/setup libfaketime strace
 	@tools/setup --cargo cargo-nextest
 	@if rustup run nightly rustc --version >/dev/null 2>&1; then tools/setup --cargo cargo-fuzz; fi
 	@cargo build --quiet --release -p baseload

@@ -50,6 +50,10 @@ class Books:
         self.answers, self.interrupted = [], 0
         # Put before the command, and into its environment: limits and clocks.
         self.before, self.environment = [], None
+        # What is made to go wrong, for people to read.
+        self.fault = None
+        # So many whole answers may be booked as interrupted: their ends were in memory when the process was killed, as no disk took them.
+        self.untold = 0
 
     def found(self, ports):
         """Writes the fleet and makes the state directory, with a key."""
@@ -106,7 +110,11 @@ class Books:
                 if request not in rows:
                     raise Finding(f"{len(calls)} calls of {upstream.name} for {request} are not in the ledger")
         for answer in self.answers:
-            check_answer(answer, rows.get(answer.request, []))
+            attempts = rows.get(answer.request, [])
+            if self.untold and answer.whole and any(row["settled"]["outcome"] == "interrupted" for row in attempts):
+                self.untold -= 1
+            else:
+                check_answer(answer, attempts)
         return shown
 
     async def close(self):

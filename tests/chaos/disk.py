@@ -5,6 +5,7 @@
 - **filled**: others fill the disk under load. What is answered goes on into what is kept; room again, and the books catch up.
 - **killed**: the same, and a kill before there is room.
 - **limited**: no file may grow past a limit that is hit in the middle of a write (RLIMIT_FSIZE), and then a kill.
+- **refused**: one call that writes, syncs or makes room fails, once or ever after, on the journal, the database or both (strace), from the start on.
 
 A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be.
 """
@@ -24,11 +25,13 @@ import time
 
 import scripted
 from books import START_SECONDS, Books, Finding, kill
+from refusals import Refusals, until_up_or_ended
 
 DISK_BYTES = 48 << 20
 # Less than the journal keeps ahead, and more than the files of an empty state directory.
 SCANT_BYTES = 6 << 20
 PATIENCE_SECONDS = 1.0
+CLIENTS = 8
 LIMITED = 'trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@"'
 
 
@@ -65,7 +68,7 @@ class Disk:
 
 async def asked(books, port, seconds, dice):
     """What clients hear for a while: answers, refusals by status."""
-    clients = scripted.Clients(port, books.key, dice.random(), 8)
+    clients = scripted.Clients(port, books.key, dice.random(), CLIENTS)
     asking = asyncio.create_task(clients.run())
     await scripted.after(seconds)
     clients.over = True
@@ -139,6 +142,28 @@ async def limited(books, _disk, dice, counts):
     books.verify()
 
 
+async def refused(books, _disk, dice, counts):
+    """Whatever call fails, and whenever, the program says so or goes on, and its books are whole."""
+    refusals = Refusals(books.state, books.fleet.with_name("strace.log"), dice)
+    books.before, books.fault = refusals.command(), refusals
+    process = await books.start()
+    books.before = []
+    try:
+        if port := await until_up_or_ended(books, process, refusals, counts):
+            heard = await asked(books, port, 0.5 + dice.random(), dice)
+            counts["answers where a call failed"] += heard[200]
+            counts["requests refused where a call failed"] += heard[503]
+            if refusals.for_good:
+                # Nothing new begins after the first end that is refused.
+                books.untold = CLIENTS
+            else:
+                await until_answered(books, port, dice)
+    finally:
+        await kill(process)
+        counts["calls that failed"] += refusals.made()
+    books.verify()
+
+
 class SmallBooks(Books):
     """Books on a disk that may be full."""
 
@@ -148,7 +173,9 @@ class SmallBooks(Books):
         self.verify()
 
 
-ROUNDS = {"small": small, "filled": filled, "killed": lambda *given: filled(*given, killed=True), "limited": limited}
+ROUNDS = {"small": small, "filled": filled, "killed": lambda *given: filled(*given, killed=True), "limited": limited, "refused": refused}
+# What needs a disk of its own.
+ON_SMALL_DISK = ("small", "filled", "killed")
 
 
 async def round_of(kind, baseload, seed, counts):
@@ -158,7 +185,7 @@ async def round_of(kind, baseload, seed, counts):
     ports = [await upstream.start() for upstream in upstreams]
     with tempfile.TemporaryDirectory(prefix="baseload-disk-") as made:
         folder = pathlib.Path(made)
-        disk = Disk(folder) if kind != "limited" else None
+        disk = Disk(folder) if kind in ON_SMALL_DISK else None
         try:
             if disk and not disk.mounted:
                 counts[f"{kind}: left out, as no small disk can be mounted here"] += 1
@@ -169,6 +196,8 @@ async def round_of(kind, baseload, seed, counts):
             await books.close()
             counts["answers, each in the books once"] += sum(answer.whole for answer in books.answers)
             counts[f"{kind}: rounds"] += 1
+        except Finding as finding:
+            raise Finding(f"{finding} ({books.fault})" if books.fault else finding) from finding
         finally:
             if disk:
                 disk.unmount()
@@ -180,7 +209,7 @@ def main():
     """Rounds until there were enough, or it was long enough, and prints how many of what."""
     parser = argparse.ArgumentParser()
     parser.add_argument("baseload", type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", default="1")
     parser.add_argument("--json", type=pathlib.Path)

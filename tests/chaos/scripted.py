@@ -30,8 +30,9 @@ class Call:
 class Upstream:
     """A model server on a free port."""
 
-    def __init__(self, name, seed):
+    def __init__(self, name, seed, replies=REPLIES):
         self.name, self.random, self.calls, self.faults = name, random.Random(f"{name} {seed}"), {}, dict.fromkeys(FAULTS, 0)
+        self.replies = replies
 
     async def start(self):
         """Listens, and says on which port."""
@@ -55,7 +56,7 @@ class Upstream:
         """Answers one call; whether the connection is good for another."""
         head = await read_head(reader)
         body = json.loads(await reader.readexactly(int(head["content-length"])))
-        reply = self.random.choices(list(REPLIES), list(REPLIES.values()))[0]
+        reply = self.random.choices(list(self.replies), list(self.replies.values()))[0]
         if reply in ("whole", "stream"):
             reply = "stream" if body.get("stream") else "whole"
         call = Call(self.name, head["x-request-id"], reply, (self.random.randint(1, 500), self.random.randint(1, EVENTS_MAX)))

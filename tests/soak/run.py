@@ -73,6 +73,11 @@ def disk(soak, seconds):
     soak.script("disk", CHAOS / "disk.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
 
 
+def batched(soak, seconds):
+    """Batches through kills, on a disk that refuses calls."""
+    soak.script("batched", CHAOS / "batched.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+
+
 def misbehave(soak, seconds):
     """Upstreams and clients that misbehave."""
     soak.script("misbehave", CHAOS / "misbehave.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
@@ -101,7 +106,7 @@ def memory(soak, seconds):
 
 
 # Each part's share of the time.
-PARTS = {crash: 0.3, fuzzed: 0.35, misbehave: 0.1, torn: 0.1, disk: 0.05, memory: 0.1}
+PARTS = {crash: 0.3, fuzzed: 0.3, misbehave: 0.1, torn: 0.1, disk: 0.05, batched: 0.05, memory: 0.1}
 
 
 def state_folder():

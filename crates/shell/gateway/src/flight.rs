@@ -129,7 +129,7 @@ impl Flight {
         let price = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint).and_then(|seen| seen.price);
         let attempt = self.life.next_attempt();
         let record = Record::Decided { attempt, key: self.key, question, decision };
-        if self.state.journal.append(&record).is_err() {
+        if self.state.recorder.intend(&record).is_err() {
             self.ticket.release();
             self.step(Event::Refused);
             return Err(Undecided::NoJournal);
@@ -413,9 +413,7 @@ impl Flight {
         attempt.tally.iter().for_each(|tally| tally.end(weighted));
         let (taken, contract, per_minute) = attempt.units;
         self.take_units(settlement.ended, (weighted.saturating_sub(taken), contract, per_minute));
-        if self.state.journal.append(&Record::Settled(settlement)).is_err() {
-            self.state.lost_records.fetch_add(1, Ordering::Relaxed);
-        }
+        self.state.recorder.tell(Record::Settled(settlement));
         self.state.rooms.opened(self.ask.model);
     }
 }

@@ -44,6 +44,7 @@ mod peek;
 mod prefix;
 mod query;
 mod race;
+mod recorder;
 mod relay;
 mod request;
 mod resolve;

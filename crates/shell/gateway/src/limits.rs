@@ -32,6 +32,8 @@ pub const FAILURES_MAX: u32 = 3;
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(4);
 /// How often held time is posted: whole multiples of it, so that no interval lies in two billing periods of minutes.
 pub const METER_INTERVAL: Duration = Duration::from_secs(5);
+/// Records of what has happened that wait for a journal that does not take them: as many as may be under way, and held time beside them.
+pub const OWED_MAX: usize = 16_384;
 /// Threads that serve unless told otherwise: at most so many, and no more than there are processors.
 pub const SERVING_THREADS_MAX: usize = 16;
 /// How often a request that waits for room on an endpoint looks again by itself, as when units drain or an endpoint comes back.

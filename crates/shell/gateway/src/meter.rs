@@ -208,6 +208,8 @@ impl Reader {
                 () = tokio::time::sleep(next.since(now)) => self.look(),
                 () = &mut stop => break,
             }
+            // Where no request comes by, this is who asks the journal again.
+            _ = self.state.recorder.pay();
             self.post(whole(self.state.clock.now(), METER_INTERVAL));
         }
         self.post(whole(self.state.clock.now(), Duration::from_millis(1)));
@@ -257,7 +259,7 @@ impl Reader {
             let interval = Interval { span: piece, busy, work: open.work(&holding) };
             let (record, booked) = held_time(fleet, *endpoint, &holding, &interval);
             open.booked += u64::try_from(booked.as_micros()).unwrap_or(0);
-            append(&self.state, &Record::Held(record));
+            self.state.recorder.tell(Record::Held(record));
         }
     }
 
@@ -272,15 +274,9 @@ impl Reader {
             if std::mem::take(&mut self.kept) {
                 let span = Span { from: self.posted, to: self.posted + Duration::from_millis(1) };
                 let nothing = HeldTime { endpoint: *endpoint, fleet: fleet.version, span, usage: Vec::new(), shares: Vec::new() };
-                append(&self.state, &Record::Held(nothing));
+                self.state.recorder.tell(Record::Held(nothing));
             }
         }
-    }
-}
-
-fn append(state: &State, record: &Record) {
-    if state.journal.append(record).is_err() {
-        state.lost_records.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -28,11 +28,13 @@ pub(crate) fn render(state: &State) -> String {
     });
     page.one("baseload_in_flight", "gauge", "Requests under way or waiting.", live.in_flight as f64);
     page.one("baseload_refused_total", "counter", "Requests answered with an error of the gateway's own.", live.refused as f64);
-    let lost = "Records that the journal did not take after their effect: each is a gap in the books.";
+    let owed = "Records of what has happened that the journal has not taken yet: while there are some, nothing new begins.";
+    page.one("baseload_owed_records", "gauge", owed, live.owed_records as f64);
+    let lost = "Records of what has happened that can't be kept: each is a gap in the books.";
     page.one("baseload_lost_records_total", "counter", lost, live.lost_records as f64);
     let behind =
         "Bytes of the journal that the ledger has not taken in yet: some in every moment, more and more when its disk is full or too slow.";
-    page.one("baseload_ledger_behind_bytes", "gauge", behind, state.journal.behind() as f64);
+    page.one("baseload_ledger_behind_bytes", "gauge", behind, state.recorder.journal.behind() as f64);
     let nameless = "Attempts whose share of held time has no name, as the meter was behind.";
     page.one("baseload_lost_tallies_total", "counter", nameless, state.lost_tallies.load(Ordering::Relaxed) as f64);
     let unsaid = "Lines of the log that there was no room for.";

@@ -22,11 +22,12 @@ use crate::limits::{Limits, RECENT_MAX};
 use crate::logged::Log;
 use crate::meter::{Keep, Tally};
 use crate::observed::Observed;
+use crate::recorder::Recorder;
 use crate::snapshot::Snapshot;
 use crate::trace::Trace;
 use crate::wires::Wires;
 
-/// What all requests share: the snapshot that they read, the counters that they move, the journal that they write.
+/// What all requests share: the snapshot that they read, the counters that they move, the recorder that they tell.
 pub(crate) struct State {
     pub snapshot: ArcSwap<Snapshot>,
     /// By endpoint.
@@ -37,7 +38,7 @@ pub(crate) struct State {
     pub observed: Observed,
     /// By model.
     learnt: Vec<Learnt>,
-    pub journal: Arc<dyn Journal>,
+    pub recorder: Recorder,
     pub clock: Clock,
     pub started: Instant,
     pub limits: Limits,
@@ -69,8 +70,6 @@ pub(crate) struct State {
     in_flight: AtomicUsize,
     /// Requests answered with an error of ours.
     pub refused: AtomicU64,
-    /// Records that the journal did not take after the effect: each is a gap in the books.
-    pub lost_records: AtomicU64,
     /// Attempts whose share of held time has no name because the meter was behind.
     pub lost_tallies: AtomicU64,
 }
@@ -90,7 +89,7 @@ impl State {
             buckets: Buckets::new(&snapshot.fleet, limits.shared),
             observed: Observed::new(&snapshot.fleet),
             learnt: std::iter::repeat_with(Learnt::default).take(snapshot.fleet.models.len()).collect(),
-            journal,
+            recorder: Recorder::new(journal),
             started: clock.now(),
             clock,
             gate: Arc::new(Gate::new(&limits)),
@@ -113,7 +112,6 @@ impl State {
             sequence: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
-            lost_records: AtomicU64::new(0),
             lost_tallies: AtomicU64::new(0),
         }
     }

@@ -26,7 +26,9 @@ pub struct Live {
     pub waiting: usize,
     /// Requests answered with an error of ours.
     pub refused: u64,
-    /// Records that the journal did not take after their effect.
+    /// Records of what has happened that the journal has not taken yet.
+    pub owed_records: usize,
+    /// Records of what has happened that can't be kept.
     pub lost_records: u64,
     /// Every endpoint, in order.
     pub endpoints: Vec<EndpointLive>,
@@ -95,7 +97,8 @@ pub(crate) fn live(state: &State) -> Live {
         in_flight: state.in_flight(),
         waiting: state.gate.waiting() + state.rooms.waiting(),
         refused: state.refused.load(Ordering::Relaxed),
-        lost_records: state.lost_records.load(Ordering::Relaxed),
+        owed_records: state.recorder.owed(),
+        lost_records: state.recorder.lost(),
         endpoints: endpoints.collect(),
         recent: state.recent.read(),
     }
@@ -161,6 +164,7 @@ pub(crate) fn render(state: &State) -> Vec<u8> {
         "in_flight": live.in_flight,
         "waiting": live.waiting,
         "refused": live.refused,
+        "owed_records": live.owed_records,
         "lost_records": live.lost_records,
         "endpoints": live.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
         "recent": live.recent.iter().map(decision).collect::<Vec<_>>(),

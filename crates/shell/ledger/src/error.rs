@@ -120,6 +120,14 @@ pub enum LedgerError {
     Stopped,
 }
 
+impl LedgerError {
+    /// Whether the disk refused, which passes, and not the record itself.
+    #[must_use]
+    pub const fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Full | Self::File { .. } | Self::Damaged { .. })
+    }
+}
+
 /// For `map_err`: a file's error, with its path.
 pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> LedgerError {
     let path = path.to_owned();

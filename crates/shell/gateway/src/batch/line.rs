@@ -21,8 +21,8 @@ use crate::state::State;
 
 /// When a line that could not be served is tried again, unless it is told otherwise.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// When it is tried again where its result could not be kept: the disk is full, most likely.
-const AGAIN_AFTER_FULL: Duration = Duration::from_secs(60);
+/// When a result that could not be kept is tried to be kept again: the disk is full, most likely.
+const KEEP_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A line that is to run.
 pub(crate) struct Job {
@@ -69,11 +69,17 @@ pub(crate) async fn run(state: Arc<State>, job: Job) -> Ran {
         Err(refused) => Answered::refused(line, &id, &custom_id, &named, &refused),
     };
     let Some(answered) = answered else { return Ran::Later(AGAIN_AFTER) };
-    let good = answered.good;
-    let kept = blocking(move || results.lock().unwrap_or_else(PoisonError::into_inner).append(&answered));
-    match kept.await {
-        Some(Ok(())) => Ran::Answered { good },
-        _ => Ran::Later(AGAIN_AFTER_FULL),
+    keep(Arc::new(answered), results).await
+}
+
+/// Keeps a result, however often that has to be tried: it is paid for, and to run the line again would pay for it twice.
+async fn keep(answered: Arc<Answered>, results: Arc<Mutex<Results>>) -> Ran {
+    loop {
+        let (keeping, results) = (Arc::clone(&answered), Arc::clone(&results));
+        match blocking(move || results.lock().unwrap_or_else(PoisonError::into_inner).append(&keeping)).await {
+            Some(Ok(())) => return Ran::Answered { good: answered.good },
+            _ => tokio::time::sleep(KEEP_AGAIN_AFTER).await,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use dispatch::KeyId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::batch::shelf::{make, read_all, replace};
+use crate::batch::shelf::{forget, make, read_all, replace};
 use crate::peek::Call;
 
 /// How far a batch is, in OpenAI's words.
@@ -148,7 +148,11 @@ impl Batches {
     pub fn keep(&self, batch: Batch) -> io::Result<()> {
         // Held while it is written: of two changes at once, both the row and the file have the later.
         let mut rows = self.rows();
-        replace(&self.folder, &batch.id, &batch)?;
+        if let Err(error) = replace(&self.folder, &batch.id, &batch) {
+            // It may be there all the same; its client hears that it is not.
+            forget(&self.folder, &batch.id);
+            return Err(error);
+        }
         rows.insert(batch.id.clone(), batch);
         Ok(())
     }

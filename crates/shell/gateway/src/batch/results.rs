@@ -67,7 +67,11 @@ pub(crate) fn never_ran(id: &str, custom_id: &str, expired: bool) -> Value {
 
 /// The results of one batch.
 #[derive(Debug)]
-pub(crate) struct Results(File);
+pub(crate) struct Results {
+    file: File,
+    /// The bytes of its whole lines: what is past them could not be taken back yet.
+    whole: u64,
+}
 
 impl Results {
     /// Opens the results, cuts off a last line that a kill or a power cut left incomplete, and gives what is there.
@@ -75,18 +79,22 @@ impl Results {
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let whole = read(path, each)?;
         file.set_len(whole)?;
-        Ok(Self(file))
+        Ok(Self { file, whole })
     }
 
     /// Appends an answered line: on disk once it returns.
     pub fn append(&mut self, answered: &Answered) -> io::Result<()> {
         let mut line = serde_json::to_vec(answered)?;
         line.push(b'\n');
-        let before = self.0.metadata()?.len();
-        let written = self.0.write_all(&line).and_then(|()| self.0.sync_data());
-        if written.is_err() {
-            // Half a line would spoil the next: what can't be taken back is cut off when it is opened again.
-            _ = self.0.set_len(before);
+        // Half a line would spoil the next.
+        if self.file.metadata()?.len() != self.whole {
+            self.file.set_len(self.whole)?;
+        }
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.whole += line.len() as u64,
+            // What can't be taken back now is before the next.
+            Err(_) => _ = self.file.set_len(self.whole),
         }
         written
     }
@@ -132,6 +140,19 @@ mod tests {
             read(&path, &mut |answered| seen.push(answered.line)).expect("it reads");
             assert_eq!(seen, [0, 7], "cut at {length}");
         }
+    }
+
+    #[test]
+    fn half_a_line_that_could_not_be_taken_back_spoils_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("results");
+        let mut results = Results::open(&path, &mut |_| {}).expect("a new file");
+        results.append(&answered(0)).expect("room");
+        OpenOptions::new().append(true).open(&path).and_then(|mut file| file.write_all(b"{\"line\":1,")).expect("room");
+        results.append(&answered(2)).expect("room");
+        let mut seen = Vec::new();
+        read(&path, &mut |answered| seen.push(answered.line)).expect("it reads");
+        assert_eq!(seen, [0, 2]);
     }
 
     #[test]

@@ -114,8 +114,10 @@ impl Runner {
                 Status::Validating => self.validate(&batch).await,
                 _ => self.work(&batch).await,
             };
-            if let Err(error) = done {
-                // A disk that does not take or give what it should: said to the client, as nothing else will.
+            // A disk that takes or gives nothing now may later, and what the batch has so far is paid for. Only what is gone stays so.
+            if let Err(error) = done
+                && is_for_good(&error)
+            {
                 self.fail(&batch, "storage_failed", format!("The batch could not be read or written: {}.", error.kind())).await;
             }
         }
@@ -269,6 +271,12 @@ impl Runner {
         // Where even that can't be written, the batch stays as it is, and is tried again at the next look.
         drop(changed.await);
     }
+}
+
+/// Whether trying again can't help: the batch's own files are gone or damaged, or a reader of them has panicked.
+fn is_for_good(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | NotFound | Other | UnexpectedEof)
 }
 
 /// The present second since 1970.

@@ -33,16 +33,18 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    /// Opens a folder of files, and clears away what a kill left unfinished.
+    /// Opens a folder of files, and clears away what has no row: a kill left it unfinished, or half forgotten.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         make(&folder)?;
+        let rows: BTreeMap<_, _> = read_all::<FileRow>(&folder)?.into_iter().map(|row| (row.id.clone(), row)).collect();
         for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|ending| ending == "part") {
-                fs::remove_file(path)?;
+            let entry = entry?;
+            let name = entry.file_name();
+            let is_known = |name: &str| name.ends_with(".json") || rows.contains_key(name);
+            if !name.to_str().is_some_and(is_known) {
+                fs::remove_file(entry.path())?;
             }
         }
-        let rows = read_all::<FileRow>(&folder)?.into_iter().map(|row| (row.id.clone(), row)).collect();
         Ok(Self { folder, rows: Mutex::new(rows) })
     }
 
@@ -59,7 +61,12 @@ impl Shelf {
     pub fn keep(&self, draft: &File, row: FileRow) -> io::Result<()> {
         draft.sync_all()?;
         fs::rename(self.draft_path(&row.id), self.path(&row.id))?;
-        replace(&self.folder, &row.id, &row)?;
+        if let Err(error) = replace(&self.folder, &row.id, &row) {
+            // It may be there all the same; whoever wanted it hears that it is not.
+            forget(&self.folder, &row.id);
+            _ = fs::remove_file(self.path(&row.id));
+            return Err(error);
+        }
         self.rows().insert(row.id.clone(), row);
         Ok(())
     }
@@ -92,9 +99,11 @@ impl Shelf {
 
     /// Forgets a file.
     pub fn remove(&self, id: &str) -> io::Result<()> {
-        self.rows().remove(id);
         fs::remove_file(row_path(&self.folder, id))?;
-        fs::remove_file(self.path(id))
+        self.rows().remove(id);
+        // Without its row it is nothing; what stays is cleared away at the next start.
+        _ = fs::remove_file(self.path(id));
+        Ok(())
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -129,6 +138,11 @@ pub(crate) fn replace(folder: &Path, id: &str, row: &impl Serialize) -> io::Resu
     file.sync_all()?;
     fs::rename(&draft, &path)?;
     File::open(folder)?.sync_all()
+}
+
+/// Takes a row away that could not be written well; what stays is only there after the next start.
+pub(crate) fn forget(folder: &Path, id: &str) {
+    _ = fs::remove_file(row_path(folder, id));
 }
 
 /// Reads every row of a folder.

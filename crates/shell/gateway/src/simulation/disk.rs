@@ -3,7 +3,7 @@
 //! The store is the real one, with its own thread. It can't change what the gateway does, which only appends; and where this reads the
 //! database it first waits until that has everything. So a run is the same whatever that thread does meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -35,6 +35,18 @@ pub(super) enum Death {
     PowerCut,
 }
 
+/// What the disk has room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Everything.
+    #[default]
+    All,
+    /// The ends of what is under way.
+    Ends,
+    /// Nothing.
+    Nothing,
+}
+
 /// A record as it was appended.
 struct Kept {
     at: Duration,
@@ -48,7 +60,9 @@ struct Kept {
 struct Inner {
     life: u32,
     store: Option<Store>,
-    full: bool,
+    room: Room,
+    /// Attempts whose ends it has refused and not taken since.
+    refused: BTreeSet<AttemptId>,
     /// Appends until the process is killed by the last of them.
     kill_in: Option<u32>,
     kept: Vec<Kept>,
@@ -56,6 +70,21 @@ struct Inner {
     copied: u64,
     lost: Lost,
     intents: BTreeMap<(RequestId, EndpointId), (AttemptId, Duration)>,
+}
+
+impl Inner {
+    /// The attempts of the present life that have begun and not ended, by its journal.
+    fn open(&self) -> BTreeSet<AttemptId> {
+        let mut open = BTreeSet::new();
+        for kept in self.kept.iter().filter(|kept| kept.life == self.life) {
+            match &kept.record {
+                Record::Decided { attempt, .. } => _ = open.insert(*attempt),
+                Record::Settled(settled) => _ = open.remove(&settled.attempt),
+                Record::Held(_) => {}
+            }
+        }
+        open
+    }
 }
 
 /// The gateway's disk.
@@ -107,8 +136,8 @@ impl Disk {
         drop(lock(&self.inner).store.take());
     }
 
-    pub fn fill(&self, full: bool) {
-        lock(&self.inner).full = full;
+    pub fn leave(&self, room: Room) {
+        lock(&self.inner).room = room;
     }
 
     /// The process is killed right after so many more appends.
@@ -138,7 +167,12 @@ impl Disk {
         let (from, to) = (self.directory_of(inner.life), self.directory_of(inner.life + 1));
         drop(inner.store.take());
         inner.kill_in = None;
-        inner.full = false;
+        inner.room = Room::All;
+        // What only memory knew is gone with it: of those that the disk refused first, and of those that waited behind them.
+        if !std::mem::take(&mut inner.refused).is_empty() {
+            let open = inner.open();
+            inner.lost.extend(open);
+        }
         copy_folder(&from, &to);
         for name in DATABASE {
             replace(&self.copy().join(name), &to.join(name));
@@ -231,14 +265,27 @@ impl Disk {
         let mut inner = lock(&self.inner);
         let Some(store) = inner.store.clone() else { return Err(LedgerError::Stopped) };
         let begins = matches!(record, Record::Decided { .. });
-        if inner.full && begins {
-            run.cover(|coverage| coverage.count("refused on a full disk"));
-            return Err(LedgerError::Full);
-        }
-        if inner.full {
-            run.cover(|coverage| coverage.count("settled on a full disk"));
+        match (inner.room, begins) {
+            (Room::Ends | Room::Nothing, true) => {
+                run.cover(|coverage| coverage.count("refused on a full disk"));
+                return Err(LedgerError::Full);
+            }
+            (Room::Nothing, false) => {
+                run.cover(|coverage| coverage.count("end refused by a disk"));
+                if let Record::Settled(settled) = record {
+                    inner.refused.insert(settled.attempt);
+                }
+                return Err(LedgerError::Full);
+            }
+            (Room::Ends, false) => run.cover(|coverage| coverage.count("settled on a full disk")),
+            (Room::All, _) => {}
         }
         store.append(record)?;
+        if let Record::Settled(settled) = record
+            && inner.refused.remove(&settled.attempt)
+        {
+            run.cover(|coverage| coverage.count("end told again"));
+        }
         let (at, life, end) = (run.now(), inner.life, journal_length(&self.directory_of(inner.life)));
         inner.kept.push(Kept { at, life, end, record: record.clone() });
         inner.kill_in = inner.kill_in.map(|left| left.saturating_sub(1));

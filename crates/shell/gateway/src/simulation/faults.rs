@@ -5,7 +5,7 @@ use std::time::Duration;
 use testkit::Dice;
 use turmoil::Sim;
 
-use super::disk::Death;
+use super::disk::{Death, Room};
 use super::run::Run;
 use super::scene::UPSTREAMS;
 
@@ -24,11 +24,26 @@ const KILL: Kind = "fault kill";
 const KILL_AT: Kind = "fault kill at an append";
 const POWER_CUT: Kind = "fault power cut";
 const DISK_FULL: Kind = "fault disk full";
+const DISK_BROKEN: Kind = "fault disk refuses all";
 const CLOSE: Kind = "periods closed";
 
 /// All of them.
-pub(super) const KINDS: [Kind; 13] =
-    [PARTITION, HALF_OPEN, DROP, DELAY, HOLD, UPSTREAM_CRASH, CLOCK_FORWARD, CLOCK_BACK, KILL, KILL_AT, POWER_CUT, DISK_FULL, CLOSE];
+pub(super) const KINDS: [Kind; 14] = [
+    PARTITION,
+    HALF_OPEN,
+    DROP,
+    DELAY,
+    HOLD,
+    UPSTREAM_CRASH,
+    CLOCK_FORWARD,
+    CLOCK_BACK,
+    KILL,
+    KILL_AT,
+    POWER_CUT,
+    DISK_FULL,
+    DISK_BROKEN,
+    CLOSE,
+];
 
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -92,7 +107,7 @@ impl Undo {
             DELAY => sim.set_link_max_message_latency("gateway", self.host.as_str(), Duration::from_millis(20)),
             HOLD => sim.release("gateway", self.host.as_str()),
             UPSTREAM_CRASH | KILL => sim.bounce(self.host.as_str()),
-            DISK_FULL => run.disk.fill(false),
+            DISK_FULL | DISK_BROKEN => run.disk.leave(Room::All),
             _ => {}
         }
         if self.kind == DROP {
@@ -121,7 +136,8 @@ impl Trouble {
             KILL => return (Some(Death::Kill), None),
             KILL_AT => run.disk.kill_in(u32::try_from(self.dice.count(1, 12)).unwrap_or(1)),
             POWER_CUT => return (Some(Death::PowerCut), None),
-            DISK_FULL => run.disk.fill(true),
+            DISK_FULL => run.disk.leave(Room::Ends),
+            DISK_BROKEN => run.disk.leave(Room::Nothing),
             CLOSE => close(run),
             _ => {}
         }

@@ -81,7 +81,7 @@ fn write(name: &str, text: impl FnOnce() -> String) {
 }
 
 /// What the disk does besides.
-const DISK: [&str; 2] = ["refused on a full disk", "settled on a full disk"];
+const DISK: [&str; 4] = ["refused on a full disk", "settled on a full disk", "end refused by a disk", "end told again"];
 
 #[test]
 fn the_same_seed_runs_the_same_way() {

@@ -23,7 +23,7 @@ const COMMIT_WINDOW: Duration = Duration::from_millis(10);
 /// A sync does not wait for more than this many records.
 const SYNC_RECORDS: usize = 512;
 /// At most so many entries wait in memory; past it the committing thread reads them back from the file.
-const QUEUE_MAX: usize = 4_096;
+const QUEUE_MAX: usize = 2_048;
 
 /// Space on disk past the end of the journal that is kept for the ends of work under way: more than all requests that may be
 /// in flight need to be settled.
@@ -70,7 +70,7 @@ struct Tail {
     rolled: Vec<Arc<File>>,
     urgent: bool,
     closing: bool,
-    /// A failed write could not be taken back: nothing may follow it.
+    /// A failed write could not be taken back yet: nothing may follow it before it is.
     broken: bool,
     /// Up to which byte of the segment the disk has space for it already.
     kept: u64,
@@ -130,6 +130,7 @@ impl Journal {
     /// something within one segment, it is appended to no other.
     pub(crate) fn append(&self, frame: &[u8], within: Option<u32>, entry: Entry) -> Result<Done, LedgerError> {
         let mut tail = self.tail();
+        tail.broken = tail.broken && tail.file.set_len(tail.end.offset).is_err();
         if tail.broken {
             return Err(LedgerError::Damaged { path: segment_path(&self.folder, tail.end.segment), offset: tail.end.offset });
         }

@@ -1,0 +1,170 @@
+//! Writes what the gateway does into the journal: before its effect where it can still be left, and however long it takes where it has happened.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dispatch::Record;
+use ledger::LedgerError;
+
+use crate::journal::Journal;
+use crate::limits::OWED_MAX;
+
+/// The journal, and what it has not taken yet of what has happened.
+pub(crate) struct Recorder {
+    pub journal: Arc<dyn Journal>,
+    /// Oldest first.
+    owed: Mutex<VecDeque<Record>>,
+    /// How many those are.
+    count: AtomicUsize,
+    lost: AtomicU64,
+}
+
+impl Recorder {
+    pub fn new(journal: Arc<dyn Journal>) -> Self {
+        Self { journal, owed: Mutex::default(), count: AtomicUsize::new(0), lost: AtomicU64::new(0) }
+    }
+
+    /// Writes what is about to happen. While the books lack what has happened nothing new may: so no more is ever owed than was under way.
+    pub fn intend(&self, record: &Record) -> Result<(), LedgerError> {
+        self.pay()?;
+        self.journal.append(record)
+    }
+
+    /// Writes what has happened; now, or when the journal takes it again.
+    pub fn tell(&self, record: Record) {
+        match self.pay().and_then(|()| self.journal.append(&record)) {
+            Ok(()) => {}
+            Err(error) if error.is_of_the_disk() => self.owe(record),
+            Err(_) => self.lose(),
+        }
+    }
+
+    /// Writes what is owed, as far as the journal takes it.
+    pub fn pay(&self) -> Result<(), LedgerError> {
+        if self.owed() == 0 {
+            return Ok(());
+        }
+        let mut owed = self.lock();
+        while let Some(oldest) = owed.front() {
+            match self.journal.append(oldest) {
+                Err(error) if error.is_of_the_disk() => return Err(error),
+                Err(_) => self.lose(),
+                Ok(()) => {}
+            }
+            owed.pop_front();
+            self.count.store(owed.len(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// How many records of what has happened the journal has not taken yet.
+    pub fn owed(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// How many it never will: each is a gap in the books.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn owe(&self, record: Record) {
+        let mut owed = self.lock();
+        if owed.len() == OWED_MAX {
+            return self.lose();
+        }
+        owed.push_back(record);
+        self.count.store(owed.len(), Ordering::Release);
+    }
+
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A record is whole before it is in here, so a poisoned lock is still good.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Record>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use dispatch::HeldTime;
+    use fleet::{EndpointId, FleetVersion, Id};
+    use units::{Instant, Span};
+
+    use super::*;
+
+    /// A journal that takes records or doesn't.
+    #[derive(Default)]
+    struct Moody {
+        full: AtomicBool,
+        taken: Mutex<Vec<Record>>,
+    }
+
+    impl Journal for Moody {
+        fn append(&self, record: &Record) -> Result<(), LedgerError> {
+            match (self.full.load(Ordering::Relaxed), record) {
+                (true, _) => return Err(LedgerError::Full),
+                (false, Record::Held(held)) if held.endpoint.index() == UNKNOWN => {
+                    return Err(LedgerError::Unbalanced { why: "it is a test" });
+                }
+                _ => {}
+            }
+            self.taken.lock().expect("no test panics with it").push(record.clone());
+            Ok(())
+        }
+    }
+
+    /// An endpoint of which nothing can be booked.
+    const UNKNOWN: usize = 99;
+
+    fn happened(number: usize) -> Record {
+        let at = Instant::from_micros(0);
+        Record::Held(HeldTime {
+            endpoint: EndpointId::from_index(number),
+            fleet: FleetVersion([0; 32]),
+            span: Span { from: at, to: at },
+            usage: Vec::new(),
+            shares: Vec::new(),
+        })
+    }
+
+    /// What the journal has once it has taken those records, refusing all of some.
+    fn check(told: &[usize], refused: &[usize], taken: &[usize], owed: usize, lost: u64) {
+        let journal = Arc::new(Moody::default());
+        let recorder = Recorder::new(Arc::clone(&journal) as Arc<dyn Journal>);
+        for number in told {
+            journal.full.store(refused.contains(number), Ordering::Relaxed);
+            recorder.tell(happened(*number));
+        }
+        assert_eq!(*journal.taken.lock().expect("no test panics with it"), taken.iter().copied().map(happened).collect::<Vec<_>>());
+        assert_eq!((recorder.owed(), recorder.lost()), (owed, lost));
+        let begun = recorder.intend(&happened(7));
+        assert_eq!(begun.is_err(), owed > 0, "nothing new begins while something is owed");
+    }
+
+    #[test]
+    fn what_has_happened_is_told_later_and_in_its_order() {
+        check(&[1, 2, 3], &[], &[1, 2, 3], 0, 0);
+        check(&[1, 2, 3, 4], &[2, 3], &[1, 2, 3, 4], 0, 0);
+        check(&[1, 2, 3], &[2, 3], &[1], 2, 0);
+    }
+
+    #[test]
+    fn what_can_never_be_booked_holds_nothing_up() {
+        check(&[1, UNKNOWN, 3], &[], &[1, 3], 0, 1);
+        check(&[UNKNOWN, 1, 2], &[UNKNOWN, 1], &[1, 2], 0, 1);
+    }
+
+    #[test]
+    fn no_more_is_owed_than_memory_is_kept_for() {
+        let journal = Arc::new(Moody::default());
+        journal.full.store(true, Ordering::Relaxed);
+        let recorder = Recorder::new(journal);
+        (0..OWED_MAX + 3).for_each(|number| recorder.tell(happened(number % 5)));
+        assert_eq!((recorder.owed(), recorder.lost()), (OWED_MAX, 3));
+    }
+}
