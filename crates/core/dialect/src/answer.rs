@@ -62,6 +62,9 @@ pub struct About {
 /// Why what an upstream sent is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
+    /// It takes no more of what is ours: another may.
+    #[error("it takes no more")]
+    Busy,
     /// It has too much to do: another may have less.
     #[error("it is overloaded")]
     Overloaded,

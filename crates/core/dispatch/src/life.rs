@@ -21,8 +21,13 @@ pub enum Fault {
     Lost,
     /// It took longer than allowed.
     TimedOut,
-    /// It is busy (429 or 503): back-pressure, not an error.
+    /// It takes no more of what is ours (429): back-pressure, not an error.
     Busy {
+        /// When it says to come back, in milliseconds; zero when it doesn't.
+        retry_after_ms: u32,
+    },
+    /// It has too much to do, whoever asks (503, 529): back-pressure too, which says nothing of what we may take.
+    Overloaded {
         /// When it says to come back, in milliseconds; zero when it doesn't.
         retry_after_ms: u32,
     },
@@ -253,7 +258,7 @@ impl Life {
         match fault {
             Fault::Client => self.end(actions, Some(Failure::Client)),
             _ if self.numbers >= ATTEMPTS_MAX || self.beside => self.end(actions, Some(Failure::NoCapacity)),
-            Fault::Unreachable | Fault::Lost | Fault::TimedOut | Fault::Busy { .. } | Fault::Broken => {
+            Fault::Unreachable | Fault::Lost | Fault::TimedOut | Fault::Busy { .. } | Fault::Overloaded { .. } | Fault::Broken => {
                 self.state = State::Deciding;
                 actions.push(Action::Decide);
             }

@@ -26,6 +26,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(Fault::Lost),
         Just(Fault::TimedOut),
         Just(Fault::Busy { retry_after_ms: 5 }),
+        Just(Fault::Overloaded { retry_after_ms: 5 }),
         Just(Fault::Broken),
         Just(Fault::Client),
     ]

@@ -36,9 +36,9 @@ pub use id::{
     AcceleratorId, ContractId, EndpointId, Id, LinkId, ModelId, PartyId, PoolId, ProfileId, RegionId, SiteId, Table, TeamId, WorkloadId,
 };
 pub use model::{
-    Accelerator, Capability, CashEvent, Dialect, Endpoint, Executor, FigureNote, Finance, Fleet, FleetVersion, Link, Meter, MeterKind,
-    Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier, TokenWeights, Use,
-    Workload, WorkloadKind,
+    Accelerator, Capability, CashEvent, Dialect, Endpoint, Executor, FigureNote, Finance, Fleet, FleetVersion, KeyAs, Link, Meter,
+    MeterKind, Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier,
+    TokenWeights, Use, Workload, WorkloadKind,
 };
 pub use outlook::{Answer, Block, Cap, Debt, Expansion, Horizon, Mishap, Mix, Of, Offer, Recurs, Risk, Source, Stake, Terms, Venture};
 pub use parse::{FILE_BYTES_MAX, Parsed, looks_secret, masked, parse};

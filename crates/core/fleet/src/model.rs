@@ -345,6 +345,15 @@ pub enum Secret {
     Command(Vec<String>),
 }
 
+/// How an upstream's key is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAs {
+    /// In the header that its dialect has for it.
+    Dialect,
+    /// As `Authorization: Bearer`, whatever the dialect.
+    Bearer,
+}
+
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -368,6 +377,8 @@ pub struct Endpoint {
     pub output_max: Option<u32>,
     /// The upstream's key.
     pub key: Option<Secret>,
+    /// How it is sent.
+    pub key_as: KeyAs,
     /// Requests that it runs at once, over all replicas.
     pub slots: u32,
     /// Requests that may wait there.

@@ -1,6 +1,6 @@
 //! The fleets that come with Baseload.
 
-use fleet::{Overflow, Severity, parse};
+use fleet::{KeyAs, Overflow, Severity, parse};
 
 /// Parses a fleet that comes with Baseload; shows what is wrong with it otherwise.
 fn good(text: &str) -> fleet::Fleet {
@@ -43,6 +43,27 @@ fn check_version(dialect: &str, version: &str, wrong: Option<&str>) {
     );
     let found: Vec<_> = parse(&text).diagnostics.into_iter().filter(|it| it.code == "BL0202").map(|it| it.message).collect();
     assert_eq!(found, wrong.map(|what| format!("`api_version` {what}")).into_iter().collect::<Vec<_>>(), "{dialect} {version}");
+}
+
+/// How an endpoint's key is sent, or what is wrong with that.
+fn check_key_as(fields: &str, want: Result<KeyAs, &str>) {
+    let text = format!(
+        "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[models.m]\nparameters = \"1 B\"\ncontext = 1\n\
+         [parties.p]\nroles = [\"supplier\"]\n[contracts.c]\nparty = \"p\"\npreset = \"on-demand\"\nendpoints = [\"e\"]\n\
+         input = \"1 USD/1M tokens\"\noutput = \"1 USD/1M tokens\"\nstart = 2026-01-01\nend = 2030-01-01\n\
+         [endpoints.e]\nmodel = \"m\"\nurl = \"https://x.example\"\ndialect = \"anthropic\"\n{fields}\n"
+    );
+    let parsed = parse(&text);
+    let found = parsed.fleet.map(|fleet| fleet.endpoints[fleet.endpoints.id("e").expect("it is there")].key_as);
+    let messages: Vec<_> = parsed.diagnostics.into_iter().map(|it| it.message).collect();
+    assert_eq!(found.ok_or(messages.concat()), want.map_err(str::to_owned), "{fields}");
+}
+
+#[test]
+fn a_key_is_sent_as_its_dialect_has_it_or_as_a_bearers() {
+    check_key_as("key = { env = \"K\" }", Ok(KeyAs::Dialect));
+    check_key_as("key = { env = \"K\" }\nkey_as = \"bearer\"", Ok(KeyAs::Bearer));
+    check_key_as("key_as = \"bearer\"", Err("`key_as` is said of no key"));
 }
 
 #[test]

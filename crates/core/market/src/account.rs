@@ -39,6 +39,19 @@ impl Limit {
         self.per_minute
     }
 
+    /// As how long it takes to fill the bucket by `count`: what a rate is counted in that several share ([`crate::RateBucket`]).
+    #[must_use]
+    pub fn time(self, count: i64) -> i64 {
+        let time = i128::from(count) * MINUTE_NANOS / i128::from(self.per_minute);
+        i64::try_from(time).unwrap_or(if count < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    /// How many come to this long; the other way round.
+    #[must_use]
+    pub fn count(self, time: i64) -> i64 {
+        i64::try_from(i128::from(time) * i128::from(self.per_minute) / MINUTE_NANOS).unwrap_or(i64::MAX)
+    }
+
     /// The state after `count` were taken at `now`.
     ///
     /// # Errors
@@ -62,7 +75,7 @@ impl Limit {
     #[must_use]
     pub fn left(self, state: i64, now: Instant) -> i64 {
         let room = MINUTE_NANOS - i128::from(state.saturating_sub(nanos(now)).max(0));
-        i64::try_from(room.max(0) * i128::from(self.per_minute) / MINUTE_NANOS).unwrap_or(self.per_minute)
+        self.count(i64::try_from(room.max(0)).unwrap_or(0))
     }
 
     /// How long until it is full.
@@ -72,8 +85,7 @@ impl Limit {
     }
 
     fn moved(self, state: i64, count: i64) -> i64 {
-        let step = i128::from(count) * MINUTE_NANOS / i128::from(self.per_minute);
-        i64::try_from(i128::from(state) + step).unwrap_or(i64::MAX)
+        state.saturating_add(self.time(count))
     }
 }
 

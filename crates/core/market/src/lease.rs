@@ -135,10 +135,11 @@ pub fn give_back(count: i64, amount: i64) -> (i64, i64) {
     (count.saturating_add(given), given)
 }
 
-/// What a replica takes a second, from what it did before and how much more is taken since: it follows a rise at once and a fall slowly.
+/// What a replica takes a second, from what it did before and how much more is taken since: it follows a rise at once and a fall slowly,
+/// down to nothing.
 #[must_use]
 pub fn pace(before: i64, more: i64, over: Duration) -> i64 {
     let micros = i128::try_from(over.as_micros()).unwrap_or(i128::MAX).max(1);
     let latest = i64::try_from(i128::from(more.max(0)) * 1_000_000 / micros).unwrap_or(i64::MAX);
-    latest.max(before - before / 8)
+    latest.max(before - (before / 8).max(1)).max(0)
 }

@@ -19,6 +19,7 @@ mod lease;
 mod prepaid;
 mod price;
 mod quote;
+mod rate;
 mod runs;
 mod sheet;
 mod split;
@@ -41,6 +42,7 @@ pub use lease::{
 };
 pub use price::{MarginalPrice, marginal_price, marginal_prices};
 pub use quote::{FRESH, USABLE, price_sheet};
+pub use rate::{RATE_SHORT, RATE_WHOLE, RateBucket};
 pub use sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices, Tokens};
 pub use split::split_busy;
 pub use statement::{Clause, Line, Statement, periods, statement};

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use fleet::Fleet;
-use gateway::{Allotment, Clock, Gateway, Owner, UnitsPart};
+use gateway::{Allotment, Clock, Gateway, Owner, RatePart, RateStanding, UnitsPart};
 use ledger::{Books, KeyRow, Store};
-use market::{Leased, WHOLE};
+use market::{Leased, RATE_WHOLE, WHOLE};
 use share::{Address, Joined, Of, Portion, Portions, ReplicaId, Setup, Sharing};
 use units::Instant;
 
@@ -71,9 +71,10 @@ pub fn tell_ahead(posted: Instant, now: Instant) -> bool {
 enum Seen {
     Budget(Allotment),
     Units(UnitsPart),
+    Rate(RatePart),
 }
 
-/// The gateway's budgets and units, by what they are called at every replica.
+/// The gateway's budgets, units and rates, by what they are called at every replica.
 struct Budgets {
     gateway: Arc<Gateway>,
     store: Store,
@@ -105,14 +106,21 @@ impl Portions for Budgets {
             let (taken, ceiling) = allotment.standing();
             let (limit, need) = (i64::try_from(allotment.budget.nanos()).unwrap_or(i64::MAX), allotment.need());
             seen.insert((account.clone(), period), Seen::Budget(allotment));
-            Some(Portion { account, period, limit, of: Of::Budget, taken, ceiling, need })
+            Some(Portion { account, period, limit, of: Of::Budget, taken, ceiling, need, least: 0 })
         });
         let mut portions: Vec<Portion> = portions.collect();
         for part in self.gateway.unit_parts() {
             let (contract, model) = (self.fleet.contracts.name(part.contract), self.fleet.models.name(part.model));
             let (account, period, (taken, ceiling)) = (format!("units {contract} {model}"), Instant::default(), part.standing());
             seen.insert((account.clone(), period), Seen::Units(part));
-            portions.push(Portion { account, period, limit: WHOLE, of: Of::Units, taken, ceiling, need: 0 });
+            portions.push(Portion { account, period, limit: WHOLE, of: Of::Units, taken, ceiling, need: 0, least: 0 });
+        }
+        for part in self.gateway.rate_parts() {
+            let Some(name) = self.name(&keys, part.owner) else { continue };
+            let (account, period) = (format!("{} {name}", part.kind), Instant::default());
+            let RateStanding { taken, ceiling, need, least } = part.standing();
+            seen.insert((account.clone(), period), Seen::Rate(part));
+            portions.push(Portion { account, period, limit: RATE_WHOLE, of: Of::Rate, taken, ceiling, need, least });
         }
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         portions
@@ -123,6 +131,7 @@ impl Portions for Budgets {
         match seen.get(&(portion.account.clone(), portion.period)) {
             Some(Seen::Budget(allotment)) => allotment.renew(leased, until),
             Some(Seen::Units(part)) => part.renew(leased, until, self.clock.now()),
+            Some(Seen::Rate(part)) => part.renew(leased, until),
             None => {}
         }
     }

@@ -167,8 +167,9 @@ const ANTHROPIC_VERSION: &str = "anthropic-version";
 /// The fault that a status tells of; `None` where it is the request's own.
 fn fault(status: u16, retry_after_ms: impl FnOnce() -> u32) -> Option<Fault> {
     match status {
+        429 => Some(Fault::Busy { retry_after_ms: retry_after_ms() }),
         // 529 is Anthropic's for being overloaded.
-        429 | 503 | 529 => Some(Fault::Busy { retry_after_ms: retry_after_ms() }),
+        503 | 529 => Some(Fault::Overloaded { retry_after_ms: retry_after_ms() }),
         408 => Some(Fault::TimedOut),
         // Our own credentials or address are at fault, not the client's request.
         401..=404 => Some(Fault::Broken),

@@ -345,8 +345,8 @@ impl Flight {
             match fault {
                 Fault::Unreachable => counters.failed(now, true),
                 Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(now, false),
-                Fault::Busy { retry_after_ms: 0 } => {}
-                Fault::Busy { retry_after_ms } => {
+                Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } => {}
+                Fault::Busy { retry_after_ms } | Fault::Overloaded { retry_after_ms } => {
                     counters.busy_until(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
                 }
                 Fault::Client => counters.succeeded(),

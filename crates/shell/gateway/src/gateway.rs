@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use units::Instant;
 
-use crate::admission::{Accounts, Allotment, Balance};
+use crate::admission::{Accounts, Allotment, Balance, RatePart};
 use crate::batch::{Desk, Runner};
 use crate::buckets::UnitsPart;
 use crate::clock::Clock;
@@ -174,6 +174,12 @@ impl Gateway {
     #[must_use]
     pub fn allotments(&self) -> Vec<Allotment> {
         self.state.accounts.allotments(self.state.clock.now())
+    }
+
+    /// Every rate of requests and tokens that is shared, for who renews its lease.
+    #[must_use]
+    pub fn rate_parts(&self) -> Vec<RatePart> {
+        self.state.accounts.rate_parts()
     }
 
     /// All provisioned units, for who renews this gateway's part of them.

@@ -70,7 +70,7 @@ mod wire;
 mod wires;
 mod workers;
 
-pub use admission::{Allotment, Balance, Owner};
+pub use admission::{Allotment, Balance, Owner, RatePart, RateStanding};
 pub use buckets::UnitsPart;
 pub use clock::Clock;
 pub use door::{Behind, Door};

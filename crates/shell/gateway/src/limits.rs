@@ -40,6 +40,9 @@ pub const OWED_MAX: usize = 16_384;
 pub const SERVING_THREADS_MAX: usize = 16;
 /// How often a request that waits for room on an endpoint looks again by itself, as when units drain or an endpoint comes back.
 pub const QUEUE_GLANCE: Duration = Duration::from_millis(100);
+/// How long a request waits for this gateway's lease of a shared rate: until other gateways have heard that it does, which ask every 4 s while
+/// they are quiet.
+pub const RATE_WAIT_MAX: Duration = Duration::from_secs(6);
 /// How often a decision is taken again because others spent the budget in the meantime.
 pub const BUDGET_RACES_MAX: usize = 64;
 /// Output tokens that are reckoned with for a request that states no most, until the model's answers are known.

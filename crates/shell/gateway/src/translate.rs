@@ -51,7 +51,8 @@ impl Passage {
 
 pub(crate) fn fault(no: dialect::NoAnswer) -> Fault {
     match no {
-        dialect::NoAnswer::Overloaded => Fault::Busy { retry_after_ms: 0 },
+        dialect::NoAnswer::Busy => Fault::Busy { retry_after_ms: 0 },
+        dialect::NoAnswer::Overloaded => Fault::Overloaded { retry_after_ms: 0 },
         dialect::NoAnswer::Failed => Fault::Broken,
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dialect::openai::Most;
-use fleet::{Dialect, Endpoint};
+use fleet::{Dialect, Endpoint, KeyAs};
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::http::uri::Authority;
@@ -95,7 +95,10 @@ impl Upstream {
         let plain = Self { dialect: endpoint.dialect, output_max: endpoint.output_max, ..Self::new(base, key, model)? };
         let (host, root) = (host(base)?, base.trim_end_matches('/'));
         let segment = segment(model.unwrap_or(name));
-        let own = |header: &'static str| secret(&host, HeaderName::from_static(header), key.map(str::to_owned));
+        let own = |header: &'static str| match endpoint.key_as {
+            KeyAs::Dialect => secret(&host, HeaderName::from_static(header), key.map(str::to_owned)),
+            KeyAs::Bearer => Ok(plain.secret.clone()),
+        };
         Ok(match endpoint.dialect {
             Dialect::OpenAi => plain,
             Dialect::Azure => {
@@ -267,6 +270,11 @@ mod tests {
         );
         let messages = "https://x.example/v1/messages";
         check_of("dialect = \"anthropic\"\nurl = \"https://x.example/v1\"", [messages, messages, "x-api-key"]);
+        // vLLM's Messages, behind a key.
+        let bearer = "key = { env = \"K\" }\nkey_as = \"bearer\"\nurl = \"https://x.example/v1\"";
+        check_of(&format!("dialect = \"anthropic\"\n{bearer}"), [messages, messages, "authorization"]);
+        check_of(&format!("dialect = \"azure\"\n{bearer}"), [chat, chat, "authorization"]);
+        check_of(bearer, [chat, chat, "authorization"]);
         let gemini = ["https://x.example/v1/models/m:generateContent", "https://x.example/v1/models/m:streamGenerateContent?alt=sse"];
         check_of("dialect = \"gemini\"\nurl = \"https://x.example/v1\"", [gemini[0], gemini[1], "x-goog-api-key"]);
         let vertex = "https://x-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/google";

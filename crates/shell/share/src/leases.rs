@@ -10,6 +10,7 @@ use units::Instant;
 use crate::error::ShareError;
 use crate::keeper::{keep, leave};
 use crate::lock::{Lock, locked};
+use crate::rates;
 use crate::replica::ReplicaId;
 
 /// How long an account that nothing is taken of goes without being renewed.
@@ -22,6 +23,8 @@ pub enum Of {
     Budget,
     /// Provisioned units, in millionths: a part is held, and shared out by how much each replica takes.
     Units,
+    /// Requests or tokens a minute, in nanoseconds that a full bucket takes to fill by as much: what is taken comes back by and by.
+    Rate,
 }
 
 /// An account that is shared, as it stands at this replica.
@@ -39,8 +42,10 @@ pub struct Portion {
     pub taken: i64,
     /// Up to how much may be; of units, the part.
     pub ceiling: i64,
-    /// What the dearest request needed that found too little.
+    /// What the dearest request needed that found too little; of a rate, what all need together that wait.
     pub need: i64,
+    /// Of a rate: less than this is of no use, as the smallest request that waits, or that usually comes, needs as much.
+    pub least: i64,
 }
 
 /// What a replica takes of its leases, and hears of them.
@@ -72,8 +77,14 @@ pub(crate) struct Renewing {
     said: BTreeMap<(String, Instant), Said>,
 }
 
+/// What an account knows of a replica: its name, what it holds, and its pace.
+pub(crate) type Held = (String, Holding, i64);
+
 /// What is known of all replicas, by account and period.
-type Known = BTreeMap<(String, i64), Vec<(String, Holding, i64)>>;
+type Known = BTreeMap<(String, i64), Vec<Held>>;
+
+/// What the account knows after an answer: whose, in which account and period.
+type Noted<'a> = (&'a str, i64, Held);
 
 impl Renewing {
     pub(crate) fn new(replica: ReplicaId, incarnation: i64) -> Self {
@@ -87,15 +98,34 @@ impl Renewing {
         let due: Vec<(Portion, LeaseAsk)> = standing.into_iter().filter_map(|portion| self.ask(portion, sent)).collect();
         let transaction = locked(client, Lock::Leases).await?;
         let now = self.still_this_process(&transaction).await?;
-        let known = known(&transaction, &due).await?;
-        let answers: Vec<_> = due.iter().filter_map(|(portion, ask)| self.answer(portion, ask, &known, now)).collect();
-        self.write(&transaction, &answers).await?;
+        let (mut known, mut buckets) = (known(&transaction, &due).await?, rates::buckets(&transaction, &due).await?);
+        let (mut answers, mut rows) = (Vec::new(), Vec::new());
+        for (portion, ask) in &due {
+            let all = known.entry((portion.account.clone(), portion.period.micros())).or_default();
+            let answer = match portion.of {
+                Of::Rate => {
+                    let bucket = buckets.entry(portion.account.clone()).or_default();
+                    let settled = rates::answer(self.replica.as_str(), self.incarnation, bucket, all, (portion, ask), now);
+                    settled.map(|(holding, leased, others)| {
+                        rows.extend(others.into_iter().map(|held| (portion.account.as_str(), portion.period.micros(), held)));
+                        (holding, leased)
+                    })
+                }
+                Of::Budget | Of::Units => self.answer(portion, ask, all, now),
+            };
+            if let Some((holding, leased)) = answer {
+                rows.push((&portion.account, portion.period.micros(), (self.replica.to_string(), holding, ask.pace)));
+                answers.push((portion, *ask, leased));
+            }
+        }
+        write(&transaction, &rows).await?;
+        rates::write(&transaction, &buckets).await?;
         let kept = keep(&transaction, &self.replica, sent, now).await?;
         transaction.commit().await?;
         if let Some(kept) = kept {
             portions.kept(kept.from, kept.until);
         }
-        for (portion, ask, _, leased) in answers {
+        for (portion, ask, leased) in answers {
             self.said.insert((portion.account.clone(), portion.period), Said { taken: ask.taken, pace: ask.pace, at: sent });
             portions.renewed(portion, leased, sent + market::LEASE_HOLDS);
         }
@@ -113,7 +143,7 @@ impl Renewing {
         let said = self.said.get(&(portion.account.clone(), portion.period));
         let Portion { taken, ceiling, need, of, .. } = portion;
         let quiet = |said: &Said| said.taken == taken && said.pace == 0 && now.since(said.at) < QUIET;
-        if need == 0 && of == Of::Budget && said.is_some_and(quiet) {
+        if need == 0 && of != Of::Units && said.is_some_and(quiet) {
             return None;
         }
         let pace = said.map_or(0, |said| pace(said.pace, taken - said.taken, now.since(said.at)));
@@ -133,59 +163,50 @@ impl Renewing {
         Ok(Instant::from_micros(row.get(0)))
     }
 
-    fn answer<'a>(
-        &self,
-        portion: &'a Portion,
-        ask: &LeaseAsk,
-        known: &Known,
-        now: Instant,
-    ) -> Option<(&'a Portion, LeaseAsk, Holding, Leased)> {
-        let all = known.get(&(portion.account.clone(), portion.period.micros())).map(Vec::as_slice).unwrap_or_default();
-        let is_own = |(replica, ..): &&(String, Holding, i64)| replica == self.replica.as_str();
+    fn answer(&self, portion: &Portion, ask: &LeaseAsk, all: &[Held], now: Instant) -> Option<(Holding, Leased)> {
+        let is_own = |(replica, ..): &&Held| replica == self.replica.as_str();
         let others = all.iter().filter(|row| !is_own(row)).map(|(_, holding, _)| holding.counts(now)).fold(0, i64::saturating_add);
         let before = all.iter().find(is_own).map(|(_, holding, _)| holding);
-        let (size, asked) = match portion.of {
-            Of::Budget => (BUDGET_LEASE, *ask),
-            Of::Units => {
-                let holders = all.iter().filter(|row| !is_own(row) && !row.1.lapsed(now));
-                let holders: Vec<_> = holders.map(|(_, holding, pace)| (*pace, holding.granted)).collect();
-                // A part is not used up: nothing is taken of it, and no pace makes it larger.
-                let need = fair_part((ask.pace, ask.ceiling), &holders);
-                (UNITS_LEASE, LeaseAsk { taken: 0, pace: 0, need, ..*ask })
-            }
-        };
-        let (holding, leased) = lease(portion.limit, size, others, before, &asked, now)?;
-        Some((portion, *ask, holding, leased))
-    }
-
-    async fn write(&self, transaction: &Transaction<'_>, answers: &[(&Portion, LeaseAsk, Holding, Leased)]) -> Result<(), ShareError> {
-        if answers.is_empty() {
-            return Ok(());
+        if portion.of == Of::Budget {
+            return lease(portion.limit, BUDGET_LEASE, others, before, ask, now);
         }
-        let accounts: Vec<&str> = answers.iter().map(|(portion, ..)| portion.account.as_str()).collect();
-        let column = |value: fn(&(&Portion, LeaseAsk, Holding, Leased)) -> i64| answers.iter().map(value).collect::<Vec<i64>>();
-        transaction
-            .execute(
-                "INSERT INTO baseload.lease (account, period, replica, granted, taken, pace, asked, returns)
-                 SELECT account, period, $1, granted, taken, pace, asked, returns
-                 FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-                     AS row (account, period, granted, taken, pace, asked, returns)
-                 ON CONFLICT (account, period, replica) DO UPDATE SET granted = excluded.granted, taken = excluded.taken,
-                     pace = excluded.pace, asked = excluded.asked, returns = excluded.returns",
-                &[
-                    &self.replica.as_str(),
-                    &accounts,
-                    &column(|(portion, ..)| portion.period.micros()),
-                    &column(|(.., holding, _)| holding.granted),
-                    &column(|(.., holding, _)| holding.taken),
-                    &column(|(_, ask, ..)| ask.pace),
-                    &column(|(.., holding, _)| holding.asked),
-                    &column(|(.., holding, _)| holding.returns.micros()),
-                ],
-            )
-            .await?;
-        Ok(())
+        let holders = all.iter().filter(|row| !is_own(row) && !row.1.lapsed(now));
+        let holders: Vec<_> = holders.map(|(_, holding, pace)| (*pace, holding.granted)).collect();
+        // A part is not used up: nothing is taken of it, and no pace makes it larger.
+        let need = fair_part((ask.pace, ask.ceiling), &holders);
+        lease(portion.limit, UNITS_LEASE, others, before, &LeaseAsk { taken: 0, pace: 0, need, ..*ask }, now)
     }
+}
+
+/// Keeps what the accounts know.
+async fn write(transaction: &Transaction<'_>, rows: &[Noted<'_>]) -> Result<(), ShareError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let accounts: Vec<&str> = rows.iter().map(|(account, ..)| *account).collect();
+    let replicas: Vec<&str> = rows.iter().map(|(.., (replica, ..))| replica.as_str()).collect();
+    let column = |value: fn(&Noted<'_>) -> i64| rows.iter().map(value).collect::<Vec<i64>>();
+    transaction
+        .execute(
+            "INSERT INTO baseload.lease (account, period, replica, granted, taken, pace, asked, returns)
+             SELECT account, period, replica, granted, taken, pace, asked, returns
+             FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+                 AS row (account, period, replica, granted, taken, pace, asked, returns)
+             ON CONFLICT (account, period, replica) DO UPDATE SET granted = excluded.granted, taken = excluded.taken,
+                 pace = excluded.pace, asked = excluded.asked, returns = excluded.returns",
+            &[
+                &accounts,
+                &column(|(_, period, _)| *period),
+                &replicas,
+                &column(|(.., (_, holding, _))| holding.granted),
+                &column(|(.., (_, holding, _))| holding.taken),
+                &column(|(.., (.., pace))| *pace),
+                &column(|(.., (_, holding, _))| holding.asked),
+                &column(|(.., (_, holding, _))| holding.returns.micros()),
+            ],
+        )
+        .await?;
+    Ok(())
 }
 
 /// What all replicas hold of the accounts that are asked about.

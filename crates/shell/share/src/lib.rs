@@ -16,6 +16,7 @@ mod keys;
 mod leases;
 mod link;
 mod lock;
+mod rates;
 mod read;
 mod replica;
 mod schema;

@@ -148,7 +148,8 @@ impl Hearing {
 
 fn fault(error: Option<Error>) -> NoAnswer {
     match error.and_then(|error| error.r#type).as_deref() {
-        Some("overloaded_error" | "rate_limit_error") => NoAnswer::Overloaded,
+        Some("rate_limit_error") => NoAnswer::Busy,
+        Some("overloaded_error") => NoAnswer::Overloaded,
         _ => NoAnswer::Failed,
     }
 }

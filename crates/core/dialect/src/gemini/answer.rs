@@ -89,7 +89,11 @@ impl From<ReadUsage> for Usage {
 
 impl Failure {
     pub fn fault(&self) -> NoAnswer {
-        if matches!(self.code, Some(429 | 503)) { NoAnswer::Overloaded } else { NoAnswer::Failed }
+        match self.code {
+            Some(429) => NoAnswer::Busy,
+            Some(503) => NoAnswer::Overloaded,
+            _ => NoAnswer::Failed,
+        }
     }
 }
 

@@ -80,9 +80,11 @@ fn check(from: Foreign, stream: &str, want: NoAnswer) {
 fn errors_in_a_stream_say_whether_another_may_do_better() {
     let anthropic = |kind: &str| format!("data: {{\"type\":\"error\",\"error\":{{\"type\":\"{kind}\",\"message\":\"no\"}}}}\n\n");
     check(Foreign::Anthropic, &anthropic("overloaded_error"), NoAnswer::Overloaded);
+    check(Foreign::Anthropic, &anthropic("rate_limit_error"), NoAnswer::Busy);
     check(Foreign::Anthropic, &anthropic("api_error"), NoAnswer::Failed);
     check(Foreign::Anthropic, "data: nonsense\n\n", NoAnswer::Failed);
     check(Foreign::Gemini, "data: {\"error\":{\"code\":503}}\n\n", NoAnswer::Overloaded);
+    check(Foreign::Gemini, "data: {\"error\":{\"code\":429}}\n\n", NoAnswer::Busy);
     check(Foreign::Gemini, "data: {\"error\":{\"code\":500}}\n\n", NoAnswer::Failed);
     check(Foreign::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}]}\n\n", NoAnswer::Failed);
     check(Foreign::Gemini, &format!("data: {}", "x".repeat(dialect::EVENT_BYTES_MAX)), NoAnswer::Failed);

@@ -8,7 +8,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::figure::{Parameters, Ratio, Speed};
 use crate::keys::{Key, Kind, Shape, may, must, or, words};
-use crate::model::{Capability, Dialect, Endpoint, Model, Profile, ProfileBasis, Secret, TokenWeights};
+use crate::model::{Capability, Dialect, Endpoint, KeyAs, Model, Profile, ProfileBasis, Secret, TokenWeights};
 use crate::parse::secret;
 use crate::reader::Reader;
 
@@ -60,6 +60,9 @@ const DIALECTS: [(&str, Dialect); 4] =
     [("openai", Dialect::OpenAi), ("azure", Dialect::Azure), ("anthropic", Dialect::Anthropic), ("gemini", Dialect::Gemini)];
 const DIALECT_WORDS: &[&str] = &words(&DIALECTS);
 
+const KEYS_AS: [(&str, KeyAs); 1] = [("bearer", KeyAs::Bearer)];
+const KEY_AS_WORDS: &[&str] = &words(&KEYS_AS);
+
 pub(crate) const ENDPOINT: &[Key] = &[
     must("model", Shape::Name(Kind::Model), "which model it serves"),
     may("pool", Shape::Name(Kind::Pool), "on which pool; a hosted API has none"),
@@ -76,6 +79,7 @@ pub(crate) const ENDPOINT: &[Key] = &[
         "the most answer tokens it takes: asked for where a dialect needs a most and a request has none",
     ),
     may("key", Shape::Secret, "where the upstream's key is to be found"),
+    or("key_as", "as its dialect has it", Shape::Word(KEY_AS_WORDS), "in `Authorization: Bearer`, whatever the dialect"),
     or("slots", "16", Shape::Figure("64"), "requests that it runs at once, over all replicas"),
     or("queue", "64", Shape::Figure("256"), "requests that may wait there"),
     may("profile", Shape::Name(Kind::Profile), "how fast one replica is"),
@@ -159,6 +163,8 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
     let output_max = row.has("output_max").then(|| row.count("output_max", 1, 100_000_000)).flatten();
     let output_max = output_max.and_then(|count| u32::try_from(count).ok());
     let key: Option<Secret> = row.entry("key").and_then(|entry| secret::read(row, &entry));
+    let stated = row.has("key_as") && row.check("key_as", row.has("key"), "is said of no key", "add `key = { env = \"NAME\" }`");
+    let key_as = if stated { row.word("key_as", &KEYS_AS) } else { Some(KeyAs::Dialect) };
     let profile = row.named("profile", Kind::Profile);
     let shadow = row.flag("shadow").unwrap_or(false);
     Some(Endpoint {
@@ -172,6 +178,7 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         api_version,
         output_max,
         key,
+        key_as: key_as?,
         slots: slots?,
         queue: queue?,
         profile,

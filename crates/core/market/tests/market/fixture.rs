@@ -207,6 +207,7 @@ fn endpoint(region: RegionId) -> Endpoint {
         api_version: None,
         output_max: None,
         key: None,
+        key_as: fleet::KeyAs::Dialect,
         slots: 8,
         queue: 8,
         profile: None,

@@ -331,6 +331,7 @@ fn what_is_given_back_is_only_what_is_left_and_a_pace_falls_slowly() {
     assert_eq!(pace(80, 0, second), 70);
     assert_eq!(pace(80, -10, Duration::ZERO), 70);
     assert_eq!(pace(0, 50, Duration::from_millis(500)), 100);
+    assert_eq!([7, 1, 0].map(|before| pace(before, 0, second)), [6, 0, 0], "to nothing in the end");
     assert_eq!(LEASE_HOLDS + LEASE_MARGIN, Duration::from_secs(15), "what the other tests reckon with");
     assert_eq!(LEASE_QUESTION, Duration::from_millis(QUESTION.unsigned_abs()));
     assert_eq!(LEASE_MARGIN - LEASE_QUESTION, Duration::from_secs(2), "what is left for clocks");

@@ -11,3 +11,4 @@ mod fixture;
 mod floors;
 mod leases;
 mod prices;
+mod rates;

@@ -3,6 +3,7 @@
 mod corrections;
 mod cut;
 mod fixture;
+mod rates;
 
 use std::time::Instant;
 

@@ -7,25 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 use dispatch::KeyId;
-use fleet::{Allowance, Budget, Calendar, Fleet, Id, TeamId};
+use fleet::{Allowance, Budget, Calendar, Fleet, Id, PerMinute, TeamId};
 use ledger::{KeyRow, Spending};
-use market::{Dry, Limit, Reservation};
+use market::Reservation;
 use units::{Instant, Money, Span};
 
 use crate::admission::allotment::{Allotment, Lease};
+use crate::admission::rate::{Bucket, Lack, RatePart};
 
 /// Which of the two rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Requests,
     Tokens,
-}
-
-/// A rate with its state.
-#[derive(Debug)]
-struct Bucket {
-    limit: Limit,
-    state: AtomicI64,
 }
 
 /// What of a budget is taken in one period. Reservations hold the one they were made in, so a period's end loses none.
@@ -104,20 +98,20 @@ pub(crate) struct Account {
 
 impl Account {
     fn new(of: &'static str, fleet: &Fleet, allowance: &Allowance, shared: bool, now: Instant) -> Self {
-        let bucket = |rate| Bucket { limit: Limit::new(rate), state: AtomicI64::new(0) };
+        let bucket = |rate: Option<PerMinute>, kind| rate.map(|rate| Bucket::new(rate, kind, shared, now));
         let spend = allowance.budget.map(|budget| {
             let account = market::Account::new(in_fleet_currency(fleet, &budget, now));
             Spend::new(account, budget.calendar(&fleet.time_zone), shared, now)
         });
-        Self { of, requests: allowance.requests.map(bucket), tokens: allowance.tokens.map(bucket), spend }
+        Self { of, requests: bucket(allowance.requests, Kind::Requests), tokens: bucket(allowance.tokens, Kind::Tokens), spend }
     }
 
     /// The same account with other limits: what is taken stays taken, and requests under way still put it right.
     fn with(&self, fleet: &Fleet, allowance: &Allowance, shared: bool, now: Instant) -> Self {
-        let new = Self::new(self.of, fleet, allowance, shared, now);
-        for kind in [Kind::Requests, Kind::Tokens] {
-            if let (Some(before), Some(after)) = (self.bucket(kind), new.bucket(kind)) {
-                after.state.store(before.state.load(Ordering::Relaxed), Ordering::Relaxed);
+        let mut new = Self::new(self.of, fleet, allowance, shared, now);
+        for (before, after) in [(&self.requests, &mut new.requests), (&self.tokens, &mut new.tokens)] {
+            if let (Some(before), Some(after)) = (before, after) {
+                after.follow(before);
             }
         }
         if let (Some(before), Some(after)) = (&self.spend, &new.spend) {
@@ -129,7 +123,8 @@ impl Account {
         new
     }
 
-    fn bucket(&self, kind: Kind) -> Option<&Bucket> {
+    /// A rate, when it has one.
+    pub fn bucket(&self, kind: Kind) -> Option<&Bucket> {
         match kind {
             Kind::Requests => self.requests.as_ref(),
             Kind::Tokens => self.tokens.as_ref(),
@@ -137,26 +132,15 @@ impl Account {
     }
 
     /// Takes from a rate.
-    pub fn take(&self, kind: Kind, count: i64, now: Instant) -> Result<(), Dry> {
-        let Some(bucket) = self.bucket(kind) else { return Ok(()) };
-        let mut dry = Dry::Always;
-        let taken = bucket.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
-            bucket.limit.take(state, now, count).map_err(|error| dry = error).ok()
-        });
-        taken.map(|_| ()).map_err(|_| dry)
+    pub fn take(&self, kind: Kind, count: i64, now: Instant) -> Result<(), Lack> {
+        self.bucket(kind).map_or(Ok(()), |bucket| bucket.take(count, now))
     }
 
     /// Takes more from a rate, or gives back what is below zero.
     pub fn correct(&self, kind: Kind, more: i64) {
         if let Some(bucket) = self.bucket(kind) {
-            // The closure always gives a number, so the update can't fail.
-            _ = bucket.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| Some(bucket.limit.correct(state, more)));
+            bucket.correct(more);
         }
-    }
-
-    /// The rate with its state, when it has one.
-    pub fn rate(&self, kind: Kind) -> Option<(Limit, i64)> {
-        self.bucket(kind).map(|bucket| (bucket.limit, bucket.state.load(Ordering::Relaxed)))
     }
 
     /// What is left of the budget, when it has one.
@@ -324,6 +308,17 @@ impl Accounts {
             Some(Allotment { owner, period: purse.span, budget: spend.account.limit(), purse })
         };
         keys.chain(teams).chain([(Owner::Fleet, &self.whole)]).filter_map(allotment).collect()
+    }
+
+    /// Every rate that is shared, with what its lease is renewed by.
+    pub fn rate_parts(&self) -> Vec<RatePart> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = keys.iter().map(|(key, own)| (Owner::Key(*key), &own.account));
+        let teams = self.teams.iter().enumerate().map(|(team, account)| (Owner::Team(TeamId::from_index(team)), account));
+        let parts = |(owner, account): (Owner, &Arc<Account>)| {
+            [Kind::Requests, Kind::Tokens].map(|kind| account.bucket(kind).and_then(|bucket| bucket.part(owner)))
+        };
+        keys.chain(teams).chain([(Owner::Fleet, &self.whole)]).flat_map(parts).flatten().collect()
     }
 
     /// Counts what the ledger says a key has spent, or what a correction changes of it.

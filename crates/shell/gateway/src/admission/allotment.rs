@@ -13,7 +13,7 @@ use units::{Instant, Money, Span};
 use crate::admission::account::{Owner, Purse};
 
 /// How long a request may wait for the first lease of a period.
-const FIRST_LEASE: Duration = Duration::from_secs(3);
+pub(crate) const FIRST_LEASE: Duration = Duration::from_secs(3);
 
 /// A lease that has not been renewed for so long is one of a gateway that has lost touch: quiet ones are renewed more often.
 const FRESH: Duration = Duration::from_secs(6);
@@ -45,6 +45,37 @@ impl Lease {
     /// Whether it holds at `now`.
     pub fn holds(&self, now: Instant) -> bool {
         now.micros() < self.until.load(Ordering::Acquire)
+    }
+
+    /// When its last renewal was asked for; `None` before the first.
+    pub fn heard(&self) -> Option<Instant> {
+        let until = Some(self.until.load(Ordering::Acquire)).filter(|until| *until > i64::MIN)?;
+        Some(Instant::from_micros(until.saturating_sub(i64::try_from(LEASE_HOLDS.as_micros()).unwrap_or(i64::MAX))))
+    }
+
+    /// How much there was besides when it was last renewed.
+    pub fn free(&self) -> i64 {
+        self.free.load(Ordering::Relaxed)
+    }
+
+    /// Lowers up to how much may be taken by what was given back. Only who renews it does.
+    pub fn lower(&self, by: i64) {
+        self.ceiling.fetch_sub(by, Ordering::AcqRel);
+    }
+
+    /// Takes in an answer: `count`, which is what is taken less what may be, and the ceiling are moved to what is to be kept, and it holds
+    /// until `until`.
+    pub fn renew(&self, count: &AtomicI64, leased: Leased, until: Instant) {
+        let ceiling = self.ceiling();
+        let change = |count| Some(market::give_back(count, ceiling.saturating_sub(leased.keep)).0);
+        // The closure always gives a number, so the update can't fail.
+        let before = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).unwrap_or_default();
+        let given = market::give_back(before, ceiling.saturating_sub(leased.keep)).1;
+        let more = leased.keep.saturating_sub(ceiling).max(0);
+        count.fetch_sub(more, Ordering::AcqRel);
+        self.ceiling.store(ceiling - given + more, Ordering::Release);
+        self.free.store(leased.free, Ordering::Relaxed);
+        self.until.store(until.micros(), Ordering::Release);
     }
 
     /// Whether it was renewed of late.
@@ -91,17 +122,9 @@ impl Allotment {
 
     /// Takes in an answer: the lease is raised or lowered to what is to be kept, and holds until `until`. To be called by one thread only.
     pub fn renew(&self, leased: Leased, until: Instant) {
-        let Some(lease) = &self.purse.lease else { return };
-        let ceiling = lease.ceiling();
-        let change = |count| Some(market::give_back(count, ceiling.saturating_sub(leased.keep)).0);
-        // The closure always gives a number, so the update can't fail.
-        let before = self.purse.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).unwrap_or_default();
-        let given = market::give_back(before, ceiling.saturating_sub(leased.keep)).1;
-        let more = leased.keep.saturating_sub(ceiling).max(0);
-        self.purse.count.fetch_sub(more, Ordering::AcqRel);
-        lease.ceiling.store(ceiling - given + more, Ordering::Release);
-        lease.free.store(leased.free, Ordering::Relaxed);
-        lease.until.store(until.micros(), Ordering::Release);
+        if let Some(lease) = &self.purse.lease {
+            lease.renew(&self.purse.count, leased, until);
+        }
     }
 }
 

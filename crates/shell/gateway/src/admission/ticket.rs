@@ -9,7 +9,13 @@ use market::{Dry, Reservation, Tokens};
 use units::{Instant, Money};
 
 use crate::admission::account::{Account, Belongs, Kind, Purse, Short};
+use crate::admission::rate::{Bucket, Lack};
+use crate::clock::Clock;
 use crate::envelope::Refused;
+use crate::limits::{QUEUE_GLANCE, RATE_WAIT_MAX};
+
+/// When to come back where only a lease is missing.
+const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// What one request has taken of its accounts. Dropping it gives back what was not used.
 #[derive(Debug)]
@@ -26,20 +32,21 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Takes a request and its tokens from every rate, or says which one is dry and takes nothing.
-    pub fn take(accounts: &Belongs, ask: &Ask, output: u32, now: Instant) -> Result<Self, Refused> {
-        let tokens = i64::from(ask.tokens.input) + i64::from(output);
-        let wanted = [(Kind::Requests, 1), (Kind::Tokens, tokens)];
-        let all = || accounts.iter().flat_map(|account| wanted.iter().map(move |(kind, count)| (account, *kind, *count)));
-        for (index, (account, kind, count)) in all().enumerate() {
-            if let Err(dry) = account.take(kind, count, now) {
-                all().take(index).for_each(|(account, kind, count)| account.correct(kind, -count));
-                let limit = account.rate(kind).map_or(0, |(limit, _)| limit.whole());
-                let rates = Rates::of(accounts, now);
-                return Err(refused(account.of, kind, limit, count, dry).with_rates(rates));
+    /// Takes a request and its tokens from every rate, or says which one is dry and takes nothing. Where rates are shared and this gateway's
+    /// lease of one is short, it waits for more.
+    pub async fn take(accounts: &Belongs, ask: &Ask, output: u32, clock: &Clock) -> Result<Self, Refused> {
+        let wanted = Wanted { accounts, tokens: i64::from(ask.tokens.input) + i64::from(output) };
+        let mut waiting: Option<(Waiting, tokio::time::Instant)> = None;
+        while let Err(untaken) = wanted.take(waiting.is_some(), clock.now()) {
+            let now = tokio::time::Instant::now();
+            let until = waiting.as_ref().map_or(now + RATE_WAIT_MAX, |(_, until)| *until);
+            if untaken.lack != Lack::Lease || now >= until {
+                return Err(wanted.refused(&untaken, clock.now()));
             }
+            waiting.get_or_insert_with(|| (Waiting::begin(&wanted), until)).0.note();
+            tokio::time::sleep(QUEUE_GLANCE).await;
         }
-        Ok(Self { accounts: accounts.clone(), output, taken: tokens, used: 0, reserved: ArrayVec::new() })
+        Ok(Self { accounts: accounts.clone(), output, taken: wanted.tokens, used: 0, reserved: ArrayVec::new() })
     }
 
     /// For an attempt made beside the one under way: it has taken nothing yet.
@@ -114,6 +121,95 @@ impl Drop for Ticket {
     }
 }
 
+/// What a request takes of every rate of its accounts.
+struct Wanted<'a> {
+    accounts: &'a Belongs,
+    tokens: i64,
+}
+
+/// A rate from which nothing was taken, and why.
+struct Untaken<'a> {
+    account: &'a Account,
+    kind: Kind,
+    count: i64,
+    lack: Lack,
+}
+
+impl<'a> Wanted<'a> {
+    fn all(&self) -> impl Iterator<Item = (&'a Arc<Account>, Kind, i64)> + use<'a> {
+        let wanted = [(Kind::Requests, 1), (Kind::Tokens, self.tokens)];
+        self.accounts.iter().flat_map(move |account| wanted.map(|(kind, count)| (account, kind, count)))
+    }
+
+    /// Takes from all, or from none.
+    fn take(&self, waits: bool, now: Instant) -> Result<(), Untaken<'a>> {
+        // What is given back to a shared rate can be taken again only with the next lease: so nothing is taken before all is there.
+        let lack = |(account, kind, count): (&'a Arc<Account>, Kind, i64)| {
+            let lack = account.bucket(kind)?.lack(count, waits, now)?;
+            Some(Untaken { account, kind, count, lack })
+        };
+        let mut short = None;
+        for untaken in self.all().filter_map(lack) {
+            if untaken.lack != Lack::Lease {
+                return Err(untaken);
+            }
+            short = Some(untaken);
+        }
+        short.map_or(Ok(()), Err)?;
+        for (index, (account, kind, count)) in self.all().enumerate() {
+            if let Err(lack) = account.take(kind, count, now) {
+                self.all().take(index).for_each(|(account, kind, count)| account.correct(kind, -count));
+                return Err(Untaken { account, kind, count, lack });
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, untaken: &Untaken<'_>, now: Instant) -> Refused {
+        let Untaken { account, kind, count, lack } = *untaken;
+        let limit = account.bucket(kind).map_or(0, |bucket| bucket.limit.whole());
+        let dry = match lack {
+            Lack::Dry(dry) => dry,
+            Lack::Lease => Dry::For(RETRY_SOON),
+            Lack::Unleased => return Refused::unleased(RETRY_SOON),
+        };
+        refused(account.of, kind, limit, count, dry).with_rates(Rates::of(self.accounts, now))
+    }
+}
+
+/// A request that waits for leases: what it needs of each rate is asked for, until it is dropped.
+struct Waiting {
+    accounts: Belongs,
+    tokens: i64,
+}
+
+impl Waiting {
+    fn begin(wanted: &Wanted<'_>) -> Self {
+        let waiting = Self { accounts: wanted.accounts.clone(), tokens: wanted.tokens };
+        waiting.each(|bucket, count| bucket.wait(count));
+        waiting
+    }
+
+    fn note(&self) {
+        self.each(|bucket, count| bucket.need(count));
+    }
+
+    fn each(&self, tell: impl Fn(&Bucket, i64)) {
+        let wanted = Wanted { accounts: &self.accounts, tokens: self.tokens };
+        for (account, kind, count) in wanted.all() {
+            if let Some(bucket) = account.bucket(kind) {
+                tell(bucket, count);
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.each(|bucket, count| bucket.wait(-count));
+    }
+}
+
 fn refused(of: &str, kind: Kind, limit: i64, wanted: i64, dry: Dry) -> Refused {
     let what = match kind {
         Kind::Requests => "requests",
@@ -156,10 +252,11 @@ pub(crate) struct Rates {
 impl Rates {
     fn of(accounts: &Belongs, now: Instant) -> Self {
         let least = |kind| {
-            let rates = accounts.iter().filter_map(|account| account.rate(kind));
-            let rates =
-                rates.map(|(limit, state)| Rate { limit: limit.whole(), left: limit.left(state, now), reset: limit.full_in(state, now) });
-            rates.min_by_key(|rate| rate.left)
+            let rate = |bucket: &Bucket| {
+                let (left, reset) = bucket.left(now);
+                Rate { limit: bucket.limit.whole(), left, reset }
+            };
+            accounts.iter().filter_map(|account| account.bucket(kind).map(rate)).min_by_key(|rate| rate.left)
         };
         Self { requests: least(Kind::Requests), tokens: least(Kind::Tokens) }
     }

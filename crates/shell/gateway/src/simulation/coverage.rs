@@ -10,7 +10,7 @@ use dispatch::{Action, Actions, Decision, Event, Failure, Fault, Health, Known, 
 pub(super) struct Coverage(BTreeMap<&'static str, u64>);
 
 /// Every case of the gateway's own types; one that is not here does not compile below.
-const CASES: [&str; 54] = [
+const CASES: [&str; 55] = [
     "event decided",
     "event refused",
     "event content",
@@ -22,6 +22,7 @@ const CASES: [&str; 54] = [
     "fault lost",
     "fault timed out",
     "fault busy",
+    "fault overloaded",
     "fault broken",
     "fault client",
     "action decide",
@@ -103,6 +104,7 @@ impl Coverage {
             Event::Failed(Fault::Lost) => "fault lost",
             Event::Failed(Fault::TimedOut) => "fault timed out",
             Event::Failed(Fault::Busy { .. }) => "fault busy",
+            Event::Failed(Fault::Overloaded { .. }) => "fault overloaded",
             Event::Failed(Fault::Broken) => "fault broken",
             Event::Failed(Fault::Client) => "fault client",
         });

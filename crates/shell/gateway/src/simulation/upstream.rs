@@ -121,7 +121,8 @@ async fn serve(run: Arc<Run>, index: usize, endpoint: EndpointId, request: Reque
 /// An answer without success.
 fn status(act: Act) -> Response<Pieces> {
     let status = match act {
-        BUSY | BUSY_UNTIL => 429,
+        BUSY => 429,
+        BUSY_UNTIL => 503,
         BROKEN => 500,
         LOCKED => 401,
         _ => 422,

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use dispatch::{KeyId, Record, Settlement};
 use fleet::Allowance;
-use gateway::{Balance, Clock, Owner};
+use gateway::{Balance, Clock, Limits, Owner};
 use ledger::{Correct, KeyRow, Spending, SpendingReader};
-use market::{TokenPrices, Tokens};
+use market::{LEASE_HOLDS, Leased, RATE_WHOLE, TokenPrices, Tokens};
 use testkit::{Ending, Gate, Reply};
 use units::{Instant, Money};
 
@@ -85,6 +85,42 @@ async fn requests_a_minute_are_counted_told_and_refused() {
     seconds.fetch_add(30, Ordering::SeqCst);
     assert_eq!(bench.chat_with(ADA, FIVE).await.status, 200);
     assert_eq!(bench.north.heard().len(), 5, "what is refused reaches no upstream");
+}
+
+/// A lease of a second for each of sixty requests a minute, as whoever shares them grants it.
+#[tokio::test]
+async fn of_a_shared_rate_only_what_is_leased_is_taken_and_a_request_waits_for_that() {
+    let (clock, seconds) = hand();
+    let now = || Instant::from_micros(seconds.load(Ordering::SeqCst) * 1_000_000);
+    let limits = Limits { shared: true, ..Limits::default() };
+    let bench = Bench::of(Setup { keys: vec![ada(allowance("60/min", "", ""))], clock, limits, ..Setup::default() }).await;
+    let parts = bench.gateway.rate_parts();
+    assert_eq!(parts.len(), 1, "it has no other rate");
+    let part = &parts[0];
+    assert_eq!((part.owner, part.kind), (Owner::Key(KeyId(1)), "requests"));
+    let grant = |more: i64, free: i64| {
+        let keep = part.standing().taken + more;
+        part.renew(Leased { granted: keep, keep, free }, now() + LEASE_HOLDS);
+    };
+    let (first, ()) = tokio::join!(bench.chat_with(ADA, FIVE), async {
+        while part.standing().need == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(part.standing().need, RATE_WHOLE / 60);
+        grant(RATE_WHOLE / 60, RATE_WHOLE / 60 * 59);
+    });
+    let told = ["limit", "remaining", "reset"].map(|what| first.header(&format!("x-ratelimit-{what}-requests")).to_owned());
+    assert_eq!((first.status.as_u16(), told), (200, ["60", "59", "1s"].map(str::to_owned)), "what the bucket of all has");
+    assert_eq!(part.standing().need, 0, "nobody waits any more");
+
+    grant(0, 0);
+    let dry = bench.chat_with(ADA, FIVE).await;
+    assert_eq!((dry.error(), dry.header("retry-after-ms")), ((429, "rate_limit_exceeded".to_owned()), "1000"));
+    seconds.fetch_add(6, Ordering::SeqCst);
+    assert_eq!(bench.chat_with(ADA, FIVE).await.error(), (503, "no_lease".to_owned()));
+    grant(RATE_WHOLE / 60, 0);
+    assert_eq!(bench.chat_with(ADA, FIVE).await.status, 200);
+    assert_eq!(bench.north.heard().len(), 2);
 }
 
 #[tokio::test]

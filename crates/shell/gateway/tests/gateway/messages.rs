@@ -1,6 +1,8 @@
 //! Anthropic's Messages at the door, in front of upstreams that speak OpenAI's API.
 
 use dispatch::{Known, Outcome};
+use fleet::{Dialect, Endpoint, KeyAs};
+use gateway::Upstream;
 use market::Tokens;
 use testkit::{Ending, Reply};
 
@@ -25,6 +27,27 @@ async fn an_answer_is_told_in_its_words_and_metered_in_ours() {
     assert_eq!(bench.north.heard()[0].path, "/v1/chat/completions");
     let settled = bench.journal.settled(1).await;
     assert_eq!((settled[0].known, settled[0].tokens), (Known::Reported, Tokens { input: 7, cached: 0, output: 5 }));
+}
+
+/// vLLM's own Messages, behind a key, want it as a bearer's; Anthropic's in `x-api-key`.
+#[tokio::test]
+async fn an_upstream_hears_the_key_as_its_fleet_file_says() {
+    let bench = Bench::start().await;
+    bench.only_north();
+    let north = bench::endpoint(&bench.fleet, "north");
+    let body = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":7,"output_tokens":5}}"#;
+    for (key_as, want) in [(KeyAs::Dialect, [Some("vendors-own"), None]), (KeyAs::Bearer, [None, Some("Bearer vendors-own")])] {
+        let url = format!("http://{}/v1", bench.north.address());
+        let endpoint = Endpoint { dialect: Dialect::Anthropic, key_as, url, ..bench.fleet.endpoints[north].clone() };
+        bench.gateway.replace_upstream(north, Upstream::of(&endpoint, "default", Some("vendors-own")).expect("a good URL"));
+        let head = vec![("content-type", "application/json".to_owned())];
+        bench.north.then(testkit::Reply::Status { status: 200, head, body: body.to_owned() });
+        let reply = send(&bench, "").await;
+        assert_eq!(reply.json()["content"][0]["text"], "hi", "{}", reply.text);
+        let heard = bench.north.heard();
+        let last = heard.last().expect("it was asked");
+        assert_eq!((last.path.as_str(), [last.header("x-api-key"), last.header("authorization")]), ("/v1/messages", want));
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,22 @@ async fn a_429_fills_the_bucket_and_the_same_request_goes_on() {
     assert_eq!(outcomes, [Outcome::Failed, Outcome::Answered, Outcome::Answered]);
 }
 
+/// A supplier that is overloaded has not said that the units are used up.
+#[tokio::test]
+async fn a_503_or_529_moves_on_and_leaves_the_units_as_they_were() {
+    for status in [503, 529] {
+        let bench = Bench::start().await;
+        on_units(&bench, 1_200);
+        bench.north.then(Reply::status(status));
+        assert_eq!(went(&bench).await, "west", "{status}: the same units, by another endpoint");
+        assert_eq!(went(&bench).await, "north", "{status}: and no breaker opened");
+        let head = vec![("retry-after", "30".to_owned())];
+        bench.north.then(Reply::Status { status, head, body: String::new() });
+        assert_eq!([went(&bench).await, went(&bench).await], ["west", "west"], "{status}: it is left alone for as long as it says");
+        assert_eq!((bench.north.heard().len(), bench.west.heard().len()), (3, 3));
+    }
+}
+
 /// A request weighs 40 or more of the 120 that the units handle a minute: without a word of when, it fits again after twenty seconds.
 #[tokio::test]
 async fn a_429_that_says_when_gives_the_units_back_then() {

@@ -77,6 +77,7 @@ fn endpoint(pool: Option<fleet::PoolId>) -> Endpoint {
         api_version: None,
         output_max: None,
         key: None,
+        key_as: fleet::KeyAs::Dialect,
         slots: 4,
         queue: 4,
         profile: None,
