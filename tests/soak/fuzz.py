@@ -61,7 +61,7 @@ def mutated(root, seed, seconds):
     until, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < until or not rounds:
         own = {"BASELOAD_FUZZ_MUTATIONS": str(MUTATIONS), "BASELOAD_FUZZ_SEED": str(1 + rounds + 1_000 * int(seed))}
-        if subprocess.run(["cargo", "nextest", "run", "-p", "fuzzing"], cwd=root, env={**os.environ, **own}, check=False).returncode:
+        if subprocess.run(["cargo", "nextest", "run", "--workspace", "-E", "package(fuzzing)"], cwd=root, env={**os.environ, **own}, check=False).returncode:
             return {"executions": 0}, [f"fuzz: {own}"]
         rounds += 1
     return {"executions": rounds * MUTATIONS * len(targets(pathlib.Path(root)))}, []

@@ -86,7 +86,9 @@ def misbehave(soak, seconds):
 def torn(soak, seconds):
     """Writes torn and lost."""
     variants = max(100, int(seconds * TORN_A_SECOND))
-    failed = soak.run("cargo", "nextest", "run", "-p", "ledger", "suffix::", BASELOAD_TORN_VARIANTS=str(variants))
+    # Of the whole workspace: a part of it would have its dependencies built anew, with other features.
+    suffix = "package(ledger) & test(suffix::)"
+    failed = soak.run("cargo", "nextest", "run", "--workspace", "-E", suffix, BASELOAD_TORN_VARIANTS=str(variants))
     soak.count("torn", {"variants": 0 if failed else TORN_KINDS * variants})
     if failed:
         soak.found.append("torn: a test failed")

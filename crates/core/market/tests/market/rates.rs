@@ -31,6 +31,8 @@ struct Replica {
     count: i64,
     /// What requests gave back since it was asked for last.
     returned: i64,
+    /// What requests of this process took and have not given back.
+    out: i64,
     until: Instant,
     asked: i64,
     fast: i64,
@@ -64,7 +66,7 @@ struct World {
 
 impl World {
     fn new(fast: [i64; REPLICAS]) -> Self {
-        let replica = |fast| Replica { ceiling: 0, count: 0, returned: 0, until: Instant::MIN, asked: 0, fast, process: 0 };
+        let replica = |fast| Replica { ceiling: 0, count: 0, returned: 0, out: 0, until: Instant::MIN, asked: 0, fast, process: 0 };
         let (replicas, bucket) = (fast.map(replica), RateBucket::default());
         let (known, messages) = ([None; REPLICAS], Vec::new());
         Self { ms: 0, step: 0, steps: (0, 0), replicas, bucket, known, messages, alone: 0, beyond: 0, taken: 0 }
@@ -83,6 +85,7 @@ impl World {
             return false;
         }
         one.count += cost;
+        one.out += cost;
         self.taken += cost;
         let slack = self.beyond + (self.steps.1 - self.steps.0) * 1_000_000;
         let (room, state) = (RATE_WHOLE + slack, self.alone.max(at(self.ms).micros() * 1_000) + cost);
@@ -94,6 +97,8 @@ impl World {
     /// A request took less than it had set aside, or more.
     fn correct(&mut self, replica: usize, more: i64) {
         let one = &mut self.replicas[replica];
+        let more = more.max(-one.out);
+        one.out += more;
         if more > 0 {
             (one.count, self.beyond) = (one.count + more, self.beyond + more);
             self.alone = self.alone.max(at(self.ms).micros() * 1_000) + more;
@@ -161,9 +166,9 @@ impl World {
 
     fn crash(&mut self, replica: usize) {
         let one = &mut self.replicas[replica];
-        // What was to come back is not said any more, and what is asked later is asked by the next process.
-        self.messages.retain(|message| !matches!(message, Message::Ask(whose, ..) if *whose == replica));
-        (one.ceiling, one.count, one.returned, one.until, one.process) = (0, 0, 0, Instant::MIN, one.process + 1);
+        // What it asked and what it was to hear goes with it: the next process asks for itself.
+        self.messages.retain(|message| !matches!(message, Message::Ask(whose, ..) | Message::Answer(whose, ..) if *whose == replica));
+        *one = Replica { ceiling: 0, count: 0, returned: 0, out: 0, until: Instant::MIN, process: one.process + 1, ..*one };
     }
 
     fn set_clock(&mut self, step: i64) {
