@@ -226,14 +226,17 @@ impl Service {
             // One that panicked has been reported by its panic.
             drop(tokio::task::spawn_blocking(move || sharing.stop()).await);
         }
-        flushed
+        flushed?;
+        let owed = self.gateway.live().owed_records;
+        ensure!(owed == 0, "the disk takes no more: {owed} records are lost, and the next start settles their attempts as interrupted");
+        Ok(())
     }
 }
 
 /// The usual limits, as far as this process has files for them.
 fn limits(shared: bool) -> Limits {
     let usual = Limits::default();
-    let connections_max = descriptors::connections(usual.connections_max);
+    let connections_max = descriptors::connections(usual.connections_max, usual.serving_threads);
     if connections_max < descriptors::FEW {
         log::say(format_args!("takes {connections_max} connections at once: this process may not open more files (ulimit -n)"));
     }

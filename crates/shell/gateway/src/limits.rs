@@ -95,7 +95,7 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bytes of an upstream's answer that is not streamed.
     pub upstream_body_bytes_max: usize,
-    /// Bytes of all bodies of both kinds in memory at once, but for those of at most [`BODY_SMALL`].
+    /// Bytes of all bodies of both kinds in memory at once, but for small ones of at most 16 KiB.
     pub bodies_bytes_max: usize,
     /// For a client to send the head of a request.
     pub header_timeout: Duration,

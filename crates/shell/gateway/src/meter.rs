@@ -213,6 +213,7 @@ impl Reader {
             self.post(whole(self.state.clock.now(), METER_INTERVAL));
         }
         self.post(whole(self.state.clock.now(), Duration::from_millis(1)));
+        _ = self.state.recorder.pay();
     }
 
     /// Learns how fast calls arrive at each endpoint: a mean over about eight looks.
