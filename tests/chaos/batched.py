@@ -110,6 +110,8 @@ async def life(books, orders, dice, counts, number):
     refusals = Refusals(books.state, books.fleet.with_name(f"strace-{number}.log"), dice, watched(books.state, orders.batches)) if number % 2 else None
     if refusals:
         books.before, books.fault = refusals.command(), refusals
+        # What ended while the journal took nothing is only in memory when the kill comes.
+        books.untold += LINES_AT_ONCE
     process = await books.start()
     books.before = []
     try:
