@@ -5,16 +5,13 @@ Each life of the gateway ends by a kill; every second one has calls on its files
 end, and each line of each must stand in the output once, with the answer that an upstream gave and the ledger has, and few paid for twice.
 """
 
-import argparse
 import asyncio
-import collections
 import json
 import pathlib
 import random
-import sys
 import tempfile
-import time
 
+import rounds
 import scripted
 from books import Books, Finding, kill
 from refusals import Refusals, until_up_or_ended
@@ -141,7 +138,7 @@ async def last(books, orders, counts):
         await kill(process)
 
 
-async def round_of(baseload, seed, counts):
+async def round_of(baseload, _number, seed, counts):
     """One state directory through its lives."""
     dice = random.Random(seed)
     upstreams = [scripted.Upstream(name, seed, REPLIES) for name in ("east", "west")]
@@ -167,35 +164,8 @@ async def round_of(baseload, seed, counts):
         counts["lines, each in the output and the books once"] += len(books.answers)
         counts["calls of upstreams"] += sum(len(calls) for upstream in upstreams for calls in upstream.calls.values())
         counts["batches refused by the disk"] += orders.refused
-        counts["rounds"] += 1
-
-
-def main():
-    """Rounds until there were enough, or it was long enough, and prints how many of what."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("baseload", type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("--json", type=pathlib.Path)
-    options, counts, found = parser.parse_args(), collections.Counter(), []
-    until = time.monotonic() + options.seconds
-    for number in range(options.rounds):
-        if time.monotonic() > until or found:
-            break
-        try:
-            asyncio.run(round_of(options.baseload.resolve(), f"{options.seed}-{number}", counts))
-        except (Finding, TimeoutError) as finding:
-            found.append(f"seed {options.seed}-{number}: {finding!r}")
-    for what, count in sorted(counts.items()):
-        print(f"batched: {count:>9} {what}")
-    for finding in found:
-        print(f"batched: FOUND {finding}")
-    print(f"batched: {counts['rounds']} passed, {len(found)} failed", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({**counts, "findings": len(found)}))
-    sys.exit(bool(found))
+        return True
 
 
 if __name__ == "__main__":
-    main()
+    rounds.run("batched", 4, round_of)

@@ -11,19 +11,17 @@
 A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be.
 """
 
-import argparse
 import asyncio
 import collections
 import contextlib
-import json
 import os
 import pathlib
 import random
 import subprocess
-import sys
 import tempfile
 import time
 
+import rounds
 import scripted
 from books import START_SECONDS, Books, Finding, kill
 from refusals import Refusals, until_up_or_ended
@@ -200,8 +198,9 @@ ROUNDS = {"small": small, "filled": filled, "killed": lambda *given: filled(*giv
 ON_SMALL_DISK = ("small", "filled", "killed")
 
 
-async def round_of(kind, baseload, seed, counts):
-    """One state directory, one fault, and what is left of the books."""
+async def round_of(baseload, number, seed, counts):
+    """One state directory, one fault, and what is left of the books; whether there was a disk for it."""
+    kind = list(ROUNDS)[number % len(ROUNDS)]
     dice = random.Random(seed)
     upstreams = [scripted.Upstream(name, seed) for name in ("east", "west")]
     ports = [await upstream.start() for upstream in upstreams]
@@ -211,15 +210,16 @@ async def round_of(kind, baseload, seed, counts):
         try:
             if disk and not disk.mounted:
                 counts[f"{kind}: left out, as no small disk can be mounted here"] += 1
-                return
+                return False
             books = SmallBooks(baseload, folder, upstreams, disk.folder / "state" if disk else None)
             books.found(ports)
             await ROUNDS[kind](books, disk, dice, counts)
             await books.close()
             counts["answers, each in the books once"] += sum(answer.whole for answer in books.answers)
             counts[f"{kind}: rounds"] += 1
+            return True
         except Finding as finding:
-            raise Finding(f"{finding} ({books.fault})" if books.fault else finding) from finding
+            raise Finding(f"{kind}: {finding} ({books.fault})" if books.fault else f"{kind}: {finding}") from finding
         finally:
             if disk:
                 disk.unmount()
@@ -227,34 +227,5 @@ async def round_of(kind, baseload, seed, counts):
                 upstream.stop()
 
 
-def main():
-    """Rounds until there were enough, or it was long enough, and prints how many of what."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("baseload", type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("--json", type=pathlib.Path)
-    options, counts, found = parser.parse_args(), collections.Counter(), []
-    until = time.monotonic() + options.seconds
-    for number in range(options.rounds):
-        kind, seed = list(ROUNDS)[number % len(ROUNDS)], f"{options.seed}-{number}"
-        if time.monotonic() > until or found:
-            break
-        try:
-            asyncio.run(round_of(kind, options.baseload.resolve(), seed, counts))
-        except (Finding, TimeoutError) as finding:
-            found.append(f"{kind} of seed {seed}: {finding!r}")
-    for what, count in sorted(counts.items()):
-        print(f"disk: {count:>9} {what}")
-    for finding in found:
-        print(f"disk: FOUND {finding}")
-    passed = sum(count for what, count in counts.items() if what.endswith(": rounds"))
-    print(f"disk: {passed} passed, {len(found)} failed", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps({**counts, "findings": len(found)}))
-    sys.exit(bool(found))
-
-
 if __name__ == "__main__":
-    main()
+    rounds.run("disk", 12, round_of)
