@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
@@ -13,6 +13,7 @@ use crate::envelope::Refused;
 use crate::ids;
 use crate::limits::ERROR_BODY_MAX;
 use crate::memory::{self, Unread};
+use crate::parted::Parted;
 use crate::peek;
 use crate::relay::{Relay, Unbegun};
 use crate::retry::retry_after_ms;
@@ -54,7 +55,7 @@ pub(crate) enum Missed {
     Fault(Fault),
     /// The request itself is at fault: what to tell the client.
     Client(Refused),
-    /// This machine lacked what the call or its answer took, which is no upstream's fault: how the attempt ended, and what to tell the client.
+    /// This machine lacked what the call or its answer took, or has a limit for it, which is no upstream's fault: how the attempt ended, and what to tell the client.
     Here {
         fault: Fault,
         refused: Refused,
@@ -109,7 +110,10 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
     }
     let body = match memory::whole(body, limits.upstream_body_bytes_max, memory).await {
         Ok(whole) => whole,
-        Err(Unread::TooLong) => return Err(Fault::Broken.into()),
+        // It was generated and will be billed; another endpoint's would be as long.
+        Err(Unread::TooLong) => {
+            return Err(Missed::Here { fault: Fault::Lost, refused: Refused::answer_too_large(limits.upstream_body_bytes_max) });
+        }
         Err(Unread::NoRoom) => return Err(Missed::Here { fault: Fault::Lost, refused: Refused::overloaded() }),
         Err(Unread::Ended(_)) => return Err(Fault::Lost.into()),
     };
@@ -122,7 +126,7 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
 }
 
 /// The head is built anew: nothing of the client's goes on but what is named.
-fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
+fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Parted> {
     let uri = match asked.call {
         peek::Call::Chat | peek::Call::Messages if asked.streamed => &upstream.streamed,
         peek::Call::Chat | peek::Call::Messages => &upstream.chat,
@@ -130,7 +134,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
         peek::Call::Embeddings => &upstream.embeddings,
         peek::Call::Responses => &upstream.responses,
     };
-    let mut request = Request::new(Full::new(asked.body));
+    let mut request = Request::new(Parted::from(asked.body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     *request.headers_mut() = HeaderMap::with_capacity(HEADERS);

@@ -99,7 +99,8 @@ impl Flight {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
-        let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
+        // What is attached says nothing of how long the tokens of texts are.
+        let (prompt_bytes, streamed) = (if peek.has_attached { 0 } else { peek.prompt_bytes }, peek.streaming != Streaming::No);
         let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
         Box::new(Self {
             state,
@@ -259,6 +260,16 @@ impl Flight {
             places: None,
             ticket: self.ticket.beside(),
         })
+    }
+
+    /// Its places, where it may be over before they are needed no more.
+    pub fn lend_places(&mut self) -> Option<(Place, UnderWay)> {
+        self.places.take()
+    }
+
+    /// Its places again.
+    pub fn take_places(&mut self, places: Option<(Place, UnderWay)>) {
+        self.places = places;
     }
 
     /// The attempt beside this one had content first: it goes on in this one's place.

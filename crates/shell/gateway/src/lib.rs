@@ -10,6 +10,7 @@
 
 mod admission;
 mod answer;
+mod attached;
 mod audit;
 mod batch;
 mod body;
@@ -39,7 +40,9 @@ mod messages;
 mod meter;
 mod metrics;
 mod models;
+mod names;
 mod observed;
+mod parted;
 mod paths;
 mod peek;
 mod prefix;

@@ -8,6 +8,8 @@ use fleet::ServiceTier;
 pub const HEADERS_MAX: usize = 100;
 /// The most bytes of a request's head.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// A body leaves in parts of at most so many bytes.
+pub(crate) const PART_BYTES: usize = 16 * 1024;
 /// Bodies up to this many bytes are bounded by their number alone.
 pub const BODY_SMALL: usize = 16 * 1024;
 /// How deep the JSON of a request's body may go.
@@ -101,7 +103,9 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// For a client to send the body of a request.
     pub body_timeout: Duration,
-    /// To reach an upstream.
+    /// For a client to take some of what is sent to it.
+    pub write_timeout: Duration,
+    /// To look up, connect to and shake hands with an upstream.
     pub connect_timeout: Duration,
     /// From the call to the first event of a stream.
     pub first_token_timeout: Duration,
@@ -132,6 +136,7 @@ impl Default for Limits {
             bodies_bytes_max: 1024 * 1024 * 1024,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             first_token_timeout: Duration::from_secs(60),
             between_tokens_timeout: Duration::from_secs(60),

@@ -46,8 +46,12 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
     tokio::select! {
         answered = &mut first => match answered {
             Err(Missed::Fault(fault)) => {
+                // Even where that was its last attempt, the one beside it goes on in its place.
+                let places = flight.lend_places();
                 let next = flight.failed(fault);
-                match other.await {
+                let answered = other.await;
+                flight.take_places(places);
+                match answered {
                     Ok(answered) => {
                         flight.give_way(second);
                         Ok(answered)
