@@ -17,6 +17,7 @@ mod body;
 mod buckets;
 mod call;
 mod clock;
+mod cork;
 mod counters;
 mod depth;
 mod door;

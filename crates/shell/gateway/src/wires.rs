@@ -12,10 +12,12 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use tower_service::Service;
 
 use crate::call::Missed;
+use crate::cork::Corked;
 use crate::envelope::Refused;
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
 use crate::parted::Parted;
@@ -164,7 +166,8 @@ impl Wires {
             Ok(Wire::new(tls.call(uri).await?).await?)
         } else {
             let mut plain = self.plain.clone();
-            Ok(Wire::new(plain.call(uri).await?).await?)
+            let stream = plain.call(uri).await?.into_inner();
+            Ok(Wire::new(TokioIo::new(Corked::new(stream))).await?)
         }
     }
 }
