@@ -42,6 +42,7 @@ mod models;
 mod observed;
 mod paths;
 mod peek;
+mod picker;
 mod prefix;
 mod query;
 mod race;
