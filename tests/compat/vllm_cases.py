@@ -179,7 +179,7 @@ class Answers(Case):
 
     def test_models(self):
         names = [model.id for model in self.world.ours.models.list()]
-        self.assertEqual(sorted(names), ["astray", "tiny", "vectors"])
+        self.assertEqual(sorted(names), ["astray", "keyed", "messages", "tiny", "vectors"])
         self.assertEqual([model.id for model in self.world.direct.models.list()], ["served"])
 
     def test_chats(self):

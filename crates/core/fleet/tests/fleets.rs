@@ -80,9 +80,9 @@ fn a_picker_stands_behind_a_url_that_speaks_what_it_reads() {
     let only = Err("`picker` is for the dialects `openai` and `anthropic` only");
     check(&format!("{url}\ndialect = \"azure\"\npicker = \"llm-d\""), only);
     check(&format!("{url}\ndialect = \"gemini\"\npicker = \"llm-d\""), only);
-    check(&format!("{url}\npicker = \"lottery\""), Err("`lottery` is not a value of `picker`"));
+    check(&format!("{url}\npicker = \"lottery\""), Err("`lottery` is not a word that `picker` may have"));
     let nowhere = "endpoint `e` has neither a pool nor a URL";
-    check("picker = \"llm-d\"", Err(&format!("`picker` is said of no URL{nowhere}")));
+    check("picker = \"llm-d\"", Err(&format!("{nowhere}`picker` is said of no URL")));
 }
 
 #[test]
