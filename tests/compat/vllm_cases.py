@@ -348,7 +348,8 @@ class Faults(Case):
             head = {"authorization": f"Bearer {self.world.key}", "content-type": "application/json"}
             connection.request("POST", "/v1/chat/completions", json.dumps(body), head)
             with self.assertRaises(TimeoutError):
-                connection.getresponse()
+                answer = connection.getresponse()
+                self.fail(f"{answer.status}, before it was left: {answer.read(500)}")
             connection.close()
 
         self.dropped(impatient)

@@ -5,16 +5,14 @@ import openai
 import vllm_server
 from vllm_cases import Case, joined, tokens
 
+PART = {"type": "text", "text": "na\u00efve \u65e5\u672c"}
 HELLO = [{"role": "user", "content": "say"}]
 CHAT = {"model": "messages", "messages": HELLO, "temperature": 0, "max_tokens": 9}
 # What is asked beside the model and the messages.
 ASKED = {
     "text": {"max_tokens": 9},
     "a system's word": {"max_tokens": 9, "system": "Be short."},
-    "turns": {
-        "max_tokens": 9,
-        "messages": [*HELLO, {"role": "assistant", "content": "what"}, {"role": "user", "content": [{"type": "text", "text": "na\u00efve \u65e5\u672c"}]}],
-    },
+    "turns": {"max_tokens": 9, "messages": [*HELLO, {"role": "assistant", "content": "what"}, {"role": "user", "content": [PART]}]},
     "a stop": {"max_tokens": 1000, "stop_sequences": ["a", "e", "q", "Z"]},
 }
 
@@ -40,7 +38,8 @@ class OwnMessages(Case):
 
     def note(self, request, usage):
         """The ledger is to have what vLLM reported."""
-        self.world.reported[request] = usage.input_tokens + (usage.cache_read_input_tokens or 0), usage.cache_read_input_tokens or 0, usage.output_tokens
+        cached = usage.cache_read_input_tokens or 0
+        self.world.reported[request] = usage.input_tokens + cached, cached, usage.output_tokens
 
     def test_whole_and_streamed(self):
         for name, extra in ASKED.items():
