@@ -21,6 +21,7 @@ mod shared;
 mod signals;
 mod solver;
 mod supervise;
+mod upkeep;
 mod watched;
 mod wheel;
 

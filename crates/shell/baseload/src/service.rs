@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,7 +15,6 @@ use ledger::{Books, Recovery, SpendingReader, Store};
 use share::Sharing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::exit::wrong;
 use crate::fleetfile::{self, Read};
@@ -23,6 +22,7 @@ use crate::listen::{Doors, Listen, Shown};
 use crate::rotate::Rotation;
 use crate::shared::AllBooks;
 use crate::supervise::{Announce, Plan, Supervisor};
+use crate::upkeep::Upkeep;
 use crate::{descriptors, log, models, place, secrets, shared};
 
 /// How often prices are made anew.
@@ -78,6 +78,7 @@ pub struct Service {
     pub clock: Clock,
     sharing: Option<Sharing>,
     stop: watch::Sender<bool>,
+    upkeep: Upkeep,
     tasks: JoinSet<()>,
 }
 
@@ -124,13 +125,14 @@ impl Service {
         gateway.set_sheet(sheet(&fleet, plan.as_deref(), &books(&store, &all), &clock));
         let engines = Arc::new(Supervisor::start(plans, &announce(&gateway)));
         let (stop, stopped) = watch::channel(false);
-        let mut service = Self { fleet, store, gateway, engines, at, admin, clock, sharing, stop, tasks: JoinSet::new() };
+        let mut service =
+            Self { fleet, store, gateway, engines, at, admin, clock, sharing, stop, upkeep: Upkeep::default(), tasks: JoinSet::new() };
         service.serve(doors, stopped);
-        service.keep_secrets(certificate, rotation);
-        service.keep_prices(plan, all);
-        service.keep_keys();
-        service.keep_balances(spent);
-        service.keep_books(setup.keep_journal);
+        service.keep_secrets(certificate, rotation)?;
+        service.keep_prices(plan, all)?;
+        service.keep_keys()?;
+        service.keep_balances(spent)?;
+        service.keep_books(setup.keep_journal)?;
         Ok((service, recovery))
     }
 
@@ -146,79 +148,59 @@ impl Service {
         });
     }
 
-    fn keep_prices(&mut self, plan: Option<Arc<planner::Plan>>, all: AllBooks) {
+    fn keep_prices(&mut self, plan: Option<Arc<planner::Plan>>, all: AllBooks) -> Result<()> {
         let (fleet, store, clock) = (Arc::clone(&self.fleet), self.store.clone(), self.clock.clone());
         let gateway = Arc::clone(&self.gateway);
-        self.every(PRICES_EVERY, move || {
+        self.upkeep.every("prices", PRICES_EVERY, move || {
             gateway.set_sheet(sheet(&fleet, plan.as_deref(), &books(&store, &all), &clock));
             Ok(())
-        });
+        })
     }
 
-    fn keep_keys(&mut self) {
+    fn keep_keys(&mut self) -> Result<()> {
         let (gateway, store) = (Arc::clone(&self.gateway), self.store.clone());
-        self.every(KEYS_EVERY, move || {
+        self.upkeep.every("keys", KEYS_EVERY, move || {
             gateway.set_keys(&store.keys()?);
             Ok(())
-        });
+        })
     }
 
     /// Takes corrections that other processes book into the balances of budgets.
-    fn keep_balances(&mut self, spent: SpendingReader) {
-        let (gateway, store, spent) = (Arc::clone(&self.gateway), self.store.clone(), Mutex::new(spent));
-        self.every(CORRECTIONS_EVERY, move || {
-            let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
+    fn keep_balances(&mut self, mut spent: SpendingReader) -> Result<()> {
+        let (gateway, store) = (Arc::clone(&self.gateway), self.store.clone());
+        self.upkeep.every("balances", CORRECTIONS_EVERY, move || {
             spent.catch_up(&store, |spending| gateway.count_spent(spending)).context("read corrections of what was spent")
-        });
+        })
     }
 
-    fn keep_secrets(&mut self, certificate: Option<Shown>, rotation: Rotation) {
+    fn keep_secrets(&mut self, certificate: Option<Shown>, rotation: Rotation) -> Result<()> {
         let (gateway, fleet) = (Arc::clone(&self.gateway), Arc::clone(&self.fleet));
-        self.every(SECRETS_EVERY, move || {
+        self.upkeep.every("secrets", SECRETS_EVERY, move || {
             // One that can't be read holds up no other.
             let shown = certificate.as_ref().map_or(Ok(()), Shown::refresh);
             rotation.refresh(&fleet, &gateway).and(shown)
-        });
+        })
     }
 
-    fn keep_books(&mut self, keep_journal: Duration) {
+    fn keep_books(&mut self, keep_journal: Duration) -> Result<()> {
         // Where several replicas share, a period is closed once for all of them.
         let (store, clock, alone) = (self.store.clone(), self.clock.clone(), self.sharing.is_none());
-        self.every(BOOKS_EVERY, move || {
+        self.upkeep.every("books", BOOKS_EVERY, move || {
             let now = clock.now();
             if alone {
                 store.close_periods(now).context("close billing periods")?;
             }
             store.expire_journal(now, keep_journal).context("remove old journal segments")?;
             Ok(())
-        });
-    }
-
-    /// Does something again and again until the service stops, away from the threads that serve requests.
-    fn every(&mut self, pause: Duration, work: impl Fn() -> Result<()> + Send + Sync + 'static) {
-        let (mut stopped, work) = (self.stop.subscribe(), Arc::new(work));
-        let mut ticks = interval(pause);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = stopped.wait_for(|stop| *stop) => return,
-                    _ = ticks.tick() => {}
-                }
-                let work = Arc::clone(&work);
-                match tokio::task::spawn_blocking(move || work()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => log::say(format_args!("baseload: {error:#}")),
-                    // A panic in there was reported when it happened; prices go stale by rule, keys stay as they are.
-                    Err(_) => return,
-                }
-            }
-        });
+        })
     }
 
     /// Ends requests under way, stops the engines, and closes the books.
     pub async fn stop(mut self) -> Result<()> {
         self.stop.send_replace(true);
+        let upkeep = self.upkeep;
+        // One that panicked has been reported by its panic.
+        drop(tokio::task::spawn_blocking(move || upkeep.stop()).await);
         while self.tasks.join_next().await.is_some() {}
         self.engines.stop().await;
         let flushed = self.store.flush().context("write the last of the ledger");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -134,6 +135,10 @@ impl Portions for Budgets {
             Some(Seen::Rate(part)) => part.renew(leased, until),
             None => {}
         }
+    }
+
+    fn wanted(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.gateway.lease_wanted())
     }
 
     fn kept(&self, from: Instant, until: Instant) {

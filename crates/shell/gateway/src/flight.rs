@@ -157,7 +157,10 @@ impl Flight {
                 Err(refusal) if refusal.passed_over.iter().any(|passed| passed.reason == Reason::Full) => {
                     return Err(Undecided::Full(Box::new(refusal)));
                 }
-                Err(refusal) if self.may_be_leased(&refusal, question.now) => return Err(Undecided::Full(Box::new(refusal))),
+                Err(refusal) if self.may_be_leased(&refusal, question.now) => {
+                    self.state.lease_wanted.notify_one();
+                    return Err(Undecided::Full(Box::new(refusal)));
+                }
                 Err(refusal) => {
                     self.step(Event::Refused);
                     if short(&refusal).is_some() && self.ticket.is_unleased(question.now) {

@@ -182,6 +182,11 @@ impl Gateway {
         self.state.accounts.rate_parts()
     }
 
+    /// Waits until a request waits for a lease, so that whoever renews leases can do so at once. For one who waits at a time.
+    pub async fn lease_wanted(&self) {
+        self.state.lease_wanted.notified().await;
+    }
+
     /// All provisioned units, for who renews this gateway's part of them.
     #[must_use]
     pub fn unit_parts(&self) -> Vec<UnitsPart> {

@@ -100,7 +100,7 @@ pub(crate) async fn answer_to(
     let wish = if state.shadow { Some(shadow::wish(snapshot, head, ask.model)?) } else { None };
     let (accounts, under_way) = key.accounts()?;
     let output = state.learnt(ask.model).likely(ask.output_max, peek.output_max.is_some());
-    let ticket = Ticket::take(accounts, &ask, output, &state.clock).await?;
+    let ticket = Ticket::take(accounts, &ask, output, state).await?;
     let under_way = state.gate.enter(ask.tier, under_way, visit, &state.limits).await?;
     let said = Said::new(snapshot, ask.model, call, &body, &peek);
     let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key.id, ask, &peek);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use dispatch::{AttemptId, Decision, PassedOver, Rule};
 use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use units::Instant;
 
 use crate::admission::{Accounts, Gate, Peers, Rooms};
@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub desk: Option<Arc<Desk>>,
     /// The ledger, to be read; `None` without a state directory.
     pub ledger: Option<Arc<ledger::View>>,
+    /// Told when a request begins to wait for a lease.
+    pub lease_wanted: Notify,
     /// Which held time is to be posted here.
     pub keep: Keep,
     /// Attempts on their way to the meter.
@@ -97,6 +99,7 @@ impl State {
             gate: Arc::new(Gate::new(&limits)),
             rooms: Rooms::new(snapshot.fleet.models.len()),
             peers: Arc::default(),
+            lease_wanted: Notify::new(),
             keep: Keep::new(limits.shared),
             snapshot: ArcSwap::from_pointee(snapshot),
             accounts,

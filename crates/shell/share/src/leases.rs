@@ -1,6 +1,8 @@
 //! What this replica may take of what all share, renewed again and again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::pin::Pin;
 use std::time::Duration;
 
 use market::{BUDGET_LEASE, Holding, LeaseAsk, Leased, UNITS_LEASE, fair_part, lease, pace};
@@ -12,6 +14,9 @@ use crate::keeper::{keep, leave};
 use crate::lock::{Lock, locked};
 use crate::rates;
 use crate::replica::ReplicaId;
+
+/// How often leases are renewed.
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 
 /// How long an account that nothing is taken of goes without being renewed.
 const QUIET: Duration = Duration::from_secs(4);
@@ -54,10 +59,21 @@ pub trait Portions: Send + Sync {
     fn standing(&self) -> Vec<Portion>;
     /// An answer: the lease of `portion` is moved to what is to be kept, and holds until `until`.
     fn renewed(&self, portion: &Portion, leased: Leased, until: Instant);
+    /// Waits until something is needed that no lease has.
+    fn wanted(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     /// Held time from `from` to `until` is this replica's to post, as far as it has not.
     fn kept(&self, from: Instant, until: Instant);
     /// Up to when this replica has posted held time.
     fn posted(&self) -> Instant;
+}
+
+/// What is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// All that is due.
+    Regular,
+    /// What somebody waits for.
+    Early,
 }
 
 /// What was said of an account when it was renewed last.
@@ -91,11 +107,21 @@ impl Renewing {
         Self { replica, incarnation, asked: incarnation << 32, said: BTreeMap::new() }
     }
 
-    /// Renews what is due. `sent` is the present instant by the clock that requests are held against.
-    pub(crate) async fn renew(&mut self, client: &mut Client, portions: &dyn Portions, sent: Instant) -> Result<(), ShareError> {
+    /// Renews what `turn` says. `sent` is the present instant by the clock that requests are held against.
+    pub(crate) async fn renew(
+        &mut self,
+        client: &mut Client,
+        portions: &dyn Portions,
+        turn: Turn,
+        sent: Instant,
+    ) -> Result<(), ShareError> {
         self.asked += 1;
         let standing = portions.standing();
-        let due: Vec<(Portion, LeaseAsk)> = standing.into_iter().filter_map(|portion| self.ask(portion, sent)).collect();
+        let due: Vec<(Portion, LeaseAsk)> = standing.into_iter().filter_map(|portion| self.ask(portion, turn, sent)).collect();
+        if turn == Turn::Early && due.is_empty() {
+            // A regular turn came first.
+            return Ok(());
+        }
         let transaction = locked(client, Lock::Leases).await?;
         let now = self.still_this_process(&transaction).await?;
         let (mut known, mut buckets) = (known(&transaction, &due).await?, rates::buckets(&transaction, &due).await?);
@@ -126,7 +152,11 @@ impl Renewing {
             portions.kept(kept.from, kept.until);
         }
         for (portion, ask, leased) in answers {
-            self.said.insert((portion.account.clone(), portion.period), Said { taken: ask.taken, pace: ask.pace, at: sent });
+            let said = self.said.entry((portion.account.clone(), portion.period));
+            // A pace is what is taken between two regular turns: what came in a moment says little of the next ten seconds.
+            if turn == Turn::Regular || matches!(said, Entry::Vacant(_)) {
+                said.insert_entry(Said { taken: ask.taken, pace: ask.pace, at: sent });
+            }
             portions.renewed(portion, leased, sent + market::LEASE_HOLDS);
         }
         self.said.retain(|_, said| sent.since(said.at) < 4 * QUIET);
@@ -139,14 +169,15 @@ impl Renewing {
     }
 
     /// The question about an account; nothing where it is quiet and was renewed of late.
-    fn ask(&self, portion: Portion, now: Instant) -> Option<(Portion, LeaseAsk)> {
+    fn ask(&self, portion: Portion, turn: Turn, now: Instant) -> Option<(Portion, LeaseAsk)> {
         let said = self.said.get(&(portion.account.clone(), portion.period));
         let Portion { taken, ceiling, need, of, .. } = portion;
         let quiet = |said: &Said| said.taken == taken && said.pace == 0 && now.since(said.at) < QUIET;
-        if need == 0 && of != Of::Units && said.is_some_and(quiet) {
+        let is_due = need > 0 || turn == Turn::Regular && (of == Of::Units || !said.is_some_and(quiet));
+        if !is_due {
             return None;
         }
-        let pace = said.map_or(0, |said| pace(said.pace, taken - said.taken, now.since(said.at)));
+        let pace = said.map_or(0, |said| pace(said.pace, taken - said.taken, now.since(said.at).max(EVERY)));
         Some((portion, LeaseAsk { asked: self.asked, taken, ceiling, pace, need }))
     }
 

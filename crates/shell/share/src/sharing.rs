@@ -9,21 +9,22 @@ use fleet::Fleet;
 use ledger::{Books, Keys, View, WHOLE, Whole};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::time::Instant as Clock;
 use tokio_postgres::Client;
 use units::Instant;
 
 use crate::copies::copy;
 use crate::error::ShareError;
 use crate::keys::Agreed;
-use crate::leases::{Portions, Renewing};
+use crate::leases::{EVERY, Portions, Renewing, Turn};
 use crate::link::{Address, within};
 use crate::lock::Lock;
 use crate::replica::{ReplicaId, take_part};
 use crate::schema::migrate;
 use crate::whole::{close, fetch};
 
-/// How often leases are renewed, keys looked at and entries brought.
-const EVERY: Duration = Duration::from_secs(1);
+/// So much lies between two turns at least, however many requests wait for a lease.
+const SOONEST: Duration = Duration::from_millis(50);
 
 /// What a replica takes part with.
 pub struct Setup {
@@ -166,16 +167,22 @@ impl Leasing {
 
     fn renew_once(&mut self, portions: &dyn Portions) -> Result<(), ShareError> {
         let Self { setup, runtime, renewing, client } = self;
-        runtime.block_on(renew(setup, portions, renewing, client))
+        runtime.block_on(renew(setup, portions, Turn::Regular, renewing, client))
     }
 
     fn run(mut self, portions: &dyn Portions, mut stopped: watch::Receiver<bool>) {
         let Self { setup, runtime, renewing, client } = &mut self;
         let mut trouble = Trouble { what: "leases of shared budgets", last: None };
         runtime.block_on(async {
-            while !wait(&mut stopped).await {
-                let result = renew(setup, portions, renewing, client).await;
+            let (mut regular, mut soonest) = (Clock::now() + EVERY, SOONEST);
+            while let Some(turn) = next(&mut stopped, portions, regular, soonest).await {
+                if turn == Turn::Regular {
+                    regular = Clock::now() + EVERY;
+                }
+                let result = renew(setup, portions, turn, renewing, client).await;
                 trouble.note(setup, &result);
+                // A database that is not there is not asked more often because many wait for it.
+                soonest = if result.is_ok() { SOONEST } else { EVERY };
             }
             if let Some(client) = client {
                 // Unheard it is the next one's all the same, a little later.
@@ -186,17 +193,38 @@ impl Leasing {
 }
 
 /// Renews once, over a new connection where the last one failed.
-async fn renew(setup: &Setup, portions: &dyn Portions, renewing: &mut Renewing, client: &mut Option<Client>) -> Result<(), ShareError> {
+async fn renew(
+    setup: &Setup,
+    portions: &dyn Portions,
+    turn: Turn,
+    renewing: &mut Renewing,
+    client: &mut Option<Client>,
+) -> Result<(), ShareError> {
     let mut open = match client.take() {
         Some(client) => client,
         None => setup.address.connect().await?,
     };
-    within(Lock::Leases.waits(), renewing.renew(&mut open, portions, (setup.now)())).await?;
+    within(Lock::Leases.waits(), renewing.renew(&mut open, portions, turn, (setup.now)())).await?;
     *client = Some(open);
     Ok(())
 }
 
-/// Waits for the next turn; `true` when it is time to end.
+/// Waits for the next turn of the leases, which comes early where a request waits for one; `None` when it is time to end.
+async fn next(stopped: &mut watch::Receiver<bool>, portions: &dyn Portions, regular: Clock, soonest: Duration) -> Option<Turn> {
+    let wanted = async {
+        tokio::time::sleep(soonest).await;
+        portions.wanted().await;
+    };
+    tokio::select! {
+        biased;
+        // The sender gone says the same as its message.
+        _ = stopped.wait_for(|stop| *stop) => None,
+        () = tokio::time::sleep_until(regular) => Some(Turn::Regular),
+        () = wanted => Some(Turn::Early),
+    }
+}
+
+/// Waits for the next turn of copies and keys; `true` when it is time to end.
 async fn wait(stopped: &mut watch::Receiver<bool>) -> bool {
     tokio::select! {
         // The sender gone says the same as its message.
@@ -268,5 +296,59 @@ impl Work {
         close(&mut open, whole, &setup.fleet, now).await?;
         *client = Some(open);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use market::Leased;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::leases::Portion;
+
+    /// Nothing is leased; somebody waits when told to.
+    #[derive(Default)]
+    struct Waiting(Notify);
+
+    impl Portions for Waiting {
+        fn standing(&self) -> Vec<Portion> {
+            Vec::new()
+        }
+
+        fn renewed(&self, _: &Portion, _: Leased, _: Instant) {}
+
+        fn wanted(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(self.0.notified())
+        }
+
+        fn kept(&self, _: Instant, _: Instant) {}
+
+        fn posted(&self) -> Instant {
+            Instant::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn leases_are_renewed_early_for_who_waits_and_no_sooner_than_may_be() {
+        let (stop, mut stopped) = watch::channel(false);
+        let (at_once, hour) = (Duration::ZERO, Duration::from_secs(3600));
+        for (waits, soonest, regular, expected) in [
+            (true, at_once, hour, Turn::Early),
+            (true, hour, at_once, Turn::Regular),
+            (false, at_once, at_once, Turn::Regular),
+            (true, at_once, at_once, Turn::Regular),
+        ] {
+            let portions = Waiting::default();
+            if waits {
+                portions.0.notify_one();
+            }
+            let turn = next(&mut stopped, &portions, Clock::now() + regular, soonest).await;
+            assert_eq!(turn, Some(expected), "{waits} {soonest:?} {regular:?}");
+        }
+        stop.send_replace(true);
+        assert_eq!(next(&mut stopped, &Waiting::default(), Clock::now() + hour, at_once).await, None);
     }
 }

@@ -10,9 +10,9 @@ use units::{Instant, Money};
 
 use crate::admission::account::{Account, Belongs, Kind, Purse, Short};
 use crate::admission::rate::{Bucket, Lack};
-use crate::clock::Clock;
 use crate::envelope::Refused;
 use crate::limits::{QUEUE_GLANCE, RATE_WAIT_MAX};
+use crate::state::State;
 
 /// When to come back where only a lease is missing.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -34,14 +34,17 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// Takes a request and its tokens from every rate, or says which one is dry and takes nothing. Where rates are shared and this gateway's
     /// lease of one is short, it waits for more.
-    pub async fn take(accounts: &Belongs, ask: &Ask, output: u32, clock: &Clock) -> Result<Self, Refused> {
+    pub async fn take(accounts: &Belongs, ask: &Ask, output: u32, state: &State) -> Result<Self, Refused> {
         let wanted = Wanted { accounts, tokens: i64::from(ask.tokens.input) + i64::from(output) };
         let mut waiting: Option<(Waiting, tokio::time::Instant)> = None;
-        while let Err(untaken) = wanted.take(waiting.is_some(), clock.now()) {
+        while let Err(untaken) = wanted.take(waiting.is_some(), state.clock.now()) {
             let now = tokio::time::Instant::now();
             let until = waiting.as_ref().map_or(now + RATE_WAIT_MAX, |(_, until)| *until);
             if untaken.lack != Lack::Lease || now >= until {
-                return Err(wanted.refused(&untaken, clock.now()));
+                return Err(wanted.refused(&untaken, state.clock.now()));
+            }
+            if waiting.is_none() {
+                state.lease_wanted.notify_one();
             }
             waiting.get_or_insert_with(|| (Waiting::begin(&wanted), until)).0.note();
             tokio::time::sleep(QUEUE_GLANCE).await;
