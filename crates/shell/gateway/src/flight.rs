@@ -8,7 +8,7 @@ use dispatch::{
     Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen,
     SeenAll, Settlement, decide,
 };
-use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TokenWeights};
+use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TeamId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
@@ -72,7 +72,9 @@ pub(crate) struct Flight {
     prefixes: Prefixes,
     streamed: bool,
     weights: TokenWeights,
-    key: KeyId,
+    pub key: KeyId,
+    /// The team that its key belongs to.
+    pub team: Option<TeamId>,
     life: Life,
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
@@ -111,6 +113,7 @@ impl Flight {
             streamed,
             weights,
             key,
+            team: None,
             life,
             attempt: None,
             chosen: None,
@@ -251,6 +254,7 @@ impl Flight {
             streamed: self.streamed,
             weights: self.weights,
             key: self.key,
+            team: self.team,
             life,
             attempt: None,
             chosen: None,
@@ -359,7 +363,7 @@ impl Flight {
             match fault {
                 Fault::Unreachable => counters.failed(now, true),
                 Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(now, false),
-                Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } => {}
+                Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } | Fault::Evicted => {}
                 Fault::Busy { retry_after_ms } | Fault::Overloaded { retry_after_ms } => {
                     counters.busy_until(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
                 }

@@ -46,6 +46,7 @@ mod observed;
 mod parted;
 mod paths;
 mod peek;
+mod picker;
 mod prefix;
 mod query;
 mod race;

@@ -12,6 +12,7 @@ use crate::call::{self, Answered, Asked, Missed};
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next};
 use crate::peek::Streaming;
+use crate::picker::Share;
 use crate::translate::Said;
 
 /// What there is to do without an answer.
@@ -92,6 +93,7 @@ fn unanswered(flight: &mut Flight, missed: Missed) -> Unanswered {
 fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl Future<Output = Result<Answered, Missed>> + use<'a> {
     let (state, snapshot) = (Arc::clone(&flight.state), Arc::clone(&flight.snapshot));
     let (chosen, id, model, output_max) = (flight.chosen, flight.ask.id, flight.ask.model, flight.ask.output_max);
+    let (tier, key, team) = (flight.ask.tier, flight.key, flight.team);
     async move {
         let chosen = chosen.ok_or(Fault::Unreachable)?;
         let upstream = snapshot.upstream(chosen.endpoint).ok_or(Fault::Unreachable)?;
@@ -106,6 +108,7 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
             head,
             streamed: peek.streaming != Streaming::No,
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
+            share: upstream.picker.map(|picker| Share::of(picker, tier, key, team.map(|team| snapshot.fleet.teams.name(team)))),
         };
         call::call(&state, upstream, asked).await
     }

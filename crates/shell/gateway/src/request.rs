@@ -107,6 +107,7 @@ pub(crate) async fn answer_to(
     let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key.id, ask, &peek);
     flight.wish = wish;
     flight.barred = said.barred();
+    flight.team = key.team;
     flight.trace = Trace::of(head, call);
     let served = fly(flight, head, &said).await?;
     match told {

@@ -104,6 +104,8 @@ impl Coverage {
             Event::Failed(Fault::TimedOut) => "fault timed out",
             Event::Failed(Fault::Busy { .. }) => "fault busy",
             Event::Failed(Fault::Overloaded { .. }) => "fault overloaded",
+            // Only what stands behind a picker evicts, and nothing does here.
+            Event::Failed(Fault::Evicted) => "fault evicted",
             Event::Failed(Fault::Broken) => "fault broken",
             Event::Failed(Fault::Client) => "fault client",
         });

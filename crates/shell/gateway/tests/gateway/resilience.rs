@@ -14,7 +14,7 @@ const WHOLE: &str = r#"{"model":"default","max_tokens":9,"messages":[{"role":"us
 const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
 
 /// Prices as in the other tests, but north and west are paid by the units of one contract, which spill nowhere by themselves.
-fn on_units(bench: &Bench, units_per_minute: i64) {
+pub fn on_units(bench: &Bench, units_per_minute: i64) {
     let mut sheet = sheet(&bench.fleet);
     let units = bench.fleet.contracts.id("west-provisioned").expect("the laptop fleet has it");
     for name in ["north", "west"] {
