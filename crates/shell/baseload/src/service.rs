@@ -183,7 +183,7 @@ impl Service {
     }
 
     fn keep_books(&mut self, keep_journal: Duration) -> Result<()> {
-        // Where several replicas share, a period is closed once for all of them.
+        // Where several replicas share, a period is closed once for all of them, and by none that is started without them.
         let (store, clock, alone) = (self.store.clone(), self.clock.clone(), self.sharing.is_none());
         self.upkeep.every("books", BOOKS_EVERY, move || {
             let now = clock.now();

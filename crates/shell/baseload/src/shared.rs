@@ -23,7 +23,13 @@ pub type AllBooks = Arc<RwLock<Option<Arc<Books>>>>;
 /// Takes part in what is shared, where an address is given: what it says of keys is in the state directory then.
 pub async fn join(address: Option<&Address>, state: &Path, fleet: &Arc<Fleet>, clock: &Clock) -> Result<(Option<Joined>, AllBooks)> {
     let all = AllBooks::default();
-    let Some(address) = address.cloned() else { return Ok((None, all)) };
+    let Some(address) = address.cloned() else {
+        if ledger::takes_part(state) {
+            let shown = state.display();
+            log::say(format_args!("{shown} is one of several replicas and starts without them (`--share`): it closes no billing periods"));
+        }
+        return Ok((None, all));
+    };
     let mut random = [0; 8];
     getrandom::fill(&mut random).context("draw random bytes for a name among the replicas")?;
     let (directory, clock, fleet, told) = (state.to_owned(), clock.clone(), Arc::clone(fleet), Arc::clone(&all));

@@ -10,6 +10,15 @@ use fleet::FleetVersion;
 use crate::error::{LedgerError, at};
 use crate::journal;
 
+/// The file of a state directory that has its name among several replicas.
+pub const REPLICA: &str = "replica";
+
+/// Whether a state directory is, or was, one of several replicas: then its books are not all there is, and others close periods by them.
+#[must_use]
+pub fn takes_part(directory: &Path) -> bool {
+    directory.join(REPLICA).exists()
+}
+
 /// Makes a state directory, for its owner only, with its folders; what is there already stays as it is.
 pub(crate) fn make(directory: &Path) -> Result<(), LedgerError> {
     for folder in [directory.to_owned(), journal::folder(directory), texts(directory)] {

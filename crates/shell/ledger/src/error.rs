@@ -94,6 +94,12 @@ pub enum LedgerError {
         /// Its number.
         number: i64,
     },
+    /// An invoice beside the books of one replica, where others have theirs.
+    #[error("import an invoice: {path} is one of several replicas, and an invoice is of all of them (not yet)")]
+    OneOfSeveral {
+        /// The state directory.
+        path: PathBuf,
+    },
     /// Held time whose parts don't add up.
     #[error("append held time: {why}")]
     Unbalanced {

@@ -135,6 +135,8 @@ pub(crate) struct Ingester {
     pub(crate) registers: Arc<Registers>,
     pub(crate) folder: PathBuf,
     pub(crate) fold: Fold,
+    /// Whether periods are closed by these books: those of one of several replicas are not all there is.
+    closes: bool,
     at: Position,
     /// Attempts without a settlement, with their rows.
     open: BTreeMap<AttemptId, i64>,
@@ -144,7 +146,13 @@ pub(crate) struct Ingester {
 
 impl Ingester {
     /// Takes up where the database stands.
-    pub(crate) fn new(connection: Connection, registers: Arc<Registers>, folder: PathBuf, fold: Fold) -> Result<Self, LedgerError> {
+    pub(crate) fn new(
+        connection: Connection,
+        registers: Arc<Registers>,
+        folder: PathBuf,
+        fold: Fold,
+        closes: bool,
+    ) -> Result<Self, LedgerError> {
         let (at, settled_below) = connection.query_row("SELECT segment, offset, settled_below FROM journal_position", [], |row| {
             Ok((Position { segment: row.get(0)?, offset: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0) }, row.get::<_, i64>(2)?))
         })?;
@@ -152,7 +160,7 @@ impl Ingester {
         let open = open_attempts(&connection, settled_below)?;
         // It names only rows that it read or has just inserted: to look each of them up again is a twentieth of its work.
         connection.pragma_update(None, "foreign_keys", false)?;
-        Ok(Self { connection, registers, folder, fold, at, open, newest })
+        Ok(Self { connection, registers, folder, fold, closes, at, open, newest })
     }
 
     pub(crate) fn at(&self) -> Position {
@@ -237,13 +245,13 @@ impl Ingester {
         Ok(())
     }
 
-    /// Takes in what other processes booked, and closes what `now` allows.
+    /// Takes in what other processes booked, and closes what `now` allows where that is for these books to do.
     fn close(&mut self, now: units::Instant) -> Result<(), LedgerError> {
         loop {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut booking = Booking::new(&transaction, &self.registers)?;
             self.fold.catch_up(&transaction, booking.chain.posting_to())?;
-            let closed = closing::close(&mut booking, &self.fold, now)?;
+            let closed = if self.closes { closing::close(&mut booking, &self.fold, now)? } else { 0 };
             drop(booking);
             transaction.commit()?;
             if closed < closing::CLOSINGS_MAX {

@@ -49,6 +49,7 @@ pub use chain::{Hash, Head};
 pub use closing::{Closed, ClosedLine, GRACE, closable};
 pub use copied::ChainEntry;
 pub use correction::{Correct, Corrected};
+pub use directory::{REPLICA, takes_part};
 pub use entry::Why;
 pub use error::{LedgerError, NEWER_STORE};
 pub use focus::{
@@ -66,4 +67,4 @@ pub use spent::{Spent, Taken};
 pub use store::Store;
 pub use verify::{Finding, Verification, verify};
 pub use view::{AttemptRow, Journaled, View};
-pub use whole::{Copied, WHOLE, Whole};
+pub use whole::{Copied, PassedOver, WHOLE, Whole};

@@ -66,7 +66,7 @@ pub(crate) fn recover(
     let booked = chain::head(&connection)?;
     fold.catch_up(&connection, booked.posting_to)?;
     let folder = journal::folder(directory);
-    let mut ingester = Ingester::new(connection, registers, folder.clone(), fold)?;
+    let mut ingester = Ingester::new(connection, registers, folder.clone(), fold, !directory::takes_part(directory))?;
 
     let mut recovery = Recovery::default();
     let found = inspect(&folder, ingester.at())?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::LedgerError;
 
@@ -58,6 +58,21 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     }
     transaction.pragma_update(None, "user_version", known)?;
     Ok(transaction.commit()?)
+}
+
+/// Makes the tables anew, whatever is there: for what can be thrown away. Foreign keys must not be looked after.
+pub(crate) fn make_anew(transaction: &Transaction<'_>) -> Result<(), LedgerError> {
+    let tables: Vec<String> = {
+        let mut select = transaction.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")?;
+        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    for table in tables {
+        transaction.execute_batch(&["DROP TABLE \"", &table, "\""].concat())?;
+    }
+    for step in STEPS {
+        transaction.execute_batch(step)?;
+    }
+    Ok(transaction.pragma_update(None, "user_version", i64::try_from(STEPS.len()).expect("a handful of steps"))?)
 }
 
 /// Whether nothing was ever booked there.

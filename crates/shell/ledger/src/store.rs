@@ -138,7 +138,8 @@ impl Store {
         self.inner.shared.flush()
     }
 
-    /// Closes every billing period whose end lies far enough before `now`, and takes in what other processes corrected.
+    /// Closes every billing period whose end lies far enough before `now`, and takes in what other processes corrected. A directory that
+    /// was one of several replicas when it was opened closes none: the others may have.
     ///
     /// # Errors
     /// When the database refused; it is tried again.

@@ -2,17 +2,19 @@
 //! and what is folded, shown or closed from them is the same too.
 //!
 //! Rows keep what they say. What names a row of the own ledger is moved: `number` of the replica, times [`APART`], is added. A contract's
-//! period is closed here once for all replicas; those entries are a chain of their own, whose replica has number nought.
+//! period is closed here once for all replicas; those entries are a chain of their own, whose replica has number nought. What several replicas
+//! booked each by itself counts once, the first time: an invoice by its bytes, a closing by its contract and time.
+//!
+//! An entry that can't be added is passed over and told: nothing that one replica writes may keep the others from what comes after it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dispatch::KeyId;
 use fleet::{Fleet, FleetVersion};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter};
 use units::Instant;
 
 use crate::book::Booking;
@@ -20,7 +22,7 @@ use crate::books::{Books, Fold};
 use crate::chain::{Kind, Table};
 use crate::closing;
 use crate::copied::ChainEntry;
-use crate::error::{LedgerError, at};
+use crate::error::LedgerError;
 use crate::register::Registers;
 use crate::view::View;
 use crate::{directory, schema};
@@ -47,6 +49,33 @@ pub struct Copied {
     pub entry: ChainEntry,
 }
 
+/// An entry that could not be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The replica's number.
+    pub replica: i64,
+    /// Its number in that replica's chain.
+    pub number: i64,
+    /// Why not.
+    pub why: String,
+}
+
+impl std::fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "entry {} of replica {} can't be added to the ledger of all and is passed over: {}", self.number, self.replica, self.why)
+    }
+}
+
+/// Tables of the copies' own.
+const TABLES: &str = "
+    CREATE TABLE whole_fleet (origin INTEGER PRIMARY KEY, fleet INTEGER NOT NULL) STRICT;
+    CREATE TABLE whole_key (id INTEGER PRIMARY KEY, public TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE whole_passed (replica INTEGER NOT NULL, number INTEGER NOT NULL, why TEXT NOT NULL) STRICT;
+    CREATE TABLE whole_place (place INTEGER NOT NULL) STRICT;
+    INSERT INTO whole_place VALUES (0);
+    -- An invoice that two replicas imported is one here, and what the second one cleared names the first.
+    DROP TRIGGER correction_stays;";
+
 /// The ledger of all replicas, in a folder that can be thrown away.
 #[derive(Debug)]
 pub struct Whole {
@@ -56,27 +85,47 @@ pub struct Whole {
 }
 
 impl Whole {
-    /// Opens or makes the folder. One that another version of the tables made is made anew.
+    /// Opens or makes the folder. One that another version of the tables made is begun anew, and so is one that had to pass over entries:
+    /// this program may know better.
     ///
     /// # Errors
     /// When it can't be used.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         directory::make(folder)?;
         let mut connection = schema::connect(folder)?;
-        if let Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) = schema::migrate(&mut connection) {
-            drop(connection);
-            fs::remove_dir_all(folder).map_err(at(folder))?;
-            directory::make(folder)?;
-            connection = schema::connect(folder)?;
+        // Rows come in the order of the copies: a correction before the invoice that it names.
+        connection.pragma_update(None, "foreign_keys", false)?;
+        let known = match schema::migrate(&mut connection) {
+            Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
+            done => done.and_then(|()| Ok(connection.table_exists(None, "whole_passed")?))?,
+        };
+        let mut whole = Self { folder: folder.to_owned(), connection, fold: None };
+        if !known || !whole.passed_over()?.is_empty() {
+            whole.clear()?;
         }
-        schema::migrate(&mut connection)?;
-        connection.execute_batch(
-            "CREATE TABLE IF NOT EXISTS whole_fleet (origin INTEGER PRIMARY KEY, fleet INTEGER NOT NULL) STRICT;
-             CREATE TABLE IF NOT EXISTS whole_key (id INTEGER PRIMARY KEY, public TEXT NOT NULL UNIQUE) STRICT;
-             CREATE TABLE IF NOT EXISTS whole_place (place INTEGER NOT NULL) STRICT;
-             INSERT INTO whole_place SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM whole_place);",
-        )?;
-        Ok(Self { folder: folder.to_owned(), connection, fold: None })
+        Ok(whole)
+    }
+
+    /// Forgets every entry; whoever reads meanwhile sees all of them or none.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn clear(&mut self) -> Result<(), LedgerError> {
+        self.fold = None;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        schema::make_anew(&transaction)?;
+        transaction.execute_batch(TABLES)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// The entries that could not be added.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn passed_over(&self) -> Result<Vec<PassedOver>, LedgerError> {
+        let mut select = self.connection.prepare_cached("SELECT replica, number, why FROM whole_passed")?;
+        let rows = select.query_map([], |row| Ok(PassedOver { replica: row.get(0)?, number: row.get(1)?, why: row.get(2)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The place of the last entry that is in it.
@@ -95,15 +144,24 @@ impl Whole {
         directory::keep_text(&self.folder, version, text)
     }
 
-    /// Takes in entries, which must follow what is there in the order of their places.
+    /// Takes in entries, which must follow what is there in the order of their places. What can't be added is passed over.
     ///
     /// # Errors
-    /// When one can't be read, or the database refused.
+    /// When the database refused.
     pub fn add(&mut self, entries: &[Copied]) -> Result<(), LedgerError> {
         let Some(last) = entries.last() else { return Ok(()) };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for copied in entries {
-            add(&transaction, copied)?;
+            transaction.prepare_cached("SAVEPOINT copied")?.execute([])?;
+            match add(&transaction, copied) {
+                Err(error) if is_of_the_entry(&error) => {
+                    transaction.prepare_cached("ROLLBACK TO copied")?.execute([])?;
+                    let mut pass = transaction.prepare_cached("INSERT INTO whole_passed (replica, number, why) VALUES (?1, ?2, ?3)")?;
+                    pass.execute(params![copied.replica, copied.entry.number, why(&error)])?;
+                }
+                added => added?,
+            }
+            transaction.prepare_cached("RELEASE copied")?.execute([])?;
         }
         transaction.execute("UPDATE whole_place SET place = ?1", [last.place])?;
         Ok(transaction.commit()?)
@@ -169,6 +227,21 @@ fn unreadable(copied: &Copied) -> LedgerError {
     LedgerError::Missing { what: format!("what entry {} of replica {} says", copied.entry.number, copied.replica) }
 }
 
+/// Whether an entry was refused for what it says, and not for the state of the disk or for another process.
+fn is_of_the_entry(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::Missing { .. } => true,
+        LedgerError::Database(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
+        _ => false,
+    }
+}
+
+/// An error with what it comes from.
+fn why(error: &LedgerError) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
 fn add(transaction: &Transaction<'_>, copied: &Copied) -> Result<(), LedgerError> {
     let kind = Kind::of(&copied.entry.kind).ok_or_else(|| unreadable(copied))?;
     let (own, parts) = kind.tables();
@@ -186,9 +259,38 @@ fn add(transaction: &Transaction<'_>, copied: &Copied) -> Result<(), LedgerError
         if values.len() != columns.len() {
             return Err(unreadable(copied));
         }
+        if is_known(transaction, copied, table, &values)? {
+            // Nor what belongs to it.
+            return Ok(());
+        }
         insert(transaction, copied, (table, kind), values)?;
     }
     if copied.replica == 0 { link(transaction, copied) } else { Ok(()) }
+}
+
+/// Whether another replica brought the same: this invoice, or a closing of the contract that shares time with this one.
+fn is_known(transaction: &Transaction<'_>, copied: &Copied, table: &Table, values: &[Value]) -> Result<bool, LedgerError> {
+    let value = |name: &str| columns(table).position(|column| column == name).and_then(|place| values.get(place));
+    match table.name {
+        "invoice" => {
+            let mut find = transaction.prepare_cached("SELECT id FROM invoice WHERE digest = ?1")?;
+            let Some(known) = find.query_row([value("digest")], |row| row.get::<_, i64>(0)).optional()? else { return Ok(false) };
+            let own = copied.entry.row.and_then(|row| far(copied, row));
+            transaction.execute("UPDATE correction SET invoice = ?1 WHERE invoice = ?2", params![known, own])?;
+            Ok(true)
+        }
+        "closing" if copied.replica != 0 => {
+            let find = "SELECT EXISTS (SELECT 1 FROM closing WHERE contract = ?1 AND from_us < CAST(?3 AS INTEGER) AND to_us > CAST(?2 AS INTEGER))";
+            let of = [value("contract"), value("from_us"), value("to_us")];
+            Ok(transaction.prepare_cached(find)?.query_row(of, |row| row.get(0))?)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// What a row of the replica's own ledger is called here; nothing where no ledger has as many.
+fn far(copied: &Copied, row: i64) -> Option<i64> {
+    copied.replica.checked_mul(APART)?.checked_add(row)
 }
 
 /// The columns of a table as the chain writes them.
@@ -230,12 +332,12 @@ fn moved(transaction: &Transaction<'_>, copied: &Copied, table: &str, column: &s
         _ => None,
     };
     let Some(number) = number else { return Ok(value) };
-    let far = number + copied.replica * APART;
+    let far = || far(copied, number).ok_or_else(|| unreadable(copied));
     Ok(Value::Integer(match (table, column) {
         ("attempt", "key") => key(transaction, copied.key.as_deref())?,
         ("attempt" | "settlement" | "held" | "posting" | "opening" | "closing", "fleet") => {
             let mut find = transaction.prepare_cached("SELECT fleet FROM whole_fleet WHERE origin = ?1")?;
-            find.query_row([far], |row| row.get(0)).optional()?.ok_or_else(|| unreadable(copied))?
+            find.query_row([far()?], |row| row.get(0)).optional()?.ok_or_else(|| unreadable(copied))?
         }
         ("attempt" | "held" | "ending", "segment")
         | ("ending", "opening")
@@ -243,7 +345,9 @@ fn moved(transaction: &Transaction<'_>, copied: &Copied, table: &str, column: &s
         | ("posting", "correction" | "source")
         | ("correction", "corrects" | "invoice")
         | ("invoice_line", "invoice")
-        | ("closing_line", "closing") => far,
+        | ("closing_line", "closing") => far()?,
+        // It knew what its replica had alone: all that was posted here is looked at again by the next one.
+        ("closing", "posting_to") if copied.replica != 0 => 0,
         // It stands right behind its attempt.
         ("advice", "attempt") => transaction.last_insert_rowid(),
         _ => return Ok(value),
@@ -265,7 +369,8 @@ fn insert(
 ) -> Result<(), LedgerError> {
     let is_own = table.name == kind.tables().0.name;
     // Attempts are numbered in the order in which they came: only what stands behind them in their entry names them by that.
-    let row = copied.entry.row.filter(|_| is_own && !matches!(kind, Kind::Attempt | Kind::Ending)).map(|row| row + copied.replica * APART);
+    let row = copied.entry.row.filter(|_| is_own && !matches!(kind, Kind::Attempt | Kind::Ending));
+    let row = row.map(|row| far(copied, row).ok_or_else(|| unreadable(copied))).transpose()?;
     if let (Kind::Fleet, Some(row)) = (kind, row) {
         let version = values.first().cloned().unwrap_or(Value::Null);
         let mut find = transaction.prepare_cached("SELECT id FROM fleet WHERE version = ?1")?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ledger::REPLICA;
 use tokio_postgres::Client;
 
 use crate::error::ShareError;
@@ -10,16 +11,13 @@ use crate::error::ShareError;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplicaId(String);
 
-/// The file that has it.
-const FILE: &str = "replica";
-
 impl ReplicaId {
     /// The name of a state directory; a new one is made from random bytes that the caller drew.
     ///
     /// # Errors
     /// When the directory can't be read or written, or what it has is no name.
     pub fn of(directory: &Path, random: [u8; 8]) -> Result<Self, ShareError> {
-        let path = directory.join(FILE);
+        let path = directory.join(REPLICA);
         match std::fs::read_to_string(&path) {
             Ok(text) if is_name(text.trim()) => return Ok(Self(text.trim().to_owned())),
             Ok(_) => return Err(ShareError::Unreadable { what: path.display().to_string() }),
@@ -75,7 +73,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let first = ReplicaId::of(folder.path(), [7; 8]).expect("a name");
         assert_eq!((first.as_str(), ReplicaId::of(folder.path(), [8; 8]).expect("it has one")), ("0707070707070707", first.clone()));
-        std::fs::write(folder.path().join(FILE), "x").expect("written");
+        std::fs::write(folder.path().join(REPLICA), "x").expect("written");
         assert!(matches!(ReplicaId::of(folder.path(), [7; 8]), Err(ShareError::Unreadable { .. })));
     }
 }

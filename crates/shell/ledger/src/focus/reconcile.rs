@@ -18,6 +18,7 @@ use crate::books::Fold;
 use crate::chain::{INVOICE, INVOICE_LINE, Kind, Of};
 use crate::closing;
 use crate::correction::{Correct, correct};
+use crate::directory;
 use crate::error::LedgerError;
 use crate::field::fields;
 use crate::register::Registers;
@@ -86,7 +87,7 @@ struct Sorted {
 /// Books an invoice once, by the bytes of its file: clears what was unreconciled with what it says, and compares the rest.
 ///
 /// # Errors
-/// When it was imported before, or the database refused.
+/// When it was imported before, the directory is one of several replicas (an invoice is of what all of them took), or the database refused.
 pub fn import_invoice(
     directory: &Path,
     fleet: &Arc<Fleet>,
@@ -94,6 +95,9 @@ pub fn import_invoice(
     who: &str,
     now: Instant,
 ) -> Result<Reconciliation, LedgerError> {
+    if directory::takes_part(directory) {
+        return Err(LedgerError::OneOfSeveral { path: directory.to_owned() });
+    }
     let mut connection = for_writing(directory)?;
     let registers = Registers::read(&connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

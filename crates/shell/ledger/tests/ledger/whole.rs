@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dispatch::{KeyId, Record};
-use ledger::{ChainEntry, Copied, Hash, Store, View, Whole};
+use dispatch::{KeyId, Known, Record};
+use ledger::{ChainEntry, Copied, Hash, LedgerError, REPLICA, Store, View, Whole, import_invoice, read_invoice};
 use market::Tokens;
 
+use crate::closing::{self, MINUTE, laptop};
 use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement, start};
 
 const TOKENS: Tokens = Tokens { input: 10, cached: 0, output: 5 };
@@ -104,4 +105,112 @@ fn periods_close_once_for_all_and_every_place_closes_the_same() {
     let view = View::open(&at("again")).expect("a ledger like any other");
     let due: i128 = view.closings(None).expect("closings").iter().map(|closed| closed.due.nanos()).sum();
     assert_eq!(due, 7 * 15 + 2 * 1_000, "a nano a token and a millisecond");
+}
+
+/// What a whole closes by `now`, as if it had come back from the others.
+fn close(whole: &mut Whole, now: units::Instant) {
+    let place = whole.place().expect("a place");
+    let closed = whole.closing(&fleet(), now).expect("it closes");
+    let copied = |(entry, place)| Copied { replica: 0, place, key: None, entry };
+    whole.add(&closed.into_iter().zip(place + 1..).map(copied).collect::<Vec<_>>()).expect("it takes them");
+}
+
+/// 1,000 input and 40 output tokens, at 15 and 60 dollars a million.
+const BILL: &str = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName,SkuMeter,ServiceName,ConsumedQuantity,ConsumedUnit
+0.015,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Input Tokens,smollm2-135m,1000,Tokens
+0.0024,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Output Tokens,smollm2-135m,40,Tokens
+";
+
+fn import(directory: &Path) -> Result<ledger::Reconciliation, LedgerError> {
+    let lines = read_invoice(BILL.as_bytes()).expect("an invoice");
+    import_invoice(directory, &laptop(), ("bill.csv", BILL.as_bytes(), &lines), "ada", closing::start() + 30 * MINUTE)
+}
+
+#[test]
+fn an_invoice_that_two_imported_before_they_shared_is_there_once_and_stops_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let stores = ["first", "second"].map(|name| closing::open(&at(name)));
+    let lost = [0, 1].map(|replica: usize| {
+        let lost = closing::spill(&stores[replica], replica as u128, Known::Bounded, closing::TOKENS, closing::start() + MINUTE);
+        stores[replica].flush().expect("committed");
+        lost
+    });
+    let numbers = ["first", "second"].map(|name| import(&at(name)).expect("imported").number);
+    assert_eq!(numbers, [1, 1]);
+    let copies = copies(&stores[0], &stores[1]);
+    for pieces in [1, 99] {
+        let name = format!("whole-{pieces}");
+        let whole = whole(&at(&name), &copies, pieces);
+        assert_eq!((whole.passed_over().expect("read"), whole.place().expect("a place")), (Vec::new(), copies.len() as i64));
+        let view = View::open(&at(&name)).expect("a ledger like any other");
+        let said = lost.map(|lost| view.corrections_of(lost).expect("read").pop().and_then(|said| said.invoice));
+        assert!(said[0].is_some() && said[0] == said[1], "both name the one that is there: {said:?}");
+    }
+}
+
+#[test]
+fn what_each_closed_alone_counts_once_and_the_next_closing_makes_up_the_difference() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (first, second) = (fill(&at("first"), 1, 3), fill(&at("second"), 2, 4));
+    for store in [&first, &second] {
+        store.close_periods(seconds(1_800)).expect("closed");
+    }
+    let mut whole = whole(&at("whole"), &copies(&first, &second), 4);
+    assert_eq!(whole.passed_over().expect("read"), []);
+    let view = View::open(&at("whole")).expect("a ledger like any other");
+    let due = || view.closings(None).expect("closings").iter().map(|closed| closed.due.nanos()).sum::<i128>();
+    assert_eq!(view.closings(None).expect("closings").len(), first.closings(None).expect("closings").len());
+    assert!(due() < 7 * 15 + 2 * 1_000, "{}", due());
+    close(&mut whole, seconds(3_600));
+    assert_eq!(due(), 7 * 15 + 2 * 1_000);
+    let count = view.closings(None).expect("closings").len();
+    close(&mut whole, seconds(3_600));
+    assert_eq!((due(), view.closings(None).expect("closings").len()), (7 * 15 + 2 * 1_000, count), "once");
+}
+
+#[test]
+fn what_cannot_be_added_is_told_and_keeps_nobody_from_what_comes_after() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (first, second) = (fill(&at("first"), 1, 3), fill(&at("second"), 2, 4));
+    let good = copies(&first, &second);
+    let settled = good.iter().position(|copied| copied.entry.kind == "settlement").expect("there is one");
+    for (kind, text, expected) in [
+        ("rumour", "rumour\t1\n", "find what entry"),
+        ("settlement", "settlement\tnonsense\n", "find what entry"),
+        ("settlement", "posting\ttokens\tinput-tokens\tsmall\t1\t1\t1\t9223372036854775807\t\\N\t\\N\t\\N\t\\N\n", "find what entry"),
+        ("fleet", "fleet\t\\x00\t\\N\t1\t\\x00\n", "NOT NULL"),
+    ] {
+        let mut copies = good.clone();
+        copies[settled].entry.kind = kind.to_owned();
+        copies[settled].entry.text = text.to_owned();
+        let name = format!("{kind}-{}", text.len());
+        let whole = whole(&at(&name), &copies, 4);
+        let passed = whole.passed_over().expect("read");
+        assert!(passed.len() == 1 && passed[0].why.contains(expected), "{kind}: {passed:?}");
+        assert_eq!((passed[0].replica, passed[0].number), (good[settled].replica, good[settled].entry.number));
+        let view = View::open(&at(&name)).expect("a ledger like any other");
+        assert_eq!(view.attempts(99).expect("read").iter().filter(|row| row.settled.is_some()).count(), 6, "all others");
+        drop(whole);
+        let again = Whole::open(&at(&name)).expect("it opens");
+        assert_eq!((again.place().expect("a place"), again.passed_over().expect("read")), (0, Vec::new()), "tried again by the next process");
+    }
+}
+
+#[test]
+fn one_of_several_replicas_closes_nothing_alone_and_takes_no_invoice() {
+    let directory = tempfile::tempdir().expect("a folder");
+    drop(closing::open(directory.path()));
+    std::fs::write(directory.path().join(REPLICA), "0123456789abcdef\n").expect("a file");
+    let store = closing::open(directory.path());
+    store.close_periods(closing::start() + 60 * MINUTE).expect("it looks");
+    assert_eq!(store.closings(None).expect("read"), []);
+    assert!(matches!(import(directory.path()), Err(LedgerError::OneOfSeveral { .. })));
+    drop(store);
+    std::fs::remove_file(directory.path().join(REPLICA)).expect("it is there");
+    let store = closing::open(directory.path());
+    store.close_periods(closing::start() + 60 * MINUTE).expect("closed");
+    assert!(!store.closings(None).expect("read").is_empty());
 }
