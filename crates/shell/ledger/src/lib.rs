@@ -67,4 +67,4 @@ pub use spent::{Spent, Taken};
 pub use store::Store;
 pub use verify::{Finding, Verification, verify};
 pub use view::{AttemptRow, Journaled, View};
-pub use whole::{Copied, PassedOver, WHOLE, Whole};
+pub use whole::{Copied, Fetched, PassedOver, WHOLE, Whole};

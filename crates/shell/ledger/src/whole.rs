@@ -19,7 +19,7 @@ use units::Instant;
 
 use crate::book::Booking;
 use crate::books::{Books, Fold};
-use crate::chain::{Kind, Table};
+use crate::chain::{Hash, Kind, Table};
 use crate::closing;
 use crate::copied::ChainEntry;
 use crate::error::LedgerError;
@@ -49,6 +49,21 @@ pub struct Copied {
     pub entry: ChainEntry,
 }
 
+/// What entries were fetched from, and the last of them: whether the next ones follow is seen by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Which database, by its own name.
+    pub origin: String,
+    /// The place of the last entry among the entries of all; nought where there is none.
+    pub place: i64,
+    /// Its replica's number.
+    pub replica: i64,
+    /// Its number in that replica's chain.
+    pub number: i64,
+    /// Its hash.
+    pub hash: Hash,
+}
+
 /// An entry that could not be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
@@ -71,8 +86,8 @@ const TABLES: &str = "
     CREATE TABLE whole_fleet (origin INTEGER PRIMARY KEY, fleet INTEGER NOT NULL) STRICT;
     CREATE TABLE whole_key (id INTEGER PRIMARY KEY, public TEXT NOT NULL UNIQUE) STRICT;
     CREATE TABLE whole_passed (replica INTEGER NOT NULL, number INTEGER NOT NULL, why TEXT NOT NULL) STRICT;
-    CREATE TABLE whole_place (place INTEGER NOT NULL) STRICT;
-    INSERT INTO whole_place VALUES (0);
+    -- Of which database, and the last entry that was fetched from it.
+    CREATE TABLE whole_last (origin TEXT NOT NULL, place INTEGER NOT NULL, replica INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
     -- An invoice that two replicas imported is one here, and what the second one cleared names the first.
     DROP TRIGGER correction_stays;";
 
@@ -97,24 +112,26 @@ impl Whole {
         connection.pragma_update(None, "foreign_keys", false)?;
         let known = match schema::migrate(&mut connection) {
             Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
-            done => done.and_then(|()| Ok(connection.table_exists(None, "whole_passed")?))?,
+            done => done.and_then(|()| Ok(connection.table_exists(None, "whole_last")?))?,
         };
         let mut whole = Self { folder: folder.to_owned(), connection, fold: None };
         if !known || !whole.passed_over()?.is_empty() {
-            whole.clear()?;
+            whole.begin_anew("")?;
         }
         Ok(whole)
     }
 
-    /// Forgets every entry; whoever reads meanwhile sees all of them or none.
+    /// Forgets every entry, to fetch those of the database that has this name; whoever reads meanwhile sees all of them or none.
     ///
     /// # Errors
     /// When the database refused.
-    pub fn clear(&mut self) -> Result<(), LedgerError> {
+    pub fn begin_anew(&mut self, origin: &str) -> Result<(), LedgerError> {
         self.fold = None;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::make_anew(&transaction)?;
         transaction.execute_batch(TABLES)?;
+        let Fetched { place, replica, number, hash, .. } = Fetched::default();
+        transaction.execute("INSERT INTO whole_last VALUES (?1, ?2, ?3, ?4, ?5)", params![origin, place, replica, number, hash.0])?;
         Ok(transaction.commit()?)
     }
 
@@ -133,7 +150,18 @@ impl Whole {
     /// # Errors
     /// When the database refused.
     pub fn place(&self) -> Result<i64, LedgerError> {
-        Ok(self.connection.query_row("SELECT place FROM whole_place", [], |row| row.get(0))?)
+        Ok(self.fetched()?.place)
+    }
+
+    /// What its entries were fetched from, and the last of them.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn fetched(&self) -> Result<Fetched, LedgerError> {
+        let mut last = self.connection.prepare_cached("SELECT origin, place, replica, number, hash FROM whole_last")?;
+        Ok(last.query_row([], |row| {
+            Ok(Fetched { origin: row.get(0)?, place: row.get(1)?, replica: row.get(2)?, number: row.get(3)?, hash: Hash(row.get(4)?) })
+        })?)
     }
 
     /// Keeps the text of a fleet version that entries name.
@@ -163,7 +191,11 @@ impl Whole {
             }
             transaction.prepare_cached("RELEASE copied")?.execute([])?;
         }
-        transaction.execute("UPDATE whole_place SET place = ?1", [last.place])?;
+        let ChainEntry { number, hash, .. } = &last.entry;
+        transaction.execute(
+            "UPDATE whole_last SET place = ?1, replica = ?2, number = ?3, hash = ?4",
+            params![last.place, last.replica, number, hash.0],
+        )?;
         Ok(transaction.commit()?)
     }
 

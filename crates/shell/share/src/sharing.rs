@@ -21,7 +21,7 @@ use crate::link::{Address, within};
 use crate::lock::Lock;
 use crate::replica::{ReplicaId, take_part};
 use crate::schema::migrate;
-use crate::whole::{close, fetch};
+use crate::whole::{close, fetch, recognise};
 
 /// So much lies between two turns at least, however many requests wait for a lease.
 const SOONEST: Duration = Duration::from_millis(50);
@@ -246,6 +246,8 @@ struct Work {
     keys: Keys,
     agreed: Agreed,
     whole: Whole,
+    /// How many entries it was said of that they can't be added.
+    told: usize,
     client: Option<Client>,
 }
 
@@ -253,7 +255,7 @@ impl Copying {
     fn open(setup: &Arc<Setup>) -> Result<Self, ShareError> {
         let (view, keys) = (View::open(&setup.directory)?, Keys::open(&setup.directory)?);
         let whole = Whole::open(&setup.directory.join(WHOLE))?;
-        let work = Work { setup: Arc::clone(setup), view, keys, agreed: Agreed::default(), whole, client: None };
+        let work = Work { setup: Arc::clone(setup), view, keys, agreed: Agreed::default(), whole, told: 0, client: None };
         Ok(Self { runtime: runtime()?, work })
     }
 
@@ -280,7 +282,7 @@ impl Copying {
 impl Work {
     /// Agrees on keys, brings all entries there are and fetches those of others, over a new connection where the last one failed.
     async fn once(&mut self) -> Result<(), ShareError> {
-        let Self { setup, view, keys, agreed, whole, client } = self;
+        let Self { setup, view, keys, agreed, whole, told, client } = self;
         let mut open = match client.take() {
             Some(client) => client,
             None => setup.address.connect().await?,
@@ -290,7 +292,11 @@ impl Work {
             agreed.agree(&mut open, keys, &setup.replica).await?;
         }
         let now = (setup.now)();
+        recognise(&open, whole).await?;
         if fetch(&open, whole).await? {
+            let passed = whole.passed_over()?;
+            passed.iter().skip(*told).for_each(|passed| (setup.say)(&passed.to_string()));
+            *told = passed.len();
             (setup.books)(whole.books(&setup.fleet, now)?);
         }
         close(&mut open, whole, &setup.fleet, now).await?;

@@ -1,10 +1,10 @@
 //! `baseload ledger ... --share`: the copies of every replica's books.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ledger::View;
+use ledger::{PassedOver, View};
 
 use crate::args::Share;
 use crate::exit::Exit;
@@ -13,10 +13,15 @@ use crate::place;
 /// Reads a state directory, or the books of all replicas where a shared database is named and no directory.
 pub fn read<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
     let Some(address) = share.address()?.filter(|_| state.is_none()) else { return read(&super::open(state)?) };
+    gathered(&address, |folder, _| read(&View::open(folder)?))
+}
+
+/// Puts the ledger of all replicas together for a while, with what could not be added.
+fn gathered<T>(address: &share::Address, read: impl FnOnce(&Path, Vec<PassedOver>) -> Result<T>) -> Result<T> {
     let folder = place::scratch()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    let result = runtime.block_on(share::gather(&address, &folder)).with_context(|| format!("read the copies in {address}"));
-    let result = result.and_then(|()| read(&View::open(&folder)?));
+    let result = runtime.block_on(share::gather(address, &folder)).with_context(|| format!("read the copies in {address}"));
+    let result = result.and_then(|passed| read(&folder, passed));
     std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     result
 }
@@ -31,8 +36,12 @@ pub fn verify(address: &share::Address, out: &mut dyn Write) -> Result<Exit> {
             writeln!(out, "replica {}: entry {number} is not what its chain must have there", chain.replica)?;
         }
     }
+    let passed = gathered(address, |_, passed| Ok(passed))?;
+    for passed in &passed {
+        writeln!(out, "{passed}")?;
+    }
     let replicas = chains.iter().filter(|chain| chain.replica != share::ALL).count();
-    let wrong = chains.iter().filter(|chain| chain.broken.is_some()).count();
+    let wrong = chains.iter().filter(|chain| chain.broken.is_some()).count() + passed.len();
     writeln!(out, "{replicas} replicas, {} entries; {wrong} wrong", chains.iter().map(|chain| chain.entries).sum::<i64>())?;
     Ok(if wrong == 0 { Exit::Done } else { Exit::No })
 }
