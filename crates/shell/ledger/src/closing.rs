@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use fleet::{Contract, ContractId, Status};
+use fleet::{Contract, ContractId, Fleet, Status};
 use market::{Clause, Line, statement};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -88,11 +88,28 @@ pub fn closable(terms: &Contract, closed_to: Option<Instant>, books_began: Insta
     (!span.is_empty() && now >= span.to && now.since(span.to) >= GRACE).then_some((period, span))
 }
 
+/// When the books began.
+fn began(connection: &Connection) -> Result<Option<Instant>, LedgerError> {
+    let began = connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(began.map(Instant::from_micros))
+}
+
+/// Whether there is any period that `now` allows to be closed.
+pub(crate) fn any(connection: &Connection, fleet: &Fleet, now: Instant) -> Result<bool, LedgerError> {
+    let Some(began) = began(connection)? else { return Ok(false) };
+    for (_, name, terms) in fleet.contracts.iter() {
+        let last = last_closed(connection, name)?;
+        if closable(terms, last.map(|(to, _)| to), began, now).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Closes what `now` allows, at most [`CLOSINGS_MAX`] periods, and says how many those were. The fold is of all that is booked.
 pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, now: Instant) -> Result<usize, LedgerError> {
     let connection = booking.connection;
-    let began = connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get::<_, Option<i64>>(0))?;
-    let Some(began) = began.map(Instant::from_micros) else { return Ok(0) };
+    let Some(began) = began(connection)? else { return Ok(0) };
     let mut closed = 0;
     for (contract, name, terms) in fold.fleet.contracts.iter() {
         let mut last = last_closed(connection, name)?;

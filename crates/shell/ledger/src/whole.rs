@@ -204,10 +204,15 @@ impl Whole {
     /// # Errors
     /// When the database refused.
     pub fn books(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<Books, LedgerError> {
+        Ok(self.fold(fleet, now)?.books())
+    }
+
+    /// The fold of all that is there, caught up: from what was folded before.
+    fn fold(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<&Fold, LedgerError> {
         let fold = self.fold.take().filter(|fold| fold.fleet.version == fleet.version);
         let mut fold = fold.unwrap_or_else(|| Fold::new(Arc::clone(fleet), now));
         fold.catch_up(&self.connection, newest(&self.connection)?)?;
-        Ok(self.fold.insert(fold).books())
+        Ok(self.fold.insert(fold))
     }
 
     /// Closes every period that `now` allows, and gives the entries of it that are not copied yet; nothing is kept here until
@@ -216,6 +221,12 @@ impl Whole {
     /// # Errors
     /// When the database refused.
     pub fn closing(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<Vec<ChainEntry>, LedgerError> {
+        // Asked every second, and mostly for nothing.
+        if !closing::any(&self.connection, fleet, now)? {
+            return Ok(Vec::new());
+        }
+        self.fold(fleet, now)?;
+        let Some(fold) = &self.fold else { return Ok(Vec::new()) };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let registers = Registers::read(&transaction)?;
         // Without its entry nothing can name it yet.
@@ -223,10 +234,8 @@ impl Whole {
             return Ok(Vec::new());
         }
         let before = transaction.query_row("SELECT coalesce(max(number), 0) FROM entry", [], |row| row.get(0))?;
-        let mut fold = Fold::new(Arc::clone(fleet), now);
-        fold.catch_up(&transaction, newest(&transaction)?)?;
         let mut booking = Booking::new(&transaction, &registers)?;
-        closing::close(&mut booking, &fold, now)?;
+        closing::close(&mut booking, fold, now)?;
         let entries = crate::copied::entries(&transaction, before, i64::MAX, closing::CLOSINGS_MAX)?;
         // What is closed is only so once all have it.
         drop(booking);

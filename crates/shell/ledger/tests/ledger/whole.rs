@@ -214,3 +214,21 @@ fn one_of_several_replicas_closes_nothing_alone_and_takes_no_invoice() {
     store.close_periods(closing::start() + 60 * MINUTE).expect("closed");
     assert!(!store.closings(None).expect("read").is_empty());
 }
+
+/// It is asked each second, by the thread that agrees on keys: where nothing is to be closed it takes no lock and folds nothing.
+#[test]
+fn where_nothing_is_to_be_closed_nobody_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (first, second) = (fill(&at("first"), 1, 3), fill(&at("second"), 2, 4));
+    let mut whole = whole(&at("whole"), &copies(&first, &second), 4);
+    close(&mut whole, seconds(3_600));
+    let other = rusqlite::Connection::open(at("whole").join("ledger.db")).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    assert_eq!(whole.closing(&fleet(), seconds(3_600)).expect("it looks"), []);
+    drop(other);
+    // What was folded before goes on from there.
+    let all = whole.books(&fleet(), start()).expect("books");
+    assert!(!whole.closing(&fleet(), seconds(7_200)).expect("it closes").is_empty());
+    assert_eq!(totals(&whole.books(&fleet(), start()).expect("books")), totals(&all));
+}
