@@ -116,7 +116,8 @@ pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, now: Instant) -> Res
         while closed < CLOSINGS_MAX {
             let Some((period, span)) = closable(terms, last.map(|(to, _)| to), began, now) else { break };
             let posting_to = booking.chain.posting_to();
-            let lines = lines(connection, fold, (contract, period), last.map(|(_, posting_to)| posting_to), i64::MAX)?;
+            let known_to = last.map(|(_, posting_to)| posting_to);
+            let lines = lines(connection, fold, (contract, period, span.from), known_to, i64::MAX)?;
             insert(booking, fold, (contract, period), span, posting_to, &lines, now)?;
             last = Some((span.to, posting_to));
             closed += 1;
@@ -131,18 +132,18 @@ pub(crate) fn last_closed(connection: &Connection, contract: &str) -> Result<Opt
     Ok(select.query_row([contract], |row| Ok((Instant::from_micros(row.get(0)?), row.get(1)?))).optional()?)
 }
 
-/// The lines of a period: its statement's, then what earlier periods have changed by since they were closed, as far as
-/// closings with numbers below `before` booked it.
+/// The lines of a period that begins at `from`: its statement's, then what earlier periods have changed by since they were closed, as far
+/// as closings with numbers below `before` booked it.
 pub(crate) fn lines(
     connection: &Connection,
     fold: &Fold,
-    (contract, period): (ContractId, i64),
+    (contract, period, from): (ContractId, i64, Instant),
     known_to: Option<i64>,
     before: i64,
 ) -> Result<Vec<ClosedLine>, LedgerError> {
     let mut lines = statement_lines(fold, contract, period)?;
     if let Some(known_to) = known_to {
-        lines.extend(amendments(connection, fold, (contract, period), known_to, before)?);
+        lines.extend(amendments(connection, fold, (contract, from), known_to, before)?);
     }
     Ok(lines)
 }
@@ -152,25 +153,36 @@ pub(crate) fn statement_lines(fold: &Fold, contract: ContractId, period: i64) ->
     statement(&fold.fleet, &fold.balances, contract, period).lines.iter().map(|line| closed_line(&fold.present, line)).collect()
 }
 
-/// What each earlier period of the contract has changed by, where a posting came late for any contract's closed time.
+/// What each period of the contract that ended by `from` has changed by, where a posting came late for any contract's closed time. One of an
+/// earlier calendar is no period of the fleet's any more, and has no statement to compare with.
 fn amendments(
     connection: &Connection,
     fold: &Fold,
-    (contract, period): (ContractId, i64),
+    (contract, from): (ContractId, Instant),
     known_to: i64,
     before: i64,
 ) -> Result<Vec<ClosedLine>, LedgerError> {
     let name = fold.fleet.contracts.name(contract);
     let mut oldest = connection.prepare_cached("SELECT min(at_us) FROM posting WHERE id > ?1 AND id <= ?2")?;
     let Some(oldest) = oldest.query_row([known_to, fold.posting_to], |row| row.get::<_, Option<i64>>(0))? else { return Ok(Vec::new()) };
-    let mut select =
-        connection.prepare_cached("SELECT id, period FROM closing WHERE contract = ?1 AND to_us > ?2 AND period < ?3 ORDER BY from_us")?;
-    let earlier = select.query_map(params![name, oldest, period], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut select = connection.prepare_cached(
+        "SELECT closing.id, period, from_us, to_us, fleet.version = ?4 FROM closing JOIN fleet ON fleet.id = closing.fleet
+         WHERE contract = ?1 AND to_us > ?2 AND to_us <= ?3 ORDER BY from_us",
+    )?;
+    let values = params![name, oldest, from.micros(), fold.fleet.version.0];
+    let earlier = select.query_map(values, |row| {
+        let span = Span { from: Instant::from_micros(row.get(2)?), to: Instant::from_micros(row.get(3)?) };
+        Ok((row.get(0)?, row.get(1)?, span, row.get(4)?))
+    })?;
     let mut lines = Vec::new();
     for row in earlier {
-        let (number, of): (i64, i64) = row?;
+        let (number, of, span, same_fleet): (i64, i64, Span, bool) = row?;
+        // The first by a new calendar begins within its period.
+        if span != fold.fleet.contracts[contract].period(of) && !same_fleet {
+            continue;
+        }
         let now_due = statement(&fold.fleet, &fold.balances, contract, of).due;
-        let money = now_due - booked_due(connection, name, (number, of), before)?;
+        let money = now_due - booked_due(connection, name, (number, of, span), before)?;
         if money != Money::ZERO {
             let clause = AMENDMENT.to_owned();
             lines.push(ClosedLine { clause, place: Some(of), tier: None, meter: None, quantity: Quantity::ZERO, rate: None, money });
@@ -179,14 +191,16 @@ fn amendments(
     Ok(lines)
 }
 
-/// What was booked so far for a closed period: its own lines and the amendments of it.
-fn booked_due(connection: &Connection, contract: &str, (closing, period): (i64, i64), before: i64) -> Result<Money, LedgerError> {
+/// What was booked so far for a closed period: its own lines and the amendments of it, all of which came after it: before, another calendar
+/// may have given its number to another period.
+fn booked_due(connection: &Connection, contract: &str, (closing, period, span): (i64, i64, Span), before: i64) -> Result<Money, LedgerError> {
     let mut select = connection.prepare_cached(
         "SELECT closing_line.money FROM closing_line JOIN closing ON closing.id = closing_line.closing
          WHERE closing.id < ?4 AND
-             ((closing.id = ?1 AND clause <> 'amendment') OR (closing.contract = ?2 AND clause = 'amendment' AND place = ?3))",
+             ((closing.id = ?1 AND clause <> 'amendment')
+                 OR (closing.contract = ?2 AND closing.from_us >= ?5 AND clause = 'amendment' AND place = ?3))",
     )?;
-    let money = select.query_map(params![closing, contract, period, before], |row| row.get(0).map(|Nanos(money)| money))?;
+    let money = select.query_map(params![closing, contract, period, before, span.to.micros()], |row| row.get(0).map(|Nanos(money)| money))?;
     Ok(money.collect::<Result<Vec<_>, _>>()?.into_iter().sum())
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleet::{Charge, ContractId, Fleet, Meter, Status};
-use market::Total;
+use fleet::{Charge, ContractId, Fleet, FleetVersion, Meter, Status};
+use market::{Total, periods};
 use units::{Instant, Money, Span};
 
 use super::FocusRow;
@@ -19,6 +19,8 @@ struct Billed {
     contract: ContractId,
     period: i64,
     span: Span,
+    /// By whose terms.
+    fleet: FleetVersion,
     closing: Option<i64>,
     lines: Vec<ClosedLine>,
 }
@@ -35,48 +37,86 @@ pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -
     fold.catch_up(&open.connection, head.posting_to)?;
     let began: Option<i64> = open.connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get(0))?;
     let within = within.overlap(Span { from: began.map_or(now, Instant::from_micros), to: Instant::MAX });
-    let closed: BTreeMap<(String, Instant), Closed> =
-        closing::all(&open.connection, None)?.into_iter().map(|closed| ((closed.contract.clone(), closed.span.from), closed)).collect();
     let mut rows = Vec::new();
     for (contract, name, terms) in fleet.contracts.iter().filter(|(.., terms)| terms.status == Status::Signed) {
-        let within = within.overlap(terms.term);
-        let mut period = terms.calendar.index(within.from);
-        loop {
-            let span = terms.period(period);
-            if within.is_empty() || span.from >= within.to || span.from > now {
-                break;
-            }
-            if !span.is_empty() {
-                let billed = match closed.get(&(name.to_owned(), span.from)) {
-                    Some(closed) => Billed { contract, period, span, closing: Some(closed.number), lines: closed.lines.clone() },
-                    None => Billed { contract, period, span, closing: None, lines: open_lines(&open.connection, &fold, contract, period)? },
-                };
-                for line in &billed.lines {
-                    rows.extend(rows_of(&fold, &billed, line));
-                }
-            }
-            period += 1;
+        let closed = closing::all(&open.connection, Some(name))?;
+        let mut billed: Vec<Billed> = Vec::new();
+        for closed in closed.iter().filter(|closed| !closed.span.overlap(within).is_empty()) {
+            let fleet = open.registers.at_row(closed.fleet)?.version;
+            let (period, span, lines) = (closed.period, closed.span, closed.lines.clone());
+            billed.push(Billed { contract, period, span, fleet, closing: Some(closed.number), lines });
+        }
+        let closed_to = closed.iter().map(|closed| closed.span.to).max();
+        billed.extend(open_periods(&open.connection, &fold, contract, closed_to, within.overlap(terms.term), now)?);
+        for billed in &billed {
+            rows.extend(rows_of(&fold, &closed, billed));
         }
     }
     Ok(rows)
 }
 
-/// The lines of a period that is not closed, as it stands; with what came late for earlier ones.
-fn open_lines(connection: &rusqlite::Connection, fold: &Fold, contract: ContractId, period: i64) -> Result<Vec<ClosedLine>, LedgerError> {
-    let known = closing::last_closed(connection, fold.fleet.contracts.name(contract))?;
-    // Only the next period to close takes amendments up.
-    let next = known.filter(|(to, _)| *to == fold.fleet.contracts[contract].period(period).from);
-    closing::lines(connection, fold, (contract, period), next.map(|(_, posting_to)| posting_to), i64::MAX)
+/// The periods that are not closed, by the fleet's calendar: the first one begins where the last that was closed ended.
+fn open_periods(
+    connection: &rusqlite::Connection,
+    fold: &Fold,
+    contract: ContractId,
+    closed_to: Option<Instant>,
+    within: Span,
+    now: Instant,
+) -> Result<Vec<Billed>, LedgerError> {
+    let terms = &fold.fleet.contracts[contract];
+    let within = Span { from: closed_to.map_or(within.from, |closed| closed.max(within.from)), ..within };
+    let mut open = Vec::new();
+    if within.is_empty() {
+        return Ok(open);
+    }
+    for period in terms.calendar.index(within.from)..=*periods(&fold.fleet, contract).end() {
+        let whole = terms.period(period);
+        let span = Span { from: closed_to.map_or(whole.from, |closed| closed.max(whole.from)), ..whole };
+        if span.from >= within.to || span.from > now {
+            break;
+        }
+        if !span.is_empty() {
+            let lines = open_lines(connection, fold, (contract, period, span.from))?;
+            open.push(Billed { contract, period, span, fleet: fold.fleet.version, closing: None, lines });
+        }
+    }
+    Ok(open)
 }
 
-/// A line as a row; a committed quantity as three: what was bought, the part that was used, and the part that was not.
-fn rows_of(fold: &Fold, billed: &Billed, line: &ClosedLine) -> Vec<FocusRow> {
-    let row = row(fold, billed, line);
+/// The lines of a period that is not closed, as it stands; with what came late for earlier ones.
+fn open_lines(
+    connection: &rusqlite::Connection,
+    fold: &Fold,
+    (contract, period, from): (ContractId, i64, Instant),
+) -> Result<Vec<ClosedLine>, LedgerError> {
+    let known = closing::last_closed(connection, fold.fleet.contracts.name(contract))?;
+    // Only the next period to close takes amendments up.
+    let next = known.filter(|(to, _)| *to == from);
+    closing::lines(connection, fold, (contract, period, from), next.map(|(_, posting_to)| posting_to), i64::MAX)
+}
+
+/// The lines of a period as rows; what was used of a committed quantity is of its first tiers.
+fn rows_of(fold: &Fold, closed: &[Closed], billed: &Billed) -> Vec<FocusRow> {
+    let mut left: BTreeMap<(&str, Option<i64>), i64> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for line in &billed.lines {
+        let row = row(fold, closed, billed, line);
+        let left = left.entry((&line.clause, line.place)).or_insert_with(|| row.used.unwrap_or(0));
+        rows.extend(parts(fold, billed, line, row, left));
+    }
+    rows
+}
+
+/// A line as a row; a committed quantity as three: what was bought, the part that was used of what is left to hand out, and the part that
+/// was not.
+fn parts(fold: &Fold, billed: &Billed, line: &ClosedLine, row: FocusRow, left: &mut i64) -> Vec<FocusRow> {
     let committed = line.clause == "rates" && line.place.is_some_and(|place| is_committed(&fold.fleet, billed.contract, place));
     if !committed || line.quantity.count() <= 0 {
         return vec![row];
     }
-    let used = row.used.unwrap_or(0).clamp(0, line.quantity.count());
+    let used = (*left).clamp(0, line.quantity.count());
+    *left -= used;
     let effective = line.money.times_ratio(i128::from(used), i128::from(line.quantity.count()));
     let part = |status, quantity, effective| FocusRow {
         category: "Usage",
@@ -106,10 +146,12 @@ fn is_committed(fleet: &Fleet, contract: ContractId, place: i64) -> bool {
     clause.is_some_and(|clause| clause.charge == Charge::Committed)
 }
 
-fn row(fold: &Fold, billed: &Billed, line: &ClosedLine) -> FocusRow {
+fn row(fold: &Fold, closed: &[Closed], billed: &Billed, line: &ClosedLine) -> FocusRow {
     let (fleet, terms) = (&fold.fleet, &fold.fleet.contracts[billed.contract]);
     let meter: Option<Meter> = line.meter.as_ref().and_then(|(kind, subject)| fold.present.meter(*kind, subject));
-    let total = meter.map(|meter| fold.balances.total(billed.contract, billed.period, meter));
+    // By another calendar its number is another period's.
+    let is_present = terms.period(billed.period).to == billed.span.to;
+    let total = meter.filter(|_| is_present).map(|meter| fold.balances.total(billed.contract, billed.period, meter));
     let count = |part: fn(Total) -> units::Quantity| total.map(|total| part(total).count());
     let (category, class, frequency) = match line.clause.as_str() {
         "rates" | "overflow" => ("Usage", None, "Usage-Based"),
@@ -120,14 +162,17 @@ fn row(fold: &Fold, billed: &Billed, line: &ClosedLine) -> FocusRow {
         _ => ("Adjustment", None, "Recurring"),
     };
     let paid_before = matches!(line.clause.as_str(), "prepayment" | "credit");
-    let charge = line.place.filter(|_| line.clause == "amendment").map_or(billed.span, |period| terms.period(period));
+    let amended = line.place.filter(|_| line.clause == "amendment").map(|period| {
+        let of = closed.iter().rev().find(|closed| closed.period == period && closed.span.to <= billed.span.from);
+        of.map_or_else(|| terms.period(period), |of| of.span)
+    });
     FocusRow {
         account: fleet.name.clone(),
         provider: fleet.parties.name(terms.party).to_owned(),
         currency: terms.currency,
         contract: fleet.contracts.name(billed.contract).to_owned(),
         billing: billed.span,
-        charge,
+        charge: amended.unwrap_or(billed.span),
         category,
         class,
         frequency,
@@ -144,7 +189,7 @@ fn row(fold: &Fold, billed: &Billed, line: &ClosedLine) -> FocusRow {
         tier: line.tier,
         period: billed.period,
         closing: billed.closing,
-        fleet: fleet.version,
+        fleet: billed.fleet,
         held: count(|total| total.held),
         used: count(|total| total.used),
     }
