@@ -193,14 +193,20 @@ fn amendments(
 
 /// What was booked so far for a closed period: its own lines and the amendments of it, all of which came after it: before, another calendar
 /// may have given its number to another period.
-fn booked_due(connection: &Connection, contract: &str, (closing, period, span): (i64, i64, Span), before: i64) -> Result<Money, LedgerError> {
+fn booked_due(
+    connection: &Connection,
+    contract: &str,
+    (closing, period, span): (i64, i64, Span),
+    before: i64,
+) -> Result<Money, LedgerError> {
     let mut select = connection.prepare_cached(
         "SELECT closing_line.money FROM closing_line JOIN closing ON closing.id = closing_line.closing
          WHERE closing.id < ?4 AND
              ((closing.id = ?1 AND clause <> 'amendment')
                  OR (closing.contract = ?2 AND closing.from_us >= ?5 AND clause = 'amendment' AND place = ?3))",
     )?;
-    let money = select.query_map(params![closing, contract, period, before, span.to.micros()], |row| row.get(0).map(|Nanos(money)| money))?;
+    let money =
+        select.query_map(params![closing, contract, period, before, span.to.micros()], |row| row.get(0).map(|Nanos(money)| money))?;
     Ok(money.collect::<Result<Vec<_>, _>>()?.into_iter().sum())
 }
 

@@ -59,11 +59,16 @@ async fn page(client: &impl GenericClient, whole: &Whole) -> Result<Vec<Copied>,
         )
         .await?;
     let mut entries: Vec<Copied> = rows.iter().map(copied).collect();
-    let named: Vec<(usize, &str, i64)> = rows.iter().zip(&entries).enumerate().filter_map(|(at, (row, copied))| {
-        // The fourth word of an attempt is what its replica calls the key.
-        let number = copied.entry.text.split('\t').nth(3).filter(|_| copied.entry.kind == "attempt")?;
-        Some((at, row.get(7), number.parse().ok()?))
-    }).collect();
+    let named: Vec<(usize, &str, i64)> = rows
+        .iter()
+        .zip(&entries)
+        .enumerate()
+        .filter_map(|(at, (row, copied))| {
+            // The fourth word of an attempt is what its replica calls the key.
+            let number = copied.entry.text.split('\t').nth(3).filter(|_| copied.entry.kind == "attempt")?;
+            Some((at, row.get(7), number.parse().ok()?))
+        })
+        .collect();
     for (at, public) in publics(client, &named).await? {
         entries[at].key = Some(public);
     }

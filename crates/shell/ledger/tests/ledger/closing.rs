@@ -130,7 +130,14 @@ pub fn start() -> Instant {
 }
 
 pub fn open(directory: &Path) -> Store {
-    Store::open(directory, LAPTOP, laptop(), start()).expect("opened").0
+    open_with(directory, LAPTOP).0
+}
+
+/// Opens with another fleet, and gives that too.
+pub fn open_with(directory: &Path, text: &str) -> (Store, Arc<Fleet>) {
+    let parsed = fleet::parse(text);
+    let fleet = Arc::new(parsed.fleet.unwrap_or_else(|| unreachable!("it is sound")));
+    (Store::open(directory, text, Arc::clone(&fleet), start()).expect("opened").0, fleet)
 }
 
 /// An attempt on the endpoint that is paid by the token: 15 dollars a million input tokens, 60 a million output tokens.
@@ -289,4 +296,37 @@ fn what_is_planted_in_closings_and_corrections_is_found() {
         assert!(found.findings.iter().any(|finding| finding.to_string().contains(expected)), "{change}: {:?}", found.findings);
         assert!(found.findings.iter().any(|finding| matches!(finding, ledger::Finding::Chain { .. })), "{change}: {:?}", found.findings);
     }
+}
+
+/// By the hour from 11:00 on, where it was by five minutes: the numbers of its periods are other ones, and smaller.
+pub fn by_the_hour() -> String {
+    LAPTOP.replace(
+        "calendar = { anchor = 2026-01-01, period = \"5 minutes\" }",
+        "calendar = { anchor = 2026-01-01, period = \"60 minutes\" }",
+    )
+}
+
+#[test]
+fn a_period_of_an_earlier_calendar_is_amended_by_no_other_and_by_nothing_that_it_was_not() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    // Late, before and after the calendar changes.
+    spill(&store, 2, Known::Reported, TOKENS, start() + 2 * MINUTE);
+    store.close_periods(start() + 25 * MINUTE).expect("closed");
+    spill(&store, 3, Known::Reported, TOKENS, start() + 3 * MINUTE);
+    store.flush().expect("committed");
+    drop(store);
+    let (store, _) = open_with(directory.path(), &by_the_hour());
+    store.close_periods(start() + 75 * MINUTE).expect("closed");
+    store.close_periods(start() + 135 * MINUTE).expect("closed");
+    let closed = store.closings(Some("spill-on-demand")).expect("read");
+    let told: Vec<_> = closed.iter().map(|closed| (closed.span.from, closed.span.to, closed.due.nanos())).collect();
+    let at = |minutes: u32| start() + minutes * MINUTE;
+    // Each attempt is 21 millidollars. The hour's statement is whole: it has all three, what was closed before among them.
+    assert_eq!(told, [(at(0), at(5), 21_000_000), (at(5), at(10), 21_000_000), (at(10), at(60), 63_000_000), (at(60), at(120), 0),]);
+    drop(store);
+    let verified = verify(directory.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
 }

@@ -7,7 +7,7 @@ use ledger::{COLUMNS, FOCUS_VERSION, FocusRow, LedgerError, Reconciliation, Stor
 use market::Tokens;
 use units::{Instant, Money, Span};
 
-use crate::closing::{MINUTE, TOKENS, laptop, open, spill, start};
+use crate::closing::{LAPTOP, MINUTE, TOKENS, by_the_hour, laptop, open, open_with, spill, start};
 
 fn period() -> Span {
     Span { from: start(), to: start() + 5 * MINUTE }
@@ -143,6 +143,92 @@ fn what_was_bounded_is_cleared_by_what_the_invoice_says() {
     let more = text.replace("0.018", "0.078").replace("300,Tokens", "1300,Tokens");
     let found = import(directory.path(), "december.csv", &more).expect("imported");
     assert_eq!(found.lines.iter().map(|line| line.money().nanos()).collect::<Vec<_>>(), [0, 60_000_000]);
+}
+
+#[test]
+fn a_contract_whose_one_period_is_its_term_has_one() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (before, after) = LAPTOP.split_once("[contracts.spill-on-demand]").expect("it is there");
+    let text = format!("{before}[contracts.spill-on-demand]{}", after.replacen("5 minutes", "term", 1));
+    spill(&open(directory.path()), 1, Known::Reported, TOKENS, start() + MINUTE);
+    let (store, fleet) = open_with(directory.path(), &text);
+    let rows = focus_rows(&store, &fleet, period(), start() + 2 * MINUTE).expect("read");
+    let names = ["x_Contract", "SkuMeter", "x_Period", "BillingPeriodStart", "BillingPeriodEnd", "BilledCost"];
+    let rows: Vec<FocusRow> = rows.into_iter().filter(|row| cell(row, "x_Contract") == "spill-on-demand").collect();
+    let expected = "\
+spill-on-demand input-tokens 0 2026-01-01T00:00:00Z 2031-01-01T00:00:00Z 0.015
+spill-on-demand output-tokens 0 2026-01-01T00:00:00Z 2031-01-01T00:00:00Z 0.006
+";
+    assert_eq!(shown(&rows, &names), expected);
+}
+
+#[test]
+fn what_was_closed_stays_as_it_was_when_the_calendar_changes() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    let first = laptop().version.to_string();
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    drop(store);
+    let (store, fleet) = open_with(directory.path(), &by_the_hour());
+    let hour = Span { from: start(), to: start() + 60 * MINUTE };
+    let rows = focus_rows(&store, &fleet, hour, start() + 21 * MINUTE).expect("read");
+    let names = ["BillingPeriodStart", "BillingPeriodEnd", "BilledCost", "x_Closing", "x_FleetVersion"];
+    let rows: Vec<FocusRow> = rows.into_iter().filter(|row| cell(row, "SkuId") == "input-tokens/smollm2-135m").collect();
+    let rows: Vec<FocusRow> = rows.into_iter().filter(|row| cell(row, "x_Contract") == "spill-on-demand").collect();
+    let number = cell(&rows[0], "x_Closing");
+    let expected = format!(
+        "2026-11-22T12:00:00Z 2026-11-22T12:05:00Z 0.015 {number} {first}\n\
+         2026-11-22T12:05:00Z 2026-11-22T13:00:00Z 0.015  {}\n",
+        fleet.version
+    );
+    assert_eq!((shown(&rows, &names), number.is_empty()), (expected, false));
+}
+
+#[test]
+fn what_was_used_of_a_commitment_is_handed_out_tier_by_tier() {
+    let directory = tempfile::tempdir().expect("a folder");
+    // Twelve units for five minutes are 3.6 million unit-milliseconds: half at one price, the rest at half of it.
+    let short =
+        "preset = \"provisioned\"\nendpoints = [\"west\"]\nunits = 12\ntokens_per_unit_minute = 100\nrate = \"0.10 USD/unit-hour\"\n";
+    let long = "
+[[contracts.west-provisioned.capacity]]
+model = \"smollm2-135m\"
+units = 12
+tokens_per_unit_minute = 100
+[[contracts.west-provisioned.rates]]
+meter = \"units\"
+charge = \"committed\"
+tiers = [{ from = \"0 unit-hours\", rate = \"0.10 USD/unit-hour\" }, { from = \"0.5 unit-hours\", rate = \"0.05 USD/unit-hour\" }]
+";
+    let text = LAPTOP.replace(short, "endpoints = [\"west\"]\n") + long;
+    spill(&open(directory.path()), 1, Known::Reported, TOKENS, start() + MINUTE);
+    let (store, fleet) = open_with(directory.path(), &text);
+    let (endpoint, contract) = (fleet.endpoints.id("west").expect("there"), fleet.contracts.id("west-provisioned").expect("there"));
+    let meter = fleet.contracts[contract].rates[0].meter;
+    let usage =
+        market::Usage { contract, meter, at: start(), held: units::Quantity::new(2_400_000), used: units::Quantity::new(2_000_000) };
+    let id = crate::fixture::attempt(1, 1);
+    let held = dispatch::HeldTime {
+        endpoint,
+        fleet: fleet.version,
+        span: Span { from: start(), to: start() + 4 * MINUTE },
+        usage: vec![usage],
+        shares: vec![(id, usage.used)],
+    };
+    store.append(&dispatch::Record::Held(held)).expect("appended");
+    store.flush().expect("committed");
+    let rows = focus_rows(&store, &fleet, period(), start() + 4 * MINUTE).expect("read");
+    let rows: Vec<FocusRow> = rows.into_iter().filter(|row| cell(row, "x_Contract") == "west-provisioned").collect();
+    let expected = "\
+0 Purchase   0
+0 Usage Used 1800000 0.05
+0 Usage Unused  0
+1 Purchase   0
+1 Usage Used 200000 0.002777778
+1 Usage Unused  0.022222222
+";
+    assert_eq!(shown(&rows, &["x_Tier", "ChargeCategory", "CommitmentDiscountStatus", "ConsumedQuantity", "EffectiveCost"]), expected);
 }
 
 /// Columns of FOCUS 1.2, as AWS names them in its data export of that version (table FOCUS_1_2_AWS, without its own `x_` columns).

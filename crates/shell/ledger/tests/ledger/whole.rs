@@ -116,7 +116,8 @@ fn close(whole: &mut Whole, now: units::Instant) {
 }
 
 /// 1,000 input and 40 output tokens, at 15 and 60 dollars a million.
-const BILL: &str = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName,SkuMeter,ServiceName,ConsumedQuantity,ConsumedUnit
+const BILL: &str =
+    "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName,SkuMeter,ServiceName,ConsumedQuantity,ConsumedUnit
 0.015,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Input Tokens,smollm2-135m,1000,Tokens
 0.0024,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Output Tokens,smollm2-135m,40,Tokens
 ";
@@ -195,7 +196,11 @@ fn what_cannot_be_added_is_told_and_keeps_nobody_from_what_comes_after() {
         assert_eq!(view.attempts(99).expect("read").iter().filter(|row| row.settled.is_some()).count(), 6, "all others");
         drop(whole);
         let again = Whole::open(&at(&name)).expect("it opens");
-        assert_eq!((again.place().expect("a place"), again.passed_over().expect("read")), (0, Vec::new()), "tried again by the next process");
+        assert_eq!(
+            (again.place().expect("a place"), again.passed_over().expect("read")),
+            (0, Vec::new()),
+            "tried again by the next process"
+        );
     }
 }
 
