@@ -178,7 +178,8 @@ fn place(fleet: &Fleet, line: &InvoiceLine) -> Option<(ContractId, i64)> {
 }
 
 /// The corrections that an invoice's quantities call for: what it says was taken beyond what we metered is split among the
-/// attempts that are known only within bounds, by those, and no further than they go.
+/// attempts that are known only within bounds, by those, and no further than they go. Where it doesn't say how much input or output was taken
+/// they stay as they are: nothing said is not nothing taken.
 fn corrections(
     connection: &Connection,
     fold: &Fold,
@@ -194,8 +195,17 @@ fn corrections(
     let mut found = Vec::new();
     for subject in subjects {
         let open = bounded(connection, fold, (contract, period), subject)?;
+        let stated = |kind: MeterKind| said.get(&Some((kind, subject.to_owned()))).map(|(_, quantity)| *quantity);
+        let is_stated = |kind: MeterKind, bound: fn(&Tokens) -> u32| {
+            stated(kind).flatten().is_some() || open.iter().all(|(_, tokens)| bound(tokens) == 0)
+        };
+        let all = is_stated(MeterKind::InputTokens, |tokens| tokens.input) && is_stated(MeterKind::OutputTokens, |tokens| tokens.output);
+        // Without a line of its own, what was cached is input like any other; with one it may be anything.
+        if !all || stated(MeterKind::CachedTokens) == Some(None) {
+            continue;
+        }
         let beyond = |kind: MeterKind, bounds: &[i64]| {
-            let theirs = said.get(&Some((kind, subject.to_owned()))).and_then(|(_, quantity)| *quantity);
+            let theirs = stated(kind).flatten();
             let meter: Option<Meter> = fold.present.meter(kind, subject);
             let ours = meter.map_or(0, |meter| fold.balances.total(contract, period, meter).held.count());
             let most: i64 = bounds.iter().sum();

@@ -146,6 +146,32 @@ fn what_was_bounded_is_cleared_by_what_the_invoice_says() {
 }
 
 #[test]
+fn what_an_invoice_does_not_say_clears_nothing() {
+    let input = "0.024,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Input Tokens,smollm2-135m,1.6,1K Tokens,spill-on-demand\n";
+    let output = "0.018,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Output Tokens,smollm2-135m,300,Tokens,spill-on-demand\n";
+    let strange = output.replace("300,Tokens", "0.3,Bushels");
+    let cached = output.replace("Output Tokens", "Cached Tokens").replace("300,Tokens", "0.3,Bushels");
+    for (lines, bound, cleared) in [
+        (format!("{input}{output}"), 300, 1),
+        (input.to_owned(), 300, 0),
+        (output.to_owned(), 300, 0),
+        (format!("{input}{strange}"), 300, 0),
+        (format!("{input}{output}{cached}"), 300, 0),
+        // Nothing can have come out, and nothing is said of it.
+        (input.to_owned(), 0, 1),
+    ] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let store = open(directory.path());
+        spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+        spill(&store, 2, Known::Bounded, Tokens { input: 900, cached: 0, output: bound }, start() + 2 * MINUTE);
+        store.flush().expect("committed");
+        let head = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName,SkuMeter,ServiceName,ConsumedQuantity,ConsumedUnit,x_Contract";
+        let found = import(directory.path(), "november.csv", &format!("{head}\n{lines}")).expect("imported");
+        assert_eq!((found.cleared.len(), store.unreconciled_total().expect("read").attempts), (cleared, 1 - cleared as u64), "{lines}");
+    }
+}
+
+#[test]
 fn a_contract_whose_one_period_is_its_term_has_one() {
     let directory = tempfile::tempdir().expect("a folder");
     let (before, after) = LAPTOP.split_once("[contracts.spill-on-demand]").expect("it is there");
