@@ -163,6 +163,7 @@ mod tests {
             name: "test".to_owned(),
             public: public.to_owned(),
             hash: Sha256::digest(secret.as_bytes()).into(),
+            rotated: None,
             previous: None,
             scopes: Scope::Inference.into(),
             team: None,

@@ -92,15 +92,16 @@ impl Keys {
     pub fn adopt(&self, row: &KeyRow) -> Result<(), LedgerError> {
         let mut open = self.lock();
         let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let KeyRow { name, public, hash, previous, scopes, team, allowance, models, created, expires, revoked, .. } = row;
+        let KeyRow { name, public, hash, rotated, previous, scopes, team, allowance, models, created, expires, revoked, .. } = row;
         let Allowance { requests, tokens, budget } = allowance;
         let per_minute = |rate: &Option<PerMinute>| rate.map(PerMinute::count);
         transaction.execute(
-            "INSERT INTO api_key (name, public, hash, created, expires, team, requests, tokens, budget, previous, previous_until, revoked)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            "INSERT INTO api_key (name, public, hash, created, expires, team, requests, tokens, budget, previous, previous_until, revoked, rotated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (public) DO UPDATE SET name = excluded.name, hash = excluded.hash, expires = excluded.expires, team = excluded.team,
                  requests = excluded.requests, tokens = excluded.tokens, budget = excluded.budget, previous = excluded.previous,
-                 previous_until = excluded.previous_until, revoked = excluded.revoked",
+                 previous_until = excluded.previous_until, revoked = excluded.revoked,
+                 rotated = excluded.rotated",
             params![
                 name,
                 public,
@@ -113,7 +114,8 @@ impl Keys {
                 budget.map(|budget| budget.to_string()),
                 previous.map(|previous| previous.hash),
                 previous.map(|previous| previous.until.micros()),
-                revoked.map(Instant::micros)
+                revoked.map(Instant::micros),
+                rotated.map(Instant::micros)
             ],
         )?;
         let id: i64 = transaction.query_row("SELECT id FROM api_key WHERE public = ?1", [public], |row| row.get(0))?;

@@ -18,6 +18,8 @@ pub struct KeyRow {
     pub public: String,
     /// SHA-256 of the secret part.
     pub hash: [u8; 32],
+    /// When it was last rotated.
+    pub rotated: Option<Instant>,
     /// The secret before it was rotated, while that is still good.
     pub previous: Option<Previous>,
     /// What it may do.

@@ -108,9 +108,11 @@ impl Keys {
         if !row.valid(now) {
             return Err(missing(which));
         }
+        // Later than the one before, whatever the clock says.
+        let rotated = row.rotated.map_or(now, |before| now.max(before + Duration::from_micros(1)));
         transaction.execute(
-            "UPDATE api_key SET previous = hash, previous_until = ?2, hash = ?3 WHERE id = ?1",
-            params![row.id.0, (now + overlap).micros(), hash_secret(&secret)],
+            "UPDATE api_key SET previous = hash, previous_until = ?2, hash = ?3, rotated = ?4 WHERE id = ?1",
+            params![row.id.0, (now + overlap).micros(), hash_secret(&secret), rotated.micros()],
         )?;
         let row = one(&transaction, row.id.0)?;
         transaction.commit()?;
@@ -176,7 +178,7 @@ fn read(connection: &Connection) -> Result<Vec<KeyRow>, LedgerError> {
     let mut models = connection.prepare_cached("SELECT model FROM api_key_model WHERE api_key = ?1 ORDER BY model")?;
     let mut scopes = connection.prepare_cached("SELECT scope FROM api_key_scope WHERE api_key = ?1")?;
     let mut select = connection.prepare_cached(
-        "SELECT id, name, public, hash, created, expires, revoked, team, previous, previous_until, requests, tokens, budget
+        "SELECT id, name, public, hash, created, expires, revoked, team, previous, previous_until, requests, tokens, budget, rotated
          FROM api_key ORDER BY id",
     )?;
     let mut rows = select.query([])?;
@@ -195,6 +197,7 @@ fn read(connection: &Connection) -> Result<Vec<KeyRow>, LedgerError> {
             id: KeyId(id),
             public: row.get(2)?,
             hash: row.get(3)?,
+            rotated: instant(13)?,
             previous,
             scopes: named,
             team: row.get(7)?,

@@ -53,17 +53,17 @@ impl Agreed {
             agreed.insert(public.clone(), row);
         }
         let last: Option<i64> = transaction.query_one("SELECT max(change) FROM baseload.api_key", &[]).await?.get(0);
-        self.tell_numbers(&transaction, keys, replica).await?;
+        let numbers = self.tell_numbers(&transaction, keys, replica).await?;
         transaction.commit().await?;
-        (self.rows, self.change) = (agreed, last);
+        (self.rows, self.change, self.numbers) = (agreed, last, numbers);
         Ok(())
     }
 
-    /// What entries of this replica call each key.
-    async fn tell_numbers(&mut self, transaction: &Transaction<'_>, keys: &Keys, replica: &ReplicaId) -> Result<(), ShareError> {
+    /// Says what entries of this replica call each key, and gives how many were told once that is committed.
+    async fn tell_numbers(&self, transaction: &Transaction<'_>, keys: &Keys, replica: &ReplicaId) -> Result<usize, ShareError> {
         let rows = keys.list()?;
         if rows.len() == self.numbers {
-            return Ok(());
+            return Ok(self.numbers);
         }
         let numbers: Vec<i64> = rows.iter().map(|row| row.id.0.into()).collect();
         let publics: Vec<&str> = rows.iter().map(|row| row.public.as_str()).collect();
@@ -74,8 +74,7 @@ impl Agreed {
                 &[&replica.as_str(), &numbers, &publics],
             )
             .await?;
-        self.numbers = rows.len();
-        Ok(())
+        Ok(rows.len())
     }
 }
 
@@ -84,24 +83,20 @@ fn is_same(one: &KeyRow, other: &KeyRow) -> bool {
     KeyRow { id: other.id, ..one.clone() } == *other
 }
 
-/// What a key is by what both sides say of it, and what they agreed on before. What is revoked stays so; of two changes since, the one that
-/// comes here second gives way.
+/// What a key is by what both sides say of it, and what they agreed on before. What is revoked stays so; the secret is that of the later
+/// rotation, whatever was seen of those before it; of two other changes since, the one that comes here second gives way.
 fn merged(agreed: Option<&KeyRow>, here: Option<&KeyRow>, there: Option<&KeyRow>) -> Option<KeyRow> {
     let (Some(here), Some(there)) = (here, there) else { return here.or(there).cloned() };
-    let before = |row: &KeyRow, hash| row.previous.is_some_and(|previous| previous.hash == hash);
-    let changed_here = match agreed {
-        Some(agreed) => is_same(agreed, there),
-        None => before(here, there.hash),
-    };
-    let newer = if changed_here { here } else { there };
+    let newer = if agreed.is_some_and(|agreed| is_same(agreed, there)) { here } else { there };
+    let KeyRow { hash, previous, rotated, .. } = if here.rotated > there.rotated { here } else { there };
     let revoked = here.revoked.into_iter().chain(there.revoked).min();
-    Some(KeyRow { revoked, ..newer.clone() })
+    Some(KeyRow { hash: *hash, previous: *previous, rotated: *rotated, revoked, ..newer.clone() })
 }
 
 async fn read(transaction: &Transaction<'_>) -> Result<BTreeMap<String, KeyRow>, ShareError> {
     let rows = transaction
         .query(
-            "SELECT public, name, hash, previous, previous_until, scopes, models, team, requests, tokens, budget, created, expires, revoked
+            "SELECT public, name, hash, previous, previous_until, scopes, models, team, requests, tokens, budget, created, expires, revoked, rotated
              FROM baseload.api_key",
             &[],
         )
@@ -127,6 +122,7 @@ fn key(row: &Row) -> Result<KeyRow, ShareError> {
         id: KeyId(0),
         public: row.get(0),
         hash: hash(row.get(2))?,
+        rotated: instant(14),
         previous: previous.zip(instant(4)).map(|(hash, until)| Previous { hash, until }),
         scopes,
         team: row.get(7),
@@ -140,18 +136,18 @@ fn key(row: &Row) -> Result<KeyRow, ShareError> {
 }
 
 async fn write(transaction: &Transaction<'_>, row: &KeyRow) -> Result<(), ShareError> {
-    let KeyRow { public, name, hash, previous, scopes, models, team, allowance, created, expires, revoked, .. } = row;
+    let KeyRow { public, name, hash, rotated, previous, scopes, models, team, allowance, created, expires, revoked, .. } = row;
     let scopes: Vec<&str> = scopes.iter().map(Scope::name).collect();
     let (requests, tokens) = (allowance.requests.map(PerMinute::count), allowance.tokens.map(PerMinute::count));
     transaction
         .execute(
             "INSERT INTO baseload.api_key (public, change, name, hash, previous, previous_until, scopes, models, team, requests, tokens, budget,
-                 created, expires, revoked)
-             VALUES ($1, nextval('baseload.api_key_change'), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                 created, expires, revoked, rotated)
+             VALUES ($1, nextval('baseload.api_key_change'), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (public) DO UPDATE SET change = excluded.change, name = excluded.name, hash = excluded.hash,
                  previous = excluded.previous, previous_until = excluded.previous_until, scopes = excluded.scopes, models = excluded.models,
                  team = excluded.team, requests = excluded.requests, tokens = excluded.tokens, budget = excluded.budget,
-                 expires = excluded.expires, revoked = excluded.revoked",
+                 expires = excluded.expires, revoked = excluded.revoked, rotated = excluded.rotated",
             &[
                 public,
                 name,
@@ -167,6 +163,7 @@ async fn write(transaction: &Transaction<'_>, row: &KeyRow) -> Result<(), ShareE
                 &created.micros(),
                 &expires.map(Instant::micros),
                 &revoked.map(Instant::micros),
+                &rotated.map(Instant::micros),
             ],
         )
         .await?;
@@ -183,6 +180,8 @@ mod tests {
             name: "ada".to_owned(),
             public: "0123456789ab".to_owned(),
             hash: [hash; 32],
+            // The first secret is 1.
+            rotated: (hash > 1).then(|| Instant::from_micros(hash.into())),
             previous: previous.map(|hash| Previous { hash: [hash; 32], until: Instant::from_micros(9) }),
             scopes: Scope::Inference.into(),
             team: None,
@@ -208,12 +207,14 @@ mod tests {
         assert_eq!(check(Some(&old), Some(&old), Some(&new)), Some((2, None)), "rotated elsewhere");
         assert_eq!(check(None, Some(&new), Some(&old)), Some((2, None)), "rotated here while nobody looked");
         assert_eq!(check(None, Some(&old), Some(&new)), Some((2, None)), "or elsewhere");
+        let twice = row(3, Some(2), None);
+        for agreed in [None, Some(&old), Some(&new)] {
+            assert_eq!(check(agreed, Some(&twice), Some(&old)), Some((3, None)), "rotated twice while nobody looked: {agreed:?}");
+            assert_eq!(check(agreed, Some(&old), Some(&twice)), Some((3, None)), "or elsewhere: {agreed:?}");
+            assert_eq!(check(agreed, Some(&twice), Some(&new)), Some((3, None)), "of two rotations the later one counts: {agreed:?}");
+        }
         assert_eq!(check(Some(&old), Some(&row(1, None, Some(7))), Some(&new)), Some((2, Some(7))), "revoked here and rotated elsewhere");
-        assert_eq!(
-            check(Some(&old), Some(&new), Some(&row(1, None, Some(7)))),
-            Some((1, Some(7))),
-            "revoked elsewhere: what gives way is the rotation"
-        );
+        assert_eq!(check(Some(&old), Some(&new), Some(&row(1, None, Some(7)))), Some((2, Some(7))), "revoked elsewhere, and rotated here");
         assert_eq!(check(None, Some(&row(1, None, Some(8))), Some(&row(1, None, Some(7)))), Some((1, Some(7))), "the first counts");
         assert_eq!(check(None, None, None), None);
     }

@@ -62,6 +62,7 @@ fn keys() -> Keys {
         name: "fuzz".to_owned(),
         public: public.to_owned(),
         hash: hash_secret(secret),
+        rotated: None,
         previous: None,
         scopes: Scope::Inference.into(),
         team: None,

@@ -76,6 +76,7 @@ pub(super) fn spender() -> Spender {
 fn key(public: &str, id: KeyId, allowance: Allowance) -> KeyRow {
     KeyRow {
         id,
+        rotated: None,
         previous: None,
         scopes: [Scope::Inference].into_iter().collect(),
         team: None,

@@ -285,6 +285,7 @@ pub fn endpoint(fleet: &Fleet, name: &str) -> EndpointId {
 pub fn key(public: &str, secret: &str, models: &[&str]) -> KeyRow {
     KeyRow {
         id: KeyId(1),
+        rotated: None,
         previous: None,
         scopes: [Scope::Inference, Scope::Read].into_iter().collect(),
         team: None,

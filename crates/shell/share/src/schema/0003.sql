@@ -4,3 +4,7 @@ CREATE TABLE baseload.origin (
     name text    NOT NULL
 );
 INSERT INTO baseload.origin (name) VALUES (gen_random_uuid()::text);
+
+-- When a key's secret was last rotated, by the clock of the replica that did it: the later one counts.
+ALTER TABLE baseload.api_key ADD COLUMN rotated bigint;
+UPDATE baseload.api_key SET rotated = created WHERE previous IS NOT NULL;
