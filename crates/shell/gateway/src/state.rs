@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use dispatch::{AttemptId, Decision, PassedOver, Rule};
 use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use units::Instant;
 
 use crate::admission::{Accounts, Gate, Peers, Rooms};
@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub recent: Recent,
     /// Files and batches; `None` without a state directory.
     pub desk: Option<Arc<Desk>>,
+    /// Whose turn it is to ask what contracts cost.
+    pub costs: Arc<Semaphore>,
     /// The ledger, to be read; `None` without a state directory.
     pub ledger: Option<Arc<ledger::View>>,
     /// Told when a request begins to wait for a lease.
@@ -109,6 +111,7 @@ impl State {
             wires,
             recent: Recent::default(),
             desk: None,
+            costs: Arc::new(Semaphore::new(1)),
             ledger: None,
             tallies,
             log: OnceLock::new(),

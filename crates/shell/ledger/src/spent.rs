@@ -5,11 +5,12 @@ use std::time::Duration;
 use dispatch::KeyId;
 use fleet::{ContractId, Fleet, ServiceTier};
 use market::{Accrual, Balances, Usage};
-use rusqlite::params;
+use rusqlite::{Rows, params};
 use units::{Instant, Money, Quantity, Span};
 
 use crate::error::LedgerError;
 use crate::register::Register;
+use crate::schema;
 use crate::view::View;
 use crate::words::Word;
 
@@ -82,20 +83,24 @@ impl View {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// What each contract of `fleet` cost between one of `days` and the next, up to the last; as [`Accrual`] tells it.
+    /// What each contract of `fleet` cost between one of `days` and the next, up to the last; as [`Accrual`] tells it. Everything that was ever
+    /// posted is read for it, beside whoever else reads here.
     ///
     /// # Errors
     /// When the database refused.
     pub fn spent(&self, fleet: &Fleet, days: &[Instant]) -> Result<Vec<Spent>, LedgerError> {
         let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(Vec::new()) };
         let within = Span { from: *first, to: *last };
-        let posted = self.posted(fleet, within.to)?;
-        let (mut accrual, mut balances, mut next, mut since) = (Accrual::default(), Balances::default(), 0, Instant::MIN);
+        let (connection, register) = (schema::connect(&self.directory)?, Register::new(fleet));
+        let mut select = connection.prepare(POSTED)?;
+        let mut rows = select.query([within.to.micros()])?;
+        let mut next = posted(&mut rows, &register)?;
+        let (mut accrual, mut balances, mut since) = (Accrual::default(), Balances::default(), Instant::MIN);
         let mut spent: Vec<Spent> = Vec::new();
         for cut in Accrual::cuts(fleet, within, days.iter().copied()) {
-            while let Some(usage) = posted.get(next).filter(|usage| usage.at < cut) {
-                balances.post(fleet, usage);
-                next += 1;
+            while let Some(usage) = next.filter(|usage| usage.at < cut) {
+                balances.post(fleet, &usage);
+                next = posted(&mut rows, &register)?;
             }
             for (contract, money) in accrual.cut(fleet, &balances, cut) {
                 let from = days.iter().rev().find(|day| **day <= since).copied();
@@ -109,23 +114,20 @@ impl View {
         }
         Ok(spent)
     }
+}
 
-    /// Everything posted before `to` under contracts and meters that `fleet` still has, by time.
-    fn posted(&self, fleet: &Fleet, to: Instant) -> Result<Vec<Usage>, LedgerError> {
-        let (open, register) = (self.lock()?, Register::new(fleet));
-        let mut select = open
-            .connection
-            .prepare_cached("SELECT contract, meter, subject, at_us, held, used FROM posting WHERE at_us < ?1 ORDER BY at_us, id")?;
-        let mut rows = select.query([to.micros()])?;
-        let mut posted = Vec::new();
-        while let Some(row) = rows.next()? {
-            let contract = register.contract_id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
-            let Word(kind) = row.get(1)?;
-            let meter = register.meter(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
-            let (Some(contract), Some(meter)) = (contract, meter) else { continue };
-            let (held, used) = (Quantity::new(row.get(4)?), Quantity::new(row.get(5)?));
-            posted.push(Usage { contract, meter, at: Instant::from_micros(row.get(3)?), held, used });
-        }
-        Ok(posted)
+/// Everything posted before an instant, by time.
+const POSTED: &str = "SELECT contract, meter, subject, at_us, held, used FROM posting WHERE at_us < ?1 ORDER BY at_us, id";
+
+/// The next of [`POSTED`] under a contract and meter that the fleet of `register` still has.
+fn posted(rows: &mut Rows<'_>, register: &Register) -> Result<Option<Usage>, LedgerError> {
+    while let Some(row) = rows.next()? {
+        let contract = register.contract_id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
+        let Word(kind) = row.get(1)?;
+        let meter = register.meter(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
+        let (Some(contract), Some(meter)) = (contract, meter) else { continue };
+        let (held, used) = (Quantity::new(row.get(4)?), Quantity::new(row.get(5)?));
+        return Ok(Some(Usage { contract, meter, at: Instant::from_micros(row.get(3)?), held, used }));
     }
+    Ok(None)
 }
