@@ -45,7 +45,8 @@ impl Key {
             // A name that the fleet no longer has allows nothing, and never everything.
             names => Models::Only(names.iter().filter_map(|name| fleet.model(name)).collect()),
         };
-        let ends = [row.expires, row.revoked].into_iter().flatten().min().unwrap_or(Instant::MAX);
+        // What is revoked is so at once: whoever said it may have another clock.
+        let ends = if row.revoked.is_some() { Instant::MIN } else { row.expires.unwrap_or(Instant::MAX) };
         let previous = row.previous.map_or(([0; 32], Instant::MIN), |previous| (previous.hash, previous.until));
         let team = row.team.as_deref().and_then(|name| fleet.teams.id(name));
         Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, accounts: accounts.of(row, now), team }
@@ -190,7 +191,11 @@ mod tests {
 
     #[test]
     fn a_key_is_good_with_its_secret_while_it_lasts() {
-        let rows = [row("pub", "s3-cret"), KeyRow { revoked: Some(Instant::from_micros(50)), ..row("old", "s3-cret") }];
+        let rows = [
+            row("pub", "s3-cret"),
+            KeyRow { expires: Some(Instant::from_micros(50)), ..row("old", "s3-cret") },
+            KeyRow { revoked: Some(Instant::from_micros(50)), ..row("gone", "s3-cret") },
+        ];
         let good = ["Bearer bl-pub-s3-cret", "bearer bl-pub-s3-cret", "Bearer   bl-pub-s3-cret "];
         for text in good {
             assert_eq!(check(&rows, ("authorization", text), 9), Some(7), "{text}");
@@ -204,6 +209,9 @@ mod tests {
             assert_eq!(check(&rows, ("authorization", text), 9), None, "{text}");
         }
         assert_eq!(check(&rows, ("x-api-key", "bl-old-s3-cret"), 50), None);
+        for now in [9, 49, 50] {
+            assert_eq!(check(&rows, ("x-api-key", "bl-gone-s3-cret"), now), None, "revoked by a clock that is ahead of this one");
+        }
     }
 
     #[test]

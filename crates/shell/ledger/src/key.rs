@@ -39,10 +39,10 @@ pub struct KeyRow {
 }
 
 impl KeyRow {
-    /// Whether it may be used at `now`.
+    /// Whether it may be used at `now`. One that is revoked may not, whatever this clock says: another's said it.
     #[must_use]
     pub fn valid(&self, now: Instant) -> bool {
-        self.revoked.is_none_or(|revoked| now < revoked) && self.expires.is_none_or(|expires| now < expires)
+        self.revoked.is_none() && self.expires.is_none_or(|expires| now < expires)
     }
 }
 
