@@ -175,11 +175,10 @@ impl Service {
 
     fn keep_secrets(&mut self, certificate: Option<Shown>, rotation: Rotation) -> Result<()> {
         let (gateway, fleet) = (Arc::clone(&self.gateway), Arc::clone(&self.fleet));
-        self.upkeep.every("secrets", SECRETS_EVERY, move || {
-            // One that can't be read holds up no other.
-            let shown = certificate.as_ref().map_or(Ok(()), Shown::refresh);
-            rotation.refresh(&fleet, &gateway).and(shown)
-        })
+        if let Some(certificate) = certificate {
+            self.upkeep.every("certificate", SECRETS_EVERY, move || certificate.refresh())?;
+        }
+        self.upkeep.every("secrets", SECRETS_EVERY, move || rotation.refresh(&fleet, &gateway))
     }
 
     fn keep_books(&mut self, keep_journal: Duration) -> Result<()> {
