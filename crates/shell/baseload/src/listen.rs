@@ -130,9 +130,10 @@ impl Shown {
         if *marks_now == found {
             return Ok(());
         }
-        *marks_now = found;
         let (chain, key) = pem(&self.tls).context("keep the old certificate")?;
         self.certificate.replace(&chain, &key).context("keep the old certificate")?;
+        // Only now: what can't be read for a while is read again.
+        *marks_now = found;
         log::say(format_args!("the certificate {} has changed and is shown from now on", self.tls.chain.display()));
         Ok(())
     }
