@@ -41,8 +41,10 @@ pub(crate) async fn keep(
     Ok(row.map(|row| Kept { from: Instant::from_micros(row.get(0)), until: Instant::from_micros(row.get(1)) }))
 }
 
-/// Leaves held time to others from `posted` on: this replica posts no more.
+/// Leaves held time to others from `posted` on: this replica posts no more. A process that posted none does not know what the one before it
+/// did, and gives none back.
 pub(crate) async fn leave(client: &Client, replica: &ReplicaId, posted: Instant) -> Result<(), ShareError> {
+    let posted = if posted == Instant::MIN { Instant::MAX } else { posted };
     let leave = "UPDATE baseload.keeper SET until = greatest(since, least(until, $2)), returns = 0 WHERE replica = $1";
     client.execute(leave, &[&replica.as_str(), &posted.micros()]).await?;
     Ok(())
@@ -99,5 +101,13 @@ mod tests {
         leave(&client, &one, at(99)).await.expect("it leaves");
         let transaction = client.transaction().await.expect("a transaction");
         assert_eq!(keep(&transaction, &two, at(160), at(-904)).await.expect("it answers"), kept(99, 170), "at once, and without a gap");
+        transaction.commit().await.expect("kept");
+        leave(&client, &two, Instant::MIN).await.expect("it leaves");
+        let transaction = client.transaction().await.expect("a transaction");
+        assert_eq!(
+            keep(&transaction, &one, at(161), at(-903)).await.expect("it answers"),
+            kept(170, 171),
+            "what another process posted stays"
+        );
     }
 }
