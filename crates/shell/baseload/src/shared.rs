@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use dispatch::KeyId;
 use fleet::Fleet;
 use gateway::{Allotment, Clock, Gateway, Owner, RatePart, RateStanding, UnitsPart};
-use ledger::{Books, KeyRow, Store};
+use ledger::{Books, Store};
 use market::{Leased, RATE_WHOLE, WHOLE};
 use share::{Address, Joined, Of, Portion, Portions, ReplicaId, Setup, Sharing};
 use units::Instant;
@@ -94,9 +95,16 @@ struct Budgets {
 }
 
 impl Budgets {
-    fn name(&self, keys: &[KeyRow], owner: Owner) -> Option<String> {
+    /// What keys are called at every replica; those that are over are good for nothing that would be renewed.
+    fn keys(&self) -> BTreeMap<KeyId, String> {
+        // Without its name a budget is not renewed, and so not spent.
+        let (keys, now) = (self.store.keys().unwrap_or_default(), self.clock.now());
+        keys.into_iter().filter(|row| row.valid(now)).map(|row| (row.id, format!("key {}", row.public))).collect()
+    }
+
+    fn name(&self, keys: &BTreeMap<KeyId, String>, owner: Owner) -> Option<String> {
         match owner {
-            Owner::Key(id) => keys.iter().find(|row| row.id == id).map(|row| format!("key {}", row.public)),
+            Owner::Key(id) => keys.get(&id).cloned(),
             Owner::Team(team) => Some(format!("team {}", self.fleet.teams.name(team))),
             Owner::Fleet => Some("fleet".to_owned()),
         }
@@ -105,8 +113,7 @@ impl Budgets {
 
 impl Portions for Budgets {
     fn standing(&self) -> Vec<Portion> {
-        // Without its name a budget is not renewed, and so not spent.
-        let keys = self.store.keys().unwrap_or_default();
+        let keys = self.keys();
         let mut seen = BTreeMap::new();
         let portions = self.gateway.allotments().into_iter().filter_map(|allotment| {
             let (account, period) = (self.name(&keys, allotment.owner)?, allotment.period.from);
