@@ -14,19 +14,21 @@ use crate::view::View;
 /// What has been checked so far.
 #[derive(Debug)]
 pub(crate) struct Audit {
+    /// Its own: the first time it takes long, and nobody waits for it.
+    view: View,
     head: Head,
     fold: Fold,
 }
 
 impl Audit {
-    pub(crate) fn new(fleet: Arc<Fleet>, now: Instant) -> Self {
-        Self { head: Head::default(), fold: Fold::new(fleet, now) }
+    pub(crate) fn new(view: View, fleet: Arc<Fleet>, now: Instant) -> Self {
+        Self { view, head: Head::default(), fold: Fold::new(fleet, now) }
     }
 
     /// Checks what was added since the last time: the chain, the postings of each settlement, and that `books` are the fold of all
     /// postings up to where they stand. What was found wrong is looked at again the next time.
-    pub(crate) fn check(&mut self, view: &View, books: &Books) -> Result<Verification, LedgerError> {
-        let open = view.lock()?;
+    pub(crate) fn check(&mut self, books: &Books) -> Result<Verification, LedgerError> {
+        let open = self.view.lock()?;
         let snapshot = open.connection.unchecked_transaction()?;
         let mut verification = Verification::default();
         let head = check_added(&snapshot, &open.registers, self.head, &mut verification)?;
@@ -39,5 +41,26 @@ impl Audit {
             self.head = head;
         }
         Ok(verification)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::store::Store;
+
+    #[test]
+    fn what_takes_long_waits_for_no_reader_and_no_reader_for_it() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let text = include_str!("../../../../fleets/laptop.toml");
+        let fleet = Arc::new(fleet::parse(text).fleet.expect("it is sound"));
+        let now = Instant::from_micros(1_795_000_000_000_000);
+        let (store, _) = Store::open(directory.path(), text, Arc::clone(&fleet), now).expect("opened");
+        let reading = store.lock().expect("nobody reads");
+        assert!(store.audit().expect("audited").holds());
+        let spent = store.spent(&fleet, &[now, now + std::time::Duration::from_secs(60)]).expect("read");
+        assert!(!spent.is_empty(), "the reservations cost something");
+        drop(reading);
     }
 }

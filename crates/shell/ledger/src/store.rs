@@ -88,11 +88,12 @@ impl Store {
     ) -> Result<(Self, Recovery), LedgerError> {
         crate::directory::make(directory)?;
         let lock = crate::directory::lock(directory)?;
-        let audit = Mutex::new(Audit::new(Arc::clone(&fleet), now));
+        let audited = Arc::clone(&fleet);
         let Recovered { recovery, ingester, journal } = recover(directory, fleet_text, fleet, now, segment_bytes)?;
         let registers = Arc::clone(&ingester.registers);
         let shared = Arc::new(Shared::new(journal, ingester.fold.books(), ingester.at()));
         let (keys, view) = (Keys::open(directory)?, View::open(directory)?);
+        let audit = Mutex::new(Audit::new(View::open(directory)?, audited, now));
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -154,7 +155,7 @@ impl Store {
     pub fn audit(&self) -> Result<Verification, LedgerError> {
         self.flush()?;
         let mut audit = self.inner.audit.lock().unwrap_or_else(PoisonError::into_inner);
-        audit.check(&self.inner.view, &self.books())
+        audit.check(&self.books())
     }
 
     /// Removes journal segments that are booked and older than `keep`, and says how many those were. The ledger keeps everything
