@@ -54,6 +54,18 @@ impl ReadUsage {
     }
 }
 
+impl ReadUsage {
+    /// The usage of a whole answer; `None` while input or output is still unsaid.
+    pub fn whole(self) -> Option<Usage> {
+        (self.input_tokens.is_some() && self.output_tokens.is_some()).then(|| self.into())
+    }
+
+    /// The usage of a stream whose last event with usage says `last`: what the output came to is not known before.
+    pub fn at_end(self, last: Option<Self>) -> Option<Usage> {
+        last.and_then(|last| last.output_tokens).and(self.whole())
+    }
+}
+
 impl From<ReadUsage> for Usage {
     fn from(read: ReadUsage) -> Self {
         let (cached, written) = (read.cache_read_input_tokens.unwrap_or(0), read.cache_creation_input_tokens.unwrap_or(0));
@@ -104,7 +116,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Told, NoAnswer> {
         }
     }
     let finish = Finish::of_anthropic(read.stop_reason.as_deref().unwrap_or_default());
-    Ok(Told { id: read.id, model: read.model, choices: vec![Choice { text, calls, finish }], usage: read.usage.map(Usage::from) })
+    Ok(Told { id: read.id, model: read.model, choices: vec![Choice { text, calls, finish }], usage: read.usage.and_then(ReadUsage::whole) })
 }
 
 /// What usage an answer of Messages reports, and how many bytes its content has; `None` when it is no answer.
@@ -117,7 +129,7 @@ pub fn reported(body: &[u8]) -> Option<(Option<Usage>, usize)> {
         usage: Option<ReadUsage>,
     }
     let look: Look<'_> = serde_json::from_slice(body).ok()?;
-    Some((look.usage.map(Usage::from), look.content.get().len()))
+    Some((look.usage.and_then(ReadUsage::whole), look.content.get().len()))
 }
 
 #[derive(Serialize)]
