@@ -177,11 +177,15 @@ pub(crate) fn write(told: &Told, about: &About) -> Result<Vec<u8>, NoAnswer> {
     if let Some(text) = choice.text.as_deref().filter(|text| !text.is_empty()) {
         content.push(BlockWire::Text { text });
     }
-    for call in &choice.calls {
+    for (index, call) in choice.calls.iter().enumerate() {
         let input = if call.input.trim().is_empty() { "{}" } else { call.input.trim() };
-        // A call whose arguments are no JSON can't be told: Messages has no place for what is not an object.
-        let input = serde_json::from_str(input).ok().filter(|raw: &&RawValue| raw.get().starts_with('{')).ok_or(NoAnswer::Failed)?;
-        content.push(BlockWire::ToolUse { id: &call.id, name: &call.name, input });
+        match serde_json::from_str(input).ok().filter(|raw: &&RawValue| raw.get().starts_with('{')) {
+            Some(input) => content.push(BlockWire::ToolUse { id: &call.id, name: &call.name, input }),
+            // The most tokens came in the midst of it: `max_tokens` says so, and nobody is to run half a call.
+            None if choice.finish == Finish::Length && index + 1 == choice.calls.len() => {}
+            // A call whose arguments are no JSON can't be told: Messages has no place for what is not an object.
+            None => return Err(NoAnswer::Failed),
+        }
     }
     Ok(crate::json(&MessageWire {
         id: told.id.as_deref().unwrap_or(&about.id),
