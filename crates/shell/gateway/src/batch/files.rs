@@ -42,7 +42,7 @@ pub(crate) fn list(desk: &Desk, key: KeyId, query: &Query) -> Result<Served, Ref
         None | Some("desc") => rows.reverse(),
         Some(_) => return Err(Refused::invalid("order", "'order' should be 'asc' or 'desc'.")),
     }
-    page(rows.iter().map(shown).collect(), query)
+    page(&rows, |row| &row.id, shown, query)
 }
 
 pub(crate) fn one(desk: &Desk, key: KeyId, id: &str) -> Result<Served, Refused> {
