@@ -28,24 +28,16 @@ async fn over(folder: &Path) -> Bench {
 }
 
 async fn post(bench: &Bench, path: &str, body: &str) -> crate::bench::Reply {
-    post_with(bench, KEY, path, body).await
-}
-
-async fn post_with(bench: &Bench, key: &str, path: &str, body: &str) -> crate::bench::Reply {
-    bench.send("POST", path, &[("authorization", &format!("Bearer {key}"))], body).await
+    bench.send("POST", path, &[("authorization", &format!("Bearer {KEY}"))], body).await
 }
 
 async fn form(bench: &Bench, fields: &[(&str, &str)]) -> crate::bench::Reply {
-    form_with(bench, KEY, fields).await
-}
-
-async fn form_with(bench: &Bench, key: &str, fields: &[(&str, &str)]) -> crate::bench::Reply {
     let part = |(name, value): &(&str, &str)| match *name {
         "file" => format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{value}\r\n"),
         name => format!("--edge\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"),
     };
     let body: String = fields.iter().map(part).chain(["--edge--\r\n".to_owned()]).collect();
-    let head = [("authorization", format!("Bearer {key}")), ("content-type", "multipart/form-data; boundary=edge".to_owned())];
+    let head = [("authorization", format!("Bearer {KEY}")), ("content-type", "multipart/form-data; boundary=edge".to_owned())];
     let head: Vec<(&str, &str)> = head.iter().map(|(name, value)| (*name, value.as_str())).collect();
     bench.send("POST", "/v1/files", &head, &body).await
 }
@@ -55,30 +47,22 @@ fn line(id: &str, more: &str) -> String {
 }
 
 async fn order(bench: &Bench, lines: &[String]) -> Value {
-    order_with(bench, KEY, lines).await
-}
-
-async fn order_with(bench: &Bench, key: &str, lines: &[String]) -> Value {
-    let file = form_with(bench, key, &[("purpose", "batch"), ("file", &lines.join("\n"))]).await;
+    let file = form(bench, &[("purpose", "batch"), ("file", &lines.join("\n"))]).await;
     assert_eq!(file.status, 200, "{}", file.text);
     let body = json!({
         "input_file_id": file.json()["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": { "a": "b" },
     });
-    let made = post_with(bench, key, "/v1/batches", &body.to_string()).await;
+    let made = post(bench, "/v1/batches", &body.to_string()).await;
     assert_eq!((made.status.as_u16(), &made.json()["status"]), (200, &json!("validating")), "{}", made.text);
     made.json()
 }
 
 /// Looks at a batch until it is like this.
 async fn until(bench: &Bench, batch: &Value, holds: impl Fn(&Value) -> bool) -> Value {
-    until_with(bench, KEY, batch, holds).await
-}
-
-async fn until_with(bench: &Bench, key: &str, batch: &Value, holds: impl Fn(&Value) -> bool) -> Value {
     let id = batch["id"].as_str().expect("an id");
     let looked = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
-            let now = bench.send("GET", &format!("/v1/batches/{id}"), &[("api-key", key)], "").await.json();
+            let now = bench.get(&format!("/v1/batches/{id}")).await.json();
             if holds(&now) {
                 return now;
             }
@@ -274,34 +258,6 @@ async fn a_cancelled_batch_says_what_never_ran() {
     assert!(never.iter().all(|(_, line)| line["error"]["code"] == "batch_cancelled" && line["response"].is_null()));
     let again = post(&bench, &format!("/v1/batches/{id}/cancel"), "").await;
     assert_eq!(again.json()["status"], "cancelled");
-}
-
-/// North has four slots, one of which is left for live requests.
-#[tokio::test]
-async fn keys_take_turns_however_long_another_s_batch_is() {
-    let (folder, gate, other) = (folder(), Gate::default(), "bl-fedcbafedcba-other");
-    let second = ledger::KeyRow { id: dispatch::KeyId(2), ..crate::bench::key("fedcbafedcba", "other", &[]) };
-    let keys = vec![crate::bench::key("abcdefabcdef", "canary-secret", &[]), second];
-    let bench = Bench::of(Setup { keys, directory: Some(folder.path().to_owned()), ..Setup::default() }).await;
-    bench.only_north();
-    let lines: Vec<String> = (0..20).map(|number| line(&format!("l{number:02}"), "")).collect();
-    for _ in 0..22 {
-        bench.north.then(Reply::Hang(gate.clone()));
-    }
-    let long = order(&bench, &lines).await;
-    bench.north.until_heard(3).await;
-    let short = order_with(&bench, other, &lines[..1]).await;
-    until_with(&bench, other, &short, |batch| batch["status"] == "in_progress").await;
-    let has_begun = || bench.journal.records().iter().any(|record| matches!(record, Record::Decided { key, .. } if key.0 == 2));
-    // One line ends after the other; by then the short batch has been read.
-    for heard in 4..=20 {
-        gate.open(1);
-        bench.north.until_heard(heard).await;
-    }
-    assert!(has_begun(), "before the last lines of the long one");
-    gate.open(21);
-    until_with(&bench, other, &short, |batch| batch["status"] == "completed").await;
-    until(&bench, &long, |batch| batch["status"] == "completed").await;
 }
 
 #[tokio::test]
