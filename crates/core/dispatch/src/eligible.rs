@@ -67,10 +67,9 @@ impl<'a> Shared<'a> {
     /// Whether it answers, and has room.
     fn is_free(&self, seen: &Seen) -> Result<(), Reason> {
         match seen.health {
-            Health::Up => {}
-            Health::Probing if seen.outstanding == 0 => {}
-            Health::Probing => return Err(Reason::Probing),
-            Health::Down { until } if self.question.now >= until && seen.outstanding == 0 => {}
+            // Which one of several takes the probe is for those to settle who ask.
+            Health::Up | Health::Probing => {}
+            Health::Down { until } if self.question.now >= until => {}
             Health::Down { until } => return Err(Reason::Down { until }),
         }
         let endpoint = &self.fleet.endpoints[seen.endpoint];

@@ -31,6 +31,8 @@ pub enum Fault {
         /// When it says to come back, in milliseconds; zero when it doesn't.
         retry_after_ms: u32,
     },
+    /// It took the request and let go of it for another: back-pressure, and what it had done of it is unknown.
+    Evicted,
     /// It failed (5xx), or refused our own credentials or address (401, 403, 404).
     Broken,
     /// The request itself is at fault (other 4xx): no other endpoint would do better.
@@ -253,12 +255,18 @@ impl Life {
 
     /// Before any content: the attempt is settled, and the request goes elsewhere while that can help.
     fn move_on(&mut self, now: Instant, fault: Fault, actions: &mut Actions) {
-        let reached = matches!(fault, Fault::Lost | Fault::TimedOut);
+        let reached = matches!(fault, Fault::Lost | Fault::TimedOut | Fault::Evicted);
         actions.push(self.settle(now, Outcome::Failed, reached));
         match fault {
             Fault::Client => self.end(actions, Some(Failure::Client)),
             _ if self.numbers >= ATTEMPTS_MAX || self.beside => self.end(actions, Some(Failure::NoCapacity)),
-            Fault::Unreachable | Fault::Lost | Fault::TimedOut | Fault::Busy { .. } | Fault::Overloaded { .. } | Fault::Broken => {
+            Fault::Unreachable
+            | Fault::Lost
+            | Fault::TimedOut
+            | Fault::Busy { .. }
+            | Fault::Overloaded { .. }
+            | Fault::Evicted
+            | Fault::Broken => {
                 self.state = State::Deciding;
                 actions.push(Action::Decide);
             }

@@ -247,9 +247,8 @@ fn observations() -> impl Strategy<Value = Vec<Observation>> {
 fn may_not(fleet: &Fleet, question: &Question, seen: &Seen) -> bool {
     let endpoint = &fleet.endpoints[seen.endpoint];
     let down = match seen.health {
-        Health::Up => false,
-        Health::Probing => seen.outstanding > 0,
-        Health::Down { until } => question.now < until || seen.outstanding > 0,
+        Health::Up | Health::Probing => false,
+        Health::Down { until } => question.now < until,
     };
     down || seen.tried || !seen.expressible || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
 }

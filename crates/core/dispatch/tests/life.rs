@@ -27,6 +27,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(Fault::TimedOut),
         Just(Fault::Busy { retry_after_ms: 5 }),
         Just(Fault::Overloaded { retry_after_ms: 5 }),
+        Just(Fault::Evicted),
         Just(Fault::Broken),
         Just(Fault::Client),
     ]
@@ -103,12 +104,14 @@ fn before_content_a_failed_attempt_moves_on_and_after_it_never() {
 
 #[test]
 fn an_upstream_that_was_reached_and_said_nothing_is_bounded() {
-    let mut life = life();
-    life.step(Instant::from_micros(1), decided(0));
-    let actions = life.step(Instant::from_micros(2), Event::Failed(Fault::TimedOut));
-    assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.known == Known::Bounded && lost.tokens == BOUND));
-    // 40 input tokens at a nano, 100 output tokens at two.
-    assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.list == Money::from_nanos(240)));
+    for fault in [Fault::Lost, Fault::TimedOut, Fault::Evicted] {
+        let mut life = life();
+        life.step(Instant::from_micros(1), decided(0));
+        let actions = life.step(Instant::from_micros(2), Event::Failed(fault));
+        assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.known == Known::Bounded && lost.tokens == BOUND), "{fault:?}");
+        // 40 input tokens at a nano, 100 output tokens at two.
+        assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.list == Money::from_nanos(240)), "{fault:?}");
+    }
 }
 
 #[test]

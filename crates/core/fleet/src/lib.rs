@@ -37,7 +37,7 @@ pub use id::{
 };
 pub use model::{
     Accelerator, Capability, CashEvent, Dialect, Endpoint, Executor, FigureNote, Finance, Fleet, FleetVersion, KeyAs, Link, Meter,
-    MeterKind, Model, Party, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier,
+    MeterKind, Model, Party, Picker, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier,
     TokenWeights, Use, Workload, WorkloadKind,
 };
 pub use outlook::{Answer, Block, Cap, Debt, Expansion, Horizon, Mishap, Mix, Of, Offer, Recurs, Risk, Source, Stake, Terms, Venture};

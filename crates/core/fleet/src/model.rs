@@ -354,6 +354,13 @@ pub enum KeyAs {
     Bearer,
 }
 
+/// What picks a server behind an endpoint's URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picker {
+    /// llm-d's, which is told each request's tier and whose it is.
+    LlmD,
+}
+
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -379,6 +386,8 @@ pub struct Endpoint {
     pub key: Option<Secret>,
     /// How it is sent.
     pub key_as: KeyAs,
+    /// What picks a server behind its URL, where something does.
+    pub picker: Option<Picker>,
     /// Requests that it runs at once, over all replicas.
     pub slots: u32,
     /// Requests that may wait there.

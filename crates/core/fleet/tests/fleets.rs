@@ -1,6 +1,6 @@
 //! The fleets that come with Baseload.
 
-use fleet::{KeyAs, Overflow, Severity, parse};
+use fleet::{Endpoint, KeyAs, Overflow, Picker, Severity, parse};
 
 /// Parses a fleet that comes with Baseload; shows what is wrong with it otherwise.
 fn good(text: &str) -> fleet::Fleet {
@@ -45,25 +45,44 @@ fn check_version(dialect: &str, version: &str, wrong: Option<&str>) {
     assert_eq!(found, wrong.map(|what| format!("`api_version` {what}")).into_iter().collect::<Vec<_>>(), "{dialect} {version}");
 }
 
-/// How an endpoint's key is sent, or what is wrong with that.
-fn check_key_as(fields: &str, want: Result<KeyAs, &str>) {
+/// What is read of an endpoint with these fields, or what is wrong with them.
+fn check_endpoint<T: PartialEq + core::fmt::Debug>(fields: &str, read: impl Fn(&Endpoint) -> T, want: Result<T, &str>) {
     let text = format!(
         "format = 1\nname = \"lab\"\ncurrency = \"USD\"\n[models.m]\nparameters = \"1 B\"\ncontext = 1\n\
          [parties.p]\nroles = [\"supplier\"]\n[contracts.c]\nparty = \"p\"\npreset = \"on-demand\"\nendpoints = [\"e\"]\n\
          input = \"1 USD/1M tokens\"\noutput = \"1 USD/1M tokens\"\nstart = 2026-01-01\nend = 2030-01-01\n\
-         [endpoints.e]\nmodel = \"m\"\nurl = \"https://x.example\"\ndialect = \"anthropic\"\n{fields}\n"
+         [endpoints.e]\nmodel = \"m\"\n{fields}\n"
     );
     let parsed = parse(&text);
-    let found = parsed.fleet.map(|fleet| fleet.endpoints[fleet.endpoints.id("e").expect("it is there")].key_as);
+    let found = parsed.fleet.map(|fleet| read(&fleet.endpoints[fleet.endpoints.id("e").expect("it is there")]));
     let messages: Vec<_> = parsed.diagnostics.into_iter().map(|it| it.message).collect();
     assert_eq!(found.ok_or(messages.concat()), want.map_err(str::to_owned), "{fields}");
 }
 
 #[test]
 fn a_key_is_sent_as_its_dialect_has_it_or_as_a_bearers() {
-    check_key_as("key = { env = \"K\" }", Ok(KeyAs::Dialect));
-    check_key_as("key = { env = \"K\" }\nkey_as = \"bearer\"", Ok(KeyAs::Bearer));
-    check_key_as("key_as = \"bearer\"", Err("`key_as` is said of no key"));
+    let check = |fields: &str, want| {
+        let fields = format!("url = \"https://x.example\"\ndialect = \"anthropic\"\n{fields}");
+        check_endpoint(&fields, |endpoint| endpoint.key_as, want);
+    };
+    check("key = { env = \"K\" }", Ok(KeyAs::Dialect));
+    check("key = { env = \"K\" }\nkey_as = \"bearer\"", Ok(KeyAs::Bearer));
+    check("key_as = \"bearer\"", Err("`key_as` is said of no key"));
+}
+
+#[test]
+fn a_picker_stands_behind_a_url_that_speaks_what_it_reads() {
+    let check = |fields: &str, want| check_endpoint(fields, |endpoint| endpoint.picker, want);
+    let url = "url = \"https://x.example\"";
+    check(url, Ok(None));
+    check(&format!("{url}\npicker = \"llm-d\""), Ok(Some(Picker::LlmD)));
+    check(&format!("{url}\ndialect = \"anthropic\"\npicker = \"llm-d\""), Ok(Some(Picker::LlmD)));
+    let only = Err("`picker` is for the dialects `openai` and `anthropic` only");
+    check(&format!("{url}\ndialect = \"azure\"\npicker = \"llm-d\""), only);
+    check(&format!("{url}\ndialect = \"gemini\"\npicker = \"llm-d\""), only);
+    check(&format!("{url}\npicker = \"lottery\""), Err("`lottery` is not a word that `picker` may have"));
+    let nowhere = "endpoint `e` has neither a pool nor a URL";
+    check("picker = \"llm-d\"", Err(&format!("{nowhere}`picker` is said of no URL")));
 }
 
 #[test]

@@ -11,13 +11,14 @@ use units::Instant;
 
 use crate::flight::Flight;
 use crate::messages::Told;
+use crate::parted::Parted;
 use crate::peek::Call;
 use crate::relay::{Ending, Next, Relay};
 use crate::responses::{self, ToldStream};
 
 /// The body of an answer.
 pub(crate) enum Answer {
-    Whole(Option<Bytes>),
+    Whole(Parted),
     Stream(Box<Streaming>),
     /// A stream to a client of Anthropic's dialect.
     Messages(Box<Told>),
@@ -32,7 +33,7 @@ pub(crate) enum Answer {
 
 impl From<Bytes> for Answer {
     fn from(body: Bytes) -> Self {
-        Self::Whole(Some(body))
+        Self::Whole(body.into())
     }
 }
 
@@ -92,7 +93,7 @@ impl Body for Answer {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match self.get_mut() {
-            Self::Whole(body) => body.take(),
+            Self::Whole(body) => body.next(),
             Self::Stream(stream) => ready!(stream.poll_next(cx)),
             Self::Messages(told) => ready!(told.poll_next(cx)),
             Self::Response(told) => ready!(told.poll_next(cx)),
@@ -107,7 +108,7 @@ impl Body for Answer {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
+            Self::Whole(body) => body.left() == 0,
             Self::Stream(stream) => stream.over,
             Self::Messages(told) => told.is_over(),
             Self::Response(told) => told.is_over(),
@@ -117,7 +118,7 @@ impl Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Whole(body) => SizeHint::with_exact(body.left() as u64),
             Self::Pieces { left, .. } => SizeHint::with_exact(*left),
             Self::Stream(_) | Self::Messages(_) | Self::Response(_) => SizeHint::default(),
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use units::Instant;
@@ -13,7 +13,9 @@ use crate::envelope::Refused;
 use crate::ids;
 use crate::limits::ERROR_BODY_MAX;
 use crate::memory::{self, Unread};
+use crate::parted::Parted;
 use crate::peek;
+use crate::picker::{self, Share};
 use crate::relay::{Relay, Unbegun};
 use crate::retry::retry_after_ms;
 use crate::spoken::{Ear, Spoken};
@@ -26,7 +28,7 @@ use crate::wire::Coming;
 static FORWARDED: [HeaderName; 3] =
     [HeaderName::from_static("openai-beta"), HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
 /// More than any request has.
-const HEADERS: usize = 12;
+const HEADERS: usize = 16;
 
 /// What is sent.
 pub(crate) struct Asked<'a> {
@@ -40,6 +42,8 @@ pub(crate) struct Asked<'a> {
     pub streamed: bool,
     /// Whether the client did not ask for usage.
     pub strip_usage: bool,
+    /// What its upstream's picker is told, where it has one.
+    pub share: Option<Share>,
 }
 
 /// How an upstream answered.
@@ -56,7 +60,7 @@ pub(crate) enum Missed {
     Fault(Fault),
     /// The request itself is at fault: what to tell the client.
     Client(Refused),
-    /// This machine lacked what the call or its answer took, which is no upstream's fault: how the attempt ended, and what to tell the client.
+    /// This machine lacked what the call or its answer took, or has a limit for it, which is no upstream's fault: how the attempt ended, and what to tell the client.
     Here {
         fault: Fault,
         refused: Refused,
@@ -111,7 +115,10 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
     }
     let body = match memory::whole(body, limits.upstream_body_bytes_max, memory).await {
         Ok(whole) => whole,
-        Err(Unread::TooLong) => return Err(Fault::Broken.into()),
+        // It was generated and will be billed; another endpoint's would be as long.
+        Err(Unread::TooLong) => {
+            return Err(Missed::Here { fault: Fault::Lost, refused: Refused::answer_too_large(limits.upstream_body_bytes_max) });
+        }
         Err(Unread::NoRoom) => return Err(Missed::Here { fault: Fault::Lost, refused: Refused::overloaded() }),
         Err(Unread::Ended(_)) => return Err(Fault::Lost.into()),
     };
@@ -125,7 +132,7 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
 }
 
 /// The head is built anew: nothing of the client's goes on but what is named.
-fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
+fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Parted> {
     let uri = match asked.call {
         peek::Call::Chat | peek::Call::Messages if asked.streamed => &upstream.streamed,
         peek::Call::Chat | peek::Call::Messages => &upstream.chat,
@@ -133,7 +140,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
         peek::Call::Embeddings => &upstream.embeddings,
         peek::Call::Responses => &upstream.responses,
     };
-    let mut request = Request::new(Full::new(asked.body));
+    let mut request = Request::new(Parted::from(asked.body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
@@ -161,19 +168,22 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Full<Bytes>> {
             }
         }
     }
+    asked.share.iter().for_each(|share| share.tell(head));
     request
 }
 
 /// The version of Messages that a request is written in.
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
-/// The fault that a status tells of; `None` where it is the request's own.
-fn fault(status: u16, retry_after_ms: impl FnOnce() -> u32) -> Option<Fault> {
+/// The fault that an upstream's status tells of; `None` where it is the request's own.
+fn fault(upstream: &Upstream, status: u16, retry_after_ms: impl FnOnce() -> u32) -> Option<Fault> {
     match status {
+        429 if upstream.picker.is_some() => Some(picker::SHED),
         429 => Some(Fault::Busy { retry_after_ms: retry_after_ms() }),
         // 529 is Anthropic's for being overloaded.
         503 | 529 => Some(Fault::Overloaded { retry_after_ms: retry_after_ms() }),
-        408 => Some(Fault::TimedOut),
+        // 504 is a proxy's before it: what it did with the request is as unknown.
+        408 | 504 => Some(Fault::TimedOut),
         // Our own credentials or address are at fault, not the client's request.
         401..=404 => Some(Fault::Broken),
         400..=499 => None,
@@ -183,8 +193,8 @@ fn fault(status: u16, retry_after_ms: impl FnOnce() -> u32) -> Option<Fault> {
 
 /// Whose fault an answer without success is.
 async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, now: Instant) -> Missed {
-    if let Some(fault) = fault(status.as_u16(), || retry_after_ms(head, now)) {
-        return fault.into();
+    if let Some(fault) = fault(upstream, status.as_u16(), || retry_after_ms(head, now)) {
+        return if upstream.picker.is_some() { picker::fault(fault, head, body).await } else { fault }.into();
     }
     match Limited::new(body, ERROR_BODY_MAX).collect().await {
         Ok(body) => at_fault(status, &body.to_bytes(), upstream),
@@ -197,7 +207,7 @@ async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &
 fn missed(unbegun: &Unbegun, passage: Passage, upstream: &Upstream) -> Missed {
     let status = if passage == Passage::Own { answer::status(&unbegun.said) } else { None };
     let Some(status) = status else { return unbegun.fault.into() };
-    fault(status.as_u16(), || 0).map_or_else(|| at_fault(status, &unbegun.said, upstream), Missed::from)
+    fault(upstream, status.as_u16(), || 0).map_or_else(|| at_fault(status, &unbegun.said, upstream), Missed::from)
 }
 
 /// A request's own fault; an upstream that repeats its key is not repeated.

@@ -127,6 +127,12 @@ impl Refused {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", "request_too_large", message)
     }
 
+    /// An upstream's answer that is not passed on.
+    pub fn answer_too_large(limit: usize) -> Self {
+        let message = format!("The answer is larger than {limit} bytes. Ask for less at once, or for a stream.");
+        Self::new(StatusCode::BAD_GATEWAY, "server_error", "answer_too_large", message).for_good()
+    }
+
     pub fn too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", "request_timeout", "The request body did not arrive in time.")
     }

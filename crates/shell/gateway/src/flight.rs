@@ -8,7 +8,7 @@ use dispatch::{
     Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen,
     SeenAll, Settlement, decide,
 };
-use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TokenWeights};
+use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TeamId, TokenWeights};
 use market::{EndpointPrice, Tokens};
 use units::{Instant, Money};
 
@@ -72,7 +72,9 @@ pub(crate) struct Flight {
     prefixes: Prefixes,
     streamed: bool,
     weights: TokenWeights,
-    key: KeyId,
+    pub key: KeyId,
+    /// The team that its key belongs to.
+    pub team: Option<TeamId>,
     life: Life,
     attempt: Option<Attempt>,
     pub chosen: Option<Chosen>,
@@ -99,7 +101,8 @@ impl Flight {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
-        let (prompt_bytes, streamed) = (peek.prompt_bytes, peek.streaming != Streaming::No);
+        // What is attached says nothing of how long the tokens of texts are.
+        let (prompt_bytes, streamed) = (if peek.has_attached { 0 } else { peek.prompt_bytes }, peek.streaming != Streaming::No);
         let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
         Box::new(Self {
             state,
@@ -110,6 +113,7 @@ impl Flight {
             streamed,
             weights,
             key,
+            team: None,
             life,
             attempt: None,
             chosen: None,
@@ -250,6 +254,7 @@ impl Flight {
             streamed: self.streamed,
             weights: self.weights,
             key: self.key,
+            team: self.team,
             life,
             attempt: None,
             chosen: None,
@@ -259,6 +264,16 @@ impl Flight {
             places: None,
             ticket: self.ticket.beside(),
         })
+    }
+
+    /// Its places, where it may be over before they are needed no more.
+    pub fn lend_places(&mut self) -> Option<(Place, UnderWay)> {
+        self.places.take()
+    }
+
+    /// Its places again.
+    pub fn take_places(&mut self, places: Option<(Place, UnderWay)>) {
+        self.places = places;
     }
 
     /// The attempt beside this one had content first: it goes on in this one's place.
@@ -348,7 +363,7 @@ impl Flight {
             match fault {
                 Fault::Unreachable => counters.failed(now, true),
                 Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(now, false),
-                Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } => {}
+                Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } | Fault::Evicted => {}
                 Fault::Busy { retry_after_ms } | Fault::Overloaded { retry_after_ms } => {
                     counters.busy_until(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
                 }

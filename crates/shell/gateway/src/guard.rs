@@ -8,11 +8,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use hyper::body::Body;
 use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 /// What the guard of a connection and the requests on it tell each other.
 #[derive(Default)]
@@ -55,12 +57,28 @@ pub(crate) struct Guarded<S> {
     head: Option<Head>,
     /// What comes is dropped unread.
     is_deaf: bool,
+    /// For the client to take some of what is sent.
+    patience: Duration,
+    /// When that is over, while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Guarded<S> {
-    pub fn new(stream: S) -> (Self, Arc<Watch>) {
+    /// A connection whose client takes some of what is sent to it within `patience`, or loses it.
+    pub fn new(stream: S, patience: Duration) -> (Self, Arc<Watch>) {
         let watch = Arc::new(Watch { body: AtomicU64::new(UNSAID), ..Watch::default() });
-        (Self { stream, watch: Arc::clone(&watch), head: Some(Head::default()), is_deaf: false }, watch)
+        (Self { stream, watch: Arc::clone(&watch), head: Some(Head::default()), is_deaf: false, patience, stalled: None }, watch)
+    }
+
+    /// What became of something to be sent, unless it has taken too long.
+    fn patient<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Looks at what came, and says how much of it the parser may see.
@@ -206,11 +224,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.patient(cx, polled)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.patient(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -218,7 +238,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.patient(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -229,6 +250,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_loses_its_connection() {
+        let (client, server) = tokio::io::duplex(8);
+        let (mut guard, _watch) = Guarded::new(server, Duration::from_millis(5));
+        guard.write_all(b"taken").await.expect("there is room");
+        guard.flush().await.expect("it is on its way");
+        let stalled = guard.write_all(b"and more than there is room for").await;
+        assert_eq!(stalled.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        drop(client);
+    }
     use http_body_util::Full;
     use proptest::prelude::*;
 
@@ -273,7 +306,7 @@ mod tests {
 
     /// What the parser gets to see of bytes that come behind a head, once it has said that the body is `body` long.
     fn check_behind(body: usize, with_head: usize, later: &[usize], seen: &[usize], spoilt: bool) {
-        let (mut guard, watch) = Guarded::new(());
+        let (mut guard, watch) = Guarded::new((), Duration::MAX);
         let head = b"POST / HTTP/1.1\r\n\r\n";
         let mut first = head.to_vec();
         first.resize(head.len() + with_head, b'x');
@@ -297,7 +330,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..20), length in 0..100_usize) {
-            let (mut guard, watch) = Guarded::new(());
+            let (mut guard, watch) = Guarded::new((), Duration::MAX);
             for part in parts {
                 prop_assert!(guard.look(&part) <= part.len());
                 watch.begin(&Full::new(bytes::Bytes::from(vec![0; length])));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use dispatch::{KeyId, KeyScope};
-use fleet::{Fleet, ModelId};
+use fleet::{Fleet, ModelId, TeamId};
 use hyper::HeaderMap;
 use ledger::{KeyRow, Scope, Scopes};
 use sha2::{Digest, Sha256};
@@ -34,6 +34,8 @@ pub(crate) struct Key {
     ends: Instant,
     /// What its requests are counted against; `None` when its team is gone, and with it what it may spend.
     accounts: Option<(Belongs, Arc<AtomicUsize>)>,
+    /// Its team, when it has one that the fleet knows.
+    pub team: Option<TeamId>,
 }
 
 impl Key {
@@ -45,7 +47,8 @@ impl Key {
         };
         let ends = [row.expires, row.revoked].into_iter().flatten().min().unwrap_or(Instant::MAX);
         let previous = row.previous.map_or(([0; 32], Instant::MIN), |previous| (previous.hash, previous.until));
-        Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, accounts: accounts.of(row, now) }
+        let team = row.team.as_deref().and_then(|name| fleet.teams.id(name));
+        Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, accounts: accounts.of(row, now), team }
     }
 
     /// What its requests are counted against, and how many are under way.

@@ -9,6 +9,11 @@ use crate::limits::OUTPUT_UNKNOWN;
 
 /// Bytes of prompt per input token, in thousandths, until something is known: four.
 const BYTES_PER_TOKEN_MILLI: u32 = 4_000;
+/// What it can be, in thousandths: a text beyond that is none, and says nothing of others.
+const BYTES_PER_TOKEN_MILLI_LEAST: u32 = 500;
+const BYTES_PER_TOKEN_MILLI_MOST: u32 = 1_000 * BYTES_PER_TOKEN_MOST;
+/// Text whose tokens are longer than this on the whole is no text.
+pub(crate) const BYTES_PER_TOKEN_MOST: u32 = 16;
 /// Output tokens of a request until something is known.
 const OUTPUT_TOKENS: u32 = 256;
 
@@ -103,7 +108,8 @@ impl Learnt {
     pub fn learn(&self, prompt_bytes: usize, reported: Tokens) {
         if reported.input > 0 && prompt_bytes > 0 {
             let milli = (prompt_bytes as u64).saturating_mul(1_000) / u64::from(reported.input);
-            learn(&self.bytes_per_token_milli, u32::try_from(milli).unwrap_or(u32::MAX).max(1));
+            let milli = u32::try_from(milli).unwrap_or(u32::MAX);
+            learn(&self.bytes_per_token_milli, milli.clamp(BYTES_PER_TOKEN_MILLI_LEAST, BYTES_PER_TOKEN_MILLI_MOST));
         }
         learn(&self.output_tokens, reported.output.max(1));
         self.outputs.learn(reported.output);
@@ -126,6 +132,16 @@ mod tests {
         assert_eq!((learnt.input(400), learnt.output(1_000)), (200, 64));
         learnt.learn(400, Tokens { input: 100, cached: 0, output: 64 });
         assert_eq!(learnt.input(400), 177);
+    }
+
+    #[test]
+    fn one_strange_prompt_does_not_spoil_the_estimate_of_others() {
+        let learnt = Learnt::default();
+        (0..100).for_each(|_| learnt.learn(1_000_000, Tokens { input: 10, cached: 0, output: 1 }));
+        assert_eq!(learnt.input(1_600), 100);
+        (0..100).for_each(|_| learnt.learn(10, Tokens { input: 1_000, cached: 0, output: 1 }));
+        // The mean stops a little above the least, as an eighth of what is left is less than one.
+        assert_eq!(learnt.input(1_600), 3_155);
     }
 
     #[test]

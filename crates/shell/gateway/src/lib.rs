@@ -10,12 +10,14 @@
 
 mod admission;
 mod answer;
+mod attached;
 mod audit;
 mod batch;
 mod body;
 mod buckets;
 mod call;
 mod clock;
+mod cork;
 mod counters;
 mod depth;
 mod door;
@@ -39,9 +41,12 @@ mod messages;
 mod meter;
 mod metrics;
 mod models;
+mod names;
 mod observed;
+mod parted;
 mod paths;
 mod peek;
+mod picker;
 mod prefix;
 mod query;
 mod race;

@@ -8,6 +8,8 @@ use fleet::ServiceTier;
 pub const HEADERS_MAX: usize = 100;
 /// The most bytes of a request's head.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// A body leaves in parts of at most so many bytes.
+pub(crate) const PART_BYTES: usize = 16 * 1024;
 /// Bodies up to this many bytes are bounded by their number alone.
 pub const BODY_SMALL: usize = 16 * 1024;
 /// How deep the JSON of a request's body may go.
@@ -38,6 +40,10 @@ pub const METER_INTERVAL: Duration = Duration::from_secs(5);
 pub const OWED_MAX: usize = 16_384;
 /// Threads that serve unless told otherwise: at most so many, and no more than there are processors.
 pub const SERVING_THREADS_MAX: usize = 16;
+/// A write is kept for the end of its turn as long as all that a connection keeps is no more than this.
+pub(crate) const CORKED_BYTES_MAX: usize = 4 << 10;
+/// A turn ends when so many connections have something to send.
+pub(crate) const CORKED_MAX: usize = 8;
 /// How often a request that waits for room on an endpoint looks again by itself, as when units drain or an endpoint comes back.
 pub const QUEUE_GLANCE: Duration = Duration::from_millis(100);
 /// How long a request waits for this gateway's lease of a shared rate: until other gateways have heard that it does, which ask every 4 s while
@@ -115,7 +121,9 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// For a client to send the body of a request.
     pub body_timeout: Duration,
-    /// To reach an upstream.
+    /// For a client to take some of what is sent to it.
+    pub write_timeout: Duration,
+    /// To look up, connect to and shake hands with an upstream.
     pub connect_timeout: Duration,
     /// From the call to the first event of a stream.
     pub first_token_timeout: Duration,
@@ -146,6 +154,7 @@ impl Default for Limits {
             bodies_bytes_max: 1024 * 1024 * 1024,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             first_token_timeout: Duration::from_secs(60),
             between_tokens_timeout: Duration::from_secs(60),

@@ -10,6 +10,7 @@ use fleet::{Capability, ServiceTier};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::attached;
 use crate::body::Streaming;
 use crate::envelope::Refused;
 use crate::peek::{self, Peek, Streaming as Asked};
@@ -48,7 +49,8 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
     let most = peek::number(Some(peek::required(fields.max_tokens, "max_tokens")?), "max_tokens")?;
     let stream = peek::flag(fields.stream, "stream")?.unwrap_or(false);
     let bytes = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
-    let prompt_bytes = prompt.get().len() + bytes(fields.tools) + bytes(fields.system);
+    let attached = attached::bytes(prompt.get());
+    let prompt_bytes = prompt.get().len() - attached + bytes(fields.tools) + bytes(fields.system);
     Ok(Peek {
         model: peek::text(model_raw, "model")?,
         model_at: peek::range(body, model_raw),
@@ -60,6 +62,7 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
         prompt: prompt.get(),
         prompt_bytes,
         context_bytes: prompt_bytes,
+        has_attached: attached > 0,
         unstored: None,
     })
 }

@@ -184,7 +184,16 @@ struct Open {
     begun: u64,
     rate_per_ks: i64,
     /// Attempts under way, with the work that was booked of each.
-    tallies: Vec<(Arc<Tally>, i64)>,
+    tallies: Vec<Booked>,
+}
+
+/// An attempt under way.
+struct Booked {
+    tally: Arc<Tally>,
+    /// Its work up to the last posting.
+    work: i64,
+    /// It had ended before the present posting, which so has all of its work.
+    ended: bool,
 }
 
 /// How often rates of arrival are looked at.
@@ -210,6 +219,8 @@ impl Reader {
             }
             // Where no request comes by, this is who asks the journal again.
             _ = self.state.recorder.pay();
+            // Of threads that serve nobody, such as this one, nobody else looks after the connections.
+            self.state.wires.tidy();
             self.post(whole(self.state.clock.now(), METER_INTERVAL));
         }
         self.post(whole(self.state.clock.now(), Duration::from_millis(1)));
@@ -234,7 +245,10 @@ impl Reader {
             return;
         }
         while let Ok(tally) = self.began.try_recv() {
-            self.endpoints.entry(tally.endpoint).or_default().tallies.push((tally, 0));
+            self.endpoints.entry(tally.endpoint).or_default().tallies.push(Booked { tally, work: 0, ended: false });
+        }
+        for booked in self.endpoints.values_mut().flat_map(|open| &mut open.tallies) {
+            booked.ended = booked.tally.ended.load(Ordering::Acquire);
         }
         let fleet = Arc::clone(&self.state.snapshot.load().fleet);
         let (span, others) = self.state.keep.of(Span { from: self.posted, to });
@@ -247,7 +261,7 @@ impl Reader {
             self.give_over(&fleet, to);
         }
         for open in self.endpoints.values_mut() {
-            open.tallies.retain(|(tally, _)| !tally.ended.load(Ordering::Acquire));
+            open.tallies.retain(|booked| !booked.ended);
         }
     }
 
@@ -286,10 +300,10 @@ impl Open {
     fn work(&mut self, holding: &Holding) -> Vec<(AttemptId, i64)> {
         let pays =
             |tally: &Tally| holding.tokens_per_unit_minute == 0 || holding.payers.iter().any(|(contract, ..)| *contract == tally.contract);
-        let paid = self.tallies.iter_mut().filter(|(tally, _)| pays(tally));
-        paid.map(|(tally, booked)| {
-            let work = tally.work.load(Ordering::Relaxed);
-            (tally.attempt, work - std::mem::replace(booked, work))
+        let paid = self.tallies.iter_mut().filter(|booked| pays(&booked.tally));
+        paid.map(|booked| {
+            let work = booked.tally.work.load(Ordering::Relaxed);
+            (booked.tally.attempt, work - std::mem::replace(&mut booked.work, work))
         })
         .collect()
     }

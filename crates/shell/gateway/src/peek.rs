@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
-use crate::{depth, messages};
+use crate::{attached, depth, messages};
 
 /// Which of the inference calls it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,8 @@ pub(crate) struct Peek<'a> {
     pub prompt_bytes: usize,
     /// Bytes that must fit into one context: less than all where there are several inputs.
     pub context_bytes: usize,
+    /// Whether there are images or the like, whose bytes say little of their tokens.
+    pub has_attached: bool,
 }
 
 impl<'a> Peek<'a> {
@@ -194,7 +196,9 @@ impl<'a> Peek<'a> {
             _ => usage_wanted(body, fields.stream_options)?,
         };
         let before = [fields.tools, fields.instructions].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>();
-        let prompt_bytes = prompt.get().len() + before;
+        // Texts alone are completed or embedded.
+        let attached = if matches!(call, Call::Chat | Call::Responses) { attached::bytes(prompt.get()) } else { 0 };
+        let prompt_bytes = prompt.get().len() - attached + before;
         Ok(Self {
             model,
             model_at: range(body, model_raw),
@@ -208,6 +212,7 @@ impl<'a> Peek<'a> {
             prompt: if call == Call::Embeddings { "" } else { prompt.get() },
             prompt_bytes,
             context_bytes: several.iter().map(|part| part.get().len()).max().unwrap_or(prompt_bytes),
+            has_attached: attached > 0,
         })
     }
 }
@@ -227,8 +232,10 @@ fn output_max(call: Call, fields: &Fields<'_>) -> Result<Option<u32>, Refused> {
     match call {
         Call::Embeddings => Ok(Some(0)),
         Call::Responses => number(fields.max_output_tokens, "max_output_tokens"),
-        Call::Chat | Call::Messages | Call::Completions => {
-            Ok(number(fields.max_completion_tokens, "max_completion_tokens")?.or(number(fields.max_tokens, "max_tokens")?))
+        Call::Completions => number(fields.max_tokens, "max_tokens"),
+        // Upstreams differ in which of two they follow.
+        Call::Chat | Call::Messages => {
+            Ok(number(fields.max_completion_tokens, "max_completion_tokens")?.max(number(fields.max_tokens, "max_tokens")?))
         }
     }
 }
@@ -380,6 +387,10 @@ mod tests {
     fn every_prompt_of_a_list_has_all_its_choices() {
         check(Call::Chat, r#""messages":["ab","c"],"max_tokens":5"#, (1, Some(5), 10));
         check(Call::Chat, r#""messages":[],"n":3,"best_of":9,"max_completion_tokens":5"#, (3, Some(15), 2));
+        check(Call::Chat, r#""messages":[],"max_tokens":9,"max_completion_tokens":5"#, (1, Some(9), 2));
+        check(Call::Chat, r#""messages":[],"max_tokens":null,"max_completion_tokens":5"#, (1, Some(5), 2));
+        check(Call::Completions, r#""prompt":"abc","max_tokens":5,"max_completion_tokens":1"#, (1, Some(5), 5));
+        check(Call::Completions, r#""prompt":"abc","max_completion_tokens":1"#, (1, None, 5));
         check(Call::Completions, r#""prompt":"abc","max_tokens":5"#, (1, Some(5), 5));
         check(Call::Completions, r#""prompt":[1,2,3],"max_tokens":5"#, (1, Some(5), 7));
         check(Call::Completions, r#""prompt":["abc","d"],"n":2"#, (4, None, 5));

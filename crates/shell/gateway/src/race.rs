@@ -12,6 +12,7 @@ use crate::call::{self, Answered, Asked, Missed};
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next};
 use crate::peek::Streaming;
+use crate::picker::Share;
 use crate::translate::Said;
 
 /// What there is to do without an answer.
@@ -46,8 +47,12 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
     tokio::select! {
         answered = &mut first => match answered {
             Err(Missed::Fault(fault)) => {
+                // Even where that was its last attempt, the one beside it goes on in its place.
+                let places = flight.lend_places();
                 let next = flight.failed(fault);
-                match other.await {
+                let answered = other.await;
+                flight.take_places(places);
+                match answered {
                     Ok(answered) => {
                         flight.give_way(second);
                         Ok(answered)
@@ -88,6 +93,7 @@ fn unanswered(flight: &mut Flight, missed: Missed) -> Unanswered {
 fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl Future<Output = Result<Answered, Missed>> + use<'a> {
     let (state, snapshot) = (Arc::clone(&flight.state), Arc::clone(&flight.snapshot));
     let (chosen, id, model, output_max) = (flight.chosen, flight.ask.id, flight.ask.model, flight.ask.output_max);
+    let (tier, key, team) = (flight.ask.tier, flight.key, flight.team);
     async move {
         let chosen = chosen.ok_or(Fault::Unreachable)?;
         let upstream = snapshot.upstream(chosen.endpoint).ok_or(Fault::Unreachable)?;
@@ -102,6 +108,7 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
             head,
             streamed: peek.streaming != Streaming::No,
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
+            share: upstream.picker.map(|picker| Share::of(picker, tier, key, team.map(|team| snapshot.fleet.teams.name(team)))),
         };
         call::call(&state, upstream, asked).await
     }

@@ -21,6 +21,7 @@ use crate::call::Answered;
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
+use crate::learnt::BYTES_PER_TOKEN_MOST;
 use crate::memory::{self, Unread};
 use crate::messages::Told;
 use crate::peek::{Call, Peek};
@@ -107,6 +108,7 @@ pub(crate) async fn answer_to(
     let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key.id, ask, &peek);
     flight.wish = wish;
     flight.barred = said.barred();
+    flight.team = key.team;
     flight.trace = Trace::of(head, call);
     let served = fly(flight, head, &said).await?;
     match told {
@@ -135,16 +137,17 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     let model = snapshot.model(&peek.model).filter(|model| key.allows(*model)).ok_or_else(|| Refused::no_model(&peek.model))?;
     let learnt = state.learnt(model);
     let input = learnt.input(peek.prompt_bytes);
-    let room = snapshot.fleet.models[model].context.saturating_sub(input);
-    let output_max = peek.output_max.unwrap_or_else(|| room.saturating_mul(peek.choices));
+    let context = snapshot.fleet.models[model].context;
+    // No more comes than a context holds, whatever is asked for.
+    let output_max = match peek.output_max {
+        Some(stated) => stated.min(context.saturating_mul(peek.choices)),
+        None => context.saturating_sub(input).max(1).saturating_mul(peek.choices),
+    };
     let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
-    let input_least = u32::try_from(peek.context_bytes / BYTES_PER_TOKEN_MOST).unwrap_or(u32::MAX);
+    let input_least = u32::try_from(peek.context_bytes).unwrap_or(u32::MAX) / BYTES_PER_TOKEN_MOST;
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
     Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
 }
-
-/// Text whose tokens are longer than this on the whole is no text: it only decides what surely does not fit a context.
-const BYTES_PER_TOKEN_MOST: usize = 16;
 
 /// Decides, calls and moves on until there is content or nowhere left to go.
 async fn fly(mut flight: Box<Flight>, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {

@@ -48,10 +48,7 @@ pub(crate) fn tell(told: Told, served: Served) -> Result<Served, Refused> {
     let Told { asked, id, created } = told;
     let id = format!("{:032x}", id.0);
     let body = match served.body {
-        Answer::Whole(whole) => {
-            let chat = whole.unwrap_or_default();
-            Answer::from(Bytes::from(asked.response(&id, created, &chat).ok_or_else(Refused::untold)?))
-        }
+        Answer::Whole(whole) => Answer::from(Bytes::from(asked.response(&id, created, whole.rest()).ok_or_else(Refused::untold)?)),
         Answer::Stream(inner) => Answer::Response(Box::new(ToldStream {
             inner: *inner,
             splitter: Splitter::default(),

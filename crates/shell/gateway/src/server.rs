@@ -95,7 +95,7 @@ pub(crate) fn connection<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     // One piece costs the kernel less than several, and answers and chunks are small.
     builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX).writev(false);
     let (state, guest) = (Arc::clone(state), Arc::new(guest));
-    let (stream, watch) = Guarded::new(stream);
+    let (stream, watch) = Guarded::new(stream, state.limits.write_timeout);
     let service = service_fn(move |request: Request<Incoming>| {
         let is_plain = watch.begin(request.body());
         answer(Arc::clone(&state), Arc::clone(&guest), Arc::clone(&watch), is_plain, request)

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::cork::Corked;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -48,7 +48,7 @@ impl Certificate {
     }
 
     /// The handshake.
-    pub(crate) async fn shake(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn shake(&self, stream: Corked) -> std::io::Result<TlsStream<Corked>> {
         TlsAcceptor::from(self.0.load_full()).accept(stream).await
     }
 }

@@ -147,7 +147,7 @@ impl<'a> Said<'a> {
             (Call::Messages, Dialect::OpenAi | Dialect::Azure) => openai::write(chat).map(|chat| chat.body(model, upstream.most)),
             (_, Dialect::OpenAi | Dialect::Azure) => return Ok(splice::for_upstream(self.body, self.peek, model)),
             (_, Dialect::Anthropic) => {
-                let most = upstream.output_max.unwrap_or(OUTPUT_MAX_UNSAID).min(most);
+                let most = upstream.output_max.unwrap_or(OUTPUT_MAX_UNSAID).min(most).max(1);
                 anthropic::write(chat).map(|chat| chat.body(model, most))
             }
             (_, Dialect::Gemini) => gemini::write(chat).map(|chat| chat.body()),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dialect::openai::Most;
-use fleet::{Dialect, Endpoint, KeyAs};
+use fleet::{Dialect, Endpoint, KeyAs, Picker};
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::http::uri::Authority;
@@ -38,6 +38,8 @@ pub struct Upstream {
     pub(crate) most: Most,
     /// The most answer tokens that it takes, when that is known.
     pub(crate) output_max: Option<u32>,
+    /// What picks a server behind it, where something does.
+    pub(crate) picker: Option<Picker>,
 }
 
 /// Why a base URL can't be used.
@@ -83,6 +85,7 @@ impl Upstream {
             model: model.map(str::to_owned),
             most: if host == OPENAI_HOST { Most::CompletionTokens } else { Most::Tokens },
             output_max: None,
+            picker: None,
         })
     }
 
@@ -92,7 +95,8 @@ impl Upstream {
     /// When the URL can't be read, or is one that requests must not go to.
     pub fn of(endpoint: &Endpoint, name: &str, key: Option<&str>) -> Result<Self, UpstreamError> {
         let (base, model) = (endpoint.url.as_str(), endpoint.upstream_model.as_deref());
-        let plain = Self { dialect: endpoint.dialect, output_max: endpoint.output_max, ..Self::new(base, key, model)? };
+        let Endpoint { dialect, output_max, picker, .. } = *endpoint;
+        let plain = Self { dialect, output_max, picker, ..Self::new(base, key, model)? };
         let (host, root) = (host(base)?, base.trim_end_matches('/'));
         let segment = segment(model.unwrap_or(name));
         let own = |header: &'static str| match endpoint.key_as {

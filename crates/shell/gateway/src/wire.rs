@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -15,26 +14,27 @@ use hyper::rt::{Read, Write};
 use hyper::{Request, Response};
 use tokio::time::Instant;
 
+use crate::parted::Parted;
 use crate::wires::Lanes;
 
 /// What goes to an upstream.
-type Asked = Request<Full<Bytes>>;
+type Asked = Request<Parted>;
 
 /// A connection to an upstream.
 pub(crate) struct Wire {
-    send: SendRequest<Full<Bytes>>,
+    send: SendRequest<Parted>,
     /// Moves the bytes until the connection has ended, however it did. Then it is dropped, which tells whoever still waits for an answer.
     moves: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     pager: Arc<Pager>,
     waker: Waker,
-    /// When it was last asked.
+    /// When it was last asked, or had answered.
     pub used: Instant,
 }
 
 impl Wire {
     /// A connection ready to be asked.
     pub async fn new(stream: impl Read + Write + Unpin + Send + 'static) -> hyper::Result<Self> {
-        let (send, connection) = http1::Builder::new().writev(false).handshake(stream).await?;
+        let (send, connection) = http1::Builder::new().writev(false).max_buf_size(BUFFER_BYTES).handshake(stream).await?;
         let pager = Arc::<Pager>::default();
         let waker = Waker::from(Arc::clone(&pager));
         Ok(Self { send, moves: Some(Box::pin(connection)), pager, waker, used: Instant::now() })
@@ -76,6 +76,8 @@ impl Wire {
 }
 
 const TURNS_MAX: usize = 3;
+/// As much of a request, and of the head of an answer, is kept at once.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Wakes the task that has a connection. What happens while that task is polling it is no reason to wake it, only to poll again.
 #[derive(Default)]
@@ -152,6 +154,7 @@ impl Coming {
         if let Some(mut wire) = self.wire.take()
             && wire.is_free()
         {
+            wire.used = Instant::now();
             self.lanes.keep(&self.place, wire);
         }
     }

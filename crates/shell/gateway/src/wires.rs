@@ -4,21 +4,23 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
 use dispatch::Fault;
-use http_body_util::Full;
 use hyper::header::HOST;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use tower_service::Service;
 
 use crate::call::Missed;
+use crate::cork::Corked;
 use crate::envelope::Refused;
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
+use crate::parted::Parted;
 use crate::resolve::Resolver;
 use crate::upstream::Upstream;
 use crate::wire::{Coming, Wire};
@@ -30,8 +32,8 @@ type Connector = HttpConnector<Resolver>;
 const KEPT_MAX: usize = 1_024;
 
 thread_local! {
-    /// Which of the lanes this thread uses.
-    static LANE: Cell<usize> = const { Cell::new(0) };
+    /// Which of the lanes this thread uses; the last where it serves none: its connections end with another event loop.
+    static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 /// The connections to upstreams, kept for reuse. Redirects are never followed, and certificates are always checked.
@@ -40,9 +42,12 @@ pub(crate) struct Wires {
     /// `None` while no upstream wants it: reading the machine's certificates takes time, and a laptop may have none.
     tls: Option<HttpsConnector<Connector>>,
     lanes: Arc<Lanes>,
+    /// For a connection to be made.
+    patience: Duration,
 }
 
-/// The connections that wait for a request, one lane for each serving thread: its lock is only ever taken by that thread.
+/// The connections that wait for a request, one lane for each serving thread, whose lock is only ever taken by that thread, and one for all
+/// others.
 pub(crate) struct Lanes(Vec<Mutex<Lane>>);
 
 /// One thread's connections, by the places that they go to; the last used at the back.
@@ -78,13 +83,13 @@ impl Wires {
             Ok::<_, std::io::Error>(https)
         };
         let tls = tls.then(|| secured(plain.clone())).transpose()?;
-        let lanes = std::iter::repeat_with(Mutex::default).take(limits.serving_threads.max(1)).collect();
-        Ok(Self { plain, tls, lanes: Arc::new(Lanes(lanes)) })
+        let lanes = std::iter::repeat_with(Mutex::default).take(limits.serving_threads.max(1) + 1).collect();
+        Ok(Self { plain, tls, lanes: Arc::new(Lanes(lanes)), patience: limits.connect_timeout })
     }
 
     /// How many threads can serve.
     pub fn lanes(&self) -> usize {
-        self.lanes.0.len()
+        self.lanes.0.len() - 1
     }
 
     /// From now on this thread uses the connections of `lane`.
@@ -93,7 +98,7 @@ impl Wires {
     }
 
     /// Sends one request; what comes back is the head, with the body still on its way.
-    pub async fn send(&self, upstream: &Upstream, request: Request<Full<Bytes>>) -> Result<Response<Coming>, Missed> {
+    pub async fn send(&self, upstream: &Upstream, request: Request<Parted>) -> Result<Response<Coming>, Missed> {
         let mut request = addressed(upstream, request);
         let coming = |wire, response: Response<_>| response.map(|body| Coming::new(body, wire, &self.lanes, &upstream.place));
         while let Some(mut wire) = self.free(&upstream.place) {
@@ -131,16 +136,21 @@ impl Wires {
     }
 
     async fn connect(&self, upstream: &Upstream) -> Result<Wire, Missed> {
-        match self.reach(upstream).await {
+        match self.reach_in_time(upstream).await {
             Ok(wire) => return Ok(wire),
             Err(error) if !is_of_this_machine(error.as_ref()) => return Err(Fault::Unreachable.into()),
             // What is kept for later takes the place of what is wanted now.
             Err(_) => self.close(),
         }
-        self.reach(upstream).await.map_err(|error| match is_of_this_machine(error.as_ref()) {
+        self.reach_in_time(upstream).await.map_err(|error| match is_of_this_machine(error.as_ref()) {
             true => Missed::Here { fault: Fault::Client, refused: Refused::overloaded() },
             false => Fault::Unreachable.into(),
         })
+    }
+
+    /// A connection, its name looked up and its handshake done. One that hangs at that has heard nothing of the request.
+    async fn reach_in_time(&self, upstream: &Upstream) -> Result<Wire, BoxError> {
+        tokio::time::timeout(self.patience, self.reach(upstream)).await?
     }
 
     async fn reach(&self, upstream: &Upstream) -> Result<Wire, BoxError> {
@@ -156,7 +166,8 @@ impl Wires {
             Ok(Wire::new(tls.call(uri).await?).await?)
         } else {
             let mut plain = self.plain.clone();
-            Ok(Wire::new(plain.call(uri).await?).await?)
+            let stream = plain.call(uri).await?.into_inner();
+            Ok(Wire::new(TokioIo::new(Corked::new(stream))).await?)
         }
     }
 }
@@ -172,7 +183,7 @@ fn is_of_this_machine(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// A request as it is written to its upstream, all of whose URLs have one place: the path alone, with the host beside it.
-fn addressed(upstream: &Upstream, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+fn addressed(upstream: &Upstream, mut request: Request<Parted>) -> Request<Parted> {
     let path = std::mem::take(request.uri_mut()).into_parts().path_and_query;
     *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     request.headers_mut().insert(HOST, upstream.host.clone());
@@ -181,6 +192,7 @@ fn addressed(upstream: &Upstream, mut request: Request<Full<Bytes>>) -> Request<
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http_body_util::BodyExt;
     use hyper::header::HeaderValue;
     use testkit::Upstream as Server;
@@ -205,7 +217,7 @@ mod tests {
         let (server, wires) = (Server::start().await.expect("this machine has a free port"), wires());
         let upstream = Upstream::moved_to(server.address(), None).expect("it is this machine");
         for _ in 0..3 {
-            let mut request = Request::post(upstream.chat.clone()).body(Full::new(Bytes::from_static(b"{}"))).expect("a request");
+            let mut request = Request::post(upstream.chat.clone()).body(Bytes::from_static(b"{}").into()).expect("a request");
             request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
             let answer = wires.send(&upstream, request).await.expect("it answers");
             answer.into_body().collect().await.expect("a whole body");
@@ -217,6 +229,25 @@ mod tests {
         wires.lanes.own().values_mut().flatten().for_each(|wire| wire.used -= UPSTREAM_IDLE_MAX);
         wires.tidy();
         assert_eq!(kept(&wires), 0);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_serves_nobody_takes_no_connection_of_one_that_does() {
+        let (server, wires) = (Server::start().await.expect("this machine has a free port"), wires());
+        let upstream = Upstream::moved_to(server.address(), None).expect("it is this machine");
+        let answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        answer.into_body().collect().await.expect("a whole body");
+        assert!(
+            wires.free(&upstream.place).is_some_and(|wire| {
+                wires.lanes.keep(&upstream.place, wire);
+                true
+            }),
+            "it is kept"
+        );
+        for lane in 0..wires.lanes() {
+            Wires::enter(lane);
+            assert!(wires.free(&upstream.place).is_none(), "but not for {lane}");
+        }
     }
 
     /// An upstream that answers one request on one connection with these bytes, then closes it once it is told to.
@@ -238,8 +269,8 @@ mod tests {
         (upstream, close, served)
     }
 
-    fn asked(upstream: &Upstream) -> Request<Full<Bytes>> {
-        Request::post(upstream.chat.clone()).body(Full::new(Bytes::from_static(b"{}"))).expect("a request")
+    fn asked(upstream: &Upstream) -> Request<Parted> {
+        Request::post(upstream.chat.clone()).body(Bytes::from_static(b"{}").into()).expect("a request")
     }
 
     fn fault<T>(sent: Result<T, Missed>) -> Option<Fault> {

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::cork::{self, Corked};
 use crate::limits::UPSTREAM_IDLE_MAX;
 use crate::server::{self, Guest};
 use crate::state::State;
@@ -72,6 +73,7 @@ fn run(state: &Arc<State>, lane: usize, mut arrivals: mpsc::Receiver<Arrival>) {
     Wires::enter(lane);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     runtime.block_on(async {
+        tokio::spawn(cork::turns());
         let (graceful, mut connections) = (GracefulShutdown::new(), JoinSet::new());
         let mut tidy = interval(UPSTREAM_IDLE_MAX / 4);
         tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,6 +92,7 @@ fn run(state: &Arc<State>, lane: usize, mut arrivals: mpsc::Receiver<Arrival>) {
         _ = tokio::time::timeout(state.limits.drain_timeout, graceful.shutdown()).await;
         connections.shutdown().await;
         state.wires.close();
+        cork::end();
     });
 }
 
@@ -114,9 +117,9 @@ fn take(state: &Arc<State>, arrival: Arrival, graceful: &GracefulShutdown, conne
 }
 
 /// The connection in this thread's hands. Small events leave at once: else they would wait for the other side's delayed acknowledgement.
-fn taken_over(stream: TcpStream) -> std::io::Result<tokio::net::TcpStream> {
+fn taken_over(stream: TcpStream) -> std::io::Result<Corked> {
     stream.set_nodelay(true)?;
-    tokio::net::TcpStream::from_std(stream)
+    tokio::net::TcpStream::from_std(stream).map(Corked::new)
 }
 
 #[cfg(test)]
@@ -130,7 +133,7 @@ mod tests {
         let (accepted, _) = listener.accept().await.expect("a client");
         let accepted = accepted.into_std().expect("not in use");
         assert!(!accepted.nodelay().expect("an open socket"), "the kernel's own default");
-        assert!(taken_over(accepted).expect("an open socket").nodelay().expect("an open socket"));
+        assert!(taken_over(accepted).expect("an open socket").nodelay());
         drop(client);
     }
 }

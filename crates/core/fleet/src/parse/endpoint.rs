@@ -8,7 +8,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::figure::{Parameters, Ratio, Speed};
 use crate::keys::{Key, Kind, Shape, may, must, or, words};
-use crate::model::{Capability, Dialect, Endpoint, KeyAs, Model, Profile, ProfileBasis, Secret, TokenWeights};
+use crate::model::{Capability, Dialect, Endpoint, KeyAs, Model, Picker, Profile, ProfileBasis, Secret, TokenWeights};
 use crate::parse::secret;
 use crate::reader::Reader;
 
@@ -63,6 +63,9 @@ const DIALECT_WORDS: &[&str] = &words(&DIALECTS);
 const KEYS_AS: [(&str, KeyAs); 1] = [("bearer", KeyAs::Bearer)];
 const KEY_AS_WORDS: &[&str] = &words(&KEYS_AS);
 
+const PICKERS: [(&str, Picker); 1] = [("llm-d", Picker::LlmD)];
+const PICKER_WORDS: &[&str] = &words(&PICKERS);
+
 pub(crate) const ENDPOINT: &[Key] = &[
     must("model", Shape::Name(Kind::Model), "which model it serves"),
     may("pool", Shape::Name(Kind::Pool), "on which pool; a hosted API has none"),
@@ -80,6 +83,7 @@ pub(crate) const ENDPOINT: &[Key] = &[
     ),
     may("key", Shape::Secret, "where the upstream's key is to be found"),
     or("key_as", "as its dialect has it", Shape::Word(KEY_AS_WORDS), "in `Authorization: Bearer`, whatever the dialect"),
+    may("picker", Shape::Word(PICKER_WORDS), "what picks a server behind the URL: it is told each request's tier and whose it is"),
     or("slots", "16", Shape::Figure("64"), "requests that it runs at once, over all replicas"),
     or("queue", "64", Shape::Figure("256"), "requests that may wait there"),
     may("profile", Shape::Name(Kind::Profile), "how fast one replica is"),
@@ -165,6 +169,7 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
     let key: Option<Secret> = row.entry("key").and_then(|entry| secret::read(row, &entry));
     let stated = row.has("key_as") && row.check("key_as", row.has("key"), "is said of no key", "add `key = { env = \"NAME\" }`");
     let key_as = if stated { row.word("key_as", &KEYS_AS) } else { Some(KeyAs::Dialect) };
+    let picker = picker(row, dialect);
     let profile = row.named("profile", Kind::Profile);
     let shadow = row.flag("shadow").unwrap_or(false);
     Some(Endpoint {
@@ -179,11 +184,22 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         output_max,
         key,
         key_as: key_as?,
+        picker,
         slots: slots?,
         queue: queue?,
         profile,
         shadow,
     })
+}
+
+/// A picker stands behind a URL and reads the requests that come there; it knows two of the dialects.
+fn picker(row: &Reader<'_>, dialect: Option<Dialect>) -> Option<Picker> {
+    if !row.has("picker") || !row.check("picker", row.has("url"), "is said of no URL", "add `url`: where its gateway listens") {
+        return None;
+    }
+    let known = dialect.is_none_or(|dialect| matches!(dialect, Dialect::OpenAi | Dialect::Anthropic));
+    let fits = row.check("picker", known, "is for the dialects `openai` and `anthropic` only", "leave one of the two out");
+    if fits { row.word("picker", &PICKERS) } else { None }
 }
 
 /// Azure dates its versions, and marks some as previews; no other dialect has any.

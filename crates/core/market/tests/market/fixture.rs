@@ -208,6 +208,7 @@ fn endpoint(region: RegionId) -> Endpoint {
         output_max: None,
         key: None,
         key_as: fleet::KeyAs::Dialect,
+        picker: None,
         slots: 8,
         queue: 8,
         profile: None,

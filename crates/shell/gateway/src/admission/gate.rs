@@ -82,10 +82,15 @@ impl Gate {
             return Ok(UnderWay { gate: Arc::clone(self), who });
         }
         let (wake, woken) = oneshot::channel();
-        let standing = self.join(tier, Waiter { who, wake });
+        let standing = self.join(tier, Waiter { who: who.clone(), wake });
         // Also for the others: for a moment this one may have held what another was looking for.
         self.hand_out();
-        let mut standing = standing?;
+        let mut standing = match standing {
+            Ok(standing) => standing,
+            // What is free now is of no use to any of those who fill the line.
+            Err(_) if self.take(&who) => return Ok(UnderWay { gate: Arc::clone(self), who }),
+            Err(refused) => return Err(refused),
+        };
         let place = tokio::time::timeout(limits.queue_timeout(tier), woken).await;
         // Whoever was handed a place, shed, or not, is in line no more.
         standing.leave();

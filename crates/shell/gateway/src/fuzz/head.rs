@@ -53,7 +53,7 @@ pub fn head(bytes: &[u8]) {
 fn serve(pieces: [&[u8]; 2]) -> Vec<Read> {
     let served = Arc::new(Mutex::new(Vec::new()));
     let (mut client, server) = tokio::io::duplex(64 << 10);
-    let (stream, watch) = Guarded::new(server);
+    let (stream, watch) = Guarded::new(server, std::time::Duration::from_secs(3600));
     let seen = Arc::clone(&served);
     let service = service_fn(move |request: Request<Incoming>| {
         let is_plain = watch.begin(request.body());

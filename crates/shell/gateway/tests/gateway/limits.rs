@@ -30,12 +30,12 @@ fn bob(allowance: Allowance) -> KeyRow {
 }
 
 /// The laptop fleet with these tables at its end.
-fn laptop(tables: &str) -> String {
+pub fn laptop(tables: &str) -> String {
     format!("{}\n{tables}", Setup::default().fleet)
 }
 
 /// A clock that stands still until it is moved, in seconds.
-fn hand() -> (Clock, Arc<AtomicI64>) {
+pub fn hand() -> (Clock, Arc<AtomicI64>) {
     let seconds = Arc::new(AtomicI64::new(1_800_000_000));
     let read = Arc::clone(&seconds);
     (Clock::from_fn(move || Instant::from_micros(read.load(Ordering::SeqCst) * 1_000_000)), seconds)

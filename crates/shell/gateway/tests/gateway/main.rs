@@ -13,6 +13,7 @@ mod limits;
 mod messages;
 mod meter;
 mod openai;
+mod picker;
 mod prefix;
 mod queues;
 mod resilience;

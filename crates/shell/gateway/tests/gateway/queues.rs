@@ -116,6 +116,32 @@ async fn a_key_at_its_cap_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_key_that_fills_the_line_holds_up_nobody_else() {
+    let keys =
+        vec![KeyRow { id: KeyId(1), ..key("ada000000000", "canary", &[]) }, KeyRow { id: KeyId(2), ..key("bob000000000", "canary", &[]) }];
+    let limits = Limits { key_in_flight_max: 1, queue_max: 2, ..Limits::default() };
+    let bench = Arc::new(Bench::of(Setup { keys, limits, ..Setup::default() }).await);
+    let gate = Gate::default();
+    bench.north.then(Reply::Hang(gate.clone()));
+    let mut hers = vec![ask(&bench, "bl-ada000000000-canary", "default")];
+    bench.north.until_heard(1).await;
+    for waiting in 1..=2 {
+        hers.push(ask(&bench, "bl-ada000000000-canary", "default"));
+        until_waiting(&bench, waiting).await;
+    }
+    assert_eq!(bench.chat_with("bl-ada000000000-canary", &body("default")).await.error(), (429, "overloaded".to_owned()));
+    assert_eq!(
+        bench.chat_with("bl-bob000000000-canary", &body("default")).await.status,
+        200,
+        "there are places, and nobody in line could use them"
+    );
+    gate.open(1);
+    for reply in hers {
+        assert_eq!(reply.await.expect("it ends").status, 200);
+    }
+}
+
+#[tokio::test]
 async fn an_address_at_its_cap_waits_too_and_has_so_many_connections() {
     let (bench, gate, first) = full(Limits { peer_in_flight_max: 1, peer_connections_max: 2, ..Limits::default() }).await;
     let second = ask(&bench, KEY, "default");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dispatch::Outcome;
+use dispatch::{Known, Outcome};
 use gateway::Limits;
 use http_body_util::BodyExt;
 use testkit::{Ending, Gate, Reply};
@@ -14,7 +14,7 @@ const WHOLE: &str = r#"{"model":"default","max_tokens":9,"messages":[{"role":"us
 const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
 
 /// Prices as in the other tests, but north and west are paid by the units of one contract, which spill nowhere by themselves.
-fn on_units(bench: &Bench, units_per_minute: i64) {
+pub fn on_units(bench: &Bench, units_per_minute: i64) {
     let mut sheet = sheet(&bench.fleet);
     let units = bench.fleet.contracts.id("west-provisioned").expect("the laptop fleet has it");
     for name in ["north", "west"] {
@@ -161,6 +161,56 @@ async fn one_probe_at_a_time_goes_to_an_upstream_that_failed() {
     };
     tokio::join!(probe, others);
     assert_eq!(went(bench).await, "north", "the probe was answered");
+}
+
+#[tokio::test]
+async fn an_upstream_with_a_stream_under_way_is_probed_all_the_same() {
+    let (bench, gate) = (Bench::start().await, Gate::default());
+    bench.north.then(Reply::Stream { events: 1, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });
+    let bench = &bench;
+    let streamed = bench.chat(STREAM);
+    let probed = async {
+        bench.north.until_heard(1).await;
+        for _ in 0..3 {
+            bench.north.then(Reply::status(500));
+        }
+        for _ in 0..3 {
+            assert_eq!(went(bench).await, "west");
+        }
+        while went(bench).await == "west" {}
+        gate.open(9);
+    };
+    assert_eq!(tokio::join!(streamed, probed).0.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_was_generated_and_is_not_asked_for_again() {
+    let bench = Bench::with(Limits { upstream_body_bytes_max: 100, ..Limits::default() }).await;
+    for _ in 0..4 {
+        bench.north.then(Reply::answer(7, 9));
+        assert_eq!(bench.chat(WHOLE).await.error(), (502, "answer_too_large".to_owned()));
+    }
+    let settled = bench.journal.settled(4).await;
+    assert!(settled.iter().all(|one| (one.outcome, one.known) == (Outcome::Failed, Known::Bounded)), "{settled:?}");
+    assert_eq!((bench.north.heard().len(), bench.west.heard().len()), (4, 0), "nobody is blamed for it");
+}
+
+#[tokio::test]
+async fn no_more_is_reckoned_with_than_a_context_holds() {
+    let bench = Bench::start().await;
+    for (count, (asked, most)) in [(50, 50), (4_000_000_000_u32, 2_048)].into_iter().enumerate() {
+        bench.north.then(Reply::Drop);
+        let body = format!(r#"{{"model":"default","max_tokens":{asked},"messages":[{{"role":"user","content":"hi"}}]}}"#);
+        assert_eq!(bench.chat(&body).await.status, 200);
+        let lost = bench
+            .journal
+            .settled(2 * (count + 1))
+            .await
+            .into_iter()
+            .rfind(|one| one.known == Known::Bounded)
+            .expect("what became of it is unknown");
+        assert_eq!(lost.tokens.output, most, "{asked}");
+    }
 }
 
 #[tokio::test]

@@ -148,6 +148,8 @@ async fn nothing_of_a_clients_head_goes_on_but_what_is_named() {
         ("http2-settings", "x"),
         ("accept-encoding", "gzip, br"),
         ("openai-organization", "org-canary"),
+        ("x-llm-d-inference-objective", "priority"),
+        ("x-gateway-destination-endpoint", "127.0.0.1:9"),
         ("origin", "https://canary.example"),
         ("referer", "https://canary.example"),
         ("expect", "100-continue"),

@@ -78,6 +78,7 @@ fn endpoint(pool: Option<fleet::PoolId>) -> Endpoint {
         output_max: None,
         key: None,
         key_as: fleet::KeyAs::Dialect,
+        picker: None,
         slots: 4,
         queue: 4,
         profile: None,
