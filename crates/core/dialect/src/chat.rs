@@ -137,14 +137,6 @@ impl<'a> Chat<'a> {
         }
     }
 
-    /// The name of the tool that was called under an id.
-    pub(crate) fn called(&self, id: &str) -> Option<&str> {
-        self.messages.iter().rev().find_map(|message| match &message.said {
-            Said::Assistant { calls, .. } => calls.iter().find(|call| call.id == id).map(|call| call.name.as_ref()),
-            _ => None,
-        })
-    }
-
     /// Whether it ends with the model's own words, to be continued by some dialects and answered by others.
     pub(crate) fn is_prefilled(&self) -> bool {
         matches!(self.messages.last(), Some(Message { said: Said::Assistant { .. }, .. }))

@@ -1,11 +1,15 @@
 //! Reads the objects of a request field by field, so that what nobody took is found and refused, and never dropped.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Unsupported;
+
+/// The most fields of one object that is read field by field: many times what any dialect has.
+pub const FIELDS_MAX: usize = 256;
 
 /// A string, borrowed when it has no escapes.
 #[derive(serde::Deserialize)]
@@ -17,7 +21,7 @@ pub(crate) struct Fields<'a> {
     entries: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
-/// The entries of an object in their order, duplicates included.
+/// The entries of an object in their order, duplicates included, up to one more than it may have.
 struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
@@ -32,6 +36,9 @@ impl<'de> Deserialize<'de> for Entries<'de> {
                 let mut entries = Vec::new();
                 while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
                     entries.push((name, value));
+                    if entries.len() > FIELDS_MAX {
+                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                    }
                 }
                 Ok(Entries(entries))
             }
@@ -44,10 +51,13 @@ impl<'a> Fields<'a> {
     /// The object that `text` is, which stands at `at`: empty for the whole request.
     pub fn parse(text: &'a str, at: String) -> Result<Self, Unsupported> {
         let Entries(entries) = serde_json::from_str(text).map_err(|_| Unsupported::not(&at, "an object"))?;
-        for (index, (name, _)) in entries.iter().enumerate() {
-            if entries[..index].iter().any(|(other, _)| other == name) {
-                return Err(Unsupported::new(join(&at, name), "is given twice"));
-            }
+        if entries.len() > FIELDS_MAX {
+            let place = if at.is_empty() { "body" } else { &at };
+            return Err(Unsupported::new(place, &format!("has more than {FIELDS_MAX} fields")));
+        }
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = entries.iter().find(|(name, _)| !names.insert(name.as_ref())) {
+            return Err(Unsupported::new(join(&at, name), "is given twice"));
         }
         Ok(Self { at, entries })
     }

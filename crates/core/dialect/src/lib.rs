@@ -20,6 +20,7 @@ mod unsupported;
 pub use answer::{About, NoAnswer, Usage};
 pub use chat::Chat;
 pub use events::EVENT_BYTES_MAX;
+pub use fields::FIELDS_MAX;
 pub(crate) use json::json;
 pub use translation::{Foreign, Hearing, told_as_anthropic};
 pub use unsupported::Unsupported;

@@ -1,6 +1,6 @@
 //! From one dialect into another, whole answers and streams.
 
-use crate::answer::{About, NoAnswer};
+use crate::answer::{About, NoAnswer, Usage};
 use crate::events::Events;
 use crate::{anthropic, gemini, openai};
 
@@ -61,6 +61,15 @@ impl Hearing {
             Heard::Anthropic(hearing) => hearing.event(data, out),
             Heard::Gemini(hearing) => hearing.event(data, out),
         })
+    }
+
+    /// What was used so far, where the dialect says it before the end: what a stream that is given up has cost.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.heard {
+            Heard::Anthropic(_) => None,
+            Heard::Gemini(hearing) => hearing.usage(),
+        }
     }
 
     /// The stream ended; what is left to tell is appended to `out`. A stream that was cut short has no end told.

@@ -49,6 +49,8 @@ pub(crate) struct Asked<'a> {
 /// How an upstream answered.
 pub(crate) enum Answered {
     Whole(Bytes, Whole),
+    /// An answer as good as any, that the caller's dialect has no words for.
+    Untold(Whole),
     Stream(Box<Relay>, Passage),
 }
 
@@ -122,8 +124,9 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
     };
     let (body, read) = passage.whole(body, about)?;
     if call == peek::Call::Messages && passage != Passage::Messages {
-        let told = dialect::told_as_anthropic(&body, &about()).map_err(translate::fault)?;
-        return Ok(Answered::Whole(Bytes::from(told), read));
+        // The upstream has done its work: no other is asked to do it again.
+        let told = dialect::told_as_anthropic(&body, &about());
+        return Ok(told.map_or(Answered::Untold(read), |told| Answered::Whole(Bytes::from(told), read)));
     }
     Ok(Answered::Whole(body, read))
 }

@@ -73,6 +73,20 @@ pub const FILES_MAX: usize = 10_000;
 pub const BATCH_LINES_MAX: u32 = 50_000;
 /// The most batches of one key that are not over.
 pub const BATCHES_MAX: usize = 100;
+/// The most batches of one key that are kept: past it, the oldest that are over are forgotten.
+pub const BATCHES_KEPT_MAX: usize = 1_000;
+/// The most pairs of a batch's metadata.
+pub const METADATA_MAX: usize = 16;
+/// The most characters of the name in such a pair.
+pub const METADATA_NAME_MAX: usize = 64;
+/// The most characters of the value.
+pub const METADATA_VALUE_MAX: usize = 512;
+/// The most batches whose input is read, or whose output is written, at once.
+pub const BATCH_STEPS_AT_ONCE: usize = 4;
+/// The most bytes of an uploaded form that are no file's.
+pub const FORM_BYTES_MAX: usize = 64 * 1024;
+/// The least bytes that an upload has to bring in a second, beyond what any body may take.
+pub const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 /// The most lines of all batches that run at once.
 pub const BATCH_LINES_AT_ONCE: usize = 8;
 

@@ -21,12 +21,18 @@ impl Memory {
 }
 
 /// Some of that room, until it is dropped.
-struct Share {
+pub(crate) struct Share {
     memory: Arc<Memory>,
     bytes: usize,
 }
 
 impl Share {
+    /// That much of the room; `None` when there is not so much.
+    pub fn take(memory: &Arc<Memory>, bytes: usize) -> Option<Self> {
+        let mut share = Self { memory: Arc::clone(memory), bytes: 0 };
+        share.reach(bytes).then_some(share)
+    }
+
     /// Takes as much as a body of that length needs; `false` when there is not so much.
     fn reach(&mut self, length: usize) -> bool {
         let more = if length > BODY_SMALL { length.saturating_sub(self.bytes) } else { 0 };

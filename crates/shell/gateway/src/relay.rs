@@ -149,6 +149,7 @@ impl Relay {
     fn take(&mut self, came: Bytes) {
         let (progress, ear, error, strip_usage) = (&mut self.progress, &mut self.ear, &mut self.error, self.strip_usage);
         let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, error, strip_usage, event));
+        self.progress.reported = self.body.used().or(self.progress.reported);
         if judged.is_err() || self.progress.error {
             self.ending = Some(Ending::Failed(self.ear.fault()));
         }

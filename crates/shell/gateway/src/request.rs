@@ -15,6 +15,7 @@ use market::Tokens;
 use units::Instant;
 
 use crate::admission::{Rates, Ticket, Visit, Waiting};
+use crate::answer::Whole;
 use crate::body::{Answer, Streaming};
 use crate::call::Answered;
 use crate::envelope::Refused;
@@ -158,7 +159,7 @@ async fn fly(mut flight: Box<Flight>, head: &HeaderMap, said: &Said<'_>) -> Resu
                 Err(refused) => return Err(refused.with_rates(flight.ticket.rates(flight.state.clock.now()))),
             },
             Next::Call(_) => match race::attempt(&mut flight, head, said).await {
-                Ok(answered) => return Ok(answer(flight, answered, said.call())),
+                Ok(answered) => return answer(flight, answered, said.call()),
                 Err(Unanswered::Next(next)) => next,
                 Err(Unanswered::Refused(refused)) => return Err(refused),
             },
@@ -218,7 +219,7 @@ impl Line {
 }
 
 /// The answer's body, and the source that its head names.
-fn answer(mut flight: Box<Flight>, answered: Answered, call: Call) -> Served {
+fn answer(mut flight: Box<Flight>, answered: Answered, call: Call) -> Result<Served, Refused> {
     let source = flight.chosen.and_then(|chosen| {
         let snapshot = &flight.snapshot;
         Some(Source {
@@ -232,15 +233,24 @@ fn answer(mut flight: Box<Flight>, answered: Answered, call: Call) -> Served {
     let rates = flight.ticket.rates(now);
     let (body, kind) = match answered {
         Answered::Whole(body, read) => {
-            let learnt = flight.state.learnt(flight.ask.model);
-            let counted = if read.choice_bytes > 0 { learnt.input(read.choice_bytes) } else { 0 };
-            flight.progress(now, counted, read.reported);
-            flight.ended(now);
+            whole(&mut flight, now, read);
             (Answer::from(body), "application/json")
+        }
+        Answered::Untold(read) => {
+            whole(&mut flight, now, read);
+            return Err(Refused::untold().with_rates(rates));
         }
         Answered::Stream(relay, passage) => (stream(flight, *relay, passage, call), "text/event-stream; charset=utf-8"),
     };
-    Served { status: StatusCode::OK, body, kind, source, rates }
+    Ok(Served { status: StatusCode::OK, body, kind, source, rates })
+}
+
+/// An answer came whole.
+fn whole(flight: &mut Flight, now: Instant, read: Whole) {
+    let learnt = flight.state.learnt(flight.ask.model);
+    let counted = if read.choice_bytes > 0 { learnt.input(read.choice_bytes) } else { 0 };
+    flight.progress(now, counted, read.reported);
+    flight.ended(now);
 }
 
 /// A stream's body, in the words of its client.

@@ -227,7 +227,7 @@ enum Wants {
 impl Route<'_> {
     /// Whether a listener for this answers it.
     const fn is_behind(&self, behind: Behind) -> bool {
-        let is_operation = matches!(self, Self::Health | Self::Ready | Self::Metrics | Self::Status);
+        let is_operation = matches!(self, Self::Health | Self::Ready | Self::Metrics | Self::Status | Self::Audit);
         match behind {
             Behind::All => true,
             Behind::Calls => !is_operation,
@@ -387,6 +387,15 @@ mod tests {
             Route::Metrics => 11,
             Route::Status => 12,
             Route::Audit => 13,
+        }
+    }
+
+    #[test]
+    fn what_is_for_operation_is_behind_its_own_door() {
+        for (path, _) in TABLE {
+            let route = find(path).expect("it is one");
+            let is_operation = ["/api/", "/metrics", "/healthz", "/readyz"].iter().any(|begin| path.starts_with(begin));
+            assert_eq!([Behind::Calls, Behind::Operation].map(|door| route.is_behind(door)), [!is_operation, is_operation], "{path}");
         }
     }
 

@@ -8,6 +8,7 @@ use dialect::anthropic::{Overheard, Overhearing};
 use dialect::{About, Hearing};
 use dispatch::Fault;
 use hyper::body::Body;
+use market::Tokens;
 
 use crate::answer::{self, Heard};
 use crate::peek::Call;
@@ -35,6 +36,14 @@ impl Spoken {
             Passage::Translated(foreign) => {
                 Self::Translated(Box::new(Translated { body, hearing: Hearing::new(foreign, about()), ended: false }))
             }
+        }
+    }
+
+    /// What the upstream says was used so far, where that does not stand in what is told.
+    pub fn used(&self) -> Option<Tokens> {
+        match self {
+            Self::Own(_) => None,
+            Self::Translated(translated) => translated.hearing.usage().map(translate::tokens),
         }
     }
 

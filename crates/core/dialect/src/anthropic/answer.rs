@@ -54,6 +54,18 @@ impl ReadUsage {
     }
 }
 
+impl ReadUsage {
+    /// The usage of a whole answer; `None` while input or output is still unsaid.
+    pub fn whole(self) -> Option<Usage> {
+        (self.input_tokens.is_some() && self.output_tokens.is_some()).then(|| self.into())
+    }
+
+    /// The usage of a stream whose last event with usage says `last`: what the output came to is not known before.
+    pub fn at_end(self, last: Option<Self>) -> Option<Usage> {
+        last.and_then(|last| last.output_tokens).and(self.whole())
+    }
+}
+
 impl From<ReadUsage> for Usage {
     fn from(read: ReadUsage) -> Self {
         let (cached, written) = (read.cache_read_input_tokens.unwrap_or(0), read.cache_creation_input_tokens.unwrap_or(0));
@@ -104,7 +116,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Told, NoAnswer> {
         }
     }
     let finish = Finish::of_anthropic(read.stop_reason.as_deref().unwrap_or_default());
-    Ok(Told { id: read.id, model: read.model, choices: vec![Choice { text, calls, finish }], usage: read.usage.map(Usage::from) })
+    Ok(Told { id: read.id, model: read.model, choices: vec![Choice { text, calls, finish }], usage: read.usage.and_then(ReadUsage::whole) })
 }
 
 /// What usage an answer of Messages reports, and how many bytes its content has; `None` when it is no answer.
@@ -117,7 +129,7 @@ pub fn reported(body: &[u8]) -> Option<(Option<Usage>, usize)> {
         usage: Option<ReadUsage>,
     }
     let look: Look<'_> = serde_json::from_slice(body).ok()?;
-    Some((look.usage.map(Usage::from), look.content.get().len()))
+    Some((look.usage.and_then(ReadUsage::whole), look.content.get().len()))
 }
 
 #[derive(Serialize)]
@@ -165,11 +177,15 @@ pub(crate) fn write(told: &Told, about: &About) -> Result<Vec<u8>, NoAnswer> {
     if let Some(text) = choice.text.as_deref().filter(|text| !text.is_empty()) {
         content.push(BlockWire::Text { text });
     }
-    for call in &choice.calls {
+    for (index, call) in choice.calls.iter().enumerate() {
         let input = if call.input.trim().is_empty() { "{}" } else { call.input.trim() };
-        // A call whose arguments are no JSON can't be told: Messages has no place for what is not an object.
-        let input = serde_json::from_str(input).ok().filter(|raw: &&RawValue| raw.get().starts_with('{')).ok_or(NoAnswer::Failed)?;
-        content.push(BlockWire::ToolUse { id: &call.id, name: &call.name, input });
+        match serde_json::from_str(input).ok().filter(|raw: &&RawValue| raw.get().starts_with('{')) {
+            Some(input) => content.push(BlockWire::ToolUse { id: &call.id, name: &call.name, input }),
+            // The most tokens came in the midst of it: `max_tokens` says so, and nobody is to run half a call.
+            None if choice.finish == Finish::Length && index + 1 == choice.calls.len() => {}
+            // A call whose arguments are no JSON can't be told: Messages has no place for what is not an object.
+            None => return Err(NoAnswer::Failed),
+        }
     }
     Ok(crate::json(&MessageWire {
         id: told.id.as_deref().unwrap_or(&about.id),

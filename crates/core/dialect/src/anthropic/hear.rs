@@ -85,7 +85,9 @@ impl Hearing {
                 if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
                     self.role(out);
                     self.chunks.finish(0, Finish::of_anthropic(&reason), out);
-                    self.chunks.usage(Usage::from(self.usage), out);
+                    if let Some(usage) = self.usage.at_end(event.usage) {
+                        self.chunks.usage(usage, out);
+                    }
                 }
             }
             "message_stop" => {
@@ -188,7 +190,7 @@ impl Overhearing {
             "content_block_delta" => Overheard { content: true, ..none },
             "message_delta" => {
                 self.usage = self.usage.then(event.usage.unwrap_or_default());
-                Overheard { finish: true, reported: Some(self.usage.into()), ..none }
+                Overheard { finish: true, reported: self.usage.at_end(event.usage), ..none }
             }
             "message_stop" => Overheard { done: true, ..none },
             "error" => Overheard { error: Some(fault(event.error)), ..none },

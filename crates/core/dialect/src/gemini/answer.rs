@@ -74,6 +74,14 @@ pub(super) struct ReadUsage {
     thoughts_token_count: Option<u32>,
 }
 
+impl ReadUsage {
+    /// The usage, where any of it is said.
+    pub fn said(self) -> Option<Usage> {
+        let prompt = self.prompt_token_count.or(self.tool_use_prompt_token_count);
+        prompt.or(self.candidates_token_count).or(self.thoughts_token_count).map(|_| self.into())
+    }
+}
+
 impl From<ReadUsage> for Usage {
     fn from(read: ReadUsage) -> Self {
         let input = read.prompt_token_count.unwrap_or(0).saturating_add(read.tool_use_prompt_token_count.unwrap_or(0));
@@ -137,7 +145,7 @@ pub(crate) fn read(body: &[u8], about: &About) -> Result<Told, NoAnswer> {
         _ = read.prompt_feedback.and_then(|feedback| feedback.block_reason).ok_or(NoAnswer::Failed)?;
         choices.push(Choice { text: None, calls: Vec::new(), finish: Finish::Filtered });
     }
-    Ok(Told { id: read.response_id, model: read.model_version, choices, usage: read.usage_metadata.map(Usage::from) })
+    Ok(Told { id: read.response_id, model: read.model_version, choices, usage: read.usage_metadata.and_then(ReadUsage::said) })
 }
 
 fn choice(candidate: Candidate<'_>, about: &About) -> Result<Choice, NoAnswer> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use crate::answer::{About, Finish, NoAnswer, Usage};
-use crate::gemini::answer::{Candidate, FunctionCall, Part, Read, call_id};
+use crate::gemini::answer::{Candidate, FunctionCall, Part, Read, ReadUsage, call_id};
 use crate::openai::chunk::{Begun, Chunks};
 
 /// A stream of `streamGenerateContent` as it is heard.
@@ -43,7 +43,7 @@ impl Hearing {
             self.named = true;
             self.chunks.call(read.response_id, read.model_version);
         }
-        self.usage = read.usage_metadata.map(Usage::from).or(self.usage);
+        self.usage = read.usage_metadata.and_then(ReadUsage::said).or(self.usage);
         let blocked = read.prompt_feedback.and_then(|feedback| feedback.block_reason).is_some();
         if blocked && read.candidates.is_empty() {
             self.chunks.role(0, out);
@@ -51,6 +51,11 @@ impl Hearing {
             self.choices.entry(0).or_default().finished = true;
         }
         read.candidates.into_iter().try_for_each(|candidate| self.candidate(candidate, out))
+    }
+
+    /// What has been used so far, hidden thought included, once the upstream has said what of output: it says so beside each event.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage.filter(|usage| usage.output > 0)
     }
 
     /// The stream ended: the end is told when all choices had theirs.

@@ -1,6 +1,7 @@
 //! A request written as Gemini's `generateContent`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -172,7 +173,7 @@ pub fn write<'a>(chat: &'a Chat<'a>) -> Result<Request<'a>, Unsupported> {
         Format::Schema { schema, .. } => (Some("application/json"), Some(*schema)),
     };
     Ok(Request {
-        contents: self::turns(chat, turns)?,
+        contents: self::turns(turns)?,
         system_instruction: (!system.is_empty()).then_some(System { parts: system }),
         tools: if function_declarations.is_empty() { Vec::new() } else { vec![Tools { function_declarations }] },
         tool_config: calling(chat).map(|function_calling_config| ToolConfig { function_calling_config }),
@@ -222,8 +223,10 @@ fn refuse(chat: &Chat<'_>) -> Result<(), Unsupported> {
 }
 
 /// The turns of the conversation. What several tools answered is one turn, as their calls were.
-fn turns<'a>(chat: &'a Chat<'a>, messages: &'a [Message<'a>]) -> Result<Vec<Turn<'a>>, Unsupported> {
+fn turns<'a>(messages: &'a [Message<'a>]) -> Result<Vec<Turn<'a>>, Unsupported> {
     let (mut turns, mut answering) = (Vec::<Turn<'a>>::new(), false);
+    // The name of the tool that was called last under each id.
+    let mut called = BTreeMap::<&str, &str>::new();
     for message in messages {
         let is_tool = matches!(message.said, Said::Tool { .. });
         let (role, content) = match &message.said {
@@ -234,10 +237,13 @@ fn turns<'a>(chat: &'a Chat<'a>, messages: &'a [Message<'a>]) -> Result<Vec<Turn
                 ));
             }
             Said::User(said) => ("user", said.iter().map(part).collect::<Result<_, _>>()?),
-            Said::Assistant { text, calls } => ("model", parts(text).into_iter().chain(calls.iter().map(call)).collect()),
+            Said::Assistant { text, calls } => {
+                called.extend(calls.iter().map(|call| (call.id.as_ref(), call.name.as_ref())));
+                ("model", parts(text).into_iter().chain(calls.iter().map(call)).collect())
+            }
             Said::Tool { id, text, failed } => {
                 let unknown = || Unsupported::new(&message.at, "answers a call that no message before it made");
-                let name = chat.called(id).ok_or_else(unknown)?;
+                let name = called.get(id.as_ref()).copied().ok_or_else(unknown)?;
                 let said = text.concat();
                 let response = if *failed { Response::Error(said) } else { Response::Output(said) };
                 ("user", vec![PartWire::Response { function_response: Responded { id, name, response } }])

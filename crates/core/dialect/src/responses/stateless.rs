@@ -46,8 +46,13 @@ pub fn model(body: &[u8]) -> Option<Cow<'_, str>> {
 /// # Errors
 /// With the name of the first such field.
 pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
-    // What can't be read is told by whoever reads the whole of it.
-    let Ok(fields) = serde_json::from_slice::<Fields<'_>>(body) else { return Ok(()) };
+    let fields = match serde_json::from_slice::<Fields<'_>>(body) {
+        Ok(fields) => fields,
+        // Two readers might each take another.
+        Err(error) if error.is_data() => return refuse(twice(&error), "It is given twice, or its object can't be read."),
+        // What is no JSON is told by whoever reads the whole of it.
+        Err(_) => return Ok(()),
+    };
     let is = |raw: Option<&RawValue>, value: &str| raw.is_some_and(|raw| raw.get() == value);
     if is(fields.store, "true") {
         return refuse("store", "Responses are not stored here: send 'store': false.");
@@ -62,7 +67,10 @@ pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
             return refuse(param, format!("'{param}' refers to what is stored at OpenAI; send the whole input instead."));
         }
     }
-    let tools: Vec<Tool<'_>> = fields.tools.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    // What isn't understood here might be by the supplier.
+    let Ok(tools) = fields.tools.map_or(Ok(Vec::new()), |raw| serde_json::from_str::<Vec<Tool<'_>>>(raw.get())) else {
+        return refuse("tools", "'tools' should be an array of objects, each with one 'type'.");
+    };
     for (index, tool) in tools.iter().enumerate() {
         let kind = tool.r#type.as_deref().unwrap_or_default();
         if !matches!(kind, "function" | "custom") {
@@ -70,6 +78,12 @@ pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
         }
     }
     Ok(())
+}
+
+/// The field that an error says is there twice.
+fn twice(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()).unwrap_or("body").to_owned()
 }
 
 #[cfg(test)]
@@ -90,6 +104,13 @@ mod tests {
         check(r#"{"prompt":{"id":"pmpt_1"}}"#, Some("prompt"));
         check(r#"{"tools":[{"type":"function"},{"type":"web_search"}]}"#, Some("tools[1].type"));
         check(r#"{"tools":[{}]}"#, Some("tools[0].type"));
+        for unread in [r#"[{"type":"web_search","type":"web_search"}]"#, r#"[{"type":7}]"#, r#"["web_search"]"#, r#"{"type":"web_search"}"#]
+        {
+            check(&format!(r#"{{"tools":{unread}}}"#), Some("tools"));
+        }
+        check(r#"{"tools":null,"input":"x"}"#, None);
+        check(r#"{"background":true,"background":true}"#, Some("background"));
+        check(r#"{"conversation":"conv_1","c\u006fnversation":null}"#, Some("conversation"));
         check("nonsense", None);
     }
 

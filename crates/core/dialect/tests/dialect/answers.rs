@@ -73,6 +73,28 @@ fn arguments_that_are_no_json_cannot_be_told_to_anthropics_clients() {
     assert_eq!((&told["content"][0]["input"], &told["stop_reason"]), (&json!({}), &json!("tool_use")));
 }
 
+/// What Anthropic's clients hear of calls with these arguments when the most tokens were reached.
+#[test]
+fn a_call_that_the_most_tokens_cut_is_not_told() {
+    let check = |arguments: &[&str], want: &Result<Value, NoAnswer>| {
+        let call = |arguments: &&str| json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}});
+        let calls: Vec<Value> = arguments.iter().map(call).collect();
+        let choice = json!({"message": {"role": "assistant", "content": "so", "tool_calls": calls}, "finish_reason": "length"});
+        let told = told_as_anthropic(json!({"id": "x", "model": "m", "choices": [choice]}).to_string().as_bytes(), &about());
+        let told = told.map(|told| serde_json::from_slice::<Value>(&told).expect("JSON"));
+        let got = told.map(|told| {
+            let content = told["content"].as_array().expect("blocks").iter();
+            json!([told["stop_reason"], content.map(|block| block.get("input").unwrap_or(&block["text"])).collect::<Vec<_>>()])
+        });
+        assert_eq!(got, *want, "{arguments:?}");
+    };
+    check(&["{\"a\":"], &Ok(json!(["max_tokens", ["so"]])));
+    check(&["{\"a\":1}", "{\"a\":"], &Ok(json!(["max_tokens", ["so", {"a": 1}]])));
+    check(&["{\"a\":1}"], &Ok(json!(["max_tokens", ["so", {"a": 1}]])));
+    // Only the last can have been cut.
+    check(&["{\"a\":", "{}"], &Err(NoAnswer::Failed));
+}
+
 proptest! {
     #[test]
     fn an_answer_told_to_anthropics_clients_means_the_same(

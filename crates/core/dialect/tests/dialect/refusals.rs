@@ -71,6 +71,41 @@ fn what_says_nothing_is_no_obstacle() {
     check(&message(&json!({"role": "user", "content": "x", "name": null})), ["-", "-"]);
 }
 
+/// A body or a part of it may have many fields, and is looked through once.
+#[test]
+fn an_object_has_so_many_fields_at_most() {
+    let fields = |count: usize| (0..count).map(|number| (format!("f{number}"), Value::Null)).collect::<serde_json::Map<_, _>>();
+    // The body has a model and messages already, the message of these a role and content.
+    check(&fields(dialect::FIELDS_MAX - 2).into(), ["-"; 2]);
+    check(&fields(dialect::FIELDS_MAX - 1).into(), ["body"; 2]);
+    check(&fields(dialect::FIELDS_MAX * 100).into(), ["body"; 2]);
+    let said = |count: usize| {
+        let mut said = fields(count);
+        said.extend([("role".to_owned(), json!("user")), ("content".to_owned(), json!("x"))]);
+        message(&said.into())
+    };
+    check(&said(dialect::FIELDS_MAX - 2), ["-"; 2]);
+    check(&said(dialect::FIELDS_MAX - 1), ["messages[0]"; 2]);
+}
+
+/// Which tool's answer each message is told as.
+#[test]
+fn an_answer_is_the_last_call_s_before_it() {
+    let call = |id: &str, name: &str| json!({"role": "assistant", "tool_calls": [{"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}}]});
+    let answer = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "x"});
+    let told = |messages: &[Value]| {
+        let body = json!({"model": "m", "messages": messages}).to_string();
+        let chat = openai::read(&body).expect("a chat");
+        let told = gemini::write(&chat).map_err(|refused| refused.param)?.body();
+        let told: Value = serde_json::from_slice(&told).expect("JSON");
+        let parts = told["contents"].as_array().expect("turns").iter().flat_map(|turn| turn["parts"].as_array().expect("parts").clone());
+        Ok::<_, String>(parts.filter_map(|part| part["functionResponse"]["name"].as_str().map(str::to_owned)).collect::<Vec<_>>().join(" "))
+    };
+    let user = json!({"role": "user", "content": "go on"});
+    assert_eq!(told(&[call("a", "f"), answer("a"), call("a", "g"), answer("a")]), Ok("f g".to_owned()));
+    assert_eq!(told(&[answer("a"), call("a", "f"), user]), Err("messages[0]".to_owned()));
+}
+
 /// Which field of a Messages request is at fault when it is told in OpenAI's dialect.
 fn check_messages(extra: &Value, want: &str) {
     let mut request = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});

@@ -1,7 +1,7 @@
 //! Streams, whole, cut into pieces anywhere, and cut short anywhere.
 
 use dialect::anthropic::{Overhearing, Telling};
-use dialect::{Foreign, NoAnswer, Usage};
+use dialect::{Foreign, Hearing, NoAnswer, Usage};
 use proptest::prelude::*;
 
 use crate::told::{Told, about, hear, told};
@@ -113,6 +113,51 @@ fn who_passes_a_stream_on_hears_its_usage_and_its_end() {
     assert!(finish.finish && !finish.done && done.done);
     assert_eq!(finish.reported, Some(Usage { input: 18, cached: 5, output: 9, reasoning: 0 }));
     assert!(ear.event(b"nonsense").error.is_some());
+}
+
+/// What is known of usage at the end of a stream of Messages with these two usages: by who passes it on, and by OpenAI's clients.
+#[test]
+fn usage_that_was_not_said_is_not_taken_for_none() {
+    let check = |start: &str, last: &str, want: Option<(u64, u64, u64)>| {
+        let start = format!(r#"{{"type":"message_start","message":{{"id":"m"{start}}}}}"#);
+        let last = format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}}{last}}}"#);
+        let mut ear = Overhearing::default();
+        _ = ear.event(start.as_bytes());
+        let heard = ear.event(last.as_bytes());
+        let counts = |usage: Usage| (usage.input.into(), usage.cached.into(), usage.output.into());
+        assert_eq!((heard.finish, heard.reported.map(counts)), (true, want), "{start} {last}");
+        let stream = format!("data: {start}\n\ndata: {last}\n\ndata: {{\"type\":\"message_stop\"}}\n\n");
+        let told = told(&hear(Foreign::Anthropic, [stream.as_bytes()]).expect("a good stream"));
+        assert_eq!((told.usage, told.done), (want, true), "{stream}");
+    };
+    let input = r#","usage":{"input_tokens":11,"output_tokens":1}"#;
+    check(input, r#","usage":{"output_tokens":9}"#, Some((11, 0, 9)));
+    check("", r#","usage":{"input_tokens":11,"output_tokens":9}"#, Some((11, 0, 9)));
+    check(input, "", None);
+    check(input, r#","usage":{}"#, None);
+    check("", r#","usage":{"output_tokens":9}"#, None);
+    check("", "", None);
+}
+
+/// A stream of Gemini's that is given up has cost what its last event says, thoughts included.
+#[test]
+fn what_was_used_so_far_is_known_before_the_end() {
+    let check = |events: &[&str], want: Option<Usage>| {
+        let (mut hearing, mut out) = (Hearing::new(Foreign::Gemini, about()), Vec::new());
+        for usage in events {
+            let event = format!(r#"data: {{"candidates":[{{"content":{{"parts":[{{"text":"x"}}]}}}}]{usage}}}"#);
+            hearing.feed(format!("{event}\n\n").as_bytes(), &mut out).expect("a good stream");
+        }
+        assert_eq!(hearing.usage(), want, "{events:?}");
+    };
+    let prompt = r#","usageMetadata":{"promptTokenCount":18}"#;
+    let thought = r#","usageMetadata":{"promptTokenCount":18,"thoughtsTokenCount":300}"#;
+    let both = r#","usageMetadata":{"promptTokenCount":18,"candidatesTokenCount":4,"thoughtsTokenCount":300}"#;
+    check(&[""], None);
+    check(&[prompt], None);
+    check(&[prompt, thought, ""], Some(Usage { input: 18, cached: 0, output: 300, reasoning: 300 }));
+    check(&[thought, both], Some(Usage { input: 18, cached: 0, output: 304, reasoning: 300 }));
+    check(&[r#","usageMetadata":{}"#], None);
 }
 
 /// Tells OpenAI's stream in Anthropic's words, in pieces, and hears it again.

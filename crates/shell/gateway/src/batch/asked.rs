@@ -16,7 +16,7 @@ use crate::batch::run::seconds;
 use crate::batch::{Desk, upload};
 use crate::envelope::Refused;
 use crate::ids;
-use crate::limits::BATCHES_MAX;
+use crate::limits::{BATCHES_KEPT_MAX, BATCHES_MAX, METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX};
 use crate::query::Query;
 use crate::request::{self, Served};
 use crate::state::State;
@@ -110,6 +110,7 @@ async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<
     if order.output_expires_after.is_some() {
         return Err(Refused::unsupported("output_expires_after", "Files are kept until they are deleted."));
     }
+    order.metadata.as_ref().map_or(Ok(()), check_metadata)?;
     let file = desk.files.find(key, &input_file_id).ok_or_else(|| Refused::not_kept("file", &input_file_id).about("input_file_id"))?;
     if file.purpose != "batch" {
         return Err(Refused::invalid("input_file_id", "The file's purpose should be 'batch'."));
@@ -137,15 +138,32 @@ async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<
         metadata: order.metadata,
     };
     let shown = batch.shown();
-    kept(blocking(move || desk.batches.keep(batch).map(|()| desk.wake.notify_one())).await)?;
+    kept(blocking(move || desk.batches.keep(batch, BATCHES_KEPT_MAX).map(|()| desk.wake.notify_one())).await)?;
     Ok(Served::json(&shown))
 }
 
 fn list(desk: &Desk, key: KeyId, query: &Query) -> Result<Served, Refused> {
     let mut batches = desk.batches.of(key);
-    batches.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
-    let shown = batches.iter().map(Batch::shown).collect();
-    page(shown, query)
+    batches.reverse();
+    page(&batches, |batch| &batch.id, |batch| batch.shown(), query)
+}
+
+/// What a client notes of its batch is kept with it, within OpenAI's bounds.
+fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Refused> {
+    if metadata.len() > METADATA_MAX {
+        return Err(Refused::invalid("metadata", format!("'metadata' may have at most {METADATA_MAX} pairs.")));
+    }
+    let is_longer = |text: &str, most: usize| text.chars().nth(most).is_some();
+    for (name, value) in metadata {
+        if is_longer(name, METADATA_NAME_MAX) {
+            return Err(Refused::invalid("metadata", format!("A name in 'metadata' may have at most {METADATA_NAME_MAX} characters.")));
+        }
+        if value.as_str().is_none_or(|value| is_longer(value, METADATA_VALUE_MAX)) {
+            let message = format!("Values in 'metadata' should be strings of at most {METADATA_VALUE_MAX} characters.");
+            return Err(Refused::invalid("metadata", message));
+        }
+    }
+    Ok(())
 }
 
 async fn cancel(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, id: String) -> Result<Served, Refused> {
@@ -176,19 +194,17 @@ pub(crate) fn kept<T>(done: Option<std::io::Result<T>>) -> Result<T, Refused> {
     done.and_then(Result::ok).ok_or_else(Refused::not_stored)
 }
 
-/// One page of a list of objects that are in order: those after `after`, `limit` at most.
-pub(crate) fn page(all: Vec<Value>, query: &Query) -> Result<Served, Refused> {
+/// One page of a list of things that are in order: those after `after`, `limit` at most; only they are shown.
+pub(crate) fn page<T>(all: &[T], id: impl Fn(&T) -> &str, shown: impl Fn(&T) -> Value, query: &Query) -> Result<Served, Refused> {
     let limit = query.number("limit", 20, 1..=10_000)?;
     let begin = match query.text("after") {
-        Some(after) => all.iter().position(|one| one["id"] == after).map_or(all.len(), |at| at + 1),
+        Some(after) => all.iter().position(|one| id(one) == after).map_or(all.len(), |at| at + 1),
         None => 0,
     };
-    let mut data = all;
-    data.drain(..begin.min(data.len()));
-    let has_more = data.len() > limit;
-    data.truncate(limit);
-    let id = |one: Option<&Value>| one.map(|one| one["id"].clone());
-    let (first_id, last_id) = (id(data.first()), id(data.last()));
+    let left = &all[begin..];
+    let (data, has_more) = (&left[..left.len().min(limit)], left.len() > limit);
+    let (first_id, last_id) = (data.first().map(&id), data.last().map(&id));
+    let data: Vec<Value> = data.iter().map(shown).collect();
     Ok(Served::json(&json!({ "object": "list", "data": data, "first_id": first_id, "last_id": last_id, "has_more": has_more })))
 }
 
@@ -211,10 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn metadata_has_openais_bounds() {
+        let check = |metadata: Value, good: bool| {
+            let Value::Object(pairs) = &metadata else { unreachable!("it is one") };
+            assert_eq!(check_metadata(pairs).is_ok(), good, "{metadata}");
+        };
+        let many = |count: usize| Value::Object((0..count).map(|number| (number.to_string(), json!(""))).collect());
+        check(many(METADATA_MAX), true);
+        check(many(METADATA_MAX + 1), false);
+        let pair = |name: usize, value: usize| json!({ "\u{e9}".repeat(name): "\u{e9}".repeat(value) });
+        check(pair(METADATA_NAME_MAX, METADATA_VALUE_MAX), true);
+        check(pair(METADATA_NAME_MAX + 1, 1), false);
+        check(pair(1, METADATA_VALUE_MAX + 1), false);
+        check(json!({ "a": 1 }), false);
+        check(json!({ "a": { "b": "c" } }), false);
+    }
+
+    #[test]
     fn lists_come_in_pages() {
-        let all = || (0..5).map(|id| json!({ "id": format!("f{id}") })).collect::<Vec<_>>();
+        let all: Vec<String> = (0..5).map(|id| format!("f{id}")).collect();
         let check = |query: &str, ids: &[&str], more: bool| {
-            let served = page(all(), &Query::of(Some(query))).expect("a page");
+            let served = page(&all, String::as_str, |id| json!({ "id": id }), &Query::of(Some(query))).expect("a page");
             let crate::body::Answer::Whole(body) = served.body else { unreachable!("it is whole") };
             let shown: Value = serde_json::from_slice(body.rest()).expect("JSON");
             let got: Vec<&str> = shown["data"].as_array().expect("a list").iter().filter_map(|one| one["id"].as_str()).collect();

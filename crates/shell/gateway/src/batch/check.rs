@@ -13,7 +13,9 @@ use hyper::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::batch::order::Flaw;
+use crate::batch::Desk;
+use crate::batch::order::{Batch, Flaw, Status};
+use crate::batch::run::seconds;
 use crate::envelope::Refused;
 use crate::keys::Key;
 use crate::limits::BATCH_LINES_MAX;
@@ -23,6 +25,8 @@ use crate::responses;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
+/// The most characters of what is said of one flaw: parts of it are the client's own.
+const FLAW_CHARS_MAX: usize = 256;
 /// Flaws listed of one file.
 const FLAWS_MAX: usize = 100;
 
@@ -46,7 +50,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Where each line of a file stands; empty lines are left out. Fails at the first line longer than `line_max`.
+/// Where each line of a file stands; empty lines are left out, and not counted. Fails at the first line longer than `line_max`.
 pub(crate) fn lines(file: File, line_max: usize, each: &mut dyn FnMut(Range<u64>, &[u8])) -> io::Result<Result<(), u32>> {
     let (mut reader, mut text, mut at, mut number) = (BufReader::new(file), Vec::new(), 0_u64, 0_u32);
     loop {
@@ -55,16 +59,48 @@ pub(crate) fn lines(file: File, line_max: usize, each: &mut dyn FnMut(Range<u64>
         if read == 0 {
             return Ok(Ok(()));
         }
-        number += 1;
         if text.len() > line_max {
-            return Ok(Err(number));
+            return Ok(Err(number + 1));
         }
         let from = at;
         at += read as u64;
         if !text.trim_ascii().is_empty() {
+            number += 1;
             each(from..at, &text);
         }
     }
+}
+
+fn short(text: String) -> String {
+    if text.chars().nth(FLAW_CHARS_MAX).is_none() { text } else { text.chars().take(FLAW_CHARS_MAX).collect() }
+}
+
+/// Checks the input of a batch that was made, and notes what came of it.
+pub(crate) fn validate(state: &Arc<State>, desk: &Desk, batch: &Batch) -> io::Result<()> {
+    let (snapshot, now) = (state.snapshot.load_full(), seconds(state));
+    let checked = match (snapshot.keys.by_id(batch.key, state.clock.now()), batch.call()) {
+        (Some(key), Some(call)) => {
+            let asked = Asked { state, snapshot: &snapshot, key, call, endpoint: &batch.endpoint };
+            check(&asked, desk.files.content(&batch.input_file_id)?)?
+        }
+        _ => {
+            let message = "The key that made the batch is no longer good.".to_owned();
+            Err(vec![Flaw { code: "invalid_api_key".to_owned(), message, param: None, line: None }])
+        }
+    };
+    desk.batches.change(&batch.id, |batch| match checked {
+        // It was cancelled meanwhile.
+        _ if batch.status != Status::Validating => {}
+        Ok(good) => {
+            batch.total = good.lines;
+            batch.become_at(Status::InProgress, now);
+        }
+        Err(flaws) => {
+            batch.flaws = flaws;
+            batch.become_at(Status::Failed, now);
+        }
+    })?;
+    Ok(())
 }
 
 /// What a file that is good comes to.
@@ -92,7 +128,7 @@ pub(crate) fn check(asked: &Asked<'_>, file: File) -> io::Result<Result<Checked,
             && flaws.len() < FLAWS_MAX
             && let Err(flaw) = asked.line(text, &mut ids, &mut model)
         {
-            flaws.push(Flaw { line: Some(count), ..flaw });
+            flaws.push(Flaw { line: Some(count), message: short(flaw.message), param: flaw.param.map(short), ..flaw });
         }
     })?;
     let whole = |code: &str, message: String| vec![Flaw { code: code.to_owned(), message, param: None, line: None }];
@@ -164,5 +200,29 @@ impl Asked<'_> {
         }
         let model = snapshot.model(&peek.model).filter(|model| self.key.allows(*model));
         model.ok_or_else(|| Refused::no_model(&peek.model))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Which lines of at most 4 bytes are seen, by where they stand, and which is the first that is longer.
+    fn check(text: &str, seen: &[Range<u64>], too_long: Option<u32>) {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("room");
+        let mut got = Vec::new();
+        let read = lines(file.reopen().expect("it is there"), 4, &mut |place, _| got.push(place)).expect("it reads");
+        assert_eq!((got.as_slice(), read.err()), (seen, too_long), "{text:?}");
+    }
+
+    #[test]
+    fn lines_are_counted_by_one_rule_whether_good_or_too_long() {
+        check("a\n\nbc\n", &[0..2, 3..6], None);
+        check("a\n\n \nlonger\n", std::slice::from_ref(&(0..2)), Some(2));
+        check("\n\nlonger", &[], Some(1));
+        check("", &[], None);
     }
 }

@@ -1,14 +1,14 @@
 //! The end of a batch: its output and error files.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 
 use crate::batch::Desk;
 use crate::batch::check::{Line, lines};
 use crate::batch::order::{Batch, Status};
 use crate::batch::results::{self, never_ran};
-use crate::batch::shelf::FileRow;
+use crate::batch::shelf::{self, FileRow};
 
 /// Writes both files and ends the batch. The files' names follow from the batch's, so that doing it again after a kill
 /// changes nothing.
@@ -58,18 +58,16 @@ pub(crate) fn finish(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io
 /// A file that is being written.
 struct Draft {
     id: String,
-    file: BufWriter<File>,
-    bytes: u64,
+    file: BufWriter<shelf::Draft>,
 }
 
 impl Draft {
     fn new(desk: &Desk, id: String) -> io::Result<Self> {
         let file = BufWriter::new(desk.files.draft(&id)?);
-        Ok(Self { id, file, bytes: 0 })
+        Ok(Self { id, file })
     }
 
     fn line(&mut self, text: &str) -> io::Result<()> {
-        self.bytes += text.len() as u64 + 1;
         self.file.write_all(text.as_bytes())?;
         self.file.write_all(b"\n")
     }
@@ -77,8 +75,7 @@ impl Draft {
     /// Keeps it under its id; one without a line is no file.
     fn keep(self, desk: &Desk, batch: &Batch, what: &str, now: i64) -> io::Result<Option<String>> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        if self.bytes == 0 {
-            desk.files.discard(&self.id);
+        if file.bytes() == 0 {
             return Ok(None);
         }
         let row = FileRow {
@@ -86,10 +83,10 @@ impl Draft {
             key: batch.key,
             filename: format!("{}_{what}.jsonl", batch.id),
             purpose: "batch_output".to_owned(),
-            bytes: self.bytes,
+            bytes: file.bytes(),
             created_at: now,
         };
-        desk.files.keep(&file, row)?;
+        desk.files.keep(file, row)?;
         Ok(Some(self.id))
     }
 }

@@ -21,6 +21,8 @@ use crate::state::State;
 
 /// When a line that could not be served is tried again, unless it is told otherwise.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// When a key that has nothing to spend is tried again.
+const SPENT_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// When a result that could not be kept is tried to be kept again: the disk is full, most likely.
 const KEEP_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -44,6 +46,8 @@ pub(crate) enum Ran {
     },
     /// It has no result yet.
     Later(Duration),
+    /// It has none yet, and no other line of its key would have one before then.
+    Held(Duration),
 }
 
 /// Runs one line, and keeps its result before anybody hears of it.
@@ -65,6 +69,7 @@ pub(crate) async fn run(state: Arc<State>, job: Job) -> Ran {
             Some(answered) => Some(answered),
             None => Answered::refused(line, &id, &custom_id, &named, &Refused::untold()),
         },
+        Err(refused) if is_of_the_key(&refused) => return Ran::Held(refused.retry_after.unwrap_or(SPENT_AGAIN_AFTER).max(AGAIN_AFTER)),
         Err(refused) if is_passing(&refused) => return Ran::Later(refused.retry_after.unwrap_or(AGAIN_AFTER).max(AGAIN_AFTER)),
         Err(refused) => Answered::refused(line, &id, &custom_id, &named, &refused),
     };
@@ -87,6 +92,11 @@ async fn keep(answered: Arc<Answered>, results: Arc<Mutex<Results>>) -> Ran {
 fn is_passing(refused: &Refused) -> bool {
     let status = refused.status.as_u16();
     status == 429 || status == 408 || status >= 500
+}
+
+/// Whether it is for what the key may spend, whatever it asks for.
+fn is_of_the_key(refused: &Refused) -> bool {
+    matches!(refused.code.as_deref(), Some("insufficient_quota" | "rate_limit_exceeded" | "no_lease"))
 }
 
 async fn ask(state: &Arc<State>, key: KeyId, id: RequestId, call: Call, body: bytes::Bytes) -> Result<Vec<u8>, Refused> {

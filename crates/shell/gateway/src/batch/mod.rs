@@ -11,10 +11,12 @@ mod finish;
 mod line;
 mod order;
 mod price;
+mod queue;
 mod results;
 mod run;
 mod shelf;
 mod upload;
+mod work;
 
 use std::io;
 use std::path::Path;

@@ -1,9 +1,10 @@
 //! A batch as it is kept and as its client sees it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dispatch::KeyId;
 use serde::{Deserialize, Serialize};
@@ -108,35 +109,57 @@ pub(crate) fn call(endpoint: &str) -> Option<Call> {
 #[derive(Debug)]
 pub(crate) struct Batches {
     folder: PathBuf,
-    rows: Mutex<BTreeMap<String, Batch>>,
+    rows: Mutex<BTreeMap<String, Arc<Batch>>>,
+    /// Held while something is written: of two changes at once, both the row and the file have the later. Who only looks doesn't wait for it.
+    writing: Mutex<()>,
 }
 
 impl Batches {
+    /// Opens a folder of batches, and clears away what is left of those that are over or unknown.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         make(&folder)?;
-        let rows = read_all::<Batch>(&folder)?.into_iter().map(|batch| (batch.id.clone(), batch)).collect();
-        Ok(Self { folder, rows: Mutex::new(rows) })
+        let rows: BTreeMap<_, _> = read_all::<Batch>(&folder)?.into_iter().map(|batch| (batch.id.clone(), Arc::new(batch))).collect();
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let goes_on = |id: &str| rows.get(id).is_some_and(|batch| !batch.status.is_over());
+            let is_left = match path.extension().and_then(|ending| ending.to_str()) {
+                Some("results") => !path.file_stem().and_then(|id| id.to_str()).is_some_and(goes_on),
+                ending => ending == Some("part"),
+            };
+            if is_left {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(Self { folder, rows: Mutex::new(rows), writing: Mutex::new(()) })
     }
 
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Batch>> {
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Batch>>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A key's batch.
-    pub fn find(&self, key: KeyId, id: &str) -> Option<Batch> {
+    pub fn find(&self, key: KeyId, id: &str) -> Option<Arc<Batch>> {
         self.rows().get(id).filter(|batch| batch.key == key).cloned()
     }
 
     /// Batches that something may still happen to, oldest first.
-    pub fn under_way(&self) -> Vec<Batch> {
-        let mut found: Vec<Batch> = self.rows().values().filter(|batch| !batch.status.is_over()).cloned().collect();
-        found.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        found
+    pub fn under_way(&self) -> Vec<Arc<Batch>> {
+        self.oldest_first(|batch| !batch.status.is_over())
     }
 
-    /// Every batch of a key.
-    pub fn of(&self, key: KeyId) -> Vec<Batch> {
-        self.rows().values().filter(|batch| batch.key == key).cloned().collect()
+    /// Every batch of a key, oldest first.
+    pub fn of(&self, key: KeyId) -> Vec<Arc<Batch>> {
+        self.oldest_first(|batch| batch.key == key)
+    }
+
+    fn oldest_first(&self, wanted: impl Fn(&Batch) -> bool) -> Vec<Arc<Batch>> {
+        let mut found: Vec<Arc<Batch>> = self.rows().values().filter(|batch| wanted(batch)).cloned().collect();
+        found.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        found
     }
 
     /// Whether some batch under way reads a file.
@@ -144,33 +167,47 @@ impl Batches {
         self.rows().values().any(|batch| batch.input_file_id == file && !batch.status.is_over())
     }
 
-    /// Keeps a batch as it is now: durable once it returns.
-    pub fn keep(&self, batch: Batch) -> io::Result<()> {
-        // Held while it is written: of two changes at once, both the row and the file have the later.
-        let mut rows = self.rows();
+    /// Keeps a batch as it is now: durable once it returns. The oldest of its key that are over make room for it, past `most`.
+    pub fn keep(&self, batch: Batch, most: usize) -> io::Result<()> {
+        let _writing = self.writing();
         if let Err(error) = replace(&self.folder, &batch.id, &batch) {
             // It may be there all the same; its client hears that it is not.
             forget(&self.folder, &batch.id);
             return Err(error);
         }
-        rows.insert(batch.id.clone(), batch);
+        let key = batch.key;
+        self.rows().insert(batch.id.clone(), Arc::new(batch));
+        let all = self.of(key);
+        for gone in all.iter().filter(|batch| batch.status.is_over()).take(all.len().saturating_sub(most)) {
+            // Should a kill bring it back, it goes with the next.
+            forget(&self.folder, &gone.id);
+            self.rows().remove(&gone.id);
+        }
         Ok(())
     }
 
     /// Changes a batch, durably.
-    pub fn change(&self, id: &str, change: impl FnOnce(&mut Batch)) -> io::Result<Option<Batch>> {
-        let mut rows = self.rows();
-        let Some(batch) = rows.get_mut(id) else { return Ok(None) };
-        let mut changed = batch.clone();
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut Batch)) -> io::Result<Option<Arc<Batch>>> {
+        let _writing = self.writing();
+        let Some(before) = self.rows().get(id).cloned() else { return Ok(None) };
+        let mut changed = Batch::clone(&before);
         change(&mut changed);
         replace(&self.folder, id, &changed)?;
-        *batch = changed.clone();
+        let mut rows = self.rows();
+        // Lines may have been counted since.
+        if let Some(now) = rows.get(id) {
+            changed.completed += now.completed - before.completed;
+            changed.failed += now.failed - before.failed;
+        }
+        let changed = Arc::new(changed);
+        rows.insert(id.to_owned(), Arc::clone(&changed));
         Ok(Some(changed))
     }
 
     /// Counts an answered line; the count is found again in the results, so nothing is written.
     pub fn count(&self, id: &str, good: bool) {
         if let Some(batch) = self.rows().get_mut(id) {
+            let batch = Arc::make_mut(batch);
             *(if good { &mut batch.completed } else { &mut batch.failed }) += 1;
         }
     }
@@ -178,5 +215,84 @@ impl Batches {
     /// Where a batch's results are written.
     pub fn results_path(&self, id: &str) -> PathBuf {
         self.folder.join(format!("{id}.results"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(number: i64, status: Status) -> Batch {
+        Batch {
+            id: format!("batch_{number}"),
+            key: KeyId(1),
+            endpoint: "/v1/chat/completions".to_owned(),
+            input_file_id: "file-1".to_owned(),
+            status,
+            flaws: Vec::new(),
+            output_file_id: None,
+            error_file_id: None,
+            created_at: number,
+            expires_at: number + 9,
+            since: BTreeMap::new(),
+            total: 9,
+            completed: 0,
+            failed: 0,
+            metadata: None,
+        }
+    }
+
+    /// The numbers of the key's batches, oldest first, after these were made one after another; and again after a restart.
+    fn check(made: &[(i64, Status)], most: usize, want: &[i64]) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let kept = |batches: &Batches| batches.of(KeyId(1)).iter().map(|batch| batch.created_at).collect::<Vec<_>>();
+        let batches = Batches::open(folder.path().to_owned()).expect("a new folder");
+        for (number, status) in made {
+            batches.keep(batch(*number, *status), most).expect("room");
+        }
+        assert_eq!(kept(&batches), want, "{made:?}");
+        assert_eq!(kept(&Batches::open(folder.path().to_owned()).expect("it is there")), want, "{made:?}");
+    }
+
+    #[test]
+    fn the_oldest_batches_that_are_over_make_room() {
+        use Status::{Completed, Failed, InProgress};
+        check(&[(1, Completed), (2, Failed), (3, Completed)], 3, &[1, 2, 3]);
+        check(&[(1, Completed), (2, Failed), (3, Completed), (4, InProgress)], 3, &[2, 3, 4]);
+        check(&[(1, InProgress), (2, Completed), (3, Completed), (4, InProgress)], 2, &[1, 4]);
+        check(&[(1, InProgress), (2, InProgress), (3, InProgress)], 2, &[1, 2, 3]);
+    }
+
+    #[test]
+    fn results_go_with_their_batch() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let batches = Batches::open(folder.path().to_owned()).expect("a new folder");
+        let made = [(1, Status::Completed), (2, Status::InProgress)];
+        for (number, status) in made {
+            batches.keep(batch(number, status), 9).expect("room");
+        }
+        for name in ["batch_1.results", "batch_2.results", "batch_3.results", "batch_2.part"] {
+            fs::write(folder.path().join(name), "").expect("room");
+        }
+        drop(batches);
+        let batches = Batches::open(folder.path().to_owned()).expect("it is there");
+        let left = (1..=3).map(|number| batches.results_path(&format!("batch_{number}")).exists()).collect::<Vec<_>>();
+        assert_eq!((left.as_slice(), folder.path().join("batch_2.part").exists()), (&[false, true, false][..], false));
+    }
+
+    /// Whoever looks does not wait for whoever writes, and what is counted meanwhile stays counted.
+    #[test]
+    fn who_looks_does_not_wait_for_the_disk() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let batches = Batches::open(folder.path().to_owned()).expect("a new folder");
+        batches.keep(batch(1, Status::InProgress), 9).expect("room");
+        let changed = batches.change("batch_1", |changing| {
+            changing.become_at(Status::Cancelling, 5);
+            assert_eq!(batches.find(KeyId(1), "batch_1").map(|found| found.status), Some(Status::InProgress), "not before it is written");
+            batches.count("batch_1", true);
+        });
+        let changed = changed.expect("room").expect("it is there");
+        assert_eq!((changed.status, changed.completed), (Status::Cancelling, 1));
+        assert_eq!(batches.find(KeyId(1), "batch_1"), Some(changed));
     }
 }

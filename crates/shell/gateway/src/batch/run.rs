@@ -1,11 +1,9 @@
 //! Runs batches in the background: lines start while their price is low or their deadline presses, and after live traffic.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::File;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io;
-use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::batch::{Moment, PRICE_NOTED_EVERY, Prices, start};
@@ -14,38 +12,20 @@ use tokio::task::{Id, JoinError, JoinSet};
 use units::Instant;
 
 use crate::batch::Desk;
-use crate::batch::check::{self, Asked, Line, lines};
-use crate::batch::finish;
-use crate::batch::line::{self, Job, Ran, blocking};
+use crate::batch::check;
+use crate::batch::finish::finish;
+use crate::batch::line::{self, Job, Ran};
 use crate::batch::order::{Batch, Flaw, Status};
-use crate::batch::price::cheapest;
-use crate::batch::results::Results;
-use crate::limits::BATCH_LINES_AT_ONCE;
+use crate::batch::price::{Cheapest, cheapest};
+use crate::batch::queue::Turns;
+use crate::batch::work::Work;
+use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_STEPS_AT_ONCE};
 use crate::state::State;
 
-/// How often batches are looked at when nothing else happens.
+/// How often batches are looked at when nothing else happens, and when what failed is tried again.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a line takes while nothing is known.
 const LINE_TIME: Duration = Duration::from_secs(2);
-
-/// A batch whose lines are running.
-struct Work {
-    model: ModelId,
-    input: Arc<File>,
-    /// Where each line stands in the input.
-    lines: Vec<Range<u64>>,
-    waiting: VecDeque<u32>,
-    later: Vec<(Instant, u32)>,
-    running: u32,
-    results: Arc<Mutex<Results>>,
-}
-
-impl Work {
-    /// Lines without an answer.
-    fn left(&self) -> u32 {
-        u32::try_from(self.waiting.len() + self.later.len()).unwrap_or(u32::MAX).saturating_add(self.running)
-    }
-}
 
 /// Runs batches until it is told to stop.
 pub(crate) struct Runner {
@@ -56,17 +36,35 @@ pub(crate) struct Runner {
     note_at: Instant,
     running: JoinSet<Ran>,
     /// Which line of which batch each task runs.
-    tasks: HashMap<Id, (String, u32)>,
+    tasks: HashMap<Id, (Arc<Batch>, u32)>,
+    /// What reads or writes whole files: a batch is checked, opened, finished or failed.
+    steps: JoinSet<io::Result<Option<Work>>>,
+    /// Which batch each of them is for.
+    stepping: HashMap<Id, Arc<Batch>>,
+    /// When a batch whose step failed is tried again.
+    again: BTreeMap<String, Instant>,
+    /// How many lines have begun.
+    begun: u64,
 }
 
 impl Runner {
     pub fn new(state: Arc<State>, desk: Arc<Desk>) -> Self {
-        let note_at = Instant::MIN;
-        let (works, prices) = (BTreeMap::new(), BTreeMap::new());
-        Self { state, desk, works, prices, note_at, running: JoinSet::new(), tasks: HashMap::new() }
+        Self {
+            state,
+            desk,
+            works: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            note_at: Instant::MIN,
+            running: JoinSet::new(),
+            tasks: HashMap::new(),
+            steps: JoinSet::new(),
+            stepping: HashMap::new(),
+            again: BTreeMap::new(),
+            begun: 0,
+        }
     }
 
-    /// Runs until `stop`; then starts no more lines, and gives those under way as long as the limits allow.
+    /// Runs until `stop`; then starts nothing more, and gives what is under way as long as the limits allow.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         let mut ticks = tokio::time::interval(TICK);
@@ -77,16 +75,19 @@ impl Runner {
                 biased;
                 () = &mut stop => break,
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
+                Some(stepped) = self.steps.join_next_with_id() => self.stepped(stepped),
                 () = desk.wake.notified() => {}
                 _ = ticks.tick() => {}
             }
-            self.step().await;
+            self.look();
         }
         let patience = self.state.limits.drain_timeout;
         let rest = async {
             while let Some(ended) = self.running.join_next_with_id().await {
                 self.ended(ended);
             }
+            // Each can be done again after a kill, but not beside another that does it.
+            while self.steps.join_next().await.is_some() {}
         };
         // What takes longer is dropped, and so settled; without a result it runs again at the next start.
         _ = tokio::time::timeout(patience, rest).await;
@@ -99,28 +100,70 @@ impl Runner {
             Err(error) => (error.id(), Ran::Later(LINE_TIME)),
         };
         let Some((batch, line)) = self.tasks.remove(&task) else { return };
-        let Some(work) = self.works.get_mut(&batch) else { return };
-        work.running -= 1;
-        match ran {
-            Ran::Answered { good } => self.desk.batches.count(&batch, good),
-            Ran::Later(wait) => work.later.push((self.state.clock.now() + wait, line)),
+        if let Ran::Answered { good } = ran {
+            self.desk.batches.count(&batch.id, good);
+        }
+        if let Some(work) = self.works.get_mut(&batch.id) {
+            work.queue.ended(line, ran, self.state.clock.now());
         }
     }
 
-    async fn step(&mut self) {
-        self.note_prices();
-        for batch in self.desk.batches.under_way() {
-            let done = match batch.status {
-                Status::Validating => self.validate(&batch).await,
-                _ => self.work(&batch).await,
-            };
-            // A disk that takes or gives nothing now may later, and what the batch has so far is paid for. Only what is gone stays so.
-            if let Err(error) = done
-                && is_for_good(&error)
-            {
-                self.fail(&batch, "storage_failed", format!("The batch could not be read or written: {}.", error.kind())).await;
+    fn stepped(&mut self, stepped: Result<(Id, io::Result<Option<Work>>), JoinError>) {
+        let (task, done) = match stepped {
+            Ok((task, done)) => (task, done),
+            Err(error) => (error.id(), Err(io::ErrorKind::Other.into())),
+        };
+        let Some(batch) = self.stepping.remove(&task) else { return };
+        match done {
+            Ok(None) => {}
+            Ok(Some(work)) => _ = self.works.insert(batch.id.clone(), work),
+            Err(error) => {
+                self.again.insert(batch.id.clone(), self.state.clock.now() + TICK);
+                // A disk that takes or gives nothing now may later, and what the batch has so far is paid for. Only what is gone stays so.
+                if is_for_good(&error) {
+                    self.step(&batch, move |state, desk, batch| fail(desk, batch, &error, seconds(state)));
+                }
             }
         }
+    }
+
+    /// Does what waits for a disk beside everything else.
+    fn step(&mut self, batch: &Arc<Batch>, step: impl FnOnce(&Arc<State>, &Desk, &Batch) -> io::Result<Option<Work>> + Send + 'static) {
+        let (state, desk, own) = (Arc::clone(&self.state), Arc::clone(&self.desk), Arc::clone(batch));
+        let task = self.steps.spawn_blocking(move || step(&state, &desk, &own));
+        self.stepping.insert(task.id(), Arc::clone(batch));
+    }
+
+    /// Whether a batch may go a step on: each goes one at a time, as does each key, so that no key's batches hold up another's.
+    fn may_step(&self, batch: &Batch) -> bool {
+        self.steps.len() < BATCH_STEPS_AT_ONCE && !self.stepping.values().any(|other| other.key == batch.key)
+    }
+
+    fn look(&mut self) {
+        self.note_prices();
+        let now = self.state.clock.now();
+        self.again.retain(|_, at| *at > now);
+        let mut ready = Vec::new();
+        for batch in self.desk.batches.under_way() {
+            if self.again.contains_key(&batch.id) {
+                continue;
+            }
+            let ending = self.works.get(&batch.id).map(|work| (ending(&batch, work, now), work.queue.running()));
+            match ending {
+                Some((None, _)) => ready.push(batch),
+                Some((Some(_), 1..)) => {}
+                _ if !self.may_step(&batch) => {}
+                Some((Some(ending), 0)) => {
+                    self.works.remove(&batch.id);
+                    self.step(&batch, move |state, desk, batch| finish(desk, batch, ending, seconds(state)).map(|()| None));
+                }
+                None if batch.status == Status::Validating => {
+                    self.step(&batch, |state, desk, batch| check::validate(state, desk, batch).map(|()| None));
+                }
+                None => self.step(&batch, |state, desk, batch| Work::open(state, desk, batch).map(Some)),
+            }
+        }
+        self.launch(ready, now);
     }
 
     fn note_prices(&mut self) {
@@ -137,140 +180,82 @@ impl Runner {
         }
     }
 
-    async fn validate(&mut self, batch: &Batch) -> io::Result<()> {
-        let (state, desk, batch) = (Arc::clone(&self.state), Arc::clone(&self.desk), batch.clone());
-        let now = seconds(&self.state);
-        let checked = blocking(move || {
-            let snapshot = state.snapshot.load_full();
-            let refused =
-                |code: &str, message: &str| Err(vec![Flaw { code: code.to_owned(), message: message.to_owned(), param: None, line: None }]);
-            let checked = match (snapshot.keys.by_id(batch.key, state.clock.now()), batch.call()) {
-                (Some(key), Some(call)) => {
-                    let asked = Asked { state: &state, snapshot: &snapshot, key, call, endpoint: &batch.endpoint };
-                    check::check(&asked, desk.files.content(&batch.input_file_id)?)?
-                }
-                _ => refused("invalid_api_key", "The key that made the batch is no longer good."),
-            };
-            desk.batches.change(&batch.id, |batch| match checked {
-                // It was cancelled meanwhile.
-                _ if batch.status != Status::Validating => {}
-                Ok(good) => {
-                    batch.total = good.lines;
-                    batch.become_at(Status::InProgress, now);
-                }
-                Err(flaws) => {
-                    batch.flaws = flaws;
-                    batch.become_at(Status::Failed, now);
-                }
-            })
-        });
-        checked.await.unwrap_or_else(|| Err(io::ErrorKind::Other.into())).map(|_| self.desk.wake.notify_one())
-    }
-
-    async fn work(&mut self, batch: &Batch) -> io::Result<()> {
-        if !self.works.contains_key(&batch.id) {
-            let work = self.open(batch).await?;
-            self.works.insert(batch.id.clone(), work);
-        }
-        let now = self.state.clock.now();
-        let expires = Instant::from_micros(batch.expires_at.saturating_mul(1_000_000));
-        let Some(work) = self.works.get_mut(&batch.id) else { return Ok(()) };
-        let due = |(at, _): &mut (Instant, u32)| *at <= now;
-        work.waiting.extend(work.later.extract_if(.., due).map(|(_, line)| line));
-        let ending = match batch.status {
-            Status::Cancelling => Status::Cancelled,
-            _ if work.left() == 0 => Status::Completed,
-            _ if now >= expires => Status::Expired,
-            _ => {
-                self.launch(batch, now, expires);
-                return Ok(());
-            }
-        };
-        if work.running > 0 {
-            return Ok(());
-        }
-        self.works.remove(&batch.id);
-        let (desk, batch, now) = (Arc::clone(&self.desk), batch.clone(), seconds(&self.state));
-        blocking(move || finish::finish(&desk, &batch, ending, now)).await.unwrap_or_else(|| Err(io::ErrorKind::Other.into()))
-    }
-
-    /// Starts as many lines as may start now.
-    fn launch(&mut self, batch: &Batch, now: Instant, deadline: Instant) {
-        let (Some(call), Some(work)) = (batch.call(), self.works.get_mut(&batch.id)) else { return };
-        let cheapest = cheapest(&self.state, &self.state.snapshot.load(), work.model);
-        let line = cheapest.filter(|found| found.service_us > 0).map_or(LINE_TIME, |found| Duration::from_micros(found.service_us.into()));
-        let prices = self.prices.entry(work.model).or_default();
-        let mut fresh = 0;
-        while self.running.len() < BATCH_LINES_AT_ONCE && !work.waiting.is_empty() {
-            let moment = Moment {
-                now,
-                deadline,
-                lines_left: work.left(),
-                line,
-                at_once: u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(1),
-                price: cheapest.map(|found| found.price),
-                room: cheapest.is_some_and(|found| found.has_room(fresh)),
-            };
-            if !start(prices, &moment).is_now() {
-                return;
-            }
-            let Some(line) = work.waiting.pop_front() else { return };
-            let place = work.lines.get(line as usize).cloned().unwrap_or_default();
-            let id = format!("batch_req_{}_{line}", batch.id.trim_start_matches("batch_"));
-            let (input, results) = (Arc::clone(&work.input), Arc::clone(&work.results));
-            let job = Job { key: batch.key, call, input, place, line, id, results };
-            let task = self.running.spawn(line::run(Arc::clone(&self.state), job));
-            self.tasks.insert(task.id(), (batch.id.clone(), line));
-            work.running += 1;
-            fresh += 1;
-        }
-    }
-
-    /// Reads where each line stands, and which of them have an answer already.
-    async fn open(&self, batch: &Batch) -> io::Result<Work> {
-        let (state, desk, batch) = (Arc::clone(&self.state), Arc::clone(&self.desk), batch.clone());
-        let opened = blocking(move || {
-            let (mut places, mut model) = (Vec::new(), None);
-            let snapshot = state.snapshot.load();
-            let read = lines(desk.files.content(&batch.input_file_id)?, state.limits.body_bytes_max, &mut |place, text| {
-                if model.is_none() {
-                    let name = Line::read(text).and_then(|line| dialect::responses::model(line.body?.get().as_bytes()));
-                    model = name.and_then(|name| snapshot.model(&name));
-                }
-                places.push(place);
-            })?;
-            let model = model.filter(|_| read.is_ok()).ok_or(io::ErrorKind::InvalidData)?;
-            let (mut answered, mut good) = (vec![false; places.len()], 0);
-            let results = Results::open(&desk.batches.results_path(&batch.id), &mut |result| {
-                if let Some(answered) = answered.get_mut(result.line as usize) {
-                    *answered = true;
-                    good += u32::from(result.good);
-                }
-            })?;
-            let total = u32::try_from(answered.iter().filter(|answered| **answered).count()).unwrap_or(u32::MAX);
-            desk.batches.change(&batch.id, |batch| (batch.completed, batch.failed) = (good, total - good))?;
-            let waiting = (0..).zip(&answered).filter(|(_, answered)| !**answered).map(|(line, _)| line).collect();
-            let (input, results) = (desk.files.content(&batch.input_file_id)?, Arc::new(Mutex::new(results)));
-            Ok(Work { model, input: Arc::new(input), lines: places, waiting, later: Vec::new(), running: 0, results })
-        });
-        opened.await.unwrap_or_else(|| Err(io::ErrorKind::Other.into()))
-    }
-
-    async fn fail(&mut self, batch: &Batch, code: &str, message: String) {
-        if self.works.get(&batch.id).is_some_and(|work| work.running > 0) {
+    /// Starts as many lines as may start now, one of each key and batch in turn.
+    fn launch(&mut self, mut ready: Vec<Arc<Batch>>, now: Instant) {
+        if self.running.len() >= BATCH_LINES_AT_ONCE {
             return;
         }
-        self.works.remove(&batch.id);
-        let (desk, id, code, now) = (Arc::clone(&self.desk), batch.id.clone(), code.to_owned(), seconds(&self.state));
-        let changed = blocking(move || {
-            desk.batches.change(&id, |batch| {
-                batch.flaws.push(Flaw { code, message, param: None, line: None });
-                batch.become_at(Status::Failed, now);
-            })
-        });
-        // Where even that can't be written, the batch stays as it is, and is tried again at the next look.
-        drop(changed.await);
+        let keys: BTreeMap<&str, _> = ready.iter().map(|batch| (batch.id.as_str(), batch.key)).collect();
+        let queues = self.works.iter().filter_map(|(id, work)| Some((*keys.get(id.as_str())?, &work.queue)));
+        let mut turns = Turns::of(queues, self.begun);
+        ready.retain(|batch| self.works.get_mut(&batch.id).is_some_and(|work| work.queue.has_next(now)));
+        let mut seen = BTreeMap::new();
+        while self.running.len() < BATCH_LINES_AT_ONCE {
+            let place = |batch: &Arc<Batch>| self.works.get(&batch.id).map(|work| turns.place(batch.key, &work.queue));
+            let Some(next) = (0..ready.len()).min_by_key(|index| place(&ready[*index])) else { break };
+            let batch = Arc::clone(&ready[next]);
+            if self.start(&batch, now, &mut seen).is_none() {
+                ready.remove(next);
+            } else if let Some(work) = self.works.get_mut(&batch.id) {
+                turns.began(batch.key, &mut work.queue);
+            }
+        }
+        self.begun = turns.count();
     }
+
+    /// Starts a line of a batch, if one may start; `seen` is what each model costs now, and how many of its lines have just begun.
+    fn start(&mut self, batch: &Arc<Batch>, now: Instant, seen: &mut BTreeMap<ModelId, (Option<Cheapest>, u32)>) -> Option<()> {
+        let (call, work) = (batch.call()?, self.works.get_mut(&batch.id)?);
+        let look = || (cheapest(&self.state, &self.state.snapshot.load(), work.model), 0);
+        let (cheapest, fresh) = seen.entry(work.model).or_insert_with(look);
+        let line = cheapest.filter(|found| found.service_us > 0).map_or(LINE_TIME, |found| Duration::from_micros(found.service_us.into()));
+        let moment = Moment {
+            now,
+            deadline: deadline(batch),
+            lines_left: work.queue.left(),
+            line,
+            at_once: u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(1),
+            price: cheapest.map(|found| found.price),
+            room: cheapest.is_some_and(|found| found.has_room(*fresh)),
+        };
+        let prices = self.prices.entry(work.model).or_default();
+        let line = if start(prices, &moment).is_now() { work.queue.begin()? } else { return None };
+        let place = work.lines.get(line as usize).cloned().unwrap_or_default();
+        let id = format!("batch_req_{}_{line}", batch.id.trim_start_matches("batch_"));
+        let (input, results) = (Arc::clone(&work.input), Arc::clone(&work.results));
+        let job = Job { key: batch.key, call, input, place, line, id, results };
+        let task = self.running.spawn(line::run(Arc::clone(&self.state), job));
+        self.tasks.insert(task.id(), (Arc::clone(batch), line));
+        *fresh += 1;
+        Some(())
+    }
+}
+
+/// How a batch ends that is to end now.
+fn ending(batch: &Batch, work: &Work, now: Instant) -> Option<Status> {
+    match batch.status {
+        Status::Cancelling => Some(Status::Cancelled),
+        _ if work.queue.left() == 0 => Some(Status::Completed),
+        _ if now >= deadline(batch) => Some(Status::Expired),
+        _ => None,
+    }
+}
+
+fn deadline(batch: &Batch) -> Instant {
+    Instant::from_micros(batch.expires_at.saturating_mul(1_000_000))
+}
+
+fn fail(desk: &Desk, batch: &Batch, error: &io::Error, now: i64) -> io::Result<Option<Work>> {
+    let message = format!("The batch could not be read or written: {}.", error.kind());
+    // Where even that can't be written, the batch stays as it is, and is tried again at a later look.
+    _ = desk.batches.change(&batch.id, |batch| {
+        // It may have been cancelled meanwhile.
+        if !batch.status.is_over() {
+            batch.flaws.push(Flaw { code: "storage_failed".to_owned(), message, param: None, line: None });
+            batch.become_at(Status::Failed, now);
+        }
+    });
+    Ok(None)
 }
 
 /// Whether trying again can't help: the batch's own files are gone or damaged, or a reader of them has panicked.

@@ -7,11 +7,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dispatch::KeyId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::limits::FILES_BYTES_MAX;
 
 /// What a kept file is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,11 +33,74 @@ pub(crate) struct FileRow {
 pub(crate) struct Shelf {
     folder: PathBuf,
     rows: Mutex<BTreeMap<String, FileRow>>,
+    room: Arc<Room>,
+}
+
+/// Bytes of all files and of what is being written.
+#[derive(Debug)]
+struct Room {
+    taken: AtomicU64,
+    most: u64,
+}
+
+impl Room {
+    fn give(&self, bytes: u64) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The content of a file that is being written: nothing until it is kept, and gone when it is dropped before.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+    room: Arc<Room>,
+    kept: bool,
+}
+
+impl Draft {
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether so much more has room among all files.
+    pub fn has_room(&self, more: u64) -> bool {
+        self.room.taken.load(Ordering::Relaxed).saturating_add(more) <= self.room.most
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(piece)?;
+        self.bytes += written as u64;
+        self.room.taken.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.room.give(self.bytes);
+            // What stays is cleared away at the next start.
+            _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Shelf {
     /// Opens a folder of files, and clears away what has no row: a kill left it unfinished, or half forgotten.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
+        Self::with_room(folder, FILES_BYTES_MAX)
+    }
+
+    fn with_room(folder: PathBuf, most: u64) -> io::Result<Self> {
         make(&folder)?;
         let rows: BTreeMap<_, _> = read_all::<FileRow>(&folder)?.into_iter().map(|row| (row.id.clone(), row)).collect();
         for entry in fs::read_dir(&folder)? {
@@ -45,7 +111,8 @@ impl Shelf {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { folder, rows: Mutex::new(rows) })
+        let taken = AtomicU64::new(rows.values().map(|row| row.bytes).sum());
+        Ok(Self { folder, rows: Mutex::new(rows), room: Arc::new(Room { taken, most }) })
     }
 
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, FileRow>> {
@@ -53,28 +120,27 @@ impl Shelf {
     }
 
     /// A place to write a new file's content to; it is nothing until it is kept.
-    pub fn draft(&self, id: &str) -> io::Result<File> {
-        create(&self.draft_path(id))
+    pub fn draft(&self, id: &str) -> io::Result<Draft> {
+        let path = self.folder.join(format!("{id}.part"));
+        Ok(Draft { file: create(&path)?, path, bytes: 0, room: Arc::clone(&self.room), kept: false })
     }
 
     /// Makes a draft a file.
-    pub fn keep(&self, draft: &File, row: FileRow) -> io::Result<()> {
-        draft.sync_all()?;
-        fs::rename(self.draft_path(&row.id), self.path(&row.id))?;
+    pub fn keep(&self, mut draft: Draft, row: FileRow) -> io::Result<()> {
+        draft.file.sync_all()?;
+        let path = self.path(&row.id);
+        fs::rename(&draft.path, &path)?;
+        draft.path = path;
         if let Err(error) = replace(&self.folder, &row.id, &row) {
             // It may be there all the same; whoever wanted it hears that it is not.
             forget(&self.folder, &row.id);
-            _ = fs::remove_file(self.path(&row.id));
             return Err(error);
         }
-        self.rows().insert(row.id.clone(), row);
+        draft.kept = true;
+        if let Some(before) = self.rows().insert(row.id.clone(), row) {
+            self.room.give(before.bytes);
+        }
         Ok(())
-    }
-
-    /// Throws a draft away.
-    pub fn discard(&self, id: &str) {
-        // What stays is cleared away at the next start.
-        _ = fs::remove_file(self.draft_path(id));
     }
 
     /// The row of a key's file.
@@ -87,9 +153,14 @@ impl Shelf {
         self.rows().values().filter(|row| row.key == key).cloned().collect()
     }
 
-    /// Bytes of all files.
-    pub fn bytes(&self) -> u64 {
-        self.rows().values().map(|row| row.bytes).sum()
+    /// How many files a key has.
+    pub fn count(&self, key: KeyId) -> usize {
+        self.rows().values().filter(|row| row.key == key).count()
+    }
+
+    /// Whether there is room for more.
+    pub fn has_room(&self) -> bool {
+        self.room.taken.load(Ordering::Relaxed) < self.room.most
     }
 
     /// The content of a file.
@@ -100,7 +171,9 @@ impl Shelf {
     /// Forgets a file.
     pub fn remove(&self, id: &str) -> io::Result<()> {
         fs::remove_file(row_path(&self.folder, id))?;
-        self.rows().remove(id);
+        if let Some(row) = self.rows().remove(id) {
+            self.room.give(row.bytes);
+        }
         // Without its row it is nothing; what stays is cleared away at the next start.
         _ = fs::remove_file(self.path(id));
         Ok(())
@@ -108,10 +181,6 @@ impl Shelf {
 
     fn path(&self, id: &str) -> PathBuf {
         self.folder.join(id)
-    }
-
-    fn draft_path(&self, id: &str) -> PathBuf {
-        self.folder.join(format!("{id}.part"))
     }
 }
 
@@ -155,4 +224,59 @@ pub(crate) fn read_all<T: DeserializeOwned>(folder: &Path) -> io::Result<Vec<T>>
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: &str, bytes: u64) -> FileRow {
+        let (key, filename, purpose) = (KeyId(1), "f".to_owned(), "batch".to_owned());
+        FileRow { id: id.to_owned(), key, filename, purpose, bytes, created_at: 1 }
+    }
+
+    /// What lies in the folder.
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("it reads").file_name());
+        let mut names: Vec<String> = entries.filter_map(|name| name.into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_written_takes_room_until_it_is_gone_and_goes_with_its_draft() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shelf = Shelf::with_room(folder.path().to_owned(), 10).expect("a new folder");
+        let draft = |id: &str, bytes: usize| {
+            let mut draft = shelf.draft(id).expect("room");
+            draft.write_all(&vec![0; bytes]).expect("room");
+            draft
+        };
+        let (one, two) = (draft("one", 4), draft("two", 5));
+        assert_eq!([one.has_room(1), one.has_room(2)], [true, false], "both count");
+        assert_eq!(names(folder.path()), ["one.part", "two.part"]);
+        drop(two);
+        assert_eq!((names(folder.path()).as_slice(), one.has_room(6), one.has_room(7)), (&["one.part".to_owned()][..], true, false));
+        shelf.keep(one, row("one", 4)).expect("room");
+        assert_eq!(names(folder.path()), ["one", "one.json"]);
+        // Written again, as after a kill, it counts once.
+        shelf.keep(draft("one", 5), row("one", 5)).expect("room");
+        let three = draft("three", 0);
+        assert_eq!([three.has_room(5), three.has_room(6)], [true, false]);
+        shelf.remove("one").expect("it is there");
+        assert_eq!([three.has_room(10), three.has_room(11)], [true, false]);
+    }
+
+    #[test]
+    fn a_kill_leaves_only_what_was_kept() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shelf = Shelf::with_room(folder.path().to_owned(), 10).expect("a new folder");
+        let mut draft = shelf.draft("one").expect("room");
+        draft.write_all(b"1234").expect("room");
+        shelf.keep(draft, row("one", 4)).expect("room");
+        fs::write(folder.path().join("two.part"), "x").expect("room");
+        drop(shelf);
+        let shelf = Shelf::with_room(folder.path().to_owned(), 4).expect("it is there");
+        assert_eq!((names(folder.path()).len(), shelf.has_room()), (2, false));
+    }
 }

@@ -261,6 +261,18 @@ async fn a_cancelled_batch_says_what_never_ran() {
 }
 
 #[tokio::test]
+async fn metadata_past_openais_bounds_is_refused() {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    let file = form(&bench, &[("purpose", "batch"), ("file", &line("a", ""))]).await.json();
+    let body = json!({
+        "input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": { "a": "b".repeat(513) },
+    });
+    let refused = post(&bench, "/v1/batches", &body.to_string()).await;
+    assert_eq!((refused.error().0, &refused.json()["error"]["param"]), (400, &json!("metadata")));
+}
+
+#[tokio::test]
 async fn files_are_kept_listed_read_and_deleted() {
     let folder = folder();
     let bench = over(folder.path()).await;

@@ -50,6 +50,51 @@ async fn an_upstream_hears_the_key_as_its_fleet_file_says() {
     }
 }
 
+/// What is settled when every endpoint would answer a call of a tool with these arguments: the status, the calls, and the first's end.
+async fn check_arguments(finish: &str, arguments: &str, want: u16) {
+    let bench = Bench::start().await;
+    let call = serde_json::json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": arguments } });
+    let choice = serde_json::json!({ "message": { "role": "assistant", "content": "so", "tool_calls": [call] }, "finish_reason": finish });
+    let usage = serde_json::json!({ "prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12 });
+    let body = serde_json::json!({ "id": "x", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage }).to_string();
+    for upstream in [&bench.north, &bench.west, &bench.spill] {
+        let head = vec![("content-type", "application/json".to_owned())];
+        upstream.then(Reply::Status { status: 200, head, body: body.clone() });
+    }
+    let reply = send(&bench, "").await;
+    assert_eq!(reply.status.as_u16(), want, "{}", reply.text);
+    assert_eq!(reply.json()["type"], if want == 200 { "message" } else { "error" }, "{}", reply.text);
+    let heard: usize = [&bench.north, &bench.west, &bench.spill].map(|upstream| upstream.heard().len()).iter().sum();
+    let settled = bench.journal.settled(1).await;
+    let tokens = Tokens { input: 7, cached: 0, output: 5 };
+    assert_eq!((heard, settled.len(), settled[0].outcome, settled[0].tokens), (1, 1, Outcome::Answered, tokens), "{finish} {arguments}");
+}
+
+#[tokio::test]
+async fn an_answer_without_words_for_it_is_paid_for_once() {
+    check_arguments("tool_calls", r#"{"a":1}"#, 200).await;
+    check_arguments("length", r#"{"a":"#, 200).await;
+    check_arguments("tool_calls", r#"{"a":"#, 502).await;
+}
+
+/// Gemini says beside each event what was used so far: what is lost before its end has cost that, thoughts included.
+#[tokio::test]
+async fn a_stream_of_geminis_that_is_lost_costs_what_it_said() {
+    let bench = Bench::start().await;
+    bench.only_north();
+    let north = bench::endpoint(&bench.fleet, "north");
+    let url = format!("http://{}/v1beta", bench.north.address());
+    let endpoint = Endpoint { dialect: Dialect::Gemini, url, ..bench.fleet.endpoints[north].clone() };
+    bench.gateway.replace_upstream(north, Upstream::of(&endpoint, "default", Some("vendors-own")).expect("a good URL"));
+    let said = r#"{"candidates":[{"content":{"parts":[{"text":"so"}]}}],"usageMetadata":{"promptTokenCount":18,"candidatesTokenCount":4,"thoughtsTokenCount":300}}"#;
+    bench.north.then(Reply::Raw(vec![format!("data: {said}\r\n\r\n").into_bytes()]));
+    let reply = bench.chat(r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#).await;
+    assert!(reply.text.contains("upstream_lost"), "{}", reply.text);
+    let settled = bench.journal.settled(1).await;
+    let tokens = Tokens { input: 18, cached: 0, output: 304 };
+    assert_eq!((settled[0].outcome, settled[0].known, settled[0].tokens), (Outcome::Cut, Known::Reported, tokens));
+}
+
 #[tokio::test]
 async fn a_stream_has_its_events_in_their_order() {
     let bench = Bench::start().await;

@@ -266,6 +266,8 @@ async fn calls_come_in_by_tls_and_a_new_certificate_holds_at_once() {
         let (_, response) = crate::bench::ask(admin_at, "GET", path, &[("host", "localhost")], "").await;
         assert_eq!(response.status(), 200, "{path}");
     }
+    let audit = "GET /api/ledger/verify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    assert!(by_tls(at, &first, audit).await.expect("TLS").starts_with("HTTP/1.1 404 "), "the audit is for operation too");
     let (_, response) = crate::bench::ask(admin_at, "POST", "/v1/chat/completions", &[("api-key", KEY)], HELLO).await;
     assert_eq!(response.status(), 404, "calls have their own listener");
 
