@@ -115,7 +115,8 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
     }
     let body = match memory::whole(body, limits.upstream_body_bytes_max, memory).await {
         Ok(whole) => whole,
-        // It was generated and will be billed; another endpoint's would be as long.
+        // Whichever it is, it was generated and will be billed. Vectors are as long wherever they come from.
+        Err(Unread::TooLong) if call != peek::Call::Embeddings => return Err(Fault::Lost.into()),
         Err(Unread::TooLong) => {
             return Err(Missed::Here { fault: Fault::Lost, refused: Refused::answer_too_large(limits.upstream_body_bytes_max) });
         }

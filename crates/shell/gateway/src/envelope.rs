@@ -129,7 +129,7 @@ impl Refused {
 
     /// An upstream's answer that is not passed on.
     pub fn answer_too_large(limit: usize) -> Self {
-        let message = format!("The answer is larger than {limit} bytes. Ask for less at once, or for a stream.");
+        let message = format!("The answer is larger than {limit} bytes. Please ask for less at once.");
         Self::new(StatusCode::BAD_GATEWAY, "server_error", "answer_too_large", message).for_good()
     }
 

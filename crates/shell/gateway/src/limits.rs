@@ -150,7 +150,8 @@ impl Default for Limits {
             queue_timeout: Duration::from_secs(10),
             queue_timeout_flex: Duration::from_secs(60),
             body_bytes_max: 8 * 1024 * 1024,
-            upstream_body_bytes_max: 32 * 1024 * 1024,
+            // The longest list of inputs that OpenAI takes, as its largest vectors in base64, comes to 34 MB.
+            upstream_body_bytes_max: 64 * 1024 * 1024,
             bodies_bytes_max: 1024 * 1024 * 1024,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),

@@ -184,15 +184,28 @@ async fn an_upstream_with_a_stream_under_way_is_probed_all_the_same() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_long_was_generated_and_is_not_asked_for_again() {
-    let bench = Bench::with(Limits { upstream_body_bytes_max: 100, ..Limits::default() }).await;
+async fn an_answer_that_is_too_long_was_generated_and_vectors_are_not_asked_for_again() {
+    let fleet = LAPTOP.replace("capabilities = [", "capabilities = [\"embeddings\", ");
+    let bearer = format!("Bearer {KEY}");
+    let limits = Limits { upstream_body_bytes_max: 100, ..Limits::default() };
+    let bench = Bench::of(Setup { fleet, limits, ..Setup::default() }).await;
     for _ in 0..4 {
         bench.north.then(Reply::answer(7, 9));
-        assert_eq!(bench.chat(WHOLE).await.error(), (502, "answer_too_large".to_owned()));
+        let reply = bench
+            .send(
+                "POST",
+                "/v1/embeddings",
+                &[("authorization", &bearer), ("content-type", "application/json")],
+                r#"{"model":"default","input":["a"]}"#,
+            )
+            .await;
+        assert_eq!(reply.error(), (502, "answer_too_large".to_owned()));
     }
     let settled = bench.journal.settled(4).await;
     assert!(settled.iter().all(|one| (one.outcome, one.known) == (Outcome::Failed, Known::Bounded)), "{settled:?}");
     assert_eq!((bench.north.heard().len(), bench.west.heard().len()), (4, 0), "nobody is blamed for it");
+    bench.chat(WHOLE).await.error();
+    assert!(bench.west.heard().len() == 1 && bench.journal.settled(6).await[4].known == Known::Bounded, "text that long is no answer");
 }
 
 #[tokio::test]
