@@ -232,6 +232,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_handshake_that_hangs_has_reached_nobody() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("this machine has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let limits = Limits { connect_timeout: Duration::from_millis(200), ..Limits::default() };
+        let mut wires = Wires::new(&limits, false).expect("no certificates are needed");
+        let nobody = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let nobody = nobody.with_safe_default_protocol_versions().expect("ring has them");
+        let nobody = nobody.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        let mut connector = wires.plain.clone();
+        connector.enforce_http(false);
+        wires.tls = Some(HttpsConnectorBuilder::new().with_tls_config(nobody).https_only().enable_http1().wrap_connector(connector));
+        let mut upstream = Upstream::moved_to(address, None).expect("it is this machine");
+        upstream.chat = format!("https://{address}/v1/chat/completions").parse().expect("an address");
+        // The kernel takes the connection, and nobody says anything on it.
+        assert_eq!(fault(wires.send(&upstream, asked(&upstream)).await), Some(Fault::Unreachable));
+        drop(listener);
+    }
+
+    #[tokio::test]
     async fn a_thread_that_serves_nobody_takes_no_connection_of_one_that_does() {
         let (server, wires) = (Server::start().await.expect("this machine has a free port"), wires());
         let upstream = Upstream::moved_to(server.address(), None).expect("it is this machine");
