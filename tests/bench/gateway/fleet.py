@@ -13,6 +13,14 @@ capabilities = ["chat", "completions"]
 parameters = "8 B"
 context = 8192
 capabilities = ["chat", "completions"]
+[teams.bench]
+requests = "100M/min"
+tokens = "10000M/min"
+budget = "100000000 USD/month"
+[limits]
+requests = "100M/min"
+tokens = "10000M/min"
+budget = "100000000 USD/month"
 [workloads.chat]
 kind = "serving"
 model = "m"

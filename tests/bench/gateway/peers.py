@@ -1,11 +1,14 @@
 """Starts what is measured, each pinned to a processor of its own, and ends it again."""
 
+import contextlib
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -106,16 +109,35 @@ def vllm_router(program, at, folder, cpu):
     return Peer("vllm-router", command, port, cpu, folder)
 
 
+# Beside the one that asks: as many as a large company has.
+OTHER_KEYS = 9_999
+# So wide that none is reached: each is counted, none refuses.
+LIMITS = ["--team", "bench", "--requests", "100M/min", "--tokens", "10000M/min", "--budget", "100000000 USD/month"]
+
+
 def baseload(program, at, folder, cpu, state=None):
-    """Ours with everything on: a key, eight contracts, the journal and the ledger on disk."""
+    """Ours with everything on: ten thousand keys, rates and budgets of key, team and fleet, eight contracts, the journal and the ledger on disk."""
     port, state = free_port(), pathlib.Path(state or folder / "state")
     state.mkdir(exist_ok=True)
     state.chmod(0o700)
     (folder / "fleet.toml").write_text(fleet.text(at))
     made = subprocess.run(
-        [program, "key", "create", "bench", "--state", str(state)], capture_output=True, text=True, check=False, timeout=60
+        [program, "key", "create", "bench", *LIMITS, "--state", str(state)], capture_output=True, text=True, check=False, timeout=60
     )
     if made.returncode:
         raise SystemExit(f"no key: {made.stdout}{made.stderr}")
+    other_keys(state)
     command = [program, "up", str(folder / "fleet.toml"), "--listen", f"127.0.0.1:{port}", "--state", str(state)]
     return Peer("baseload", command, port, cpu, folder, [f"authorization:Bearer {made.stdout.strip()}"])
+
+
+def other_keys(state):
+    """Keys like the one that was made, each with a secret that nobody knows."""
+    with contextlib.closing(sqlite3.connect(state / "ledger.db")) as database, database:
+        (key,) = database.execute("SELECT max(id) FROM api_key").fetchone()
+        database.executemany(
+            "INSERT INTO api_key (name, public, hash, created, expires, team, requests, tokens, budget)"
+            " SELECT ?, ?, ?, created, expires, team, requests, tokens, budget FROM api_key WHERE id = ?",
+            ((f"other-{number}", f"{number:012x}", secrets.token_bytes(32), key) for number in range(OTHER_KEYS)),
+        )
+        database.execute("INSERT INTO api_key_scope SELECT id, 'inference' FROM api_key WHERE id > ?", (key,))

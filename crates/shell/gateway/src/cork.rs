@@ -1,7 +1,8 @@
-//! Small writes to sockets leave together, at the end of a turn of their thread's event loop.
+//! Small writes to sockets leave together, at the end of a turn of their thread's event loop, and the journal's records of that turn
+//! right before them.
 //!
 //! To wake a process that sleeps costs the kernel more than a small write does. Who was woken by the first of several writes is still
-//! awake for the others.
+//! awake for the others. And one write of many records costs little more than that of one.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,9 +15,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use crate::journal::Journal;
 use crate::limits::{CORKED_BYTES_MAX, CORKED_MAX};
 
-/// A connection whose small writes leave at the end of a turn; at once on a thread that has no turns.
+/// Where a connection leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leads {
+    /// To a client. What it is told has happened.
+    Back,
+    /// To an upstream. What it is asked has effects, that the journal has to know of before.
+    On,
+}
+
+/// A connection whose small writes leave at the end of a turn; at once on a thread that has no turns. Nothing leaves before the records that
+/// its thread has staged are written.
 pub(crate) struct Corked {
     read: OwnedReadHalf,
     out: Arc<Out>,
@@ -26,6 +38,7 @@ pub(crate) struct Corked {
 struct Out(Mutex<Pending>);
 
 struct Pending {
+    leads: Leads,
     /// Until it is dropped.
     write: Option<OwnedWriteHalf>,
     bytes: Vec<u8>,
@@ -40,8 +53,10 @@ struct Pending {
 }
 
 /// What is to leave when this thread's turn ends.
-#[derive(Default)]
 struct Turn {
+    journal: Arc<dyn Journal>,
+    /// It has records of this turn to be written.
+    staged: bool,
     listed: VecDeque<Arc<Out>>,
     /// Room that others used before.
     spare: Vec<Vec<u8>>,
@@ -54,13 +69,35 @@ thread_local! {
 }
 
 /// Gives this thread turns, each ended by the task that polls this, behind all that were to be polled before.
-pub(crate) async fn turns() {
+pub(crate) async fn turns(journal: Arc<dyn Journal>) {
+    let begin = || Turn { journal, staged: false, listed: VecDeque::new(), spare: Vec::new(), end: None };
+    TURN.with_borrow_mut(|turn| _ = turn.get_or_insert_with(begin));
     std::future::poll_fn::<(), _>(|cx| {
-        TURN.with_borrow_mut(|turn| turn.get_or_insert_default().end = Some(cx.waker().clone()));
+        TURN.with_borrow_mut(|turn| turn.iter_mut().for_each(|turn| turn.end = Some(cx.waker().clone())));
         uncork();
         Poll::Pending
     })
     .await;
+}
+
+/// Whether this thread's turns end with a write to the journal, so that a record can be staged now; the present one will.
+pub(crate) fn writes() -> bool {
+    TURN.with_borrow_mut(|turn| {
+        let Some(turn) = turn else { return false };
+        turn.staged = true;
+        turn.wake();
+        true
+    })
+}
+
+/// Writes what this thread has staged.
+fn write() -> io::Result<()> {
+    let Some(journal) = TURN.with_borrow(|turn| turn.as_ref().filter(|turn| turn.staged).map(|turn| Arc::clone(&turn.journal))) else {
+        return Ok(());
+    };
+    journal.write().map_err(io::Error::other)?;
+    TURN.with_borrow_mut(|turn| turn.iter_mut().for_each(|turn| turn.staged = false));
+    Ok(())
 }
 
 /// Ends this thread's last turn.
@@ -69,10 +106,11 @@ pub(crate) fn end() {
     drop(TURN.take());
 }
 
-/// Sends what has been listed.
+/// Writes what has been staged, and sends what has been listed.
 fn uncork() {
+    let written = write();
     while let Some(out) = TURN.with_borrow_mut(|turn| turn.as_mut()?.listed.pop_front()) {
-        let (spare, task) = out.pending().leave();
+        let (spare, task) = out.pending().end(&written);
         TURN.with_borrow_mut(|turn| {
             if let Some(turn) = turn
                 && turn.spare.len() < CORKED_MAX
@@ -85,10 +123,28 @@ fn uncork() {
     }
 }
 
+impl Leads {
+    /// Whether something may leave that way, after what was staged was written or not.
+    fn check(self, written: io::Result<()>) -> io::Result<()> {
+        match self {
+            // What has happened is kept until the journal takes it.
+            Self::Back => Ok(()),
+            Self::On => written,
+        }
+    }
+}
+
+impl Turn {
+    /// Has the turn ended when all that are to be polled before have been.
+    fn wake(&self) {
+        self.end.as_ref().inspect(|end| end.wake_by_ref());
+    }
+}
+
 impl Corked {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream, leads: Leads) -> Self {
         let (read, write) = stream.into_split();
-        let pending = Pending { write: Some(write), bytes: Vec::new(), left: 0, listed: false, failed: None, task: None };
+        let pending = Pending { leads, write: Some(write), bytes: Vec::new(), left: 0, listed: false, failed: None, task: None };
         Self { read, out: Arc::new(Out(Mutex::new(pending))) }
     }
 
@@ -107,7 +163,7 @@ impl Corked {
                 pending.bytes = turn.spare.pop().unwrap_or_default();
                 turn.listed.push_back(Arc::clone(&self.out));
                 if turn.listed.len() == 1 {
-                    turn.end.as_ref().inspect(|end| end.wake_by_ref());
+                    turn.wake();
                 }
             }
             pending.bytes.extend_from_slice(bytes);
@@ -133,6 +189,17 @@ impl Drop for Out {
 }
 
 impl Pending {
+    /// As [`Self::leave`], if what it is about could be written.
+    fn end(&mut self, written: &io::Result<()>) -> (Option<Vec<u8>>, Option<Waker>) {
+        match self.leads.check(written.as_ref().copied().map_err(|error| io::Error::other(error.to_string()))) {
+            Ok(()) => self.leave(),
+            Err(error) => {
+                (self.listed, self.failed) = (false, Some(error));
+                (Some(self.emptied()), self.task.clone())
+            }
+        }
+    }
+
     /// Sends what the kernel takes at once. What comes back is room that is not needed any more, and whom to tell that there is a rest.
     fn leave(&mut self) -> (Option<Vec<u8>>, Option<Waker>) {
         self.listed = false;
@@ -189,6 +256,7 @@ impl AsyncWrite for Corked {
         let waits = pending.bytes.len() - pending.left;
         let goes_at_once = pending.failed.is_some() || waits > 0 && !pending.listed || waits + bytes.len() > CORKED_BYTES_MAX;
         if goes_at_once || !self.list(&mut pending, bytes) {
+            pending.leads.check(write())?;
             ready!(pending.poll_leave(cx))?;
             let Some(write) = &mut pending.write else { return Poll::Ready(Ok(0)) };
             return Pin::new(write).poll_write(cx, bytes);
@@ -211,6 +279,7 @@ impl AsyncWrite for Corked {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut pending = self.out.pending();
+        pending.leads.check(write())?;
         ready!(pending.poll_leave(cx))?;
         match &mut pending.write {
             Some(write) => Pin::new(write).poll_shutdown(cx),
@@ -225,19 +294,52 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::{JoinHandle, yield_now};
 
+    use dispatch::Record;
+    use ledger::LedgerError;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
     use super::*;
+
+    /// A journal that counts, and fails when it is told to.
+    #[derive(Default)]
+    struct Counting {
+        fails: AtomicBool,
+        written: AtomicUsize,
+    }
+
+    impl Journal for Counting {
+        fn append(&self, _record: &Record) -> Result<(), LedgerError> {
+            unreachable!("nothing is appended here")
+        }
+
+        fn write(&self) -> Result<(), LedgerError> {
+            if self.fails.load(Ordering::Relaxed) {
+                return Err(LedgerError::Full);
+            }
+            self.written.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
 
     /// Both ends of a connection.
     async fn connected() -> (Corked, TcpStream) {
+        leading(Leads::Back).await
+    }
+
+    async fn leading(leads: Leads) -> (Corked, TcpStream) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("this machine has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (Corked::new(near.expect("it listens")), far.expect("a caller").0)
+        (Corked::new(near.expect("it listens"), leads), far.expect("a caller").0)
     }
 
     /// Turns for the thread of this test.
     async fn turning() -> JoinHandle<()> {
-        let turns = tokio::spawn(turns());
+        turning_with(Arc::default()).await
+    }
+
+    async fn turning_with(journal: Arc<Counting>) -> JoinHandle<()> {
+        let turns = tokio::spawn(turns(journal));
         yield_now().await;
         turns
     }
@@ -380,5 +482,66 @@ mod tests {
         assert_eq!(listed(), 0);
         let mut bytes = [0; 8];
         assert_eq!(far.read(&mut bytes).await.expect("it is there"), 3);
+    }
+
+    /// A piece of that size, small or not, leaves after what was staged before it was written, once a turn.
+    async fn check_written_first(leads: Leads, size: usize) {
+        let journal = Arc::<Counting>::default();
+        let _turns = turning_with(Arc::clone(&journal)).await;
+        let (mut near, mut far) = leading(leads).await;
+        let mut room = vec![0; size];
+        for turn in 1..4 {
+            assert!(writes() && writes(), "this thread's turns end with a write");
+            assert_eq!(journal.written.load(Ordering::Relaxed), turn - 1, "{leads:?} {size}");
+            near.write_all(&room).await.expect("taken");
+            far.read_exact(&mut room).await.expect("it leaves");
+            assert_eq!(journal.written.load(Ordering::Relaxed), turn, "{leads:?} {size}");
+        }
+        end();
+    }
+
+    #[tokio::test]
+    async fn what_was_staged_is_written_before_anything_leaves() {
+        for leads in [Leads::Back, Leads::On] {
+            check_written_first(leads, 10).await;
+            check_written_first(leads, CORKED_BYTES_MAX + 1).await;
+        }
+    }
+
+    /// While the journal can't be written, a piece of that size reaches nobody if it asks something of an upstream.
+    async fn check_unwritten(leads: Leads, size: usize) {
+        let journal = Arc::<Counting>::default();
+        let _turns = turning_with(Arc::clone(&journal)).await;
+        let (mut near, far) = leading(leads).await;
+        journal.fails.store(true, Ordering::Relaxed);
+        assert!(writes());
+        let piece = vec![7; size];
+        let taken = near.write_all(&piece).await;
+        yield_now().await;
+        // The turn after it has staged nothing, and its thread's journal is as it was.
+        let next = near.write_all(b"more").await;
+        yield_now().await;
+        journal.fails.store(false, Ordering::Relaxed);
+        drop(near);
+        let told = all(far).await.expect("it is read");
+        match leads {
+            Leads::On => assert!(told.is_empty() && (taken.is_err() || next.is_err()), "{size}"),
+            Leads::Back => assert!(told.len() == size + 4 && taken.is_ok() && next.is_ok(), "{size}"),
+        }
+        end();
+        assert_eq!(journal.written.load(Ordering::Relaxed), 1, "it is written when it can be");
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_asks_nothing_of_anybody() {
+        for leads in [Leads::Back, Leads::On] {
+            check_unwritten(leads, 10).await;
+            check_unwritten(leads, CORKED_BYTES_MAX + 1).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_thread_without_turns_stages_nothing() {
+        assert!(!writes());
     }
 }

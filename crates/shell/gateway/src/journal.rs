@@ -11,6 +11,22 @@ pub trait Journal: Send + Sync {
     /// When it can't be kept: the caller must not go on with the effect.
     fn append(&self, record: &Record) -> Result<(), LedgerError>;
 
+    /// Takes a record that need not be appended before [`Self::write`] returns, in its order among all.
+    ///
+    /// # Errors
+    /// As for [`Self::append`].
+    fn stage(&self, record: &Record) -> Result<(), LedgerError> {
+        self.append(record)
+    }
+
+    /// Appends what was staged.
+    ///
+    /// # Errors
+    /// When it can't be kept: the caller must not go on with the effect, and nothing else is taken before it.
+    fn write(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
     /// How many bytes of it the ledger has not taken in yet.
     fn behind(&self) -> u64 {
         0
@@ -28,6 +44,14 @@ pub trait Journal: Send + Sync {
 impl Journal for Store {
     fn append(&self, record: &Record) -> Result<(), LedgerError> {
         Store::append(self, record)
+    }
+
+    fn stage(&self, record: &Record) -> Result<(), LedgerError> {
+        Store::stage(self, record)
+    }
+
+    fn write(&self) -> Result<(), LedgerError> {
+        Store::write(self)
     }
 
     fn behind(&self) -> u64 {

@@ -44,9 +44,10 @@ pub(crate) fn check(name: &[u8], depth: usize) -> Result<(), Refused> {
     let folded: String = name.chars().map(fold).collect();
     let routed = if depth == 1 { ROUTED.as_slice() } else { &ROUTED_WITHIN };
     match routed.iter().find(|routed| **routed == folded && **routed != name) {
-        Some(routed) => {
-            Err(Refused::invalid(routed, format!("'{routed}' is written with other letters; some servers would take it for the same.")))
-        }
+        Some(routed) => Err(Refused::invalid(
+            routed,
+            format!("'{name}' is '{routed}' in other letters, which some servers take for the same. Please write '{routed}'."),
+        )),
         None => Ok(()),
     }
 }
@@ -83,5 +84,12 @@ mod tests {
         ] {
             assert_eq!(check(name.as_bytes(), depth).is_ok(), good, "{name} at {depth}");
         }
+    }
+
+    #[test]
+    fn the_refusal_says_what_was_written_and_what_to_write() {
+        let refused = check(br"\u004dodel", 1).expect_err("it is taken for the same");
+        let body = String::from_utf8(refused.body().to_vec()).expect("text");
+        assert!(body.contains("'Model' is 'model' in other letters") && body.contains("Please write 'model'."), "{body}");
     }
 }

@@ -1,4 +1,5 @@
 //! Writes what the gateway does into the journal: before its effect where it can still be left, and however long it takes where it has happened.
+//! On a thread whose sends leave together, so do its records, right before them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dispatch::Record;
 use ledger::LedgerError;
 
+use crate::cork;
 use crate::journal::Journal;
 use crate::limits::OWED_MAX;
 
@@ -28,12 +30,12 @@ impl Recorder {
     /// Writes what is about to happen. While the books lack what has happened nothing new may: so no more is ever owed than was under way.
     pub fn intend(&self, record: &Record) -> Result<(), LedgerError> {
         self.pay()?;
-        self.journal.append(record)
+        self.append(record)
     }
 
     /// Writes what has happened; now, or when the journal takes it again.
     pub fn tell(&self, record: Record) {
-        match self.pay().and_then(|()| self.journal.append(&record)) {
+        match self.pay().and_then(|()| self.append(&record)) {
             Ok(()) => {}
             Err(error) if error.is_of_the_disk() => self.owe(record),
             Err(_) => self.lose(),
@@ -56,6 +58,10 @@ impl Recorder {
             self.count.store(owed.len(), Ordering::Release);
         }
         Ok(())
+    }
+
+    fn append(&self, record: &Record) -> Result<(), LedgerError> {
+        if cork::writes() { self.journal.stage(record) } else { self.journal.append(record) }
     }
 
     /// How many records of what has happened the journal has not taken yet.

@@ -3,21 +3,23 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dispatch::Fault;
 use hyper::header::HOST;
 use hyper::http::uri::PathAndQuery;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use tower_service::Service;
 
 use crate::call::Missed;
-use crate::cork::Corked;
+use crate::cork::{Corked, Leads};
 use crate::envelope::Refused;
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
 use crate::parted::Parted;
@@ -25,8 +27,30 @@ use crate::resolve::Resolver;
 use crate::upstream::Upstream;
 use crate::wire::{Coming, Wire};
 
-/// Connects to addresses that were checked.
-type Connector = HttpConnector<Resolver>;
+/// Connects to addresses that were checked; what is sent leaves corked.
+#[derive(Clone)]
+struct Connector(HttpConnector<Resolver>);
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Corked>;
+    type Error = <HttpConnector<Resolver> as Service<Uri>>::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, place: Uri) -> Self::Future {
+        let connects = self.0.call(place);
+        Box::pin(async { Ok(TokioIo::new(Corked::new(connects.await?.into_inner(), Leads::On))) })
+    }
+}
+
+impl Connection for Corked {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
 
 /// Connections that a serving thread keeps to one upstream; what is past it is closed when its answer ends.
 const KEPT_MAX: usize = 1_024;
@@ -74,11 +98,11 @@ impl Lanes {
 impl Wires {
     /// Connections, with TLS when some upstream wants it.
     pub fn new(limits: &Limits, tls: bool) -> std::io::Result<Self> {
-        let mut plain = HttpConnector::new_with_resolver(Resolver::of_machine());
-        plain.set_nodelay(true);
-        plain.set_connect_timeout(Some(limits.connect_timeout));
+        let mut plain = Connector(HttpConnector::new_with_resolver(Resolver::of_machine()));
+        plain.0.set_nodelay(true);
+        plain.0.set_connect_timeout(Some(limits.connect_timeout));
         let secured = |mut connector: Connector| {
-            connector.enforce_http(false);
+            connector.0.enforce_http(false);
             let https = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().wrap_connector(connector);
             Ok::<_, std::io::Error>(https)
         };
@@ -166,8 +190,7 @@ impl Wires {
             Ok(Wire::new(tls.call(uri).await?).await?)
         } else {
             let mut plain = self.plain.clone();
-            let stream = plain.call(uri).await?.into_inner();
-            Ok(Wire::new(TokioIo::new(Corked::new(stream))).await?)
+            Ok(Wire::new(plain.call(uri).await?).await?)
         }
     }
 }
@@ -209,7 +232,7 @@ mod tests {
         let server = Server::start().await.expect("this machine has a free port");
         let uri = format!("http://{}/", server.address()).parse().expect("an address");
         let wire = wires().plain.call(uri).await.expect("it listens");
-        assert!(wire.inner().nodelay().expect("an open socket"));
+        assert!(wire.inner().nodelay());
     }
 
     #[tokio::test]
@@ -241,7 +264,7 @@ mod tests {
         let nobody = nobody.with_safe_default_protocol_versions().expect("ring has them");
         let nobody = nobody.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
         let mut connector = wires.plain.clone();
-        connector.enforce_http(false);
+        connector.0.enforce_http(false);
         wires.tls = Some(HttpsConnectorBuilder::new().with_tls_config(nobody).https_only().enable_http1().wrap_connector(connector));
         let mut upstream = Upstream::moved_to(address, None).expect("it is this machine");
         upstream.chat = format!("https://{address}/v1/chat/completions").parse().expect("an address");

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::cork::{self, Corked};
+use crate::cork::{self, Corked, Leads};
 use crate::limits::UPSTREAM_IDLE_MAX;
 use crate::server::{self, Guest};
 use crate::state::State;
@@ -73,7 +73,7 @@ fn run(state: &Arc<State>, lane: usize, mut arrivals: mpsc::Receiver<Arrival>) {
     Wires::enter(lane);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     runtime.block_on(async {
-        tokio::spawn(cork::turns());
+        tokio::spawn(cork::turns(Arc::clone(&state.recorder.journal)));
         let (graceful, mut connections) = (GracefulShutdown::new(), JoinSet::new());
         let mut tidy = interval(UPSTREAM_IDLE_MAX / 4);
         tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,7 +119,7 @@ fn take(state: &Arc<State>, arrival: Arrival, graceful: &GracefulShutdown, conne
 /// The connection in this thread's hands. Small events leave at once: else they would wait for the other side's delayed acknowledgement.
 fn taken_over(stream: TcpStream) -> std::io::Result<Corked> {
     stream.set_nodelay(true)?;
-    tokio::net::TcpStream::from_std(stream).map(Corked::new)
+    tokio::net::TcpStream::from_std(stream).map(|stream| Corked::new(stream, Leads::Back))
 }
 
 #[cfg(test)]

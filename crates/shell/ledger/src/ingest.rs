@@ -1,8 +1,8 @@
 //! The thread that brings the journal into the database, each record exactly once.
 //!
-//! The journal is synced once a commit window. A commit takes what was synced in several windows, as a transaction costs much the
-//! same however many rows it has, and writes them with the position that they bring the database to. What fails is tried again from
-//! the journal: memory holds no more than the queue's bound.
+//! The journal is synced once a commit window, by a thread of its own. A commit takes what was synced in several windows, as a transaction costs
+//! much the same however many rows it has, and writes them with the position that they bring the database to. What fails is tried again
+//! from the journal: memory holds no more than the queue's bound.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,18 +21,13 @@ use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::field::fields;
 use crate::insert::Rows;
-use crate::journal::{Appended, Journal, Next, Position, SegmentReader, Wakeup};
+use crate::journal::{Appended, BOOK_RECORDS, Journal, Next, Position, SegmentReader};
 use crate::register::Registers;
 use crate::rows::offset;
+use crate::sync::{RETRY, sync};
 
 /// Books are shown anew at most this often, unless somebody waits for them.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
-/// Synced records wait at most so long to be committed together, unless somebody waits for them.
-const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
-/// So many don't wait for more.
-const COMMIT_RECORDS: usize = 2_048;
-/// How long to wait before a failed commit is tried again.
-const RETRY: Duration = Duration::from_millis(200);
 /// When it reads the journal back, a commit takes at most so many records.
 const CATCH_UP_RECORDS: usize = 2_048;
 
@@ -119,6 +114,14 @@ impl Shared {
         (progress.close_as_of, progress.asked)
     }
 
+    /// Tells that something failed, and will be tried again.
+    pub(crate) fn fail(&self, failure: LedgerError) {
+        self.tell(|progress| {
+            progress.failures += 1;
+            progress.last_failure = Some(Arc::new(failure));
+        });
+    }
+
     fn tell(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress());
         self.moved.notify_all();
@@ -174,24 +177,16 @@ impl Ingester {
         open.into_iter().map(|(_, attempt)| attempt).collect()
     }
 
-    /// Makes sure that what was appended up to `end` is on disk, and commits it: from the queue where it goes on from here, else from
-    /// the file.
-    pub(crate) fn advance(&mut self, appended: &[Appended], end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
+    /// Makes sure that what was appended up to `end` is on disk, and commits it from the file.
+    pub(crate) fn advance(&mut self, end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
         if self.at >= end {
             return Ok(());
         }
-        self.sync(end, unsynced)?;
-        self.catch_up(appended, end)
+        sync(&self.folder, unsynced, end.segment > self.at.segment)?;
+        self.catch_up(&[], end)
     }
 
-    fn sync(&self, end: Position, unsynced: &[Arc<File>]) -> Result<(), LedgerError> {
-        if end.segment > self.at.segment {
-            let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
-            folder.map_err(crate::error::at(&self.folder))?;
-        }
-        unsynced.iter().try_for_each(|file| file.sync_data()).map_err(crate::error::at(&self.folder))
-    }
-
+    /// Commits what is on disk up to `end`: as told where it goes on from here, else from the file.
     fn catch_up(&mut self, appended: &[Appended], end: Position) -> Result<(), LedgerError> {
         if let (Some(first), Some(last)) = (appended.first(), appended.last())
             && first.after == self.at
@@ -289,26 +284,25 @@ impl Ingester {
         Ok((entries, reader.position()))
     }
 
-    /// Syncs and commits until the journal closes.
+    /// Commits what is synced until the journal closes.
     pub(crate) fn run(mut self, shared: &Shared) {
         let _stopped = TellStopped(shared);
-        let mut pace =
-            Pace { unsynced: Vec::new(), synced: Vec::new(), committed: Instant::now(), published: Instant::now(), stale: false };
-        let (mut behind, mut room) = (false, Vec::new());
+        let (mut published, mut stale, mut behind, mut room) = (Instant::now(), false, false, Vec::new());
         loop {
-            let deadline = if behind { Some(Instant::now()) } else { pace.deadline() };
-            let mut wakeup = shared.journal.wait(deadline, room);
+            let deadline = if behind { Some(Instant::now()) } else { stale.then(|| published + PUBLISH_INTERVAL) };
+            let wakeup = shared.journal.wait_synced(deadline, room);
             let (close_as_of, asked) = shared.asked_to_close();
-            let hurried = wakeup.urgent || wakeup.closing || close_as_of.is_some();
-            let closing = wakeup.closing;
-            let mut result = self.step(&mut pace, &mut wakeup, hurried || behind);
+            let before = self.at;
+            let mut result = self.catch_up(&wakeup.appended, wakeup.end);
+            stale |= self.at > before;
             if let (Ok(()), Some(now)) = (&result, close_as_of) {
                 result = self.close(now);
             }
-            if hurried || pace.stale && pace.published.elapsed() >= PUBLISH_INTERVAL {
+            let hurried = wakeup.urgent || wakeup.closing || close_as_of.is_some();
+            if hurried || stale && published.elapsed() >= PUBLISH_INTERVAL {
                 shared.publish(self.fold.books());
                 shared.tell(|progress| progress.shown = self.at);
-                (pace.published, pace.stale) = (Instant::now(), false);
+                (published, stale) = (Instant::now(), false);
             }
             if close_as_of.is_some() && result.is_ok() {
                 shared.tell(|progress| progress.closed_up_to(asked));
@@ -316,81 +310,27 @@ impl Ingester {
             behind = result.is_err();
             room = emptied(wakeup.appended);
             if let Err(failure) = result {
-                shared.tell(|progress| {
-                    progress.failures += 1;
-                    progress.last_failure = Some(Arc::new(failure));
-                });
+                shared.fail(failure);
                 shared.journal.wait_to_retry(RETRY);
             }
-            if closing {
-                if !behind && let Err(failure) = self.end() {
+            if wakeup.closing {
+                if !behind
+                    && shared.journal.is_whole()
+                    && let Err(failure) = self.end()
+                {
                     shared.tell(|progress| progress.last_failure = Some(Arc::new(failure)));
                 }
                 break;
             }
         }
     }
-
-    /// Syncs what was appended, and commits it with what was synced before when it is time.
-    fn step(&mut self, pace: &mut Pace, wakeup: &mut Wakeup, now: bool) -> Result<(), LedgerError> {
-        for file in wakeup.unsynced.drain(..) {
-            if !pace.unsynced.iter().any(|known| Arc::ptr_eq(known, &file)) {
-                pace.unsynced.push(file);
-            }
-        }
-        if self.at >= wakeup.end {
-            return Ok(());
-        }
-        let waiting = pace.synced.last().map_or(self.at, |last| last.end);
-        if waiting < wakeup.end {
-            // What fails is read back from the file: nothing that waits is lost with the queue.
-            let synced = std::mem::take(&mut pace.synced);
-            self.sync(wakeup.end, &pace.unsynced)?;
-            pace.unsynced.clear();
-            pace.synced = synced;
-            // A queue that ran over ends early: what it lacks is read back.
-            if wakeup.appended.first().is_some_and(|first| first.after == waiting) {
-                pace.synced.append(&mut wakeup.appended);
-            }
-        }
-        let whole = pace.synced.last().is_some_and(|last| last.end == wakeup.end);
-        if now || !whole || pace.committed.elapsed() >= COMMIT_INTERVAL || pace.synced.len() >= COMMIT_RECORDS {
-            let (synced, before) = (std::mem::take(&mut pace.synced), self.at);
-            let result = self.catch_up(&synced, wakeup.end);
-            pace.synced = emptied(synced);
-            pace.committed = Instant::now();
-            pace.stale |= self.at > before;
-            result?;
-        }
-        Ok(())
-    }
 }
 
 /// The room of what was committed, for what comes next; no more of it than that mostly needs.
 fn emptied(mut appended: Vec<Appended>) -> Vec<Appended> {
     appended.clear();
-    appended.shrink_to(2 * COMMIT_RECORDS);
+    appended.shrink_to(2 * BOOK_RECORDS);
     appended
-}
-
-/// What waits to be synced, committed or shown.
-struct Pace {
-    /// Files that may hold what is not on disk yet.
-    unsynced: Vec<Arc<File>>,
-    /// On disk, and not in the database yet: without a gap, from where the database stands.
-    synced: Vec<Appended>,
-    committed: Instant,
-    published: Instant,
-    stale: bool,
-}
-
-impl Pace {
-    /// When there is something to do even if nothing is appended.
-    fn deadline(&self) -> Option<Instant> {
-        let commit = (!self.synced.is_empty()).then(|| self.committed + COMMIT_INTERVAL);
-        let publish = self.stale.then(|| self.published + PUBLISH_INTERVAL);
-        commit.into_iter().chain(publish).min()
-    }
 }
 
 /// Tells those who wait, however the thread ends.

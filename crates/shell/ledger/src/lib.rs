@@ -37,6 +37,7 @@ mod shadow;
 mod spending;
 mod spent;
 mod store;
+mod sync;
 mod unposted;
 mod verify;
 mod view;

@@ -17,7 +17,7 @@ use crate::error::LedgerError;
 use crate::field::fields;
 use crate::ingest::Ingester;
 use crate::insert::Rows;
-use crate::journal::{self, Journal, encode, inspect};
+use crate::journal::{self, Journal, When, encode, inspect};
 use crate::register::{Register, Registers};
 use crate::rows::stored_intent;
 use crate::{directory, schema, unposted};
@@ -74,7 +74,7 @@ pub(crate) fn recover(
     recovery.torn_bytes = found.torn_bytes;
     (recovery.aside_records, recovery.aside_bytes) = (found.aside_records, found.aside_bytes);
     recovery.replayed = found.records;
-    ingester.advance(&[], found.end, &found.unsynced)?;
+    ingester.advance(found.end, &found.unsynced)?;
 
     let journal = Journal::open(&folder, found.end, segment_bytes)?;
     for held in unposted::held(&ingester.connection, &ingester.registers)? {
@@ -82,16 +82,18 @@ pub(crate) fn recover(
         let record = Record::Held(held);
         let entry = Entry::of(&record);
         entry.check(&ingester.registers)?;
-        journal.append(&encode(&record)?, None, entry)?;
+        journal.append(&encode(&record)?, None, entry, When::Now)?;
     }
     recovery.interrupted = ingester.open_attempts();
     for attempt in &recovery.interrupted {
         let settlement = interrupted(&ingester, *attempt, now)?;
         let record = Record::Settled(settlement);
-        journal.append(&encode(&record)?, None, Entry::of(&record))?;
+        journal.append(&encode(&record)?, None, Entry::of(&record), When::Now)?;
     }
-    let wakeup = journal.wait(Some(std::time::Instant::now()), Vec::new());
-    ingester.advance(&wakeup.appended, wakeup.end, &wakeup.unsynced)?;
+    if let Some(unsynced) = journal.unsynced() {
+        ingester.advance(unsynced.end, &unsynced.files)?;
+        journal.mark_synced(&unsynced);
+    }
     remember_opening(&mut ingester, &recovery, now)?;
     Ok(Recovered { recovery, ingester, journal })
 }

@@ -17,11 +17,12 @@ use crate::books::Books;
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::ingest::Shared;
-use crate::journal::Framing;
+use crate::journal::{Framing, When};
 use crate::key::{KeyRow, KeyTerms, NewKey};
 use crate::keys::Keys;
 use crate::recovery::{Recovered, Recovery, recover};
 use crate::register::Registers;
+use crate::sync;
 use crate::verify::Verification;
 use crate::view::View;
 
@@ -41,7 +42,8 @@ struct Inner {
     keys: Keys,
     view: View,
     audit: Mutex<Audit>,
-    thread: Option<JoinHandle<()>>,
+    /// The one that syncs, then the one that books.
+    threads: Vec<JoinHandle<()>>,
     /// Held until everything above is closed.
     _lock: File,
 }
@@ -49,7 +51,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.journal.close();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // What a panicked thread left undone is in the journal, for the next opening.
             drop(thread.join());
         }
@@ -94,16 +96,22 @@ impl Store {
         let shared = Arc::new(Shared::new(journal, ingester.fold.books(), ingester.at()));
         let (keys, view) = (Keys::open(directory)?, View::open(directory)?);
         let audit = Mutex::new(Audit::new(View::open(directory)?, audited, now));
-        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || {
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(crate::error::at(directory))
+        };
+        let (syncs, books, folder) = (Arc::clone(&shared), Arc::clone(&shared), ingester.folder.clone());
+        let booking = spawn(
+            "ledger",
+            Box::new(move || {
                 // Booking can wait a moment, and requests on the same processor should not wait for it. Where this is refused it is as it was.
                 _ = rustix::process::nice(NICENESS);
-                ingester.run(&shared);
-            }
-        });
-        let thread = Some(thread.map_err(crate::error::at(directory))?);
-        Ok((Self { inner: Arc::new(Inner { shared, registers, keys, view, audit, thread, _lock: lock }) }, recovery))
+                ingester.run(&books);
+            }),
+        )?;
+        // Without it the other would wait for ever.
+        let syncing = spawn("journal", Box::new(move || sync::run(&syncs, &folder))).inspect_err(|_| shared.journal.end_syncing())?;
+        let threads = vec![syncing, booking];
+        Ok((Self { inner: Arc::new(Inner { shared, registers, keys, view, audit, threads, _lock: lock }) }, recovery))
     }
 
     /// How many bytes of the journal are not in the ledger yet, or not shown.
@@ -126,9 +134,30 @@ impl Store {
     /// # Errors
     /// When the record can't be booked or the file can't take it: the caller must not go on with the effect.
     pub fn append(&self, record: &Record) -> Result<(), LedgerError> {
+        self.take(record, When::Now)
+    }
+
+    /// Takes a record for [`Self::write`] to append: one write for many records costs little more than for one. In their order, also with
+    /// those of other threads. What the disk might have no room for is appended at once.
+    ///
+    /// # Errors
+    /// As for [`Self::append`]; nothing of the record is kept.
+    pub fn stage(&self, record: &Record) -> Result<(), LedgerError> {
+        self.take(record, When::Staged)
+    }
+
+    /// Appends what was staged, by whichever thread.
+    ///
+    /// # Errors
+    /// When the file can't take it: it stays staged, nothing else is taken before it, and the caller must not go on with the effect.
+    pub fn write(&self) -> Result<(), LedgerError> {
+        self.inner.shared.journal.write()
+    }
+
+    fn take(&self, record: &Record, when: When) -> Result<(), LedgerError> {
         let entry = Entry::of(record);
         entry.check(&self.inner.registers)?;
-        FRAMING.with_borrow_mut(|framing| framing.append(&self.inner.shared.journal, record, entry))
+        FRAMING.with_borrow_mut(|framing| framing.append(&self.inner.shared.journal, record, entry, when))
     }
 
     /// Waits until everything appended so far is committed and in the books.

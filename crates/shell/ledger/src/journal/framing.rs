@@ -6,7 +6,7 @@ use market::EndpointPrice;
 
 use super::frame::encode_into;
 use super::wire::Prices;
-use super::writer::{Done, Journal};
+use super::writer::{Done, Journal, When};
 use crate::entry::Entry;
 use crate::error::LedgerError;
 
@@ -34,18 +34,18 @@ struct Prior {
 
 impl Framing {
     /// Appends a record.
-    pub(crate) fn append(&mut self, journal: &Journal, record: &Record, mut entry: Entry) -> Result<(), LedgerError> {
+    pub(crate) fn append(&mut self, journal: &Journal, record: &Record, mut entry: Entry, when: When) -> Result<(), LedgerError> {
         if let Record::Decided { question, .. } = record
             && let Some((segment, offset)) = self.prior(journal.number(), question)
         {
             encode_into(record, Some(offset), &mut self.frame)?;
-            match journal.append(&self.frame, Some(segment), entry)? {
+            match journal.append(&self.frame, Some(segment), entry, when)? {
                 Done::Appended(_) => return Ok(()),
                 Done::NotThere(back) => entry = *back,
             }
         }
         encode_into(record, None, &mut self.frame)?;
-        let done = journal.append(&self.frame, None, entry)?;
+        let done = journal.append(&self.frame, None, entry, when)?;
         // One record in a million is long: its room is not kept.
         self.frame.shrink_to(FRAME_KEPT);
         if let (Record::Decided { question, .. }, Done::Appended(began)) = (record, done) {
@@ -123,7 +123,7 @@ mod tests {
         for (number, price) in (0..).zip([7, 7, 7, 8, 8, 7, 7, 9, 9, 9, 9, 9]) {
             let record = decided(&fleet, number, price);
             for journal in &journals {
-                framing.append(journal, &record, Entry::of(&record)).expect("there is room");
+                framing.append(journal, &record, Entry::of(&record), When::Now).expect("there is room");
             }
             written.push(record);
         }
@@ -150,7 +150,7 @@ mod tests {
             let journal = journal(folder.path(), 1 << 20);
             let mut frame = Vec::new();
             encode_into(&record, Some(at), &mut frame).expect("short enough");
-            journal.append(&frame, None, Entry::of(&record)).expect("there is room");
+            journal.append(&frame, None, Entry::of(&record), When::Now).expect("there is room");
             let mut reader = SegmentReader::open(folder.path(), Position::default()).expect("it is there");
             assert!(matches!(reader.next(), Ok(Next::Broken)), "{at}");
         }

@@ -20,7 +20,7 @@ pub use fuzz::journal;
 pub(crate) use reader::{Next, SegmentReader, count_whole_frames, for_each, segments};
 pub(crate) use tail::inspect;
 pub use writer::SEGMENT_BYTES;
-pub(crate) use writer::{Appended, Journal, Wakeup};
+pub(crate) use writer::{Appended, BOOK_RECORDS, Journal, When};
 
 /// A place between two records of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
