@@ -208,6 +208,9 @@ class Upstream:
     """The scripted model server, while it is needed."""
 
     def __enter__(self):
+        with LOCK:
+            HEARD.clear()
+            RELEASED.clear()
         self.server = Server(("127.0.0.1", 0), Handler)
         self.at = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
