@@ -34,6 +34,10 @@ class Shadowed(operated.Operated):
         told = self.command("ledger", "shadow")
         for words in ("1 went where they should", "list price", "prepaid", report["caveat"]):
             self.assertIn(words, told)
+        request = answers[0].headers["x-request-id"]
+        shown = json.loads(self.command("decision", "show", request, "--json"))
+        self.assertEqual((shown["endpoint"], shown["advice"]["endpoint"], shown["attempt"]), ("dear", "cheap", f"{request}#1"))
+        self.assertIn("advised   cheap, paid by cheap", self.command("decision", "show", request))
         service.ledger_is_whole(operated.BASELOAD, self.state)
 
     def test_without_it_requests_go_where_they_are_cheapest(self):
