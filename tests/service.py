@@ -52,10 +52,12 @@ class Service:
             self.environment.update(found)
             if url := re.search(r"https?://127\.0\.0\.1:\d+", line):
                 self.environment.setdefault("OPENAI_BASE_URL", url.group() + "/v1")
-                self.at = self.at or url.group().removeprefix("http://")
             if status := re.search(r"baseload status --at (\S+)", line):
                 self.at = status.group(1)
-        return self.at is not None and not self.at.startswith("https:")
+        base = self.environment.get("OPENAI_BASE_URL", "")
+        if base.startswith("http:"):
+            self.at = base.removeprefix("http://").removesuffix("/v1")
+        return self.at is not None
 
     def endpoints(self):
         """How its endpoints stand, as `baseload status` has it."""
