@@ -57,6 +57,8 @@ test: model solver tests/sdk/node/node_modules
 	@python3 tests/plan/run.py $(TARGET)/debug/examples/reference
 	@echo '== test: the OpenAI SDKs against the demo'
 	@python3 tests/sdk/run.py $(BASELOAD)
+	@echo '== test: the service as its operators run it'
+	@python3 tests/operator/run.py $(BASELOAD)
 	@echo '== test: the dialects against fakes of their vendors'
 	@python3 tests/dialects/run.py $(BASELOAD)
 	@echo '== test: engines and baseload killed under load'

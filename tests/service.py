@@ -21,6 +21,8 @@ class Service:
         self.command = [self.binary, *arguments, "--listen", "127.0.0.1:0", "--state", str(self.state)]
         self.lines = []
         self.environment = {}
+        # Where it is asked how it is: in the clear, as `baseload status` speaks.
+        self.at = None
 
     def __enter__(self):
         self.process = subprocess.Popen(
@@ -50,12 +52,16 @@ class Service:
             self.environment.update(found)
             if url := re.search(r"https?://127\.0\.0\.1:\d+", line):
                 self.environment.setdefault("OPENAI_BASE_URL", url.group() + "/v1")
-        return "OPENAI_BASE_URL" in self.environment
+            if status := re.search(r"baseload status --at (\S+)", line):
+                self.at = status.group(1)
+        base = self.environment.get("OPENAI_BASE_URL", "")
+        if base.startswith("http:"):
+            self.at = base.removeprefix("http://").removesuffix("/v1")
+        return self.at is not None
 
     def endpoints(self):
         """How its endpoints stand, as `baseload status` has it."""
-        at = self.environment["OPENAI_BASE_URL"].removeprefix("http://").removesuffix("/v1")
-        return json.loads(run(self.binary, "status", "--json", "--at", at))["endpoints"]
+        return json.loads(run(self.binary, "status", "--json", "--at", self.at))["endpoints"]
 
     def all_up(self):
         """Whether every endpoint answers."""

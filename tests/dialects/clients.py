@@ -9,6 +9,7 @@ import service
 import vendor
 from google import genai
 from google.genai import types
+from google.oauth2 import credentials
 
 TOOLS = [
     {
@@ -41,6 +42,9 @@ class World:
     anthropic: object
     gemini: object
     azure: object
+    oci: object
+    vertex: object
+    vertex_openai: object
     base: str
     key: str
 
@@ -56,7 +60,8 @@ class World:
         return anthropic.Anthropic(base_url=self.base.removesuffix("/v1"), api_key=self.key, max_retries=0, timeout=60)
 
     def fake(self, model):
-        return {"claude": self.anthropic, "gemini": self.gemini}.get(model, self.azure)
+        own = {"claude": self.anthropic, "gemini": self.gemini, "oci": self.oci, "vertex": self.vertex, "vertex-openai": self.vertex_openai}
+        return own.get(model, self.azure)
 
     def direct_anthropic(self):
         return anthropic.Anthropic(base_url=self.anthropic.origin, api_key=vendor.KEY, max_retries=0)
@@ -64,6 +69,14 @@ class World:
     def direct_gemini(self):
         options = types.HttpOptions(base_url=self.gemini.origin)
         return genai.Client(api_key=vendor.KEY, http_options=options)
+
+    def direct_vertex(self):
+        options = types.HttpOptions(base_url=self.vertex.origin)
+        token = credentials.Credentials(vendor.KEY)
+        return genai.Client(vertexai=True, project="lab", location="europe-west4", credentials=token, http_options=options)
+
+    def direct_surface(self, fake):
+        return openai.OpenAI(base_url=f"{fake.origin}{fake.PATH}", api_key=vendor.KEY, max_retries=0)
 
     def direct_azure(self):
         return openai.AzureOpenAI(azure_endpoint=self.azure.origin, api_key=vendor.KEY, api_version="2024-10-21", max_retries=0)

@@ -20,7 +20,15 @@ USAGE = CompletionUsage(
 class Azure(vendor.Vendor):
     """Chat completions."""
 
+    # Whether answers say what a filter of content found.
+    FILTERS = True
+
     def check(self, asked):
+        self.check_address(asked)
+        conforms(asked.body, completion_create_params.CompletionCreateParams)
+
+    def check_address(self, asked):
+        """Fails unless the request came to a path that there is, with the key where it belongs."""
         if asked.path == "/openai/v1/chat/completions":
             bearer = asked.headers.get("authorization", "").removeprefix("Bearer ")
             expect(vendor.KEY in (bearer, asked.headers.get("api-key")), "the key is wrong")
@@ -29,7 +37,6 @@ class Azure(vendor.Vendor):
             expect(deployment, f"{asked.path}: Resource not found")
             expect(deployment["name"] == "my-deployment", "The API deployment for this resource does not exist.")
             expect(asked.headers.get("api-key") == vendor.KEY, "api-key: is wrong")
-        conforms(asked.body, completion_create_params.CompletionCreateParams)
 
     def error(self, status, message):
         return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": str(status)}}
@@ -52,10 +59,12 @@ class Azure(vendor.Vendor):
                 id="chatcmpl-fake", object="chat.completion", created=1, model="gpt-fake", choices=[choice], usage=USAGE
             )
             # Azure adds these to what the SDK's types know.
-            shown = {**json.loads(whole.model_dump_json()), "prompt_filter_results": []}
-            return vendor.answer(request, 200, shown)
+            found = {"prompt_filter_results": []} if self.FILTERS else {}
+            return vendor.answer(request, 200, {**json.loads(whole.model_dump_json()), **found})
         wants = (body.get("stream_options") or {}).get("include_usage")
-        return vendor.stream(request, list(events(message, reason, wants)), cut_after=4 if plan.does == "cut" else None)
+        told = list(events(message, reason, wants))
+        # Azure begins with the results of its filter, which have no choices.
+        return vendor.stream(request, told if self.FILTERS else told[1:], cut_after=4 if plan.does == "cut" else None)
 
 
 def say(plan, told):
@@ -85,7 +94,6 @@ def events(message, reason, wants_usage):
         )
         return f"data: {whole.model_dump_json(exclude_none=True)}\n\n"
 
-    # Azure begins with the results of its filter, which have no choices.
     yield show([], None)
     yield chunk({"role": "assistant", "content": ""})
     text = message.content or ""

@@ -26,9 +26,16 @@ STATUS = {400: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 5
 class Gemini(vendor.Vendor):
     """generateContent and streamGenerateContent."""
 
-    def check(self, asked):
-        expect(re.fullmatch(r"/v1(beta)?/models/[\w.-]+:(generateContent|streamGenerateContent\?alt=sse)", asked.path), f"{asked.path}: no such path")
+    MODELS = r"/v1(beta)?/models/"
+
+    def check_key(self, asked):
+        """Fails unless the key stands where it belongs."""
         expect(asked.headers.get("x-goog-api-key") == vendor.KEY, "x-goog-api-key: is wrong")
+
+    def check(self, asked):
+        path = self.MODELS + r"[\w.-]+:(generateContent|streamGenerateContent\?alt=sse)"
+        expect(re.fullmatch(path, asked.path), f"{asked.path}: no such path")
+        self.check_key(asked)
         extra = asked.body.keys() - BODY.keys()
         expect(not extra, f"unknown names {sorted(extra)}")
         expect(asked.body.get("contents"), "contents: is missing")

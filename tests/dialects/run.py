@@ -24,7 +24,9 @@ import vendor  # noqa: E402
 from fake_anthropic import Anthropic  # noqa: E402
 from fake_azure import Azure  # noqa: E402
 from fake_gemini import Gemini  # noqa: E402
+from fake_surfaces import Oci, Vertex, VertexOpenAi  # noqa: E402
 
+FAKES = {"anthropic": Anthropic, "gemini": Gemini, "azure": Azure, "oci": Oci, "vertex": Vertex, "vertex_openai": VertexOpenAi}
 SUITES = [test_vendors, test_gateway, test_messages, test_clients]
 
 
@@ -32,16 +34,17 @@ SUITES = [test_vendors, test_gateway, test_messages, test_clients]
 def world(binary, folder):
     """The fake vendors, and the gateway in front of them."""
     os.environ["VENDOR_KEY"] = vendor.KEY
-    with Anthropic() as anthropic, Gemini() as gemini, Azure() as azure:
+    with contextlib.ExitStack() as stack:
+        fakes = {name: stack.enter_context(kind()) for name, kind in FAKES.items()}
         text = (HERE / "fleet.toml").read_text(encoding="utf-8")
-        for name, fake in [("ANTHROPIC", anthropic), ("GEMINI", gemini), ("AZURE", azure)]:
-            text = text.replace(f'"{name}', f'"{fake.origin}')
+        for name, fake in fakes.items():
+            text = text.replace(f'"{name.upper()}/', f'"{fake.origin}/').replace(f'"{name.upper()}"', f'"{fake.origin}"')
         fleet, state = folder / "fleet.toml", folder / "state"
         fleet.write_text(text, encoding="utf-8")
         key = service.run(binary, "key", "create", "tests", "--state", str(state)).split()[0]
         with service.Service(binary, state, ["up", str(fleet)]) as running:
             base = running.environment["OPENAI_BASE_URL"]
-            yield clients.World(anthropic, gemini, azure, base, key)
+            yield clients.World(**fakes, base=base, key=key)
 
 
 def main():

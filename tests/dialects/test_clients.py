@@ -7,7 +7,7 @@ import vendor
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 
-MODELS = ["claude", "gemini", "gpt", "gpt-v1"]
+MODELS = ["claude", "gemini", "gpt", "gpt-v1", "oci", "vertex", "vertex-openai"]
 
 
 class AzureClass(unittest.TestCase):

@@ -167,14 +167,14 @@ class OnAnthropic(Gateway, unittest.TestCase):
 
 
 class OnGemini(Gateway, unittest.TestCase):
-    MODEL = "gemini"
+    MODEL, AT = "gemini", "/v1"
 
     def sent(self, body):
         self.assertEqual(body["systemInstruction"], {"parts": [{"text": "Be short."}]})
         config = body["generationConfig"]
         self.assertEqual((config["temperature"], config["topP"], config["maxOutputTokens"]), (0.25, 0.5, 77))
         self.assertEqual(config["stopSequences"], ["END", "STOP"])
-        self.assertTrue(self.fake.last.path.startswith("/v1/models/gemini-fake-1:generateContent"))
+        self.assertTrue(self.fake.last.path.startswith(f"{self.AT}/models/gemini-fake-1:generateContent"))
 
     def test_seed_penalties_choices_and_effort(self):
         answer = self.create(seed=5, presence_penalty=0.5, n=2, reasoning_effort="low")
@@ -232,6 +232,29 @@ class OnAzureV1(OnAzure):
     def test_the_request_is_what_the_vendors_own_sdk_sends(self):
         self.create()
         self.assertEqual(self.fake.last.headers["api-key"], vendor.KEY)
+
+
+class OnVertex(OnGemini):
+    MODEL, AT = "vertex", "/v1/projects/lab/locations/europe-west4/publishers/google"
+
+
+class OnOci(OnAzure):
+    MODEL = "oci"
+
+    def sent(self, body):
+        self.assertEqual((self.fake.last.path, body["model"]), (f"{self.fake.PATH}/chat/completions", self.fake.MODEL))
+
+    def test_the_request_is_what_the_vendors_own_sdk_sends(self):
+        asked = {"messages": [{"role": "user", "content": "Hello"}], "temperature": 0.5}
+        self.create(**asked)
+        ours = self.fake.last
+        clients.WORLD.direct_surface(self.fake).chat.completions.create(model=self.fake.MODEL, **asked)
+        theirs = self.fake.last
+        self.assertEqual((ours.path, ours.body, ours.headers["authorization"]), (theirs.path, theirs.body, theirs.headers["authorization"]))
+
+
+class OnVertexOpenAi(OnOci):
+    MODEL = "vertex-openai"
 
 
 class Mixed(unittest.TestCase):

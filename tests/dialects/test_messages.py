@@ -170,12 +170,24 @@ class OnAzureV1(Translated, unittest.TestCase):
         self.assertEqual(self.fake.last.body["max_completion_tokens"], 77)
 
 
+class OnOci(Translated, unittest.TestCase):
+    MODEL = "oci"
+
+
+class OnVertexOpenAi(Translated, unittest.TestCase):
+    MODEL = "vertex-openai"
+
+
 class OnGemini(Translated, unittest.TestCase):
     MODEL = "gemini"
 
     def test_top_k_can_be_said(self):
         self.client.messages.create(**self.asked(extra_body={"top_k": 3}))
         self.assertEqual(self.fake.last.body["generationConfig"]["topK"], 3)
+
+
+class OnVertex(OnGemini):
+    MODEL = "vertex"
 
 
 class Mixed(unittest.TestCase):

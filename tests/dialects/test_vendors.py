@@ -64,6 +64,42 @@ class GeminiSdk(unittest.TestCase):
         self.assertEqual((caught.exception.code, caught.exception.status), (429, "RESOURCE_EXHAUSTED"))
 
 
+class VertexSdk(GeminiSdk):
+    def setUp(self):
+        self.client = clients.WORLD.direct_vertex()
+        self.models = self.client.models
+
+
+class SurfaceSdk:
+    """OpenAI's own SDK on a surface of another vendor's."""
+
+    def setUp(self):
+        self.chat = clients.WORLD.direct_surface(self.fake()).chat.completions
+        self.asked = {"model": self.fake().MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+
+    def test_whole(self):
+        self.assertEqual(self.chat.create(**self.asked).choices[0].message.content, vendor.TEXT)
+
+    def test_stream(self):
+        text, _, finish, usage = clients.told(self.chat.create(stream=True, stream_options={"include_usage": True}, **self.asked))
+        self.assertEqual((text, finish, usage[0].prompt_tokens), (vendor.TEXT, ["stop"], 18))
+
+    def test_another_model_is_not_known(self):
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.chat.create(**{**self.asked, "model": "other"})
+        self.assertIn("other: no such model", caught.exception.response.text)
+
+
+class OciSdk(SurfaceSdk, unittest.TestCase):
+    def fake(self):
+        return clients.WORLD.oci
+
+
+class VertexOpenAiSdk(SurfaceSdk, unittest.TestCase):
+    def fake(self):
+        return clients.WORLD.vertex_openai
+
+
 class AzureSdk(unittest.TestCase):
     def setUp(self):
         self.chat = clients.WORLD.direct_azure().chat.completions

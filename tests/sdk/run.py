@@ -24,6 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import service  # noqa: E402
 import batches  # noqa: E402
+import retried  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
 SUITE_SECONDS = 900
@@ -44,15 +45,15 @@ MODELS = {
 }
 
 
-def fleet(at):
+def fleet(at, models=MODELS):
     """A fleet file of hosted endpoints, one for each model of the scripted upstream, all paid by the token."""
     yield 'format = 1\nname = "scripted"\ncurrency = "USD"\n[parties.scripted]\nroles = ["supplier"]\n[regions.home]\njurisdiction = "EU"\n'
-    for name, able in MODELS.items():
+    for name, able in models.items():
         aliases = 'aliases = ["named"]\n' if name == "chatty" else ""
         yield f'[models.{name}]\n{aliases}parameters = "1 B"\ncontext = 8192\ncapabilities = {json.dumps(able)}\n'
         yield f'[endpoints.{name}]\nmodel = "{name}"\nregion = "home"\nurl = "{at}/v1"\n'
     yield '[contracts.tokens]\nparty = "scripted"\npreset = "on-demand"\nstart = 2026-01-01\nend = 2031-01-01\n'
-    yield f'endpoints = {json.dumps(sorted(MODELS))}\ninput = "1 USD/1M tokens"\ncached = "0.50 USD/1M tokens"\noutput = "2 USD/1M tokens"\n'
+    yield f'endpoints = {json.dumps(sorted(models))}\ninput = "1 USD/1M tokens"\ncached = "0.50 USD/1M tokens"\noutput = "2 USD/1M tokens"\n'
     yield 'rounding = "0.000001 USD"\n'
 
 
@@ -165,6 +166,20 @@ def api(binary):
         ]
 
 
+def late(binary):
+    """The suites of clients that are less patient than their model."""
+    with tempfile.TemporaryDirectory(prefix="baseload-late-") as folder, Upstream() as upstream:
+        state, file = (pathlib.Path(folder) / name for name in ("state", "fleet.toml"))
+        file.write_text("".join(fleet(upstream.at, dict.fromkeys(retried.CALLS, ["chat"]))), encoding="utf-8")
+        with service.Service(binary, state, ["up", str(file)]) as up:
+            environment = {**os.environ, **up.environment, "OPENAI_API_KEY": key_in_use(binary, state, up)}
+            counts = [python(environment, "test_retried"), node(environment, "retried")]
+        return counts + [
+            checked("each retried call is booked as it was billed", retried.booked_as_billed, binary, state, upstream),
+            checked("the ledger is whole and decisions replay", service.ledger_is_whole, binary, state),
+        ]
+
+
 def killed(binary):
     """A batch over a kill."""
     with tempfile.TemporaryDirectory(prefix="baseload-batch-") as folder, Upstream() as upstream:
@@ -192,7 +207,7 @@ def good_key(base, key):
 
 def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
-    counts = ([] if "api" in sys.argv[2:] else demo(binary)) + killed(binary) + api(binary)
+    counts = ([] if "api" in sys.argv[2:] else demo(binary)) + killed(binary) + api(binary) + late(binary)
     passed, failed = map(sum, zip(*counts))
     print(f"sdk: {passed} passed, {failed} failed", flush=True)
     return 1 if failed else 0

@@ -5,6 +5,8 @@ It shares no code with the gateway. `GET /heard/REQUEST` gives the bodies that i
 
 import base64
 import json
+import select
+import socket
 import struct
 import sys
 import threading
@@ -25,9 +27,11 @@ VECTOR = [0.5, -1.25, 3.0]
 
 HEARD = {}
 LOCK = threading.Lock()
-# What requests of the model `held` wait for, one each.
+# What requests of the models `held` and `paused` wait for, one each.
 HOLD = threading.Semaphore(0)
 RELEASED = []
+# How long one that is late waits for whoever asked to hang up.
+LATE_SECONDS = 60
 
 
 def choice(index, body):
@@ -67,8 +71,10 @@ def chat_events(body):
             yield chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
     else:
         yield chunk({"content": "scripted "})
-        if body["model"] == "cutter":
+        if body["model"] in ("cutter", "stalling"):
             return
+        if body["model"] == "paused":
+            HOLD.acquire()
         yield chunk({"content": "answer"})
     yield chunk({}, "tool_calls" if body.get("tools") else "stop")
     if (body.get("stream_options") or {}).get("include_usage"):
@@ -151,11 +157,23 @@ class Handler(BaseHTTPRequestHandler):
             heard = HEARD.get(self.path.rpartition("/")[2], [])
         self.send(200, json.dumps(heard).encode())
 
+    def hangs_up(self):
+        """Waits until whoever asked hangs up, and says whether it did."""
+        readable, _, _ = select.select([self.connection], [], [], LATE_SECONDS)
+        try:
+            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except ConnectionResetError:
+            return True
+
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        heard = {"path": self.path, "body": body, "left": False}
         with LOCK:
-            HEARD.setdefault(self.headers["x-request-id"], []).append({"path": self.path, "body": body})
+            known = [one["body"].get("messages") for several in HEARD.values() for one in several]
+            HEARD.setdefault(self.headers["x-request-id"], []).append(heard)
         model = body["model"]
+        if model == "never" or model == "late" and body["messages"] not in known:
+            heard["left"] = self.hangs_up()
         if model == "html":
             return self.send(502, b"<html><body>bad gateway: secret-host</body></html>", "text/html")
         if model == "garbage":
@@ -166,9 +184,12 @@ class Handler(BaseHTTPRequestHandler):
             HOLD.acquire()
             with LOCK:
                 RELEASED.append(body)
-        call = self.path.removeprefix("/v1/")
+        call = self.path.partition("/v1/")[2]
         if body.get("stream"):
-            return self.events(response_events(body) if call == "responses" else chat_events(body), call == "responses")
+            self.events(response_events(body) if call == "responses" else chat_events(body), call == "responses")
+            if model == "stalling":
+                heard["left"] = self.hangs_up()
+            return None
         if call == "completions":
             text = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": model, "usage": USAGE}
             return self.send(200, json.dumps({**text, "choices": [{"index": 0, "text": TEXT, "finish_reason": "stop", "logprobs": None}]}).encode())
@@ -187,6 +208,9 @@ class Upstream:
     """The scripted model server, while it is needed."""
 
     def __enter__(self):
+        with LOCK:
+            HEARD.clear()
+            RELEASED.clear()
         self.server = Server(("127.0.0.1", 0), Handler)
         self.at = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -194,8 +218,12 @@ class Upstream:
 
     def heard(self):
         """Every body that it got."""
+        return [call["body"] for call in self.calls()]
+
+    def calls(self):
+        """Every call that it got: where, what, and whether the gateway left before its end."""
         with LOCK:
-            return [one["body"] for several in HEARD.values() for one in several]
+            return [dict(one, request=request) for request, several in HEARD.items() for one in several]
 
     def released(self):
         """The bodies of the requests of `held` that went on."""

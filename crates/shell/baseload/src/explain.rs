@@ -64,6 +64,10 @@ pub fn write(journaled: &Journaled, fleet: &Fleet, out: &mut dyn Write) -> Resul
     writeln!(out, "  policy    {}{rule}, fleet version {}", question.policy.name(), question.fleet)?;
     let score = |cost: Cost| format!("{}: {}", micro(cost.total(), fleet.currency), parts(cost, fleet.currency));
     writeln!(out, "  score     {}", score(decision.cost))?;
+    if let Some(advice) = &decision.advice {
+        writeln!(out, "  advised   {}, paid by {}", fleet.endpoints.name(advice.endpoint), fleet.contracts.name(advice.contract))?;
+        writeln!(out, "            {}", score(advice.cost))?;
+    }
     for passed in &decision.passed_over {
         writeln!(out, "  not {:<10} {}", fleet.endpoints.name(passed.endpoint), reason(fleet, passed.reason))?;
         if let Some(cost) = passed.cost {

@@ -206,10 +206,15 @@ struct ErrorFields {
     code: Option<serde_json::Value>,
 }
 
+/// What an error says: as OpenAI has it, or in a list by itself, as Vertex's surface of OpenAI's API has it.
+fn error_fields(body: &[u8]) -> Option<ErrorFields> {
+    let listed = || serde_json::from_slice(body).ok().map(|[only]: [ErrorBody; 1]| only);
+    serde_json::from_slice::<ErrorBody>(body).ok().or_else(listed).map(|body| body.error)
+}
+
 /// The status that an error in a stream says where whole answers have theirs in the head: a number as its `code`.
 pub(crate) fn status(data: &[u8]) -> Option<hyper::StatusCode> {
-    let body: ErrorBody = serde_json::from_slice(data).ok()?;
-    let code = u16::try_from(body.error.code?.as_u64()?).ok()?;
+    let code = u16::try_from(error_fields(data)?.code?.as_u64()?).ok()?;
     hyper::StatusCode::from_u16(code).ok().filter(|status| status.is_client_error() || status.is_server_error())
 }
 
@@ -218,7 +223,7 @@ const MESSAGE_MAX: usize = 4_096;
 
 /// A client's own fault as the upstream words it; a body that is no envelope is not shown.
 pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
-    let Ok(ErrorBody { error }) = serde_json::from_slice(body) else { return Refused::refused_upstream(status) };
+    let Some(error) = error_fields(body) else { return Refused::refused_upstream(status) };
     let code = error.code.and_then(|code| match code {
         serde_json::Value::String(code) => Some(code),
         serde_json::Value::Number(code) => Some(code.to_string()),
@@ -284,5 +289,14 @@ mod tests {
         {
             assert_eq!(whole(bad.as_bytes()), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_upstreams_words_also_from_a_list() {
+        let words = |body: &str| client_error(hyper::StatusCode::BAD_REQUEST, body.as_bytes()).message.to_string();
+        let error = r#"{"error":{"code":400,"message":"too hot","status":"INVALID_ARGUMENT"}}"#;
+        assert_eq!([words(error), words(&format!("[{error}]"))], ["too hot", "too hot"]);
+        let own = words("<html>");
+        assert!(own != "too hot" && words("[]") == own && words(&format!("[{error},{error}]")) == own, "{own}");
     }
 }

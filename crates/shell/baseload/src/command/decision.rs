@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use dispatch::{AttemptId, RequestId, decide};
+use dispatch::{AttemptId, Cost, Question, RequestId, Rule, decide};
 use fleet::{Fleet, FleetVersion};
 use ledger::{Journaled, View};
-use serde_json::json;
+use serde::Serialize;
 use units::Instant;
 
 use crate::args::Decision;
@@ -90,19 +90,58 @@ fn replay(view: &View, found: &[Journaled], out: &mut dyn Write) -> Result<Exit>
     Ok(if differ == 0 { Exit::Done } else { Exit::No })
 }
 
+/// A decision as one JSON document, written from its parts: no `Value` holds a number as long as a request's id.
+#[derive(Serialize)]
+struct Document<'a> {
+    attempt: String,
+    key: u32,
+    at: String,
+    fleet: String,
+    policy: &'a str,
+    endpoint: &'a str,
+    contract: &'a str,
+    rule: Rule,
+    cost: Cost,
+    advice: Option<Advised<'a>>,
+    passed_over: Vec<Passed<'a>>,
+    question: &'a Question,
+}
+
+#[derive(Serialize)]
+struct Advised<'a> {
+    endpoint: &'a str,
+    contract: &'a str,
+    cost: Cost,
+}
+
+#[derive(Serialize)]
+struct Passed<'a> {
+    endpoint: &'a str,
+    reason: String,
+    cost: Option<Cost>,
+}
+
 fn show_json(journaled: &Journaled, fleet: &Fleet, out: &mut dyn Write) -> Result<()> {
     let Journaled { attempt, key, question, decision } = journaled;
-    let passed: Vec<_> = decision
-        .passed_over
-        .iter()
-        .map(|passed| json!({ "endpoint": fleet.endpoints.name(passed.endpoint), "reason": explain::reason(fleet, passed.reason), "cost": passed.cost }))
-        .collect();
-    let document = json!({
-        "attempt": attempt.to_string(), "key": key.0, "at": question.now.to_string(), "fleet": question.fleet.to_string(),
-        "policy": question.policy.name(), "endpoint": fleet.endpoints.name(decision.endpoint),
-        "contract": fleet.contracts.name(decision.contract), "rule": decision.rule, "cost": decision.cost, "passed_over": passed,
-        "question": question,
-    });
-    writeln!(out, "{document}")?;
-    Ok(())
+    let (endpoint, contract) = (|id| fleet.endpoints.name(id), |id| fleet.contracts.name(id));
+    let advice = decision.advice.as_ref();
+    let passed = decision.passed_over.iter();
+    let document = Document {
+        attempt: attempt.to_string(),
+        key: key.0,
+        at: question.now.to_string(),
+        fleet: question.fleet.to_string(),
+        policy: question.policy.name(),
+        endpoint: endpoint(decision.endpoint),
+        contract: contract(decision.contract),
+        rule: decision.rule,
+        cost: decision.cost,
+        advice: advice.map(|it| Advised { endpoint: endpoint(it.endpoint), contract: contract(it.contract), cost: it.cost }),
+        passed_over: passed
+            .map(|it| Passed { endpoint: endpoint(it.endpoint), reason: explain::reason(fleet, it.reason), cost: it.cost })
+            .collect(),
+        question,
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    Ok(writeln!(out)?)
 }
