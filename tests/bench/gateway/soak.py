@@ -57,7 +57,7 @@ def soak(what, options, gateway, load_cpu):
     shown = " -> ".join(f"{mib:.1f}" for mib in resident)
     print(f"\nsoak, {what}: {answered} answered, {refused} refused {seen[-1]['by_status']}; RSS {shown} MiB")
     warm, later = resident[:-2], resident[-2:]
-    grown = 100 * max(0, max(later) / max(warm) - 1)
+    grown = 100 * (max(later) / max(warm) - 1)
     return [(f"{what} over {options.soak} requests", grown, 5, "%"), (f"{what}: at most", max(resident), 64, "MiB")]
 
 
