@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import json
+import os
 import re
 import signal
 import subprocess
@@ -39,6 +40,13 @@ end = 2060-01-01
 
 class Finding(Exception):
     """A promise that did not hold."""
+
+
+def left_out(what):
+    """Says what is left out, as this machine lacks what it takes; a finding where CI runs, as nobody reads there what was left out."""
+    if os.environ.get("CI"):
+        raise Finding(f"left out: {what}")
+    print(f"left out: {what}", flush=True)
 
 
 class Books:

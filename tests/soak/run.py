@@ -104,6 +104,16 @@ def disk(soak, seconds):
     soak.script("disk", CHAOS / "disk.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
 
 
+def every(soak, seconds):
+    """Every single call to the disk refused."""
+    soak.script("every", CHAOS / "every.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+
+
+def replicas(soak, seconds):
+    """Replicas on one PostgreSQL, killed."""
+    soak.script("replicas", CHAOS / "replicas.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+
+
 def batched(soak, seconds):
     """Batches through kills, on a disk that refuses calls."""
     soak.script("batched", CHAOS / "batched.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
@@ -169,6 +179,7 @@ PARTS = {
     misbehave: 0.08,
     torn: 0.07,
     disk: 0.05,
+    every: 0.03,
     batched: 0.03,
     replicas: 0.04,
     memory: 0.1,
