@@ -49,6 +49,15 @@ def left_out(what):
     print(f"left out: {what}", flush=True)
 
 
+def said(baseload, *arguments):
+    """What a command of the program says, which must succeed."""
+    command = [str(baseload), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode:
+        raise Finding(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
 class Books:
     """One state directory and the program that runs on it."""
 
@@ -74,11 +83,7 @@ class Books:
 
     def run(self, *arguments):
         """A command of the program on this state directory, and what it said."""
-        command = [self.baseload, *arguments, "--state", str(self.state)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode:
-            raise Finding(f"baseload {' '.join(arguments)} ended with {done.returncode}: {done.stdout}{done.stderr}")
-        return done.stdout
+        return said(self.baseload, *arguments, "--state", self.state)
 
     async def start(self):
         """A process that has just begun to start."""
