@@ -208,10 +208,10 @@ async def round_of(baseload, number, seed, counts):
         folder = pathlib.Path(made)
         disk = Disk(folder) if kind in ON_SMALL_DISK else None
         try:
-            if disk and not disk.mounted:
-                left_out(f"{kind}: no small disk can be mounted here")
-                return False
             books = SmallBooks(baseload, folder, upstreams, disk.folder / "state" if disk else None)
+            if disk and not disk.mounted:
+                left_out(f"{kind}, as no small disk can be mounted here")
+                return False
             books.found(ports)
             await ROUNDS[kind](books, disk, dice, counts)
             await books.close()
