@@ -29,7 +29,7 @@ class Call:
     """One call that an endpoint got: the tokens that were generated for it, and what was told of them."""
 
     def __init__(self, endpoint, streamed):
-        self.endpoint, self.streamed, self.generated, self.told = endpoint, streamed, 0, ()
+        self.endpoint, self.streamed, self.is_fault, self.generated, self.told = endpoint, streamed, False, 0, ()
 
 
 def whole(usage=USAGE, text=TEXT):
@@ -263,7 +263,8 @@ class Server:
         self.calls.setdefault(head["x-request-id"], []).append(call)
         if kind == "bad":
             self.turns[fault] += 1
-        if kind == "good" or self.turns[fault] % 2 == 0:
+        call.is_fault = kind == "bad" and self.turns[fault] % 2 == 1
+        if not call.is_fault:
             right = EVENT + chunks(events()) if call.streamed else answer(whole())
             await at_once(right, generated=WORDS, told=[USAGE])(self, reader, writer, call)
             return True

@@ -122,8 +122,10 @@ async def one(port, key, fault, server, delivered):
             raise Finding(f"{fault}: no answer in {patience} s") from None
     except (ConnectionError, asyncio.IncompleteReadError) as error:
         raise Finding(f"{fault}: the gateway broke off: {error!r}") from None
-    delivered[heard.head.get("x-request-id"), heard.head.get("x-baseload-endpoint")] = heard.events
-    happened = server.done[fault] > before
+    request = heard.head.get("x-request-id")
+    delivered[request, heard.head.get("x-baseload-endpoint")] = heard.events
+    # Who left before it heard anything knows no better; the call of one before it may have come late.
+    happened = any(call.is_fault for call in server.calls.get(request, [])) if request else server.done[fault] > before
     if happened or wants != "leaves" and wants != "stops":
         check(fault, wants if happened else "right", heard)
     return happened
@@ -242,9 +244,11 @@ def compare(books, server, delivered):
 
 
 def is_booked_right(settled, call, delivered):
-    """Whether an attempt has the tokens of its call (I3); one without a call reached nobody, and took nothing."""
+    """Whether an attempt has the tokens of its call (I3). One without a call took nothing; or its client left before the upstream had read it."""
     known, prompt, output = settled["known"], settled["input_tokens"], settled["output_tokens"]
     is_answered = settled["outcome"] == "answered"
+    if not call and settled["outcome"] == "client gone":
+        return known == "bounded"
     if not call:
         return not is_answered and (known, prompt, output) == ("counted", 0, 0)
     if known == "reported":

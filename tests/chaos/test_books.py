@@ -68,6 +68,7 @@ class Planted(unittest.TestCase):
             (untold, "cut", "counted", (8, 3)),
             (untold, "failed", "bounded", (8, 9)),
             (none, "failed", "counted", (0, 0)),
+            (none, "client gone", "bounded", (8, 9)),
         ]
         wrong = [
             (told, "answered", "reported", (prompt, taken + 1)),
@@ -79,6 +80,7 @@ class Planted(unittest.TestCase):
             (untold, "failed", "bounded", (prompt - 1, 9)),
             (none, "answered", "counted", (0, 0)),
             (none, "failed", "bounded", (8, 9)),
+            (none, "client gone", "reported", (8, 9)),
         ]
         for cases, wanted in ((right, True), (wrong, False)):
             for call, *booked in cases:
