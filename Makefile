@@ -14,7 +14,7 @@ help:
 	@echo 'make test    every test, with the OpenAI SDKs against the real model'
 	@echo 'make check   format, lints, tidy, docs, licences'
 	@echo 'make bench   instructions a decision takes; a plan beside linopy; bursts by contract; the gateway beside nginx and vllm-router'
-	@echo 'make soak    the long tests for MINUTES=30 (or HOURS=8): kills, torn writes, full disks, any bytes, faults, memory; counts add up by commit'
+	@echo 'make soak    the long tests for MINUTES=30 (or HOURS=8): kills, a simulated network, torn writes, full disks, any bytes, faults, memory; counts add up by commit'
 	@echo 'make clean   remove what was built and installed here'
 
 setup: .venv/ready
@@ -68,8 +68,10 @@ test: model solver tests/sdk/node/node_modules
 	@tools/setup libfaketime strace
 	@python3 tests/chaos/crash.py $(BASELOAD)
 	@python3 tests/chaos/disk.py $(BASELOAD)
+	@python3 tests/chaos/every.py $(BASELOAD)
 	@python3 tests/chaos/batched.py $(BASELOAD)
 	@python3 tests/chaos/misbehave.py $(BASELOAD)
+	@python3 tests/chaos/replicas.py $(BASELOAD)
 
 check: build
 	@echo '== check: format'
@@ -110,7 +112,7 @@ bench-gateway: .bench/ready
 MINUTES ?= $(if $(HOURS),$(shell expr $(HOURS) \* 60),30)
 
 soak: build
-	@tools/setup libfaketime strace
+	@tools/setup libfaketime strace postgresql
 	@tools/setup --cargo cargo-nextest
 	@if rustup run nightly rustc --version >/dev/null 2>&1; then tools/setup --cargo cargo-fuzz; fi
 	@cargo build --quiet --release -p baseload

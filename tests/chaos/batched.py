@@ -14,7 +14,7 @@ import tempfile
 import rounds
 import scripted
 from books import Books, Finding, kill
-from refusals import Refusals, until_up_or_ended
+from refusals import drawn, until_up_or_ended
 
 LIVES, BATCHES, LINES = 4, 3, 40
 LIFE_SECONDS = 1.5
@@ -104,7 +104,7 @@ def watched(state, batches):
 
 async def life(books, orders, dice, counts, number):
     """One start, some work, and the kill."""
-    refusals = Refusals(books.state, books.fleet.with_name(f"strace-{number}.log"), dice, watched(books.state, orders.batches)) if number % 2 else None
+    refusals = drawn(books.state, books.fleet.with_name(f"strace-{number}.log"), dice, watched(books.state, orders.batches)) if number % 2 else None
     if refusals:
         books.before, books.fault = refusals.command(), refusals
         # What ended while the journal took nothing is only in memory when the kill comes.

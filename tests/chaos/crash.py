@@ -18,7 +18,7 @@ import tempfile
 import time
 
 import scripted
-from books import Books, Finding, kill
+from books import Books, Finding, kill, left_out
 
 # Kills of one state directory: its books grow, and each check reads all of them.
 LIVES = 20
@@ -137,14 +137,14 @@ def main():
     """Kills until there were enough, or it was long enough, and prints how many of what."""
     options, counts = arguments(), collections.Counter()
     library = options.clock and options.clock.resolve()
-    if not library:
-        print("crash: the clock jumps nowhere, as libfaketime is not here")
     until, number, found = time.monotonic() + options.seconds, 0, []
     while counts["kills"] < options.kills and time.monotonic() < until and not found:
         seed = f"{options.seed}-{number}"
-        lived = lives(options.baseload.resolve(), library if number % 3 == 1 else None, seed, min(LIVES, options.kills - counts["kills"]), counts, until)
+        clock, kills = library if number % 3 == 1 else None, min(LIVES, options.kills - counts["kills"])
         try:
-            asyncio.run(lived)
+            if not library and number == 0:
+                left_out("crash: clocks that jump, as libfaketime is not here")
+            asyncio.run(lives(options.baseload.resolve(), clock, seed, kills, counts, until))
         except (Finding, TimeoutError) as finding:
             found.append(f"of seed {seed}: {finding!r}")
         number += 1

@@ -8,7 +8,7 @@
 - **refused**: one call that writes, syncs or makes room fails, once or ever after, on the journal, the database or both (strace), from the start on.
 - **scarce**: it may open too few files for all its clients: they wait for one another, and none is refused.
 
-A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be.
+A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be; where CI runs that is a finding.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ import time
 
 import rounds
 import scripted
-from books import START_SECONDS, Books, Finding, kill
-from refusals import Refusals, until_up_or_ended
+from books import START_SECONDS, Books, Finding, kill, left_out
+from refusals import drawn, until_up_or_ended
 
 DISK_BYTES = 48 << 20
 # Less than the journal keeps ahead, and more than the files of an empty state directory.
@@ -146,7 +146,7 @@ async def limited(books, _disk, dice, counts):
 
 async def refused(books, _disk, dice, counts):
     """Whatever call fails, and whenever, the program says so or goes on, and its books are whole."""
-    refusals = Refusals(books.state, books.fleet.with_name("strace.log"), dice)
+    refusals = drawn(books.state, books.fleet.with_name("strace.log"), dice)
     books.before, books.fault = refusals.command(), refusals
     process = await books.start()
     books.before = []
@@ -208,10 +208,10 @@ async def round_of(baseload, number, seed, counts):
         folder = pathlib.Path(made)
         disk = Disk(folder) if kind in ON_SMALL_DISK else None
         try:
-            if disk and not disk.mounted:
-                counts[f"{kind}: left out, as no small disk can be mounted here"] += 1
-                return False
             books = SmallBooks(baseload, folder, upstreams, disk.folder / "state" if disk else None)
+            if disk and not disk.mounted:
+                left_out(f"{kind}, as no small disk can be mounted here")
+                return False
             books.found(ports)
             await ROUNDS[kind](books, disk, dice, counts)
             await books.close()

@@ -1,7 +1,8 @@
 """Every way that an upstream misbehaves, each on an endpoint of its own: it misbehaves at every other call and is right in between.
 
 What a fault must come to is said beside it: `moves` (another endpoint answers), `answers` (this one does, whole), `cuts` (the stream ends with
-an error and never cleanly), `leaves` (the client gives up, and the call with it).
+an error and never cleanly), `leaves` (the client gives up, and the call with it), `stops` (the client reads nothing), `slowly` (it reads a little at
+a time, and gets all of it). Of each call it is noted what was generated for it, and what usage was told of it that could be true.
 """
 
 import asyncio
@@ -13,11 +14,22 @@ import struct
 import scripted
 
 TEXT = "caf\u00e9 \U0001f600 \u2028 done"
-USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+# A word is a token, and an event of a stream.
+WORDS = len(TEXT.split(" "))
+USAGE = {"prompt_tokens": 7, "completion_tokens": WORDS, "total_tokens": 7 + WORDS}
 GIB = 1 << 30
 EVENT = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 # More than any queue between the two holds, and far less than what the upstream wants to send.
 SENT_MAX = 256 << 20
+# So much of an answer that it waits for its reader: the kernel's queues don't hold it.
+LONG_EVENT, LONG_EVENTS = "x" * 60_000, 200
+
+
+class Call:
+    """One call that an endpoint got: the tokens that were generated for it, and what was told of them."""
+
+    def __init__(self, endpoint, streamed):
+        self.endpoint, self.streamed, self.is_fault, self.generated, self.told = endpoint, streamed, False, 0, ()
 
 
 def whole(usage=USAGE, text=TEXT):
@@ -47,10 +59,11 @@ def chunks(pieces):
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
-def at_once(*pieces):
-    """Sends this and goes on."""
+def at_once(*pieces, generated=0, told=()):
+    """Sends this, for which so much was generated and told, and goes on."""
 
     async def send(server, reader, writer, call):
+        call.generated, call.told = generated, [(usage["prompt_tokens"], usage["completion_tokens"]) for usage in told]
         for piece in pieces:
             writer.write(piece)
 
@@ -75,6 +88,7 @@ async def hangs_after_the_head(server, reader, writer, call):
 
 async def resets(server, reader, writer, call):
     """Two events, and the connection is reset."""
+    call.generated = 2
     writer.write(EVENT + chunks(events()[:2])[:-5])
     await writer.drain()
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -84,12 +98,13 @@ async def resets(server, reader, writer, call):
 
 async def closes_mid_stream(server, reader, writer, call):
     """Two events, and the body ends as if that were all."""
+    call.generated = 2
     writer.write(EVENT + chunks(events()[:2]))
 
 
 async def byte_by_byte(server, reader, writer, call):
     """Every byte in a chunk and a packet of its own: characters and events are split."""
-    writer.write(EVENT)
+    await at_once(EVENT, generated=WORDS, told=[USAGE])(server, reader, writer, call)
     for byte in b"".join(events()):
         writer.write(b"1\r\n%c\r\n" % byte)
         await scripted.after(0)
@@ -107,12 +122,14 @@ async def a_byte_a_second(server, reader, writer, call):
             return
 
 
-async def endless(server, writer, head, piece):
-    """Sends until nobody takes any more; what was sent at most is noted."""
+async def endless(server, writer, head, piece, call=None):
+    """Sends until nobody takes any more, each piece a token of the call if one is given; what was sent at most is noted."""
     writer.write(head)
     sent = 0
     try:
         while sent < GIB:
+            if call:
+                call.generated += 1
             writer.write(piece)
             await writer.drain()
             sent += len(piece)
@@ -141,6 +158,7 @@ async def slow_events(server, reader, writer, call):
     """Events for ever, a hundred a second: the client hangs up."""
     writer.write(EVENT)
     while not writer.is_closing():
+        call.generated += 1
         writer.write(chunks(events()[:1])[:-5])
         await writer.drain()
         await scripted.after(0.01)
@@ -148,8 +166,23 @@ async def slow_events(server, reader, writer, call):
 
 async def more_than_is_read(server, reader, writer, call):
     """Events for ever, as fast as they are taken: the client reads none."""
-    piece = scripted.chunk([{"index": 0, "delta": {"content": "x" * 60_000}, "finish_reason": None}]).encode()
-    await endless(server, writer, EVENT, b"%x\r\n%b\r\n" % (len(piece), piece))
+    await endless(server, writer, EVENT, chunks([long_event()])[:-5], call)
+
+
+async def more_than_queues_hold(server, reader, writer, call):
+    """A long answer, as fast as it is taken."""
+    told = {**USAGE, "completion_tokens": LONG_EVENTS}
+    writer.write(EVENT)
+    for _ in range(LONG_EVENTS):
+        call.generated += 1
+        writer.write(chunks([long_event()])[:-5])
+        await writer.drain()
+    await at_once(chunks(events([told], text="")), generated=LONG_EVENTS, told=[told])(server, reader, writer, call)
+
+
+def long_event():
+    """An event that fills what lies between upstream and client."""
+    return scripted.chunk([{"index": 0, "delta": {"content": LONG_EVENT}, "finish_reason": None}]).encode()
 
 
 def later(seconds):
@@ -159,7 +192,8 @@ def later(seconds):
 
 
 ERROR = b'{"error":{"message":"no","type":"server_error","param":null,"code":null}}'
-LIES = [{"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}, {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 99}]
+LIES = [USAGE, {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 99}]
+MAD = {"prompt_tokens": -1, "completion_tokens": 1e300, "total_tokens": "x"}
 # By name: what it must come to, whether it is streamed, and what it does.
 FAULTS = {
     "429": busy(),
@@ -177,10 +211,10 @@ FAULTS = {
     "reset-mid-stream": ("cuts", True, resets),
     "end-mid-stream": ("cuts", True, closes_mid_stream),
     "split-everywhere": ("answers", True, byte_by_byte),
-    "no-usage": ("answers", False, at_once(answer(whole(usage=None)))),
-    "no-usage-streamed": ("answers", True, at_once(EVENT + chunks(events(usage=())))),
-    "two-usages": ("answers", True, at_once(EVENT + chunks(events(usage=LIES)))),
-    "mad-usage": ("answers", False, at_once(answer(whole(usage={"prompt_tokens": -1, "completion_tokens": 1e300, "total_tokens": "x"})))),
+    "no-usage": ("answers", False, at_once(answer(whole(usage=None)), generated=WORDS)),
+    "no-usage-streamed": ("answers", True, at_once(EVENT + chunks(events(usage=())), generated=WORDS)),
+    "two-usages": ("answers", True, at_once(EVENT + chunks(events(usage=LIES)), generated=WORDS, told=LIES)),
+    "mad-usage": ("answers", False, at_once(answer(whole(usage=MAD)), generated=WORDS)),
     "200-with-error": ("moves", False, at_once(answer(ERROR))),
     "200-with-error-event": ("moves", True, at_once(EVENT + chunks([b"data: " + ERROR + b"\n\n"]))),
     "200-page": ("moves", False, at_once(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>")),
@@ -189,13 +223,14 @@ FAULTS = {
     "gib-body": ("moves", False, a_body_of_a_gib),
     "gib-head": ("moves", False, a_head_of_a_gib),
     "bad-gzip": ("moves", False, at_once(answer(b"\x1f\x8bnot so", "content-encoding: gzip\r\n"))),
-    "length-too-long": ("moves", False, at_once(answer(whole(), length=len(whole()) + 50))),
-    "length-too-short": ("moves", False, at_once(answer(whole(), length=20))),
-    "length-twice": ("moves", False, at_once(answer(whole(), head="content-length: 3\r\n"))),
+    "length-too-long": ("moves", False, at_once(answer(whole(), length=len(whole()) + 50), generated=WORDS)),
+    "length-too-short": ("moves", False, at_once(answer(whole(), length=20), generated=WORDS)),
+    "length-twice": ("moves", False, at_once(answer(whole(), head="content-length: 3\r\n"), generated=WORDS)),
     "bad-chunks": ("moves", False, at_once(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nxx\r\n")),
     "no-http": ("moves", False, at_once(b"SSH-2.0-OpenSSH_9.2\r\n")),
     "client-hangs-up": ("leaves", True, slow_events),
     "client-reads-nothing": ("stops", True, more_than_is_read),
+    "client-reads-slowly": ("slowly", True, more_than_queues_hold),
 }
 
 
@@ -224,13 +259,16 @@ class Server:
         head = await scripted.read_head(reader)
         body = json.loads(await reader.readexactly(int(head["content-length"])))
         kind, fault = head[""].split()[1].split("/")[1:3]
-        self.turns[fault] += kind == "bad"
-        is_fault = kind == "bad" and self.turns[fault] % 2 == 1
-        self.calls.setdefault(head["x-request-id"], []).append((kind, is_fault))
-        if not is_fault:
-            writer.write(EVENT + chunks(events()) if body.get("stream") else answer(whole()))
+        call = Call(f"{kind}-m{fault}", bool(body.get("stream")))
+        self.calls.setdefault(head["x-request-id"], []).append(call)
+        if kind == "bad":
+            self.turns[fault] += 1
+        call.is_fault = kind == "bad" and self.turns[fault] % 2 == 1
+        if not call.is_fault:
+            right = EVENT + chunks(events()) if call.streamed else answer(whole())
+            await at_once(right, generated=WORDS, told=[USAGE])(self, reader, writer, call)
             return True
         self.done[fault] += 1
-        await FAULTS[fault][2](self, reader, writer, None)
+        await FAULTS[fault][2](self, reader, writer, call)
         await writer.drain()
         return False

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """`baseload up` between upstreams and clients that misbehave, over sockets: misbehave.py BASELOAD [--rounds N] [--seconds S] [--json FILE].
 
-In each round every fault of faults.py happens at least 20 times, and each client hears what that fault must come to. At the end the process has
-stayed within its memory, no upstream could send what nobody read, and the ledger has each call once.
+In each round every fault of faults.py happens at least 20 times, and each client hears what that fault must come to: a whole answer, but for those
+whose upstream was lost after its first content and those that leave. Beside them others ask a model that has no fault, and are answered. At the end
+the process has stayed within its memory, no upstream could send what nobody read, and the ledger has each call once, with the tokens that its
+upstream told or, where it told none that could be true, generated.
 """
 
 import argparse
@@ -10,22 +12,32 @@ import asyncio
 import collections
 import json
 import pathlib
+import resource
 import signal
+import socket
+import statistics
 import sys
 import tempfile
 import time
 
 import scripted
 from books import START_SECONDS, Books, Finding, kill
-from faults import FAULTS, SENT_MAX, TEXT, Server
+from faults import FAULTS, LONG_EVENT, LONG_EVENTS, SENT_MAX, TEXT, USAGE, Server
 
 EACH = 20
 # A fault that doesn't come about in so long is one that nothing tries any more.
 ROUND_SECONDS = 120
 PATIENCE_SECONDS = 0.2
 ANSWER_SECONDS = 30
-RSS_MIB_MAX = 192
-IDLE, LORIS = 500, 20
+# The most memory, and what a connection that says nothing adds to it: some 11 KiB, which the next ones use again.
+RSS_MIB_MAX, IDLE_KIB_MAX = 192, 16
+# Connections from one address are bounded, so they come from two; the gateway takes as many as half its open files, and others need some.
+IDLE, IDLE_FROM, FILES_OF_OTHERS, LORIS = 10_000, ("127.0.0.2", "127.0.0.3"), 1_000, 20
+# Requests of a model that has no fault, so far apart: before the first fault, and beside those of each round. So many are answered.
+CALM, ALONE, BESIDE, PACE_SECONDS, ANSWERED_LEAST = "calm", 200, 700, 0.05, 0.999
+REQUESTS_LEAST = 2_000
+# A client that reads slowly waits so long after each chunk, and lets the kernel keep few of them.
+SLOW_SECONDS, SLOW_BYTES = 0.004, 16_384
 MODEL = '[models.{name}]\nparameters = "8 B"\ncontext = 8192\ncapabilities = ["chat"]\n'
 ENDPOINT = '[endpoints.{kind}-{name}]\nmodel = "{name}"\nregion = "r"\nurl = "http://127.0.0.1:{port}/{kind}/{fault}/v1"\nslots = 64\nqueue = 64\n'
 TERMS = 'party = "p"\npreset = "on-demand"\ninput = "{price} USD/1M tokens"\noutput = "{price} USD/1M tokens"\nstart = 2026-01-01\nend = 2060-01-01\n'
@@ -33,15 +45,15 @@ HEAD = 'format = 1\nname = "misbehave"\ncurrency = "USD"\n[regions.r]\njurisdict
 
 
 def fleet(ports):
-    """A model for each fault, with an endpoint that has it and is cheap, and one that has none."""
+    """A model for each fault, with an endpoint that has it and is cheap, and one that has none; and a model without faults."""
     parts = [HEAD]
-    for fault in FAULTS:
+    for fault in [*FAULTS, CALM]:
         name = f"m{fault}"
         parts.append(MODEL.format(name=name))
-        at = {"bad": ports[fault], "good": ports["good"]}
+        at = {"bad": ports[fault], "good": ports["good"]} if fault != CALM else {"good": ports["good"]}
         parts += [ENDPOINT.format(kind=kind, name=name, port=port, fault=fault) for kind, port in at.items()]
-    for kind, price in (("bad", "0.60"), ("good", "0.70")):
-        names = ", ".join(f'"{kind}-m{fault}"' for fault in FAULTS)
+    for kind, price, faults in (("bad", "0.60", FAULTS), ("good", "0.70", [*FAULTS, CALM])):
+        names = ", ".join(f'"{kind}-m{fault}"' for fault in faults)
         parts.append(f"[contracts.{kind}]\n{TERMS.format(price=price)}endpoints = [{names}]\n")
     return "".join(parts)
 
@@ -50,7 +62,7 @@ class Heard:
     """What a client heard."""
 
     def __init__(self):
-        self.head, self.text, self.done, self.error = {}, "", False, False
+        self.head, self.text, self.events, self.done, self.error = {}, "", 0, False, False
 
     def status(self):
         """The status, or nothing where no answer began."""
@@ -61,17 +73,20 @@ class Heard:
         self.error |= "error" in said
         for choice in said.get("choices", []):
             self.text += choice.get("message", choice.get("delta", {})).get("content") or ""
+            self.events += bool(choice.get("delta", {}).get("content"))
 
 
-async def ask(port, key, fault, heard, streamed, reads=True):
+async def ask(port, key, fault, heard, streamed, wants):
     """One request, and what became of it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
+        if wants == "slowly":
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)
         body = json.dumps({"model": f"m{fault}", "messages": [{"role": "user", "content": "x"}], "max_tokens": 9, "stream": streamed})
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"
         writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         heard.head = await scripted.read_head(reader)
-        if not reads:
+        if wants == "stops":
             await scripted.after(10 * PATIENCE_SECONDS)
             return
         if "content-length" in heard.head:
@@ -82,29 +97,35 @@ async def ask(port, key, fault, heard, streamed, reads=True):
         text = b""
         while size := int(await reader.readuntil(b"\r\n"), 16):
             text += (await reader.readexactly(size + 2))[:-2]
-        for event in text.decode().split("\n\n"):
-            data = event.removeprefix("data: ")
-            heard.done |= data == "[DONE]"
-            if data.startswith("{"):
-                heard.take(json.loads(data))
+            *events, text = text.split(b"\n\n")
+            for event in events:
+                data = event.decode().removeprefix("data: ")
+                heard.done |= data == "[DONE]"
+                if data.startswith("{"):
+                    heard.take(json.loads(data))
+            if wants == "slowly":
+                await scripted.after(SLOW_SECONDS)
     finally:
         writer.close()
 
 
-async def one(port, key, fault, server):
+async def one(port, key, fault, server, delivered):
     """One request of a fault's model; whether the fault came about. What a client hears must be what it comes to."""
     wants, streamed, _ = FAULTS[fault]
     heard, before = Heard(), server.done[fault]
     patience = PATIENCE_SECONDS if wants == "leaves" else ANSWER_SECONDS
     try:
         async with asyncio.timeout(patience):
-            await ask(port, key, fault, heard, streamed, reads=wants != "stops")
+            await ask(port, key, fault, heard, streamed, wants)
     except TimeoutError:
         if wants != "leaves":
             raise Finding(f"{fault}: no answer in {patience} s") from None
     except (ConnectionError, asyncio.IncompleteReadError) as error:
         raise Finding(f"{fault}: the gateway broke off: {error!r}") from None
-    happened = server.done[fault] > before
+    request = heard.head.get("x-request-id")
+    delivered[request, heard.head.get("x-baseload-endpoint")] = heard.events
+    # Who left before it heard anything knows no better; the call of one before it may have come late.
+    happened = any(call.is_fault for call in server.calls.get(request, [])) if request else server.done[fault] > before
     if happened or wants != "leaves" and wants != "stops":
         check(fault, wants if happened else "right", heard)
     return happened
@@ -121,44 +142,80 @@ def check(fault, wants, heard):
         "cuts": heard.status() == 200 and heard.error and not heard.done and by == "bad",
         "leaves": not heard.done,
         "stops": heard.status() == 200 and by == "bad",
+        "slowly": heard.status() == 200 and heard.done and heard.text == LONG_EVENT * LONG_EVENTS and by == "bad",
     }
     if not good[wants]:
-        raise Finding(f"{fault} {wants}, but: {heard.head}, text {heard.text!r}, done {heard.done}, error {heard.error}")
+        raise Finding(f"{fault} {wants}, but: {heard.head}, text {heard.text[:99]!r}, done {heard.done}, error {heard.error}")
 
 
-async def worker(port, key, fault, server, counts, until):
+async def worker(port, key, fault, server, counts, delivered, until):
     """Asks until the fault has come about often enough."""
     enough = server.done[fault] + EACH
     while server.done[fault] < enough:
         if time.monotonic() > until:
             raise Finding(f"{fault} came about {server.done[fault] + EACH - enough} times, not {EACH}")
         counts["requests"] += 1
-        if not await one(port, key, fault, server):
+        if not await one(port, key, fault, server, delivered):
             # It is left alone for a while, or it was its turn to be right.
             await scripted.after(0.02)
 
 
-async def clients(port, counts):
+async def calm(port, key, count, counts):
+    """Requests that nothing is wrong with, one after the other: how long each took, in seconds, and how many were answered."""
+    took, answered = [], 0
+    for _ in range(count):
+        heard, began = Heard(), time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await ask(port, key, CALM, heard, streamed=len(took) % 2 == 0, wants="right")
+            check(CALM, "moves", heard)
+            answered += 1
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, Finding) as error:
+            print(f"misbehave: of those that nothing is wrong with: {error!r}", flush=True)
+        took.append(time.monotonic() - began)
+        counts["requests"] += 1
+        await scripted.after(PACE_SECONDS)
+    counts["requests that nothing was wrong with"] += count
+    counts["of these answered"] += answered
+    return took
+
+
+def p99_ms(took):
+    """What all but one in a hundred took at most, in milliseconds."""
+    return 1e3 * statistics.quantiles(took, n=100)[-1]
+
+
+def idle_connections():
+    """How many connections that say nothing this machine lets us and the gateway have."""
+    return min(IDLE, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - FILES_OF_OTHERS)
+
+
+async def clients(port, key, counts):
     """Clients that open connections and say little: others are answered all the same."""
-    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(IDLE)]
-    counts["client: idle connections"] += IDLE
+    idle = idle_connections()
+    held = [await asyncio.open_connection("127.0.0.1", port, local_addr=(IDLE_FROM[n % 2], 0)) for n in range(idle)]
     loris = [await asyncio.open_connection("127.0.0.1", port) for _ in range(LORIS)]
     for byte in b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: 1":
         for _, writer in loris:
             writer.write(bytes([byte]))
         await scripted.after(0.02)
+    await calm(port, key, 1, counts)
+    counts["client: idle connections"] += idle
+    counts["client: idle connections still there when others were answered"] += sum(not reader.at_eof() for reader, _ in held)
     counts["client: heads a byte at a time"] += LORIS
     for _, writer in held + loris:
         writer.close()
 
 
-async def round_of(port, key, server, counts):
-    """Every fault, often enough, all at once."""
+async def round_of(port, key, server, counts, delivered):
+    """Every fault, often enough, all at once, and what others took meanwhile."""
     until = time.monotonic() + ROUND_SECONDS
     async with asyncio.TaskGroup() as group:
-        group.create_task(clients(port, counts))
+        group.create_task(clients(port, key, counts))
+        beside = group.create_task(calm(port, key, BESIDE, counts))
         for fault in FAULTS:
-            group.create_task(worker(port, key, fault, server, counts, until))
+            group.create_task(worker(port, key, fault, server, counts, delivered, until))
+    return beside.result()
 
 
 def rss_mib(pid):
@@ -167,22 +224,67 @@ def rss_mib(pid):
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
-def compare(books, server):
-    """Each call of an upstream beside the ledger."""
-    rows = collections.defaultdict(list)
-    for row in json.loads(books.run("ledger", "show", "--json", "--limit", "10000000"))["attempts"]:
-        rows[row["request"]].append(row)
-    for request, calls in server.calls.items():
-        attempts = rows[request]
-        if len(attempts) < len(calls) or any(row["settled"] is None for row in attempts):
-            raise Finding(f"{request} made {len(calls)} calls, and the ledger has {attempts}")
-        if sum(row["settled"]["outcome"] == "answered" for row in attempts) > 1:
-            raise Finding(f"{request} is answered twice: {attempts}")
+def compare(books, server, delivered):
+    """Each call of an upstream beside the ledger: one attempt, with the tokens of that call."""
+    shown = json.loads(books.run("ledger", "show", "--json", "--limit", "10000000"))
+    calls = {(request, call.endpoint): call for request, calls in server.calls.items() for call in calls}
+    rows = collections.Counter((row["request"], row["endpoint"]) for row in shown["attempts"] if row["settled"])
+    if len(calls) != sum(map(len, server.calls.values())):
+        raise Finding("an endpoint was called twice for one request")
+    if lost := [place for place in calls if rows[place] != 1]:
+        raise Finding(f"these calls are not in the ledger once: {lost}")
+    answered = collections.Counter()
+    for row in shown["attempts"]:
+        place = (row["request"], row["endpoint"])
+        if not row["settled"]:
+            raise Finding(f"it is open: {row}")
+        if not is_booked_right(row["settled"], calls.get(place), delivered.get(place, 0)):
+            raise Finding(f"{vars(calls[place]) if place in calls else 'no call'}, {delivered.get(place, 0)} delivered, and the ledger has {row}")
+        answered[row["request"]] += row["settled"]["outcome"] == "answered"
+    if twice := [request for request, count in answered.items() if count > 1]:
+        raise Finding(f"answered twice: {twice}")
+    bounded = sum(row["settled"]["known"] == "bounded" for row in shown["attempts"])
+    if shown["unreconciled"]["attempts"] != bounded:
+        raise Finding(f"{bounded} attempts are only bounded, and {shown['unreconciled']} is marked")
+
+
+def is_booked_right(settled, call, delivered):
+    """Whether an attempt has the tokens of its call (I3). One without a call took nothing; or its client left before the upstream had read it."""
+    known, prompt, output = settled["known"], settled["input_tokens"], settled["output_tokens"]
+    is_answered = settled["outcome"] == "answered"
+    if not call and settled["outcome"] == "client gone":
+        return known == "bounded"
+    if not call:
+        return not is_answered and (known, prompt, output) == ("counted", 0, 0)
+    if known == "reported":
+        return (prompt, output) in call.told
+    if is_answered and call.told:
+        return False
+    if known == "bounded":
+        return prompt >= USAGE["prompt_tokens"] and output >= call.generated
+    if is_answered:
+        # What came whole without usage is only estimated.
+        return output == call.generated if call.streamed else output > 0
+    return delivered <= output <= call.generated
+
+
+def judge(counts, server, alone, beside):
+    """Whether there were enough requests, and enough were answered of those that nothing was wrong with; how long these took."""
+    faulted, right = sum(server.done.values()), counts["requests that nothing was wrong with"]
+    print(f"misbehave: p99 of those that nothing is wrong with {p99_ms(alone):.1f} ms alone, {p99_ms(beside):.1f} ms beside the faults")
+    print(f"misbehave: {100 * faulted / counts['requests']:.0f} % of the requests met a fault")
+    if counts["requests"] < REQUESTS_LEAST:
+        raise Finding(f"only {counts['requests']} requests")
+    if counts["of these answered"] < ANSWERED_LEAST * right:
+        raise Finding(f"only {counts['of these answered']} of {right} that nothing was wrong with were answered")
 
 
 async def run(options, counts):
     """One service through all rounds."""
-    server = Server()
+    server, delivered = Server(), {}
+    # It inherits the limit.
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     ports = await server.start()
     with tempfile.TemporaryDirectory(prefix="baseload-misbehave-") as made:
         books = Books(options.baseload.resolve(), pathlib.Path(made), [])
@@ -191,8 +293,9 @@ async def run(options, counts):
         process = await books.start()
         try:
             port, until = await books.until_up(process), time.monotonic() + options.seconds
+            alone, beside = await calm(port, books.key, ALONE, counts), []
             for number in range(options.rounds):
-                await round_of(port, books.key, server, counts)
+                beside += await round_of(port, books.key, server, counts, delivered)
                 counts["rounds"] += 1
                 if number == 0:
                     warm = rss_mib(process.pid)
@@ -200,15 +303,16 @@ async def run(options, counts):
                     break
             most = rss_mib(process.pid)
             print(f"misbehave: at most {most:.0f} MiB, {warm:.0f} after the first round; at most {server.sent_most >> 20} MiB of a GiB were taken")
-            if most > RSS_MIB_MAX or server.sent_most > SENT_MAX:
+            if most > RSS_MIB_MAX + idle_connections() * IDLE_KIB_MAX / 1024 or server.sent_most > SENT_MAX:
                 raise Finding(f"memory {most:.0f} MiB, of one upstream {server.sent_most >> 20} MiB taken")
+            judge(counts, server, alone, beside)
             process.send_signal(signal.SIGINT)
             async with asyncio.timeout(START_SECONDS):
                 await process.wait()
         finally:
             await kill(process)
         books.verify()
-        compare(books, server)
+        compare(books, server, delivered)
     counts.update({f"fault: {fault}": count for fault, count in server.done.items()})
 
 

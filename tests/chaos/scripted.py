@@ -142,11 +142,12 @@ class Clients:
     async def _ask_on(self):
         while not self.over:
             try:
-                await self._ask()
+                await self.ask()
             except (ConnectionError, asyncio.IncompleteReadError):
                 await after(PACE_SECONDS)  # Killed, or killed before it listened.
 
-    async def _ask(self):
+    async def ask(self):
+        """Asks once."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             streamed = self.random.random() < 0.5

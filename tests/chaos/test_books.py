@@ -7,6 +7,8 @@ import unittest
 
 import scripted
 from books import Finding, check_answer, check_request
+from faults import USAGE, Call
+from misbehave import is_booked_right
 
 
 def call(endpoint, tokens):
@@ -54,6 +56,35 @@ class Planted(unittest.TestCase):
         for answer, rows in [(told((7, 4)), ROWS), (told((7, 3)), []), (told((7, 3)), ROWS[:1]), (told(None, events=13, whole=False), ROWS)]:
             with self.assertRaises(Finding):
                 check_answer(answer, rows)
+
+    def test_what_is_planted_among_the_tokens_of_calls_is_found(self):
+        prompt, taken = USAGE["prompt_tokens"], USAGE["completion_tokens"]
+        told, untold, none = Call("east", streamed=True), Call("east", streamed=True), None
+        told.generated, told.told, untold.generated = taken, [(prompt, taken)], 9
+        right = [
+            (told, "answered", "reported", (prompt, taken)),
+            (told, "client gone", "counted", (8, 2)),
+            (untold, "answered", "counted", (8, 9)),
+            (untold, "cut", "counted", (8, 3)),
+            (untold, "failed", "bounded", (8, 9)),
+            (none, "failed", "counted", (0, 0)),
+            (none, "client gone", "bounded", (8, 9)),
+        ]
+        wrong = [
+            (told, "answered", "reported", (prompt, taken + 1)),
+            (told, "answered", "counted", (prompt, taken)),
+            (untold, "answered", "counted", (8, 8)),
+            (untold, "cut", "counted", (8, 1)),
+            (untold, "cut", "counted", (8, 10)),
+            (untold, "failed", "bounded", (8, 8)),
+            (untold, "failed", "bounded", (prompt - 1, 9)),
+            (none, "answered", "counted", (0, 0)),
+            (none, "failed", "bounded", (8, 9)),
+            (none, "client gone", "reported", (8, 9)),
+        ]
+        for cases, wanted in ((right, True), (wrong, False)):
+            for call, *booked in cases:
+                self.assertEqual(is_booked_right(row(1, "east", *booked)["settled"], call, delivered=2), wanted, booked)
 
 
 if __name__ == "__main__":

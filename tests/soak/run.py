@@ -20,9 +20,25 @@ import fuzz
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHAOS = ROOT / "tests" / "chaos"
 # What a night should come to; a commit's runs add up to it.
-WANTED = {"crash: kills": 5_000, "torn: variants": 50_000, "fuzz: executions": 130_000_000, "misbehave: requests": 200_000, "memory: requests": 500_000}
+WANTED = {
+    "crash: kills": 5_000,
+    "torn: variants": 50_000,
+    "fuzz: executions": 130_000_000,
+    "misbehave: requests": 200_000,
+    "memory: requests": 500_000,
+    "simulated: seeds": 20_000,
+    "simulated: seeds run twice": 200,
+    "simulated: faults": 100_000,
+    "simulated: requests": 2_000_000,
+    "properties: histories of each": 1_000_000,
+}
 # A kind of torn write is one test; so many variants of each take about a second on two cores.
 TORN_KINDS, TORN_A_SECOND = 5, 5
+# Seeds of the simulation at a time, of which so many are run twice, beside it; as many as every case has to come up in.
+SEEDS, TWICE = 200, 20
+# Histories of each property at a time, and how many may be thrown away for each test as saying nothing.
+HISTORIES, REJECTS = 5_000, 1_000_000
+PURE = "package(/^(market|dispatch|dialect|fleet)$/)"
 
 
 class Soak:
@@ -56,6 +72,21 @@ class Soak:
         """A command to its end; its exit status."""
         return subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment}, check=False).returncode
 
+    def tests(self, chosen, **environment):
+        """Tests of the crates; whether they passed."""
+        # Of the whole workspace: a part of it would have its dependencies built anew, with other features.
+        command = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast", "-E", chosen]
+        return not self.run(*command, **{name: str(setting) for name, setting in environment.items()})
+
+    def again_and_again(self, name, seconds, once):
+        """Runs `once()` for so long, or until it finds something; it gives what it counted, or nothing where a test failed."""
+        until = time.monotonic() + seconds
+        while counted := once():
+            self.count(name, counted)
+            if time.monotonic() > until:
+                return
+        self.found.append(f"{name}: a test failed")
+
     def save(self):
         """Adds this run to the commit's sums."""
         total = self.sums + self.counts
@@ -73,6 +104,16 @@ def disk(soak, seconds):
     soak.script("disk", CHAOS / "disk.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
 
 
+def every(soak, seconds):
+    """Every single call to the disk refused."""
+    soak.script("every", CHAOS / "every.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+
+
+def replicas(soak, seconds):
+    """Replicas on one PostgreSQL, killed."""
+    soak.script("replicas", CHAOS / "replicas.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+
+
 def batched(soak, seconds):
     """Batches through kills, on a disk that refuses calls."""
     soak.script("batched", CHAOS / "batched.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
@@ -86,12 +127,35 @@ def misbehave(soak, seconds):
 def torn(soak, seconds):
     """Writes torn and lost."""
     variants = max(100, int(seconds * TORN_A_SECOND))
-    # Of the whole workspace: a part of it would have its dependencies built anew, with other features.
-    suffix = "package(ledger) & test(suffix::)"
-    failed = soak.run("cargo", "nextest", "run", "--workspace", "-E", suffix, BASELOAD_TORN_VARIANTS=str(variants))
-    soak.count("torn", {"variants": 0 if failed else TORN_KINDS * variants})
-    if failed:
+    passed = soak.tests("package(ledger) & test(suffix::)", BASELOAD_TORN_VARIANTS=variants)
+    soak.count("torn", {"variants": TORN_KINDS * variants if passed else 0})
+    if not passed:
         soak.found.append("torn: a test failed")
+
+
+def simulated(soak, seconds):
+    """A simulated network, with seeds that were not run before."""
+    written = soak.folder / "simulated.txt"
+
+    def once():
+        fresh = soak.sums["simulated: seeds"] + soak.counts["simulated: seeds"]
+        chosen = "package(gateway) & test(/^simulation::(whatever|the_same_seed)/)"
+        if not soak.tests(chosen, SIM_FROM=fresh, SIM_SEEDS=SEEDS, SIM_TWICE=TWICE, SIM_COUNTS=written):
+            return None
+        cases = (line.split(maxsplit=1) for line in written.read_text().splitlines())
+        return {"seeds": SEEDS, "seeds run twice": TWICE, **{case: int(count) for count, case in cases}}
+
+    soak.again_and_again("simulated", seconds, once)
+
+
+def properties(soak, seconds):
+    """Histories of the pure core's properties."""
+
+    def once():
+        passed = soak.tests(PURE, PROPTEST_CASES=HISTORIES, PROPTEST_MAX_GLOBAL_REJECTS=REJECTS)
+        return {"histories of each": HISTORIES} if passed else None
+
+    soak.again_and_again("properties", seconds, once)
 
 
 def fuzzed(soak, seconds):
@@ -108,7 +172,19 @@ def memory(soak, seconds):
 
 
 # Each part's share of the time.
-PARTS = {crash: 0.3, fuzzed: 0.3, misbehave: 0.1, torn: 0.1, disk: 0.05, batched: 0.05, memory: 0.1}
+PARTS = {
+    crash: 0.25,
+    simulated: 0.2,
+    fuzzed: 0.2,
+    misbehave: 0.08,
+    torn: 0.07,
+    disk: 0.05,
+    every: 0.03,
+    batched: 0.03,
+    replicas: 0.04,
+    memory: 0.1,
+    properties: 0.05,
+}
 
 
 def state_folder():

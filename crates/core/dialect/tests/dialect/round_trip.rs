@@ -93,7 +93,7 @@ fn request(mut fields: Map<String, Value>, messages: Vec<Value>) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(300)))]
 
     #[test]
     fn by_way_of_anthropic(fields in settings(), messages in messages(&WRITTEN), parallel in any::<bool>()) {

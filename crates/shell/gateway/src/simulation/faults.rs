@@ -119,7 +119,10 @@ impl Undo {
 impl Trouble {
     /// Makes trouble; how the process dies of it, if it does, and what is to be taken back later.
     pub fn apply(&mut self, run: &Run, sim: &mut Sim<'_>) -> (Option<Death>, Option<Undo>) {
-        run.cover(|coverage| coverage.count(self.kind));
+        run.cover(|coverage| {
+            coverage.count(self.kind);
+            coverage.count("faults");
+        });
         run.note(&format!("{} {}", self.kind, self.host));
         let undo = Some(Undo { at: self.at + self.lasts, kind: self.kind, host: self.host.clone() });
         let host = self.host.as_str();

@@ -5,8 +5,8 @@
 //! machine. What is left out: the kernel's sockets, TLS, the serving threads, batches. TCP neither reorders nor doubles, so nothing here does;
 //! a message that is dropped stalls its connection for good, as turmoil sends nothing twice.
 //!
-//! `SIM_SEEDS=1000` runs more seeds, `SIM_SEED=7` one alone; `SIM_TRACE=FILE` writes down all that happened in the last,
-//! `SIM_COUNTS=FILE` how often each case came up in all.
+//! `SIM_SEEDS=1000` runs more seeds, `SIM_TWICE=200` more of them twice, `SIM_FROM=200` begins with this one, `SIM_SEED=7` runs one alone;
+//! `SIM_TRACE=FILE` writes down all that happened in the last, `SIM_COUNTS=FILE` how often each case came up in all.
 //!
 //! A run is a function of its seed but for the names of temporary folders. The ledger's own thread is not simulated: the gateway only appends,
 //! and whatever reads the database waits until it has everything. Requests' ids come from the seed. What tokio draws at random
@@ -29,6 +29,7 @@ pub(crate) use run::{decided, random, stepped};
 pub(crate) use wire::connect;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use coverage::Coverage;
 use mischief::Mischief;
@@ -50,11 +51,17 @@ fn asked(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// As many seeds as are asked for by this name, or the usual number.
+fn seeds(name: &str, usual: u64) -> Range<u64> {
+    let from = asked("SIM_FROM").unwrap_or(0);
+    from..from + asked(name).unwrap_or(usual)
+}
+
 #[test]
 fn whatever_goes_wrong_the_invariants_hold() {
     let seeds = match asked("SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..asked("SIM_SEEDS").unwrap_or(SEEDS),
+        None => seeds("SIM_SEEDS", SEEDS),
     };
     let is_whole = seeds.end - seeds.start >= SEEDS;
     let (mut all, mut failed) = (Coverage::default(), Vec::new());
@@ -85,7 +92,7 @@ const DISK: [&str; 4] = ["refused on a full disk", "settled on a full disk", "en
 
 #[test]
 fn the_same_seed_runs_the_same_way() {
-    for seed in 0..TWICE {
+    for seed in seeds("SIM_TWICE", TWICE) {
         let (first, second) = (trial::run(seed, None), trial::run(seed, None));
         let same = first.trace.iter().zip(&second.trace).take_while(|(first, second)| first == second).count();
         let around = |trace: &[String]| trace.iter().skip(same.saturating_sub(CONTEXT)).take(2 * CONTEXT).cloned().collect::<Vec<_>>();
