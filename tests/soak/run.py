@@ -11,6 +11,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -20,9 +21,11 @@ import fuzz
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHAOS = ROOT / "tests" / "chaos"
 # What a night should come to; a commit's runs add up to it.
-WANTED = {"crash: kills": 5_000, "torn: variants": 50_000, "fuzz: executions": 130_000_000, "misbehave: requests": 200_000, "memory: requests": 500_000}
+WANTED = {"crash: kills": 5_000, "properties: histories of each": 1_000_000, "torn: variants": 50_000, "fuzz: executions": 130_000_000, "misbehave: requests": 200_000, "memory: requests": 500_000}
 # A kind of torn write is one test; so many variants of each take about a second on two cores.
 TORN_KINDS, TORN_A_SECOND = 5, 5
+# As many as with each change: the first round says how long they take.
+HISTORIES = 20_000
 
 
 class Soak:
@@ -94,6 +97,24 @@ def torn(soak, seconds):
         soak.found.append("torn: a test failed")
 
 
+def properties(soak, seconds):
+    """Random histories, for each property of the crates."""
+    # A test that takes arguments is a property.
+    sources = [path.read_text() for path in (ROOT / "crates").rglob("*.rs")]
+    names = sorted({name for text in sources for name in re.findall(r"#\[test\]\s+fn (\w+)\(\s*[^)\s]", text)})
+    until, histories, all_of = time.monotonic() + seconds, HISTORIES, f"test(/(^|::)({'|'.join(names)})$/)"
+    while True:
+        began = time.monotonic()
+        if soak.run("cargo", "nextest", "run", "--workspace", "-E", all_of, PROPTEST_CASES=str(histories)):
+            soak.found.append("properties: a test failed")
+            return
+        soak.count("properties", {"histories of each": histories})
+        took, left = time.monotonic() - began, until - time.monotonic()
+        if left < took:
+            return
+        histories = int(histories * left / took)
+
+
 def fuzzed(soak, seconds):
     """Any bytes."""
     executed, found = fuzz.run(ROOT, soak.target, soak.folder, soak.seed, seconds)
@@ -108,7 +129,7 @@ def memory(soak, seconds):
 
 
 # Each part's share of the time.
-PARTS = {crash: 0.3, fuzzed: 0.3, misbehave: 0.1, torn: 0.1, disk: 0.05, batched: 0.05, memory: 0.1}
+PARTS = {crash: 0.25, fuzzed: 0.25, properties: 0.1, misbehave: 0.1, torn: 0.1, disk: 0.05, batched: 0.05, memory: 0.1}
 
 
 def state_folder():

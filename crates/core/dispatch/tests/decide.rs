@@ -254,7 +254,6 @@ fn may_not(fleet: &Fleet, question: &Question, seen: &Seen) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
     #[test]
     fn never_an_ineligible_endpoint_and_always_the_cheapest(
         seen in observations(),

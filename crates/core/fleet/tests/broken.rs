@@ -152,8 +152,6 @@ const VALUES: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
-
     #[test]
     fn any_value_behind_any_key_is_read_or_explained(which in 0..4_usize, line in any::<proptest::sample::Index>(), value in 0..VALUES.len()) {
         let guide: String = GUIDE.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

@@ -205,8 +205,6 @@ const KEYS: [&str; 20] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {
         sound(&text)?;
