@@ -30,7 +30,7 @@ fn check_python(path: &str, text: &str) -> Vec<Finding> {
         }
         let named = requirement.split([' ', ';']).next().unwrap_or_default();
         let (name, version) = named.split_once("==").unwrap_or((named, ""));
-        let name = name.split('[').next().unwrap_or_default().to_lowercase().replace(['_', '.'], "-");
+        let name = name.split(['[', '<', '>', '=', '~', '!']).next().unwrap_or_default().to_lowercase().replace(['_', '.'], "-");
         let is_pinned = !version.is_empty() && !version.contains('*') && requirement.contains("--hash=sha256:");
         findings.extend(fault(&name, version, is_pinned).map(|text| Finding::at(path, index + 1, text)));
     }

@@ -40,6 +40,13 @@ fn headroom_for_priority_is_counted_with_what_it_saves() {
     for seed in 0..4 {
         let [ours, without] = [Policy::MarginalCost, Policy::ReservedFirst].map(|policy| run(&Scene::tiers(), policy, REQUESTS, seed));
         let saved = ours.saved(&without);
+        if seed == 0 {
+            let all = [Scene::tiers(), Scene::beyond()]
+                .map(|scene| [Policy::MarginalCost, Policy::ReservedFirst].map(|policy| run(&scene, policy, REQUESTS, seed)));
+            for [ours, without] in &all {
+                eprintln!("{ours}\n{without}\n{}\n{}\n\n", ours.kept, ours.saved(without));
+            }
+        }
         assert!(ours.kept.requests > 0 && ours.kept.weight > 0 && ours.kept.money > Money::ZERO, "{}", ours.kept);
         assert_eq!(without.kept, Headroom::default(), "what is paid for goes first");
         assert!(saved.requests > 0 && saved.weight > 0 && saved.money > Money::ZERO, "{saved}");
@@ -52,9 +59,9 @@ fn headroom_for_priority_is_counted_with_what_it_saves() {
 /// One of two endpoints holds what every prompt begins with: it is chosen while it has a free slot, and is never full while the other is idle.
 #[test]
 fn a_shared_prefix_pins_nobody_to_a_saturated_endpoint() {
-    check(&Scene::prefix(), |figures| figures.refused == 0 && figures.full_while_free == 0 && 20 * figures.waits_while_free < REQUESTS);
+    check(&Scene::prefix(), |figures| figures.refused == 0 && figures.full_while_free == 0 && figures.late() == 0);
     let quiet = Scene { pattern: vec![8], ..Scene::prefix() };
-    check(&quiet, |figures| figures.waits_while_free == 0 && figures.cached > REQUESTS * 700);
+    check(&quiet, |figures| figures.waits_while_free == 0 && figures.cached > REQUESTS * 650);
     // Where no class says what a wait costs, none is avoided: the checker sees it.
     let scene = Scene::prefix();
     let fleet = scene.fleet.split("[workloads.w]").next().expect("what comes before").to_owned();

@@ -107,6 +107,12 @@ impl Figures {
         self.tiers.iter().map(|tier| tier.spilled).sum()
     }
 
+    /// Requests whose first content was later than their class's target.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.tiers.iter().map(|tier| tier.late).sum()
+    }
+
     /// Requests that were answered.
     #[must_use]
     pub fn answers(&self) -> u64 {

@@ -63,7 +63,7 @@ impl Scene {
         let fleet = [HEAD, &holding("a"), &holding("b"), CLASS].concat();
         Self {
             prefix: 800,
-            ..Self::new("a prefix that one of two endpoints holds, bursts beyond what it can do", fleet, vec![45, 20, 5, 40])
+            ..Self::new("a prefix that one of two endpoints holds, bursts beyond what it can do", fleet, vec![60, 30, 10, 50])
         }
     }
 

@@ -185,7 +185,7 @@ async fn cve_2019_15226_small_fields_are_counted_and_bounded() {
             asks.write_all(b"a:\r\n").await?;
             tokio::task::yield_now().await;
         }
-        Err::<(), _>(std::io::ErrorKind::TimedOut.into())
+        Err::<(), std::io::Error>(std::io::ErrorKind::TimedOut.into())
     };
     let answered = async {
         let mut heard = Vec::new();
