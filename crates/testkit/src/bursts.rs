@@ -161,12 +161,12 @@ impl Run<'_> {
         self.figures.spilled_at(least);
     }
 
-    /// Whether what is paid for anyway has room for a request: a free slot, or units by our count.
+    /// Whether what is paid for anyway has room for a request: a slot or a place in line, or units by our count.
     fn has_headroom(&self, now: Instant, request: Request, question: &Question) -> bool {
         let weight = self.weight(request.input, OUTPUT_MEAN);
         let mut paid = question.seen.iter().filter(|seen| !seen.tried).filter_map(|seen| seen.price.filter(|price| price.payer.prepaid));
         paid.any(|price| match price.units_per_minute {
-            0 => self.suppliers[price.endpoint.index()].has_free_slot(),
+            0 => self.suppliers[price.endpoint.index()].has_room(),
             per_minute => self.bucket.room(now, per_minute) >= weight,
         })
     }

@@ -1,7 +1,7 @@
 //! Bursts over supplies that are paid for: nothing is refused while something has room, and what is paid for is used up first.
 
 use dispatch::Policy;
-use testkit::bursts::{Figures, Headroom, Scene, run};
+use testkit::bursts::{Figures, Scene, run};
 use units::Money;
 
 const REQUESTS: u64 = 20_000;
@@ -40,16 +40,9 @@ fn headroom_for_priority_is_counted_with_what_it_saves() {
     for seed in 0..4 {
         let [ours, without] = [Policy::MarginalCost, Policy::ReservedFirst].map(|policy| run(&Scene::tiers(), policy, REQUESTS, seed));
         let saved = ours.saved(&without);
-        if seed == 0 {
-            let all = [Scene::tiers(), Scene::beyond()]
-                .map(|scene| [Policy::MarginalCost, Policy::ReservedFirst].map(|policy| run(&scene, policy, REQUESTS, seed)));
-            for [ours, without] in &all {
-                eprintln!("{ours}\n{without}\n{}\n{}\n\n", ours.kept, ours.saved(without));
-            }
-        }
         assert!(ours.kept.requests > 0 && ours.kept.weight > 0 && ours.kept.money > Money::ZERO, "{}", ours.kept);
-        assert_eq!(without.kept, Headroom::default(), "what is paid for goes first");
-        assert!(saved.requests > 0 && saved.weight > 0 && saved.money > Money::ZERO, "{saved}");
+        assert!(ours.kept.requests > without.kept.requests, "beside {}", without.kept);
+        assert!(saved.late > 0 && saved.money > Money::ZERO && saved.in_all > Money::ZERO, "{saved}");
         assert_eq!(ours.saved(&ours).in_all, Money::ZERO);
         let costs: Money = [ours.tiers, without.tiers].map(|tiers| tiers.iter().map(|tier| tier.cost).sum::<Money>()).into_iter().sum();
         assert_eq!(costs, ours.paid + ours.missed + without.paid + without.missed, "each tier's own");

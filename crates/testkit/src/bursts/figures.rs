@@ -24,7 +24,7 @@ pub struct OfTier {
     pub cost: Money,
 }
 
-/// Capacity that is paid for anyway and had room for requests of lower tiers, which were sent elsewhere: kept for `priority`.
+/// Requests of lower tiers that were sent elsewhere though what is paid for anyway had room, if only in its line: kept for `priority`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headroom {
     /// How many went elsewhere.
@@ -38,7 +38,7 @@ pub struct Headroom {
 /// What a policy that keeps headroom does better than one that keeps none, over the same load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saved {
-    /// More `priority` requests answered from what is paid for anyway.
+    /// More `priority` requests answered from what is paid for anyway; fewer, where they don't stand in line for it either.
     pub requests: i64,
     /// More weighted tokens of theirs.
     pub weight: i64,
@@ -216,7 +216,10 @@ impl AddAssign for Headroom {
 impl fmt::Display for Headroom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { requests, weight, money } = self;
-        write!(f, "  kept for priority: {requests} others ({weight} weighted tokens) went elsewhere past free capacity, for {money} USD")
+        write!(
+            f,
+            "  kept for priority: {requests} others ({weight} weighted tokens) went past room at what is paid anyway, if only in line, for {money} USD"
+        )
     }
 }
 
@@ -225,8 +228,8 @@ impl fmt::Display for Saved {
         let Self { requests, weight, late, money, in_all } = self;
         write!(
             f,
-            "  that saved, beside the policy without: {requests} more of priority ({weight} weighted tokens) on what is paid anyway, {late} fewer late, \
-             {money} USD; {in_all} USD over all tiers"
+            "  that saved, beside the policy without: {late} late answers of priority fewer, {requests:+} of it ({weight:+} weighted tokens) on what is paid \
+             anyway, {money} USD; {in_all} USD over all tiers"
         )
     }
 }

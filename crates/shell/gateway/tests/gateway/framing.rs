@@ -238,7 +238,7 @@ fn piece() -> impl Strategy<Value = String> {
 const SHARE: u32 = 300;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / SHARE, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(SHARE), failure_persistence: None, ..ProptestConfig::default() })]
     /// The bytes are written at once and closed: whatever they are, at most one request comes out of them.
     #[test]
     fn one_in_at_most_one_out(pieces in prop::collection::vec(piece(), 1..8)) {

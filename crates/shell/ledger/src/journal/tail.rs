@@ -187,7 +187,7 @@ mod tests {
     const SHARE: u32 = 1_600;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / SHARE))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
 
         #[test]
         fn a_log_cut_anywhere_gives_back_its_whole_records(shares in proptest::collection::vec(0..4_usize, 1..5)) {

@@ -89,7 +89,7 @@ fn record(step: &Step, now: units::Instant) -> Option<Record> {
 const SHARE: u32 = 800;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / SHARE))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
 
     #[test]
     fn the_books_are_the_fold_of_the_history(steps in proptest::collection::vec(step(), 0..80)) {
