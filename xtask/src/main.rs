@@ -9,6 +9,7 @@ mod guides;
 mod invariants;
 mod licences;
 mod limits;
+mod pins;
 mod shape;
 mod source;
 mod spdx;
@@ -58,7 +59,10 @@ fn run(root: &Path, arguments: &[String], out: &mut dyn Write) -> Result<bool, T
 
 /// Every rule about the tree as it lies on disk.
 fn tidy(tree: &Tree) -> Vec<Finding> {
-    [arrows::check, limits::check, shape::check, words::check, invariants::check, sql::check].iter().flat_map(|rule| rule(tree)).collect()
+    [arrows::check, limits::check, shape::check, words::check, invariants::check, sql::check, pins::check]
+        .iter()
+        .flat_map(|rule| rule(tree))
+        .collect()
 }
 
 fn report(task: &str, findings: &[Finding], out: &mut dyn Write) -> Result<bool, TaskError> {

@@ -5,7 +5,23 @@ use crate::source::blank;
 use crate::tree::Tree;
 
 /// What takes SQL.
-const TAKES_SQL: [&str; 7] = [".prepare(", ".prepare_cached(", ".execute(", ".execute_batch(", ".query_row(", ".query_one(", ".query("];
+const TAKES_SQL: [&str; 15] = [
+    ".prepare(",
+    ".prepare_cached(",
+    ".prepare_typed(",
+    ".execute(",
+    ".execute_batch(",
+    ".execute_typed(",
+    ".batch_execute(",
+    ".query(",
+    ".query_row(",
+    ".query_row_and_then(",
+    ".query_one(",
+    ".query_opt(",
+    ".query_raw(",
+    ".query_typed(",
+    ".simple_query(",
+];
 /// What puts text together with values.
 const PUTS_TOGETHER: [&str; 3] = ["format!", "push_str(&", " + &"];
 /// How SQL begins.
@@ -80,7 +96,9 @@ mod tests {
         let made = ["format", "!(\"DELETE FROM a WHERE b = '{c}'\")"].concat();
         assert_eq!(found(&format!("fn f() {{\n    x.execute(&{made}, [])?;\n}}\n")), said(2));
         assert_eq!(found(&format!("fn f() {{\n    let sql = {made};\n}}\n")), said(2));
-        assert_eq!(found("fn f() {\n    x.prepare(&(start + &name))?;\n}\n"), said(2));
+        for call in super::TAKES_SQL {
+            assert_eq!(found(&format!("fn f() {{\n    x{call}&(start + &name))?;\n}}\n")), said(2), "{call}");
+        }
         assert_eq!(found(&["fn f() {\n    let sql = format", "!(\n        \"SELECT {a}\"\n    );\n}\n"].concat()), said(2));
     }
 

@@ -14,7 +14,8 @@ use fleet::{Capability, Fleet, Id, ModelId, ServiceTier};
 use market::{Balances, Forecast, PriceSheet, Tokens, UnitBucket, price_sheet};
 use units::{Instant, Money};
 
-pub use figures::{Figures, OfTier};
+use figures::Answered;
+pub use figures::{Figures, Headroom, OfTier, Saved};
 pub use scene::Scene;
 use supplier::Supplier;
 
@@ -110,6 +111,7 @@ impl Run<'_> {
         if !prepaid {
             self.spilled(now, question);
         }
+        let is_kept = !prepaid && request.tier != ServiceTier::Priority && self.has_headroom(now, request, question);
         let on_units = prepaid && price.units_per_minute > 0;
         let (expected, real) = (self.weight(request.input, OUTPUT_MEAN), self.weight(request.input, request.output));
         let units = if on_units { self.suppliers.iter().position(Supplier::has_units) } else { None };
@@ -126,11 +128,16 @@ impl Run<'_> {
             self.bucket = self.bucket.with(now, expected, price.units_per_minute);
             self.figures.on_units += real;
         }
-        let (first, ended) = self.suppliers[index].begins(now.micros(), request.input, request.output);
+        self.counts_waiting(index);
+        let cached = self.cached(index, request.input);
+        let (first, ended) = self.suppliers[index].begins(now.micros(), request.input - cached, request.output);
         self.endings.push(Reverse((ended, index, correction)));
-        self.figures.answered(self.fleet, request.tier, prepaid, first - now.micros());
-        let used = Tokens { input: request.input, cached: 0, output: request.output };
-        self.figures.paid += if prepaid { Money::ZERO } else { decision.list.cost(used) };
+        let used = Tokens { input: request.input, cached, output: request.output };
+        let paid = if prepaid { Money::ZERO } else { decision.list.cost(used) };
+        self.figures.answered(self.fleet, request.tier, &Answered { prepaid, first_us: first - now.micros(), weight: real, cached, paid });
+        if is_kept {
+            self.figures.kept += Headroom { requests: 1, weight: real, money: paid };
+        }
         true
     }
 
@@ -152,6 +159,30 @@ impl Run<'_> {
         });
         let least = units.into_iter().chain(slots).fold(1.0, f64::min);
         self.figures.spilled_at(least);
+    }
+
+    /// Whether what is paid for anyway has room for a request: a slot or a place in line, or units by our count.
+    fn has_headroom(&self, now: Instant, request: Request, question: &Question) -> bool {
+        let weight = self.weight(request.input, OUTPUT_MEAN);
+        let mut paid = question.seen.iter().filter(|seen| !seen.tried).filter_map(|seen| seen.price.filter(|price| price.payer.prepaid));
+        paid.any(|price| match price.units_per_minute {
+            0 => self.suppliers[price.endpoint.index()].has_room(),
+            per_minute => self.bucket.room(now, per_minute) >= weight,
+        })
+    }
+
+    /// Is another endpoint idle while one has no room, and while this request goes where it has to wait?
+    fn counts_waiting(&mut self, chosen: usize) {
+        let is_free = |but: usize| self.suppliers.iter().enumerate().any(|(index, supplier)| index != but && supplier.has_free_slot());
+        let full = (0..self.suppliers.len()).any(|index| !self.suppliers[index].has_room() && is_free(index));
+        let waits = !self.suppliers[chosen].has_free_slot() && is_free(chosen);
+        self.figures.full_while_free += u64::from(full);
+        self.figures.waits_while_free += u64::from(waits);
+    }
+
+    /// How much of a prompt an endpoint holds: only the first keeps what all prompts begin with, which is the hardest case.
+    fn cached(&self, endpoint: usize, input: u32) -> u32 {
+        if endpoint == 0 { self.scene.prefix.min(input) } else { 0 }
     }
 
     fn refused(&mut self, now: Instant, request: Request, tried: &[usize]) {
@@ -190,7 +221,7 @@ impl Run<'_> {
                 ttft_us: supplier.ttft_us(),
                 tpot_us: supplier.tpot_us(),
                 arrivals_per_ks: supplier.arrivals_per_ks(),
-                cached_tokens: 0,
+                cached_tokens: self.cached(endpoint.index(), request.input),
                 units_left: price.map_or(0, |price| self.bucket.room(now, price.units_per_minute)),
                 tried: tried.contains(&endpoint.index()),
                 expressible: true,
@@ -212,7 +243,7 @@ impl Run<'_> {
                 model: self.model,
                 tier: request.tier,
                 needs: Needs::default().with(Capability::Chat),
-                tokens: Tokens { input: request.input, cached: 0, output: OUTPUT_MEAN },
+                tokens: Tokens { input: request.input, cached: self.scene.prefix.min(request.input), output: OUTPUT_MEAN },
                 input_least: request.input,
                 output_max: 2 * OUTPUT_MEAN,
                 scope: KeyScope::default(),

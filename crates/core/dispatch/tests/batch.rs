@@ -81,7 +81,12 @@ fn prices_are_noted_once_a_minute_and_forgotten_after_a_day() {
     assert_eq!(prices.quantile(1), Some(money(3)), "the first was forgotten");
 }
 
+/// Each history looks at a day anew for every slot of it: a share of the histories that a lighter property has.
+const SHARE: u32 = 4;
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+
     /// On a day like the one before, waiting for the quantile leaves the lines as much time as they need, and they never
     /// start at a price above what was paid for the same share of that day.
     #[test]

@@ -65,7 +65,7 @@ impl Key {
     /// Whether this is its secret, or was until an overlap that has not ended; both are compared, however the first turns out.
     fn is_secret(&self, hash: &[u8; 32], now: Instant) -> bool {
         let (previous, until) = &self.previous;
-        bool::from(self.hash.ct_eq(hash)) | (bool::from(previous.ct_eq(hash)) & (now < *until))
+        is_same(&self.hash, hash) | (is_same(previous, hash) & (now < *until))
     }
 
     /// Whether it may use `model`.
@@ -110,11 +110,11 @@ impl Keys {
     /// The key that a request's head carries, if it is good at `now`. An unknown key takes as long as a wrong secret.
     pub fn check(&self, head: &HeaderMap, now: Instant) -> Option<&Key> {
         let (public, secret) = presented(head)?.strip_prefix("bl-")?.split_once('-')?;
-        let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let hash = hashed(secret);
         let key = self.0.get(public);
         let same = match key {
             Some(key) => key.is_secret(&hash, now),
-            None => bool::from([0; 32].ct_eq(&hash)) & bool::from([0; 32].ct_eq(&hash)),
+            None => is_same(&[0; 32], &hash) & is_same(&[0; 32], &hash),
         };
         key.filter(|key| same && now < key.ends)
     }
@@ -123,6 +123,19 @@ impl Keys {
     pub fn admit(&self, head: &HeaderMap, now: Instant, scope: Scope) -> Result<&Key, Refused> {
         self.check(head, now).ok_or_else(Refused::bad_key)?.may(scope)
     }
+}
+
+fn hashed(secret: &str) -> [u8; 32] {
+    #[cfg(test)]
+    tests::WORK.with_borrow_mut(|work| work.push("hash"));
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// Whether two hashes are the same, in a time that does not say where they differ.
+fn is_same(own: &[u8; 32], hash: &[u8; 32]) -> bool {
+    #[cfg(test)]
+    tests::WORK.with_borrow_mut(|work| work.push("compare"));
+    own.ct_eq(hash).into()
 }
 
 /// Whether a head carries any key, good or bad: who shows one is judged by it.
@@ -152,11 +165,18 @@ fn presented(head: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::fixture;
     use hyper::header::HeaderValue;
     use ledger::Previous;
     use proptest::prelude::*;
+
+    thread_local! {
+        /// What the checks of this thread did.
+        pub(super) static WORK: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    }
 
     fn row(public: &str, secret: &str) -> KeyRow {
         KeyRow {
@@ -211,6 +231,29 @@ mod tests {
         assert_eq!(check(&rows, ("x-api-key", "bl-old-s3-cret"), 50), None);
         for now in [9, 49, 50] {
             assert_eq!(check(&rows, ("x-api-key", "bl-gone-s3-cret"), now), None, "revoked by a clock that is ahead of this one");
+        }
+    }
+
+    /// By what is done and not by how long it takes, which no test can tell on a busy machine.
+    #[test]
+    fn every_bad_key_takes_the_same_work() {
+        let until = Instant::from_micros(50);
+        let previous = Previous { hash: Sha256::digest(b"old").into(), until };
+        let rows = [
+            row("pub", "s3-cret"),
+            KeyRow { previous: Some(previous), ..row("new", "s3-cret") },
+            KeyRow { expires: Some(until), ..row("old", "s3-cret") },
+            KeyRow { revoked: Some(until), ..row("gone", "s3-cret") },
+        ];
+        let work = |text: &str| {
+            WORK.take();
+            let found = check(&rows, ("api-key", text), 50);
+            (found, WORK.take())
+        };
+        let good = work("bl-pub-s3-cret");
+        assert_eq!(good, (Some(7), vec!["hash", "compare", "compare"]));
+        for bad in ["bl-nobody-s3-cret", "bl-pub-wrong", "bl-pub-", "bl-new-old", "bl-old-s3-cret", "bl-gone-s3-cret", "bl-gone-wrong"] {
+            assert_eq!(work(bad), (None, good.1.clone()), "{bad}");
         }
     }
 

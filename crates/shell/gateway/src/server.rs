@@ -353,46 +353,54 @@ fn put(head: &mut HeaderMap, name: &'static str, value: &str) {
 mod tests {
     use super::*;
 
-    /// Every route with what it takes; one that is missing here fails the test, as no number is left for it.
-    const TABLE: [(&str, Wants); 14] = [
-        ("/v1/chat/completions", Wants::Key(Scope::Inference)),
-        ("/completions", Wants::Key(Scope::Inference)),
-        ("/v1/embeddings", Wants::Key(Scope::Inference)),
-        ("/v1/responses", Wants::Key(Scope::Inference)),
-        ("/v1/messages", Wants::Key(Scope::Inference)),
-        ("/v1/models", Wants::Key(Scope::Inference)),
-        ("/v1/models/default", Wants::Key(Scope::Inference)),
-        ("/v1/organization/costs", Wants::Key(Scope::Read)),
-        ("/v1/batches", Wants::Key(Scope::Inference)),
-        ("/healthz", Wants::Nothing),
-        ("/readyz", Wants::Nothing),
-        ("/metrics", Wants::KeyOrHere(Scope::Read)),
-        ("/api/status", Wants::KeyOrHere(Scope::Read)),
-        ("/api/ledger/verify", Wants::KeyOrHere(Scope::Read)),
-    ];
+    /// Every route with who is let in, as the tests by HTTP walk it.
+    const TABLE: &str = include_str!("../tests/gateway/routes.txt");
 
-    const fn number(route: &Route<'_>) -> usize {
-        match route {
-            Route::Inference(Call::Chat) => 0,
-            Route::Inference(Call::Completions) => 1,
-            Route::Inference(Call::Embeddings) => 2,
-            Route::Inference(Call::Responses) => 3,
-            Route::Inference(Call::Messages) => 4,
-            Route::Models => 5,
-            Route::Model(_) => 6,
-            Route::Usage(_) => 7,
-            Route::Kept(_) => 8,
-            Route::Health => 9,
-            Route::Ready => 10,
-            Route::Metrics => 11,
-            Route::Status => 12,
-            Route::Audit => 13,
-        }
+    /// The paths and who is let in.
+    fn table() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+        TABLE.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[1], words[3..].to_vec())
+        })
+    }
+
+    /// The path that the table has for a route. A route without one does not compile, and one that the table lacks fails below.
+    macro_rules! paths {
+        ($($route:pat => $path:literal,)*) => {
+            const PATHS: &[&str] = &[$($path),*];
+            const fn path(route: &Route<'_>) -> &'static str {
+                match route { $($route => $path),* }
+            }
+        };
+    }
+
+    paths! {
+        Route::Inference(Call::Chat) => "/v1/chat/completions",
+        Route::Inference(Call::Completions) => "/v1/completions",
+        Route::Inference(Call::Embeddings) => "/v1/embeddings",
+        Route::Inference(Call::Responses) => "/v1/responses",
+        Route::Inference(Call::Messages) => "/v1/messages",
+        Route::Models => "/v1/models",
+        Route::Model(_) => "/v1/models/default",
+        Route::Usage(usage::Report::Completions) => "/v1/organization/usage/completions",
+        Route::Usage(usage::Report::Embeddings) => "/v1/organization/usage/embeddings",
+        Route::Usage(usage::Report::Costs) => "/v1/organization/costs",
+        Route::Kept(batch::Wanted::Files) => "/v1/files",
+        Route::Kept(batch::Wanted::File(_)) => "/v1/files/file-x",
+        Route::Kept(batch::Wanted::Content(_)) => "/v1/files/file-x/content",
+        Route::Kept(batch::Wanted::Batches) => "/v1/batches",
+        Route::Kept(batch::Wanted::Batch(_)) => "/v1/batches/batch_x",
+        Route::Kept(batch::Wanted::Cancel(_)) => "/v1/batches/batch_x/cancel",
+        Route::Health => "/healthz",
+        Route::Ready => "/readyz",
+        Route::Metrics => "/metrics",
+        Route::Status => "/api/status",
+        Route::Audit => "/api/ledger/verify",
     }
 
     #[test]
     fn what_is_for_operation_is_behind_its_own_door() {
-        for (path, _) in TABLE {
+        for (path, _) in table() {
             let route = find(path).expect("it is one");
             let is_operation = ["/api/", "/metrics", "/healthz", "/readyz"].iter().any(|begin| path.starts_with(begin));
             assert_eq!([Behind::Calls, Behind::Operation].map(|door| route.is_behind(door)), [!is_operation, is_operation], "{path}");
@@ -400,10 +408,26 @@ mod tests {
     }
 
     #[test]
-    fn every_route_says_what_it_wants() {
-        for (index, (path, wants)) in TABLE.into_iter().enumerate() {
-            let route = find(path).expect("it is one");
-            assert_eq!((number(&route), route.wants()), (index, wants), "{path}");
+    fn every_route_is_in_the_table_with_what_it_wants() {
+        for (at, who) in table() {
+            let route = find(at).expect("it is one");
+            let wants = match who.as_slice() {
+                ["anyone"] => Wants::Nothing,
+                ["read", "admin", "here"] => Wants::KeyOrHere(Scope::Read),
+                ["read", "admin"] => Wants::Key(Scope::Read),
+                ["inference", "admin", ..] => Wants::Key(Scope::Inference),
+                _ => unreachable!("{at} is for {who:?}"),
+            };
+            assert_eq!((path(&route), route.wants()), (at, wants));
+        }
+        let missing: Vec<&&str> = PATHS.iter().filter(|path| !table().any(|(at, _)| at == **path)).collect();
+        assert!(missing.is_empty(), "the table of the tests by HTTP lacks {missing:?}");
+    }
+
+    #[test]
+    fn the_v1_may_be_left_out() {
+        for (path, _) in table().filter(|(path, _)| path.starts_with("/v1")) {
+            assert!(find(path.trim_start_matches("/v1")).is_some(), "{path}");
         }
     }
 }

@@ -20,45 +20,35 @@ pub struct Scene {
     pub misread: bool,
     /// Whether a supplier that refuses says when to come back.
     pub says_when: bool,
+    /// How many tokens all prompts begin with, which the first endpoint holds and no other ever does.
+    pub prefix: u32,
 }
 
 /// A request of the load weighs this on average: 1,000 tokens in, and 200 out that count four each.
 const WEIGHT: u32 = 1_800;
 
 impl Scene {
+    fn new(name: &'static str, fleet: String, pattern: Vec<u32>) -> Self {
+        Self { name, fleet, pattern, tiers: (0, 0), misread: false, says_when: true, prefix: 0 }
+    }
+
     /// Provisioned units that two endpoints share, under bursts of a second at 1.5 times their rate, with as much by use as is wanted.
     #[must_use]
     pub fn units() -> Self {
-        let fleet = [HEAD, &units_of(12), &by_use(8_192)].concat();
-        Self { name: "units, one tier, 1 s bursts at 1.5x", fleet, pattern: vec![18, 9], tiers: (0, 0), misread: false, says_when: true }
+        Self::new("units, one tier, 1 s bursts at 1.5x", [HEAD, &units_of(12), &by_use(8_192)].concat(), vec![18, 9])
     }
 
     /// Reserved replicas under bursts of a second at 1.5 times what they do.
     #[must_use]
     pub fn replicas() -> Self {
-        let fleet = [HEAD, &replicas_of(256), &by_use(8_192)].concat();
-        Self {
-            name: "replicas, one tier, 1 s bursts at 1.5x",
-            fleet,
-            pattern: vec![174, 87],
-            tiers: (0, 0),
-            misread: false,
-            says_when: true,
-        }
+        Self::new("replicas, one tier, 1 s bursts at 1.5x", [HEAD, &replicas_of(256), &by_use(8_192)].concat(), vec![174, 87])
     }
 
     /// Units, replicas and too little by use, for three tiers with classes of their own.
     #[must_use]
     pub fn tiers() -> Self {
         let fleet = [HEAD, &units_of(60), &replicas_of(128), &by_use(512), CLASSES].concat();
-        Self {
-            name: "units, replicas and by use, three tiers",
-            fleet,
-            pattern: vec![260, 120, 60, 200],
-            tiers: (10, 40),
-            misread: false,
-            says_when: true,
-        }
+        Self { tiers: (10, 40), ..Self::new("units, replicas and by use, three tiers", fleet, vec![260, 120, 60, 200]) }
     }
 
     /// As [`Self::tiers`], with more than all of it can take.
@@ -67,10 +57,26 @@ impl Scene {
         Self { name: "the same, with more than it can take", pattern: vec![900, 300, 500, 60], ..Self::tiers() }
     }
 
+    /// Two endpoints at one price, one of which holds what all prompts begin with: bursts of more than it can do, and of less than both can.
+    #[must_use]
+    pub fn prefix() -> Self {
+        let fleet = [HEAD, &holding("a"), &holding("b"), CLASS].concat();
+        Self {
+            prefix: 800,
+            ..Self::new("a prefix that one of two endpoints holds, bursts beyond what it can do", fleet, vec![60, 30, 10, 50])
+        }
+    }
+
+    /// Whether all requests are of one tier.
+    #[must_use]
+    pub fn has_one_tier(&self) -> bool {
+        self.tiers == (0, 0)
+    }
+
     /// Every scene.
     #[must_use]
-    pub fn all() -> [Self; 4] {
-        [Self::units(), Self::replicas(), Self::tiers(), Self::beyond()]
+    pub fn all() -> [Self; 5] {
+        [Self::units(), Self::replicas(), Self::tiers(), Self::beyond(), Self::prefix()]
     }
 
     pub(super) fn requests_in(&self, second: u32) -> u32 {
@@ -161,6 +167,29 @@ end = 2031-01-01
     )
 }
 
+/// An endpoint by use at the price of all others like it, with a tenth of it for what it holds.
+fn holding(name: &str) -> String {
+    format!(
+        r#"
+[endpoints.{name}]
+model = "m"
+region = "r"
+url = "https://{name}.example.com/v1"
+slots = 64
+queue = 64
+[contracts.{name}]
+party = "x"
+preset = "on-demand"
+endpoints = ["{name}"]
+input = "1 USD/1M tokens"
+cached = "0.1 USD/1M tokens"
+output = "4 USD/1M tokens"
+start = 2026-01-01
+end = 2031-01-01
+"#
+    )
+}
+
 const HEAD: &str = r#"
 format = 1
 name = "bursts"
@@ -202,4 +231,11 @@ classes = [
     { tier = "default", ttft = "3 s", tpot = "200 ms", miss = "0.002 USD" },
     { tier = "priority", ttft = "1 s", tpot = "100 ms", miss = "0.02 USD" },
 ]
+"#;
+
+const CLASS: &str = r#"
+[workloads.w]
+kind = "serving"
+model = "m"
+classes = [{ tier = "default", ttft = "1 s", tpot = "200 ms", miss = "0.01 USD" }]
 "#;

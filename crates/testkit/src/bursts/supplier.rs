@@ -63,6 +63,11 @@ impl Supplier {
         self.outstanding < self.slots + self.queue
     }
 
+    /// Whether a request would be worked on at once.
+    pub fn has_free_slot(&self) -> bool {
+        self.outstanding < self.slots
+    }
+
     /// Whether its units have room for as much.
     pub fn would_take(&self, now: Instant, weight: i64) -> bool {
         let drained = self.level - now.since(self.at).as_secs_f64() * self.per_minute as f64 / 60.0;

@@ -93,8 +93,6 @@ fn request(mut fields: Map<String, Value>, messages: Vec<Value>) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(300)))]
-
     #[test]
     fn by_way_of_anthropic(fields in settings(), messages in messages(&WRITTEN), parallel in any::<bool>()) {
         let mut request = request(fields, messages);

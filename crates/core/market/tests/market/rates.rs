@@ -235,8 +235,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(4_000)))]
-
     /// I8, over replicas: whatever is late, lost, cut off or crashes, replicas together let nothing in that the bucket of one alone has no
     /// room for.
     #[test]

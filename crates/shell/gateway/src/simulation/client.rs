@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use turmoil::net::TcpStream;
 
 use super::run::{Run, lock};
-use super::scene::{KEYS, SECRET};
+use super::scene::{self, KEYS, SECRET};
 
 /// Tasks of one client's host that ask at the same time.
 const TASKS: usize = 4;
@@ -31,6 +31,19 @@ const UNKNOWN_KEY: &str = "client with an unknown key";
 
 /// What clients do, besides listening to the end.
 pub(super) const ACTS: [&str; 3] = [LEAVES_SOON, LEAVES_MIDWAY, UNKNOWN_KEY];
+
+const UNKNOWN_MODEL: &str = "code model_not_found";
+const UNKNOWN_URL: &str = "code unknown_url";
+const WRONG_METHOD: &str = "code method_not_supported";
+const BROKEN_JSON: &str = "code invalid_json";
+const BAD_VALUE: &str = "code invalid_value";
+const TOO_LARGE: &str = "code request_too_large";
+const MASKED_NAME: &str = "code ambiguous_head";
+const OUT_OF_SCOPE: &str = "code insufficient_permissions";
+const NOT_KEPT: &str = "code not_supported";
+
+/// What is wrong with some requests themselves, by the code that they are refused with.
+const ODD: [&str; 9] = [UNKNOWN_MODEL, UNKNOWN_URL, WRONG_METHOD, BROKEN_JSON, BAD_VALUE, TOO_LARGE, MASKED_NAME, OUT_OF_SCOPE, NOT_KEPT];
 
 /// Asks until nothing goes wrong any more, then once more for an answer.
 pub(super) async fn run(run: Arc<Run>, number: usize) -> turmoil::Result {
@@ -93,6 +106,8 @@ struct Wish {
     prompt: usize,
     tools: bool,
     seed: bool,
+    /// What is wrong with it, one of [`ODD`].
+    odd: Option<&'static str>,
     /// It leaves after so long without a head, or after so many tokens.
     leaves_after: Option<Duration>,
     leaves_at: Option<u32>,
@@ -108,6 +123,7 @@ impl Default for Wish {
             prompt: 40,
             tools: false,
             seed: false,
+            odd: None,
             leaves_after: None,
             leaves_at: None,
         }
@@ -125,6 +141,7 @@ impl Wish {
             prompt: if dice.chance(0.03) { 36_000 } else { dice.count(10, 400) },
             tools: dice.chance(0.03),
             seed: dice.chance(0.1),
+            odd: dice.chance(0.06).then(|| ODD[dice.count(0, ODD.len() - 1)]),
             leaves_after: dice.chance(0.08).then(|| Duration::from_millis(dice.count(0, 400) as u64)),
             leaves_at: dice.chance(0.08).then(|| u32::try_from(dice.count(0, 8)).unwrap_or(0)),
         }
@@ -141,9 +158,19 @@ impl Wish {
         });
     }
 
+    fn method_and_path(&self) -> (&'static str, &'static str) {
+        match self.odd {
+            Some(UNKNOWN_URL) => ("POST", "/v1/nowhere"),
+            Some(WRONG_METHOD) => ("DELETE", "/v1/chat/completions"),
+            Some(OUT_OF_SCOPE) => ("GET", "/v1/organization/costs"),
+            Some(NOT_KEPT) => ("GET", "/v1/files"),
+            _ => ("POST", "/v1/chat/completions"),
+        }
+    }
+
     fn body(&self) -> String {
         let mut body = json!({
-            "model": "default", "stream": self.streamed, "service_tier": self.tier,
+            "model": if self.odd == Some(UNKNOWN_MODEL) { "nobody" } else { "default" }, "stream": self.streamed, "service_tier": self.tier,
             "messages": [{ "role": "user", "content": "x ".repeat(self.prompt / 2) }],
         });
         if let Some(most) = self.max_tokens {
@@ -155,6 +182,12 @@ impl Wish {
         if self.seed {
             body["seed"] = json!(1);
         }
+        match self.odd {
+            Some(BAD_VALUE) => body["n"] = json!("x"),
+            Some(TOO_LARGE) => body["user"] = json!("x".repeat(scene::BODY_BYTES_MAX)),
+            Some(BROKEN_JSON) => return "{".to_owned(),
+            _ => {}
+        }
         body.to_string()
     }
 }
@@ -165,8 +198,10 @@ async fn ask(run: &Arc<Run>, wish: &Wish, number: usize) -> Option<u16> {
         let stream = TcpStream::connect(("gateway", 80)).await.ok()?;
         let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
         let connection = Connection(tokio::task::spawn_local(async move { _ = connection.await }));
-        let request =
-            Request::post("/v1/chat/completions").header("host", "gateway").header("authorization", format!("Bearer {}", wish.key));
+        let (method, path) = wish.method_and_path();
+        let request = Request::builder().method(method).uri(path).header("host", "gateway");
+        let request = request.header("authorization", format!("Bearer {}", wish.key));
+        let request = if wish.odd == Some(MASKED_NAME) { request.header("x_api_key", "other") } else { request };
         let request = request.body(Full::new(Bytes::from(wish.body()))).ok()?;
         Some((send.send_request(request).await.ok()?, connection))
     };

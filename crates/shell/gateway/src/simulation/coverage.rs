@@ -67,6 +67,30 @@ const CASES: [&str; 54] = [
     "recovered held time",
 ];
 
+/// The codes of what clients are refused. The others need what is left out here: files and batches, several replicas, shadow mode, bodies that
+/// never end, answers that are too long.
+const CODES: [&str; 19] = [
+    "code ambiguous_head",
+    "code context_length_exceeded",
+    "code insufficient_permissions",
+    "code insufficient_quota",
+    "code invalid_api_key",
+    "code invalid_json",
+    "code invalid_value",
+    "code journal_unavailable",
+    "code method_not_supported",
+    "code model_not_found",
+    "code no_capacity",
+    "code not_supported",
+    "code overloaded",
+    "code rate_limit_exceeded",
+    "code request_too_large",
+    "code simulated",
+    "code unknown_url",
+    "code unsupported_value",
+    "code upstream_refused",
+];
+
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(case, count)| writeln!(f, "{count:>9} {case}"))
@@ -86,7 +110,7 @@ impl Coverage {
 
     /// The cases, these others included, that came up less than `least` times.
     pub fn short_of(&self, least: u64, others: &[&'static str]) -> Vec<(&'static str, u64)> {
-        let all = CASES.iter().chain(others).map(|case| (*case, self.0.get(case).copied().unwrap_or(0)));
+        let all = CASES.iter().chain(&CODES).chain(others).map(|case| (*case, self.0.get(case).copied().unwrap_or(0)));
         all.filter(|(_, count)| *count < least).collect()
     }
 
@@ -147,6 +171,12 @@ impl Coverage {
                 Reason::Inexpressible => "reason inexpressible",
             });
         }
+    }
+
+    /// A client was refused with this code.
+    pub fn refused(&mut self, code: &str) {
+        let case = CODES.iter().find(|case| case.strip_prefix("code ") == Some(code));
+        self.count(case.copied().unwrap_or("code of another kind"));
     }
 
     pub fn outcome(&mut self, outcome: Outcome) {

@@ -131,7 +131,7 @@ impl Trouble {
             HALF_OPEN if self.dice.chance(0.5) => sim.partition_oneway("gateway", host),
             HALF_OPEN => sim.partition_oneway(host, "gateway"),
             DROP => sim.set_link_fail_rate("gateway", host, 0.2),
-            DELAY => sim.set_link_max_message_latency("gateway", host, Duration::from_millis(self.dice.count(200, 3_000) as u64)),
+            DELAY => sim.set_link_max_message_latency("gateway", host, Duration::from_millis(self.dice.count(200, 10_000) as u64)),
             HOLD => sim.hold("gateway", host),
             UPSTREAM_CRASH => sim.crash(host),
             CLOCK_FORWARD => run.move_clock(HOUR_US),

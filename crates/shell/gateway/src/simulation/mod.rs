@@ -39,7 +39,7 @@ use testkit::checkers::Invariant;
 /// How many seeds are run with each change.
 const SEEDS: u64 = 200;
 /// How often every case has to come up in so many.
-const CASES_LEAST: u64 = 40;
+const CASES_LEAST: u64 = 50;
 /// Of these, how many are run twice.
 const TWICE: u64 = 20;
 /// After how many records a process is killed, at most, where each number is tried.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use ledger::SpendingReader;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -129,6 +130,10 @@ struct Lines(Arc<Run>);
 
 impl Log for Lines {
     fn line(&self, line: String) -> bool {
+        let said: Value = serde_json::from_str(&line).expect("each line is an object");
+        if said["event"] == "refused" {
+            self.0.cover(|coverage| coverage.refused(said["code"].as_str().unwrap_or_default()));
+        }
         let says = self.0.mischief == Some(Mischief::Secrets);
         lock(&self.0.outputs).push(if says { format!("{line} {}", scene::SECRET) } else { line });
         true

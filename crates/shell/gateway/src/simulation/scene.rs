@@ -23,6 +23,9 @@ pub(super) const NEVER: [&str; 2] = ["claimed", "ended"];
 /// The keys' public parts: without limits, with a budget, with rates.
 pub(super) const KEYS: [&str; 3] = ["abcdefabcdef", "bcdefabcdefa", "cdefabcdefab"];
 
+/// What a request's body may have.
+pub(super) const BODY_BYTES_MAX: usize = 100_000;
+
 /// When the clocks of every run begin.
 pub(super) fn start() -> Instant {
     Instant::from_micros(1_795_348_800_000_000)
@@ -49,6 +52,7 @@ pub(super) fn limits() -> Limits {
         queue_timeout_flex: seconds(4),
         header_timeout: seconds(4),
         body_timeout: seconds(4),
+        body_bytes_max: BODY_BYTES_MAX,
         connect_timeout: seconds(1),
         first_token_timeout: seconds(2),
         between_tokens_timeout: seconds(2),

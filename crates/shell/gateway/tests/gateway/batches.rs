@@ -14,7 +14,7 @@ use testkit::{Gate, Reply};
 use crate::bench::{Bench, KEY, LAPTOP, Setup};
 
 /// A folder with a ledger in it.
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let fleet = Arc::new(fleet::parse(LAPTOP).fleet.expect("the laptop fleet is good"));
     let now = gateway::Clock::system().now();
@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-async fn over(folder: &Path) -> Bench {
+pub async fn over(folder: &Path) -> Bench {
     let limits = Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() };
     Bench::of(Setup { limits, directory: Some(folder.to_owned()), ..Setup::default() }).await
 }
@@ -139,7 +139,7 @@ async fn usage_tells_batches_and_tiers_apart() {
 }
 
 /// Puts what was journaled into the ledger of a folder.
-fn book(folder: &Path, bench: &Bench) {
+pub fn book(folder: &Path, bench: &Bench) {
     let (store, _) = Store::open(folder, LAPTOP, Arc::clone(&bench.fleet), gateway::Clock::system().now()).expect("the ledger opens");
     for record in bench.journal.records().iter().filter(|record| !matches!(record, Record::Held(_))) {
         store.append(record).expect("booked");

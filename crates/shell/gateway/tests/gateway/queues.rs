@@ -8,7 +8,8 @@ use fleet::ServiceTier;
 use gateway::Limits;
 use ledger::KeyRow;
 use testkit::{Gate, Reply};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::bench::{self, Bench, KEY, Setup, key};
@@ -146,10 +147,47 @@ async fn an_address_at_its_cap_waits_too_and_has_so_many_connections() {
     let (bench, gate, first) = full(Limits { peer_in_flight_max: 1, peer_connections_max: 2, ..Limits::default() }).await;
     let second = ask(&bench, KEY, "default");
     until_waiting(&bench, 1).await;
-    let mut third = tokio::net::TcpStream::connect(bench.address).await.expect("the kernel takes it");
+    let mut third = TcpStream::connect(bench.address).await.expect("the kernel takes it");
     assert_eq!(third.read(&mut [0; 9]).await.ok(), Some(0), "it is closed before it says anything");
     gate.open(1);
     assert_eq!((first.await.expect("it ends").status.as_u16(), second.await.expect("it ends").status.as_u16()), (200, 200));
+}
+
+/// A connection beyond the most is not accepted: its client waits in the kernel until another has ended, while those that came first are served.
+#[tokio::test]
+async fn so_many_connections_are_open_at_once_in_all() {
+    let bench = Bench::with(Limits { connections_max: 2, ..Limits::default() }).await;
+    let connect = async || {
+        let mut stream = TcpStream::connect(bench.address).await.expect("the kernel takes it");
+        stream.write_all(HEALTH).await.expect("sent");
+        stream
+    };
+    let (mut first, mut second) = (connect().await, connect().await);
+    let (one, two) = (answer(&mut first).await, answer(&mut second).await);
+    assert!(one.starts_with("HTTP/1.1 200 ") && two.starts_with("HTTP/1.1 200 "), "{one}{two}");
+    let mut third = connect().await;
+    for _ in 0..50 {
+        first.write_all(HEALTH).await.expect("sent");
+        assert!(answer(&mut first).await.starts_with("HTTP/1.1 200 "), "it is served on");
+        let heard = third.try_read(&mut [0; 9]).expect_err("nobody answers the third");
+        assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    drop(second);
+    assert!(answer(&mut third).await.starts_with("HTTP/1.1 200 "), "its turn has come");
+}
+
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// An answer to [`HEALTH`], as far as its body.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut heard = String::new();
+    while !heard.ends_with("\r\n\r\nok\n") {
+        let mut piece = [0; 512];
+        let length = stream.read(&mut piece).await.expect("it is open");
+        assert!(length > 0, "it was closed behind {heard}");
+        heard.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    heard
 }
 
 #[tokio::test]

@@ -25,7 +25,12 @@ fn change(problem: &Problem, (kind, which, by): (u8, u32, i8)) -> Change {
     }
 }
 
+/// Each history solves several problems: a share of those that a pure property has.
+const SHARE: u32 = 80;
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+
     #[test]
     fn a_changed_problem_from_its_basis_is_worth_what_it_is_worth_from_the_beginning(mut problem in problems(), moves in moves()) {
         let mut highs = highs();

@@ -115,3 +115,30 @@ fn cve_2026_42208_no_name_is_read_as_sql() {
     keys.revoke(attacks[0], start()).expect("revoked by its own name only");
     assert_eq!(keys.list().expect("read").iter().filter(|row| row.revoked.is_some()).count(), 1);
 }
+
+/// CVE-2025-45809: the key that was to be blocked reached an SQL statement of another gateway.
+#[test]
+fn cve_2025_45809_who_is_revoked_or_rotated_is_not_read_as_sql() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let keys = Store::open_keys(directory.path()).expect("made");
+    for (byte, name) in [(1, "ada"), (2, "bob")] {
+        keys.create(&KeyTerms::named(name), [byte; 38], start()).expect("made");
+    }
+    let before = keys.list().expect("read");
+    for attack in [
+        "ada' OR '1'='1",
+        "x' OR 1=1 --",
+        "ada'; UPDATE api_key SET revoked = 1; --",
+        "x' UNION SELECT id FROM api_key --",
+        "%",
+        "a_a",
+        "ada\0",
+    ] {
+        assert!(matches!(keys.revoke(attack, seconds(1)), Err(LedgerError::Missing { .. })), "{attack} is nobody");
+        assert!(matches!(keys.rotate(attack, [3; 32], Duration::ZERO, seconds(1)), Err(LedgerError::Missing { .. })), "{attack} is nobody");
+        assert_eq!(keys.list().expect("read"), before, "{attack}");
+    }
+    keys.revoke("ada", seconds(2)).expect("revoked");
+    let revoked: Vec<String> = keys.list().expect("read").into_iter().filter(|row| row.revoked.is_some()).map(|row| row.name).collect();
+    assert_eq!(revoked, ["ada"]);
+}
