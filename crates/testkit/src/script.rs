@@ -137,6 +137,8 @@ pub struct Heard {
     pub body: Vec<u8>,
     /// When it came.
     pub at: Instant,
+    /// Whether its answer is streamed, whatever it asked for.
+    pub streamed: bool,
     /// Output tokens that were generated for it so far.
     pub generated: u32,
     /// What was said that it took, once it was.
@@ -154,8 +156,8 @@ impl Heard {
     #[must_use]
     pub fn call(&self, endpoint: EndpointId, began: Instant) -> Option<Call> {
         let request = self.header("x-request-id")?.parse().ok()?;
-        let streamed = self.json().is_ok_and(|body| body["stream"] == true);
-        Some(Call { request, endpoint, at: self.at.duration_since(began), streamed, generated: self.generated, reported: self.reported })
+        let (at, streamed) = (self.at.duration_since(began), self.streamed);
+        Some(Call { request, endpoint, at, streamed, generated: self.generated, reported: self.reported })
     }
 
     /// The body as JSON.
