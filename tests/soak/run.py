@@ -11,7 +11,6 @@ import collections
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import time

@@ -16,7 +16,9 @@ pub fn fleet(endpoints: usize) -> Fleet {
     fleet::parse(&text(endpoints)).fleet.expect("a crowd's fleet is valid")
 }
 
-fn text(endpoints: usize) -> String {
+/// The text of that fleet.
+#[must_use]
+pub fn text(endpoints: usize) -> String {
     let mut text = HEAD.to_owned();
     for number in 0..endpoints {
         let contract = match number % 2 {

@@ -1,9 +1,13 @@
 //! What a scripted upstream is told to do, and what it heard.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use fleet::EndpointId;
 use market::Tokens;
 use tokio::sync::Semaphore;
+
+use crate::checkers::Call;
 
 /// Holds an upstream up until a test lets it go on: pacing without sleeping.
 #[derive(Clone, Debug)]
@@ -131,6 +135,14 @@ pub struct Heard {
     pub head: Vec<(String, String)>,
     /// Its body.
     pub body: Vec<u8>,
+    /// When it came.
+    pub at: Instant,
+    /// Whether its answer is streamed, whatever it asked for.
+    pub streamed: bool,
+    /// Output tokens that were generated for it so far.
+    pub generated: u32,
+    /// What was said that it took, once it was.
+    pub reported: Option<Tokens>,
 }
 
 impl Heard {
@@ -138,6 +150,14 @@ impl Heard {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same as checkers want it, by a clock that began at `began`; `None` where it doesn't name its request.
+    #[must_use]
+    pub fn call(&self, endpoint: EndpointId, began: Instant) -> Option<Call> {
+        let request = self.header("x-request-id")?.parse().ok()?;
+        let (at, streamed) = (self.at.duration_since(began), self.streamed);
+        Some(Call { request, endpoint, at, streamed, generated: self.generated, reported: self.reported })
     }
 
     /// The body as JSON.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -32,6 +33,26 @@ struct Script {
     replies: Mutex<VecDeque<Reply>>,
     heard: Mutex<Vec<Heard>>,
     seen: watch::Sender<Seen>,
+}
+
+impl Script {
+    /// Remembers a request; its number.
+    fn hear(&self, heard: Heard) -> usize {
+        let mut all = lock(&self.heard);
+        all.push(heard);
+        all.len() - 1
+    }
+
+    /// So many output tokens were generated for that request.
+    fn generate(&self, number: usize, tokens: u32) {
+        lock(&self.heard)[number].generated += tokens;
+        self.seen.send_modify(|seen| seen.generated += tokens);
+    }
+
+    /// It is about to be said what that request took.
+    fn report(&self, number: usize, usage: Option<market::Tokens>) {
+        lock(&self.heard)[number].reported = usage;
+    }
 }
 
 /// What has happened so far.
@@ -137,9 +158,11 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let head = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    lock(&script.heard).push(Heard { path: parts.uri.path().to_owned(), head, body: body.to_vec() });
-    script.seen.send_modify(|seen| seen.requests += 1);
+    let path = parts.uri.path().to_owned();
     let reply = lock(&script.replies).pop_front().unwrap_or_else(|| Reply::answer(7, 5));
+    let streamed = matches!(reply, Reply::Stream { .. } | Reply::Raw(_));
+    let number = script.hear(Heard { path, head, body: body.to_vec(), at: Instant::now(), streamed, generated: 0, reported: None });
+    script.seen.send_modify(|seen| seen.requests += 1);
     let asked = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut stay = Stay { script: Arc::clone(&script), complete: false };
     match reply {
@@ -149,7 +172,8 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
                 "choices": [{ "index": 0, "message": { "role": "assistant", "content": "scripted answer" }, "finish_reason": "stop" }],
                 "usage": usage.map(reported),
             });
-            script.seen.send_modify(|seen| seen.generated += usage.map_or(0, |usage| usage.output));
+            script.generate(number, usage.map_or(0, |usage| usage.output));
+            script.report(number, usage);
             stay.complete = true;
             respond(200, "application/json", Frames::whole(answer.to_string(), stay))
         }
@@ -189,8 +213,10 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
             let (send, frames) = mpsc::channel(1);
             let wanted = asked["stream_options"]["include_usage"] == json!(true);
             tokio::spawn(async move {
-                if stream(&script, &send, events, gate.as_ref()).await.is_ok() {
-                    end(&send, ending, usage.filter(|_| wanted)).await;
+                if stream((&script, number), &send, events, gate.as_ref()).await.is_ok() {
+                    let usage = usage.filter(|_| wanted && matches!(ending, Ending::Whole | Ending::NoDone));
+                    script.report(number, usage);
+                    end(&send, ending, usage).await;
                 }
             });
             respond(200, "text/event-stream", Frames { frames, stay })
@@ -200,7 +226,7 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
 
 /// Sends events of content, each once the gate lets it pass; fails when the client has left.
 async fn stream(
-    script: &Script,
+    (script, number): (&Script, usize),
     send: &mpsc::Sender<io::Result<Bytes>>,
     events: u32,
     gate: Option<&Gate>,
@@ -210,7 +236,7 @@ async fn stream(
             gate.pass().await;
         }
         send.send(Ok(event(&chunk(json!({ "content": format!("t{index} ") }), None)))).await?;
-        script.seen.send_modify(|seen| seen.generated += 1);
+        script.generate(number, 1);
     }
     if let Some(gate) = gate {
         gate.pass().await;

@@ -4,10 +4,12 @@
 //! - A [`Decision`] names every endpoint it passed over, and why.
 //! - [`Life`] says what to do next with a request: whom to call, when to move on, what to settle. It does no I/O.
 //! - [`Record`] is what the journal keeps; a decision's record holds all it saw, so it can be replayed.
+//! - [`audit`] says what must hold of all these by themselves.
 //! - `dispatch` never learns a provider's name, an address or a secret.
 
 mod advice;
 mod ask;
+pub mod audit;
 pub mod batch;
 mod decide;
 mod eligible;

@@ -2,6 +2,7 @@
 
 use dispatch::Record;
 use ledger::{LedgerError, Store, Verification};
+use units::Instant;
 
 /// Takes records before their effect; the ledger's [`Store`] is the one that keeps them.
 pub trait Journal: Send + Sync {
@@ -36,7 +37,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// When they can't be read.
-    fn audit(&self) -> Result<Option<Verification>, LedgerError> {
+    fn audit(&self, _now: Instant) -> Result<Option<Verification>, LedgerError> {
         Ok(None)
     }
 }
@@ -58,7 +59,7 @@ impl Journal for Store {
         Store::behind(self)
     }
 
-    fn audit(&self) -> Result<Option<Verification>, LedgerError> {
-        Store::audit(self).map(Some)
+    fn audit(&self, now: Instant) -> Result<Option<Verification>, LedgerError> {
+        Store::audit(self, now).map(Some)
     }
 }

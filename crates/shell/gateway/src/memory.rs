@@ -18,6 +18,11 @@ impl Memory {
     pub fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self(AtomicUsize::new(bytes)))
     }
+
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Some of that room, until it is dropped.

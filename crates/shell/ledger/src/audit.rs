@@ -6,9 +6,8 @@ use fleet::Fleet;
 use units::Instant;
 
 use crate::books::{Books, Fold};
-use crate::chain::Head;
 use crate::error::LedgerError;
-use crate::verify::{Finding, Verification, check_added};
+use crate::verify::{Checked, Finding, Verification};
 use crate::view::View;
 
 /// What has been checked so far.
@@ -16,29 +15,33 @@ use crate::view::View;
 pub(crate) struct Audit {
     /// Its own: the first time it takes long, and nobody waits for it.
     view: View,
-    head: Head,
+    checked: Checked,
     fold: Fold,
 }
 
 impl Audit {
     pub(crate) fn new(view: View, fleet: Arc<Fleet>, now: Instant) -> Self {
-        Self { view, head: Head::default(), fold: Fold::new(fleet, now) }
+        let checked = Checked::live(&view.directory);
+        Self { view, checked, fold: Fold::new(fleet, now) }
     }
 
-    /// Checks what was added since the last time: the chain, the postings of each settlement, and that `books` are the fold of all
-    /// postings up to where they stand. What was found wrong is looked at again the next time.
-    pub(crate) fn check(&mut self, books: &Books) -> Result<Verification, LedgerError> {
+    /// Checks what was added since the last time, and that `books` are the fold of all postings up to where they stand. Once something is
+    /// wrong, everything is looked at again the next time.
+    pub(crate) fn check(&mut self, books: &Books, now: Instant) -> Result<Verification, LedgerError> {
+        let found = self.look(books, now);
+        if !found.as_ref().is_ok_and(Verification::holds) {
+            self.checked = Checked::live(&self.view.directory);
+        }
+        found
+    }
+
+    fn look(&mut self, books: &Books, now: Instant) -> Result<Verification, LedgerError> {
         let open = self.view.lock()?;
         let snapshot = open.connection.unchecked_transaction()?;
-        let mut verification = Verification::default();
-        let head = check_added(&snapshot, &open.registers, self.head, &mut verification)?;
+        let mut verification = self.checked.look(&snapshot, &open.registers, now)?;
         self.fold.catch_up(&snapshot, books.posting_to)?;
         if self.fold.posting_to == books.posting_to && self.fold.balances != books.balances {
             verification.find(Finding::Balances { posting: books.posting_to });
-        }
-        verification.head = head;
-        if verification.holds() {
-            self.head = head;
         }
         Ok(verification)
     }
@@ -58,7 +61,7 @@ mod tests {
         let now = Instant::from_micros(1_795_000_000_000_000);
         let (store, _) = Store::open(directory.path(), text, Arc::clone(&fleet), now).expect("opened");
         let reading = store.lock().expect("nobody reads");
-        assert!(store.audit().expect("audited").holds());
+        assert!(store.audit(now).expect("audited").holds());
         let spent = store.spent(&fleet, &[now, now + std::time::Duration::from_secs(60)]).expect("read");
         assert!(!spent.is_empty(), "the reservations cost something");
         drop(reading);

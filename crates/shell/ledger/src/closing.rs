@@ -285,11 +285,19 @@ pub(crate) fn digest(lines: &[ClosedLine]) -> Hash {
 
 /// Every closed period, or those of one contract, in the order in which they were closed.
 pub(crate) fn all(connection: &Connection, contract: Option<&str>) -> Result<Vec<Closed>, LedgerError> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, contract, period, from_us, to_us, at_us, currency, due, digest, posting_to, fleet FROM closing
-         WHERE ?1 IS NULL OR contract = ?1 ORDER BY id",
-    )?;
-    let mut found = select.query_map([contract], closed_at)?.collect::<Result<Vec<_>, _>>()?;
+    select(connection, "?1 IS NULL OR contract = ?1", params![contract])
+}
+
+/// Every closed period with a number past this, in the order in which they were closed.
+pub(crate) fn past(connection: &Connection, number: i64) -> Result<Vec<Closed>, LedgerError> {
+    select(connection, "id > ?1", params![number])
+}
+
+/// Only text of this program's own becomes SQL: `'static` says so.
+fn select(connection: &Connection, which: &'static str, params: impl rusqlite::Params) -> Result<Vec<Closed>, LedgerError> {
+    let columns = "id, contract, period, from_us, to_us, at_us, currency, due, digest, posting_to, fleet";
+    let mut select = connection.prepare_cached(&["SELECT", columns, "FROM closing WHERE", which, "ORDER BY id"].join(" "))?;
+    let mut found = select.query_map(params, closed_at)?.collect::<Result<Vec<_>, _>>()?;
     for closed in &mut found {
         closed.lines = lines_of(connection, closed.number)?;
     }

@@ -181,10 +181,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database refused.
-    pub fn audit(&self) -> Result<Verification, LedgerError> {
+    pub fn audit(&self, now: Instant) -> Result<Verification, LedgerError> {
         self.flush()?;
         let mut audit = self.inner.audit.lock().unwrap_or_else(PoisonError::into_inner);
-        audit.check(&self.books())
+        audit.check(&self.books(), now)
     }
 
     /// Removes journal segments that are booked and older than `keep`, and says how many those were. The ledger keeps everything

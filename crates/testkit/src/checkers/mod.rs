@@ -1,8 +1,9 @@
 //! One checker per invariant of `INVARIANTS.md`, as functions of what a run left behind.
 //!
 //! They know records, rows and what others remember of the run, and none of the code that made these: so one checker serves property
-//! tests, simulation, crash tests and live runs. Where `ledger::verify` or `planner::audit` is the checker (I1, I5, I10, and the books'
-//! half of I2, I3, I9 and I14), there is none here.
+//! tests, simulation, crash tests and live runs. The rules that the live audit of a running service needs too are in `dispatch::audit`, and
+//! called from here. Where `ledger::verify` or `planner::audit` is the checker (I1, I5, I10, and the books' half of I2, I3, I9 and I14),
+//! there is none here.
 
 mod budgets;
 mod caps;

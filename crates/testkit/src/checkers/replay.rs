@@ -1,6 +1,7 @@
 //! I8: decisions, taken again.
 
-use dispatch::{Record, decide};
+use dispatch::Record;
+use dispatch::audit::is_the_same_again;
 use fleet::Fleet;
 
 use super::{Breach, Invariant};
@@ -11,7 +12,7 @@ pub fn check_replay(fleet: &Fleet, records: &[Record]) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for record in records {
         let Record::Decided { attempt, question, decision, .. } = record else { continue };
-        if question.fleet == fleet.version && decide(fleet, question).as_ref() != Ok(&**decision) {
+        if question.fleet == fleet.version && !is_the_same_again(fleet, question, decision) {
             breaches.push(Breach::new(Invariant::I8, format!("the decision of attempt {attempt} is another when it is taken again")));
         }
     }

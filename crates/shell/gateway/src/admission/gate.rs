@@ -64,6 +64,11 @@ impl Gate {
         }
     }
 
+    /// Requests that have a place.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
     /// Requests that wait for a place.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)

@@ -120,17 +120,20 @@ fn a_process_killed_after_any_record_keeps_what_it_said() {
     }
 }
 
-/// What checkers find when the gateway does this wrong, over a few seeds.
-fn found(mischief: Mischief) -> BTreeSet<Invariant> {
+/// What checkers find when the gateway does this wrong, over a few seeds, and what its live audit does.
+fn found(mischief: Mischief) -> (BTreeSet<Invariant>, Vec<String>) {
     let trials = (0..3).map(|seed| trial::run(seed, Some(mischief)));
-    trials.flat_map(|trial| trial.invariants).collect()
+    let found = trials.map(|trial| (trial.invariants, trial.audited)).collect::<(Vec<_>, Vec<_>)>();
+    (found.0.into_iter().flatten().collect(), found.1.concat())
 }
 
 #[test]
 fn what_a_gateway_does_wrong_is_found() {
     for mischief in Mischief::ALL {
-        let (found, wanted) = (found(mischief), wanted(mischief));
+        let ((found, audited), wanted) = (found(mischief), wanted(mischief));
         assert!(wanted.iter().all(|wanted| found.contains(wanted)), "{mischief:?} is not found as {wanted:?}: {found:?}");
+        let live = live(mischief).iter().all(|wanted| audited.iter().any(|found| found.contains(wanted)));
+        assert!(live, "the live audit does not find {mischief:?}: {audited:?}");
     }
 }
 
@@ -145,5 +148,15 @@ const fn wanted(mischief: Mischief) -> &'static [Invariant] {
         Mischief::NoBudgets => &[Invariant::I7],
         Mischief::NoSlots => &[Invariant::I12],
         Mischief::Secrets => &[Invariant::I11],
+    }
+}
+
+/// What the live audit, which knows neither upstreams nor clients, has to say of it.
+const fn live(mischief: Mischief) -> &'static [&'static str] {
+    match mischief {
+        Mischief::AnotherEndpoint => &["is another when it is taken again"],
+        Mischief::BackInTime => &["ends before it begins"],
+        Mischief::HeldTwice => &["is held twice", " holds "],
+        _ => &[],
     }
 }

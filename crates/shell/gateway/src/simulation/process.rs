@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dispatch::audit::over;
 use hyper_util::server::graceful::GracefulShutdown;
 use ledger::SpendingReader;
 use serde_json::Value;
@@ -23,7 +24,7 @@ use crate::logged::Log;
 use crate::meter::Reader;
 use crate::server::{self, Guest};
 use crate::state::State;
-use crate::{metrics, status};
+use crate::{audit, metrics, status};
 
 /// Runs a process of the gateway from its opening of the books to their closing.
 pub(super) async fn run(run: Arc<Run>) -> turmoil::Result {
@@ -45,6 +46,8 @@ pub(super) async fn run(run: Arc<Run>) -> turmoil::Result {
     }
     let outputs = [metrics::render(&state), String::from_utf8_lossy(&status::render(&state)).into_owned()];
     lock(&run.outputs).extend(outputs);
+    run.audit();
+    lock(&run.audited).extend(over(&audit::readings(&state)));
     run.disk.close();
     Ok(())
 }

@@ -65,6 +65,8 @@ pub(super) struct Run {
     pub told: Mutex<Vec<Told>>,
     /// Everything that came out where people could read it.
     pub outputs: Mutex<Vec<String>>,
+    /// What the live audit of any process found.
+    pub audited: Mutex<Vec<String>>,
     trace: Mutex<Vec<String>>,
 }
 
@@ -87,6 +89,7 @@ impl Run {
             calls: Mutex::default(),
             told: Mutex::default(),
             outputs: Mutex::default(),
+            audited: Mutex::default(),
             trace: Mutex::default(),
         });
         RUN.set(Some(Arc::clone(&run)));
@@ -125,6 +128,13 @@ impl Run {
     /// What the clock that people set says.
     pub fn wall(&self) -> Instant {
         Instant::from_micros(scene::start().micros() + self.skew_us.load(Ordering::Relaxed)) + self.now()
+    }
+
+    /// Has the present process look its books over.
+    pub fn audit(&self) {
+        let Some(store) = self.disk.store() else { return };
+        let audited = store.audit(self.wall()).expect("the database is read");
+        lock(&self.audited).extend(audited.findings.iter().map(ToString::to_string));
     }
 
     /// The process of the gateway that runs now.

@@ -32,6 +32,8 @@ const CLIENTS: usize = 2;
 pub(super) struct Trial {
     pub breaches: Vec<String>,
     pub invariants: Vec<Invariant>,
+    /// What the live audit found, among the breaches too.
+    pub audited: Vec<String>,
     pub coverage: Coverage,
     /// All that happened, line by line.
     pub trace: Vec<String>,
@@ -56,10 +58,12 @@ fn judge(run: &Arc<Run>, troubles: Vec<Trouble>) -> Trial {
     let mut breaches: Vec<Breach> = Vec::new();
     let mut others: Vec<String> = ended.err().into_iter().collect();
     check(run, &mut breaches, &mut others);
+    let audited = std::mem::take(&mut *lock(&run.audited));
+    others.extend(audited.iter().map(|found| format!("the live audit: {found}")));
     let (coverage, trace) = run.end();
     let invariants = breaches.iter().map(|breach| breach.invariant).collect();
     others.extend(breaches.iter().map(ToString::to_string));
-    Trial { breaches: others, invariants, coverage, trace }
+    Trial { breaches: others, invariants, audited, coverage, trace }
 }
 
 fn build(run: &Arc<Run>) -> Sim<'static> {

@@ -1,11 +1,12 @@
 //! A gateway over the laptop fleet, with a scripted upstream behind each endpoint and a journal that can be read back.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{self, Duration};
 
 use bytes::Bytes;
-use dispatch::{KeyId, Record, Settlement};
+use dispatch::{AttemptId, KeyId, Record, RequestId, Settlement};
 use fleet::{EndpointId, Fleet};
 use gateway::{Clock, Config, Gateway, Journal, Limits};
 use http_body_util::{BodyExt, Full};
@@ -17,6 +18,7 @@ use ledger::{KeyRow, LedgerError, Scope};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use testkit::Upstream;
+use testkit::checkers::check_secrets;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use units::Instant;
@@ -30,14 +32,26 @@ pub const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
 /// A journal in memory.
 #[derive(Default)]
 pub struct Memory {
-    records: Mutex<Vec<Record>>,
+    records: Mutex<Vec<(time::Instant, Record)>>,
     count: watch::Sender<usize>,
     full: std::sync::atomic::AtomicBool,
 }
 
 impl Memory {
     pub fn records(&self) -> Vec<Record> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, record)| record.clone()).collect()
+    }
+
+    /// When each attempt was in the journal, by a clock that began at `began`.
+    pub fn intents(&self, began: time::Instant) -> BTreeMap<(RequestId, EndpointId), (AttemptId, Duration)> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let intent = |(at, record): &(time::Instant, Record)| match record {
+            Record::Decided { attempt, decision, .. } => {
+                Some(((attempt.request, decision.endpoint), (*attempt, at.duration_since(began))))
+            }
+            Record::Settled(_) | Record::Held(_) => None,
+        };
+        records.iter().filter_map(intent).collect()
     }
 
     /// Takes nothing more.
@@ -61,7 +75,9 @@ impl Journal for Memory {
         if self.full.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(LedgerError::Missing { what: "room".to_owned() });
         }
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.push((time::Instant::now(), record.clone()));
+        drop(records);
         self.count.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -247,9 +263,8 @@ impl Reply {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("the gateway never breaks off").to_bytes();
         let text = String::from_utf8(body.to_vec()).expect("text");
-        for shown in [&text, &format!("{:?}", parts.headers)] {
-            assert!(!shown.contains("canary"), "a secret came back: {shown}");
-        }
+        let head = format!("{:?}", parts.headers);
+        assert_eq!(check_secrets([("an answer", text.as_bytes()), ("its head", head.as_bytes())], &["canary"]), [], "{text} {head}");
         assert!(parts.headers.contains_key("x-request-id"), "every answer has an id");
         Self { status: parts.status, head: parts.headers, text }
     }

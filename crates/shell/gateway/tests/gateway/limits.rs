@@ -8,6 +8,7 @@ use fleet::Allowance;
 use gateway::{Balance, Clock, Limits, Owner};
 use ledger::{Correct, KeyRow, Spending, SpendingReader};
 use market::{LEASE_HOLDS, Leased, RATE_WHOLE, TokenPrices, Tokens};
+use testkit::checkers::{Booked, Spender, check_budget};
 use testkit::{Ending, Gate, Reply};
 use units::{Instant, Money};
 
@@ -226,7 +227,8 @@ async fn other_limits_leave_what_is_taken_taken() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_clients_at_once_never_overspend_a_budget() {
     let budget = 120_000;
-    let fleet = laptop("[teams.chat]\nbudget = \"0.00012 USD/month\"\n");
+    const BUDGET: &str = "0.00012 USD/month";
+    let fleet = laptop(&format!("[teams.chat]\nbudget = \"{BUDGET}\"\n"));
     let keys = vec![KeyRow { team: Some("chat".to_owned()), ..ada(Allowance::default()) }];
     let bench = Arc::new(priced(Setup { fleet, keys, ..Setup::default() }, [1_000; 3]).await);
     let team = Owner::Team(bench.fleet.teams.id("chat").expect("it is there"));
@@ -249,6 +251,8 @@ async fn sixty_four_clients_at_once_never_overspend_a_budget() {
     assert_eq!((settled.len(), taken(&bench, team)), (answered, spent), "nothing is reserved any more, and nothing was lost");
     // A request's own bound is 13,000: less than that is left over, and never more than the budget is spent.
     assert!(spent <= budget && spent > budget - 2 * 13_000, "{spent} of {budget}");
+    let (records, spender) = (bench.journal.records(), Spender { keys: vec![KeyId(1)], budget: BUDGET.parse().expect("a budget") });
+    assert_eq!(check_budget(&bench.fleet, &spender, &records, &Booked::of(&records)), []);
 }
 
 /// Of another gateway (BerriAI/litellm 41344): the budget was checked on the model that was asked for, and the fallback was billed.

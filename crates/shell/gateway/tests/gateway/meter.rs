@@ -10,6 +10,7 @@ use gateway::{Clock, Interval, Limits, held_time, holding};
 use market::{Drawn, split_busy};
 use proptest::prelude::*;
 use testkit::Reply;
+use testkit::checkers::{check_held, check_time};
 use units::{Instant, Quantity, Span};
 
 use crate::bench::{Bench, Setup, endpoint};
@@ -94,6 +95,8 @@ proptest! {
         prop_assert!(booked <= interval.busy && booked <= span.length());
         let shared: Quantity = record.shares.iter().map(|(_, share)| *share).sum();
         prop_assert_eq!(shared, usage.used, "what nobody worked is not used");
+        prop_assert_eq!(check_held(&fleet, std::slice::from_ref(&record)), []);
+        prop_assert_eq!(check_time(&[], std::slice::from_ref(&record)), []);
         prop_assert_eq!(split_busy(usage.used, &work.iter().map(|(_, work)| *work).collect::<Vec<_>>()).len(), work.len());
     }
 }

@@ -1,91 +1,146 @@
-//! Many requests at once, with everything going wrong: each attempt is journaled first and settled exactly once.
+//! Many requests at once, with everything going wrong: whatever the seed, what the journal, the upstreams and the clients remember agrees.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dispatch::{AttemptId, Outcome, Record};
-use testkit::checkers::{Booked, Call, Lost, check_once, check_replay, check_time};
-use testkit::{Ending, Heard, Reply};
+use dispatch::{AttemptId, HeldTime, Outcome, Record};
+use gateway::Limits;
+use testkit::checkers::{
+    Booked, Call, Lost, Reading, Told, check_caps, check_durable, check_held, check_live, check_once, check_replay, check_time,
+    check_tokens,
+};
+use testkit::{Dice, Ending, Reply};
 
 use crate::bench::{Bench, KEY, endpoint, impatient};
 
-/// What an upstream heard, as a call; the storm does not look at tokens.
-fn call(endpoint: fleet::EndpointId, heard: &Heard) -> Call {
-    let request = heard.header("x-request-id").and_then(|id| id.parse().ok()).expect("every call has its request's id");
-    Call { request, endpoint, at: Duration::ZERO, streamed: false, generated: 0, reported: None }
-}
+const SEEDS: u64 = 3;
+const REQUESTS: usize = 200;
+/// Requests under way at once, at most.
+const AT_ONCE: usize = 48;
+/// Each of them may have given a place back whose attempt's end it is about to write.
+const THREADS: usize = 2;
+/// How long an answer may take, in line and from three upstreams that hang.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What an event of content looks like on its way to a client.
+const CONTENT: &str = "\"content\":\"t";
 
-/// Every way that an upstream can behave, in turn, each after one that is good: three failures in a row would take it out.
-fn reply(index: usize) -> Reply {
+/// Some way that an upstream can behave, each after one that is good: three failures in a row would take it out.
+fn reply(dice: &mut Dice, index: usize) -> Reply {
     if index.is_multiple_of(2) {
         return Reply::answer(7, 5);
     }
-    match index / 2 % 12 {
+    let events = u32::try_from(dice.count(0, 6)).expect("few");
+    match dice.count(0, 12) {
         0 => Reply::busy(None),
         1 => Reply::status(500),
         2 => Reply::page(502),
         3 => Reply::Drop,
         4 => Reply::Half,
-        5 => Reply::ending(3, Ending::Reset),
-        6 => Reply::ending(3, Ending::Silent),
-        7 => Reply::ending(3, Ending::Hang),
-        8 => Reply::status(422),
-        9 => Reply::Answer(None),
-        10 => Reply::stream(5),
-        _ => Reply::answer(7, 5),
+        5 => Reply::ending(events, Ending::Reset),
+        6 => Reply::ending(events, Ending::Silent),
+        7 => Reply::ending(events, Ending::Hang),
+        8 => Reply::ending(events, Ending::Error),
+        9 => Reply::status(422),
+        10 => Reply::Answer(None),
+        11 => Reply::stream(events.max(1)),
+        _ => Reply::answer(7, events.max(1)),
     }
+}
+
+/// Asks, and listens to the end or leaves as soon as there is a head.
+async fn ask(bench: &Bench, began: Instant, streamed: bool, leaves: bool) -> Told {
+    let asked = began.elapsed();
+    let body = format!(r#"{{"model":"default","stream":{streamed},"messages":[]}}"#);
+    let (connection, response) = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], &body).await;
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let request = header("x-request-id").and_then(|id| id.parse().ok());
+    let endpoint = header("x-baseload-endpoint").map(|name| endpoint(&bench.fleet, name));
+    let status = Some(response.status().as_u16());
+    let told = Told { request, endpoint, asked, over: None, status, delivered: 0, whole: false };
+    if leaves {
+        drop((connection, response));
+        return Told { over: Some(began.elapsed()), ..told };
+    }
+    let reply = crate::bench::Reply::read(response).await;
+    assert!(reply.status == 200 || reply.json()["error"]["code"].is_string(), "{}", reply.text);
+    // A stream may come to who asked for none.
+    let whole = !reply.text.contains("data: ") || reply.text.ends_with("data: [DONE]\n\n");
+    let delivered = u32::try_from(reply.text.matches(CONTENT).count()).expect("few");
+    Told { over: Some(began.elapsed()), delivered, whole, ..told }
+}
+
+/// The most attempts that were open at once, by the journal.
+fn open_at_once(records: &[Record]) -> usize {
+    let (mut open, mut most) = (BTreeSet::<AttemptId>::new(), 0);
+    for record in records {
+        match record {
+            Record::Decided { attempt, .. } => _ = open.insert(*attempt),
+            Record::Settled(settled) => _ = open.remove(&settled.attempt),
+            Record::Held(_) => {}
+        }
+        most = most.max(open.len());
+    }
+    most
+}
+
+async fn storm(seed: u64) {
+    let (mut dice, began) = (Dice::new(seed), Instant::now());
+    let bench = Arc::new(Bench::with(Limits { serving_threads: THREADS, in_flight_max: AT_ONCE, queue_timeout: PATIENCE, ..impatient() }).await);
+    for index in 0..240 {
+        for upstream in [&bench.north, &bench.west, &bench.spill] {
+            upstream.then(reply(&mut dice, index));
+        }
+    }
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..REQUESTS {
+        let (bench, streamed, leaves) = (Arc::clone(&bench), dice.chance(0.5), dice.chance(0.2));
+        clients.spawn(async move { ask(&bench, began, streamed, leaves).await });
+    }
+    let told = clients.join_all().await;
+    let decided = |records: &[Record]| records.iter().filter(|record| matches!(record, Record::Decided { .. })).count();
+    bench.journal.settled(decided(&bench.journal.records())).await;
+    let mut bench = Arc::into_inner(bench).expect("every client has gone");
+    bench.stop().await;
+    check(seed, &bench, &told, began);
+}
+
+fn check(seed: u64, bench: &Bench, told: &[Told], began: Instant) {
+    let (fleet, records) = (&bench.fleet, bench.journal.records());
+    let booked = Booked::of(&records);
+    let upstreams = [("north", &bench.north), ("west", &bench.west), ("spill", &bench.spill)];
+    let heard = upstreams.iter().flat_map(|(name, upstream)| {
+        let heard = upstream.heard().into_iter();
+        heard.map(|heard| heard.call(endpoint(fleet, name), began).expect("every call has its request's id"))
+    });
+    let calls: Vec<Call> = heard.collect();
+    let held: Vec<HeldTime> =
+        records.iter().filter_map(|record| if let Record::Held(held) = record { Some(held.clone()) } else { None }).collect();
+    let settled = records.iter().filter(|record| matches!(record, Record::Settled(_))).count();
+    let at_once = Reading { what: "attempts at once", most: open_at_once(&records) as u64, cap: (AT_ONCE + THREADS) as u64 };
+    let found = [
+        check_once(&booked, &calls, &Lost::default()),
+        check_tokens(&booked, &calls, told),
+        check_held(fleet, &held),
+        check_replay(fleet, &records),
+        check_time(&booked, &held),
+        check_caps(&[at_once]),
+        check_live(told, &booked, Duration::ZERO, PATIENCE),
+        check_durable(&bench.journal.intents(began), &booked, &calls, told, &Lost::default()),
+    ];
+    assert_eq!(found.concat(), [], "seed {seed}");
+    let outcomes: BTreeSet<Outcome> = booked.iter().filter_map(|row| Some(row.settled?.outcome)).collect();
+    assert!(booked.len() > 50 && !held.is_empty() && settled == booked.len(), "the storm was one: {} {}", booked.len(), held.len());
+    assert!([Outcome::Answered, Outcome::Failed, Outcome::Cut].iter().all(|outcome| outcomes.contains(outcome)), "{outcomes:?}");
+    let live = bench.gateway.live();
+    assert!(live.endpoints.iter().all(|endpoint| endpoint.outstanding == 0));
+    let counted: u64 = live.endpoints.iter().map(|endpoint| endpoint.served + endpoint.failed + endpoint.abandoned).sum();
+    assert_eq!((counted, live.in_flight, live.lost_records), (booked.len() as u64, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_attempt_is_settled_exactly_once() {
-    let bench = Arc::new(Bench::with(impatient()).await);
-    for index in 0..240 {
-        bench.north.then(reply(index));
-        bench.west.then(reply(index * 5 + 1));
-        bench.spill.then(reply(index * 7 + 2));
+    for seed in 0..SEEDS {
+        storm(seed).await;
     }
-    let mut clients = tokio::task::JoinSet::new();
-    for index in 0..200 {
-        let bench = Arc::clone(&bench);
-        clients.spawn(async move {
-            let body = format!(r#"{{"model":"default","stream":{},"messages":[]}}"#, index % 2 == 0);
-            let (connection, response) = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], &body).await;
-            // Every fifth client leaves as soon as it has a head.
-            if index % 5 != 0 {
-                let reply = crate::bench::Reply::read(response).await;
-                assert!(reply.status == 200 || reply.json()["error"]["code"].is_string(), "{}", reply.text);
-            }
-            drop(connection);
-        });
-    }
-    clients.join_all().await;
-    let decided = |records: &[Record]| records.iter().filter(|record| matches!(record, Record::Decided { .. })).count();
-    bench.journal.settled(decided(&bench.journal.records())).await;
-    let mut lives: BTreeMap<AttemptId, Vec<&str>> = BTreeMap::new();
-    let records = bench.journal.records();
-    let mut outcomes = std::collections::BTreeSet::new();
-    for record in &records {
-        match record {
-            Record::Decided { attempt, .. } => lives.entry(*attempt).or_default().push("decided"),
-            Record::Settled(settlement) => {
-                outcomes.insert(settlement.outcome);
-                lives.entry(settlement.attempt).or_default().push("settled");
-            }
-            Record::Held(_) => {}
-        }
-    }
-    assert!(lives.values().all(|life| life == &["decided", "settled"]), "{lives:?}");
-    let fleet = &bench.fleet;
-    let heard =
-        [("north", &bench.north), ("west", &bench.west), ("spill", &bench.spill)].map(|(name, at)| (endpoint(fleet, name), at.heard()));
-    let calls: Vec<Call> = heard.iter().flat_map(|(endpoint, heard)| heard.iter().map(|heard| call(*endpoint, heard))).collect();
-    let booked = Booked::of(&records);
-    assert_eq!([check_once(&booked, &calls, &Lost::default()), check_time(&booked, &[]), check_replay(fleet, &records)].concat(), []);
-    assert!(lives.len() > 50, "the storm was one: {}", lives.len());
-    assert!(outcomes.contains(&Outcome::Answered) && outcomes.contains(&Outcome::Failed), "{outcomes:?}");
-    let live = bench.gateway.live();
-    assert!(live.endpoints.iter().all(|endpoint| endpoint.outstanding == 0));
-    let counted: u64 = live.endpoints.iter().map(|endpoint| endpoint.served + endpoint.failed + endpoint.abandoned).sum();
-    assert_eq!((counted, live.in_flight, live.lost_records), (lives.len() as u64, 0, 0));
 }

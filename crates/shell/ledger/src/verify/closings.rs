@@ -1,45 +1,37 @@
 //! Closings: without gap or overlap, none before its time, each line what the contract came to by what was booked then.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 
-use fleet::{Fleet, FleetVersion};
+use fleet::FleetVersion;
 use rusqlite::Connection;
 use units::Instant;
 
+use super::fleets::Fleets;
 use super::{Finding, Verification};
 use crate::books::Fold;
 use crate::chain::Hash;
 use crate::closing::{self, Closed, GRACE, digest, lines};
 use crate::error::LedgerError;
 
-/// The fleets by which periods were closed, read from their texts when first asked for.
-struct Fleets<'a> {
-    directory: &'a Path,
-    connection: &'a Connection,
-    read: BTreeMap<i64, Option<Arc<Fleet>>>,
+/// What is remembered of the closings so far.
+#[derive(Debug, Default)]
+pub(super) struct Closings {
+    number: i64,
+    fold: Option<Fold>,
+    /// For each contract the end of its last closing, and the newest posting that this knew.
+    ends: BTreeMap<String, (Instant, i64)>,
 }
 
-impl Fleets<'_> {
-    fn get(&mut self, row: i64) -> Result<Option<Arc<Fleet>>, LedgerError> {
-        if let Some(known) = self.read.get(&row) {
-            return Ok(known.clone());
-        }
-        let version = self.connection.query_row("SELECT version FROM fleet WHERE id = ?1", [row], |row| row.get(0).map(FleetVersion))?;
-        let text = crate::directory::text(self.directory, version).ok();
-        let fleet = text.and_then(|text| fleet::parse(&text).fleet).filter(|fleet| fleet.version == version).map(Arc::new);
-        self.read.insert(row, fleet.clone());
-        Ok(fleet)
-    }
-}
-
-/// Checks every closing in the order in which they were made.
-pub(super) fn check(directory: &Path, connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
-    let mut fleets = Fleets { directory, connection, read: BTreeMap::new() };
-    let mut fold: Option<Fold> = None;
-    let mut ends: BTreeMap<String, (Instant, i64)> = BTreeMap::new();
-    for closed in closing::all(connection, None)? {
+/// Checks every closing since, in the order in which they were made.
+pub(super) fn check(
+    closings: &mut Closings,
+    fleets: &mut Fleets,
+    connection: &Connection,
+    verification: &mut Verification,
+) -> Result<(), LedgerError> {
+    let Closings { number, fold, ends } = closings;
+    for closed in closing::past(connection, *number)? {
+        *number = closed.number;
         let before = ends.insert(closed.contract.clone(), (closed.span.to, closed.posting_to));
         let mut find = |why: String| verification.find(Finding::Closing { number: closed.number, contract: closed.contract.clone(), why });
         if before.is_some_and(|(to, _)| to != closed.span.from) {
@@ -54,11 +46,12 @@ pub(super) fn check(directory: &Path, connection: &Connection, verification: &mu
         if digest(&closed.lines) != closed.digest {
             find("its digest is not that of its lines".to_owned());
         }
-        let Some(fleet) = fleets.get(closed.fleet)? else {
+        let version = connection.query_row("SELECT version FROM fleet WHERE id = ?1", [closed.fleet], |row| row.get(0).map(FleetVersion))?;
+        let Some(fleet) = fleets.get(version) else {
             find("the fleet that it was closed by can't be read any more".to_owned());
             continue;
         };
-        let fold = match &mut fold {
+        let fold = match &mut *fold {
             Some(same) if same.fleet.version == fleet.version => same,
             other => other.insert(Fold::new(fleet, closed.at)),
         };

@@ -6,7 +6,9 @@ use std::path::Path;
 use dispatch::{AttemptId, HeldTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::fleets::Fleets;
 use super::postings::Posting;
+use super::records::Records;
 use super::{Finding, Verification};
 use crate::entry::Entry;
 use crate::error::{LedgerError, at};
@@ -16,20 +18,23 @@ use crate::rows::{offset, stored_intent, stored_settlement};
 use crate::view::position_at;
 use crate::words::{Request, attempt_at};
 
-/// Checks the journal's segments against the rows up to the position that the rows claim.
+/// Checks the journal's segments against the rows and by themselves, from `from` up to the position that the rows claim, and gives that.
 pub(super) fn check(
     directory: &Path,
     connection: &Connection,
     registers: &Registers,
+    from: Position,
+    (records, fleets): (&mut Records, &mut Fleets),
     verification: &mut Verification,
-) -> Result<(), LedgerError> {
+) -> Result<Position, LedgerError> {
     let folder = folder(directory);
     let booked_to = connection.query_row("SELECT segment, offset FROM journal_position", [], position_at)?;
     // An empty journal ends where it begins; so does a segment that was closed just before a commit.
-    let mut ends_there = booked_to == Position::default();
+    let mut ends_there = booked_to == from;
     let segments = segments(&folder)?;
-    'segments: for segment in segments.iter().copied() {
-        let mut reader = SegmentReader::open(&folder, Position { segment, offset: 0 })?;
+    'segments: for segment in segments.iter().copied().filter(|segment| *segment >= from.segment) {
+        let offset = if segment == from.segment { from.offset } else { 0 };
+        let mut reader = SegmentReader::open(&folder, Position { segment, offset })?;
         loop {
             match reader.next()? {
                 Next::Record(record, began) => {
@@ -37,8 +42,11 @@ pub(super) fn check(
                     ends_there |= reader.position() == booked_to;
                     if began >= booked_to {
                         verification.ahead += 1;
-                    } else if !booked(connection, registers, &Entry::of(&record), began)? {
-                        verification.find(Finding::NotBooked { at: began });
+                    } else {
+                        if !booked(connection, registers, &Entry::of(&record), began)? {
+                            verification.find(Finding::NotBooked { at: began });
+                        }
+                        records.take(&record, registers, fleets, verification)?;
                     }
                 }
                 Next::End => break,
@@ -61,7 +69,8 @@ pub(super) fn check(
     if !ends_there {
         verification.find(Finding::Position { at: booked_to });
     }
-    Ok(())
+    records.finish(fleets, verification);
+    Ok(booked_to)
 }
 
 /// Whether the rows say what the record says, or keep it as a conflict.

@@ -1,4 +1,4 @@
-//! Checks a state directory that no process runs on, from first principles.
+//! Checks a state directory from first principles: whole where no process runs on it, else what was added since the last time.
 //!
 //! Postings are computed again from what they come from, sums again from their parts, and every journal record that
 //! should be booked is looked up: a mistake of the thread that books shows, whatever it was.
@@ -6,13 +6,17 @@
 pub(crate) mod chain;
 mod closings;
 mod corrections;
+mod fleets;
 mod journal;
 mod postings;
+mod records;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dispatch::AttemptId;
-use rusqlite::Connection;
+use rusqlite::{Connection, Params, params};
+use units::Instant;
 
 use crate::chain::{Hash, Head};
 use crate::error::LedgerError;
@@ -20,7 +24,12 @@ use crate::journal::Position;
 use crate::register::Registers;
 use crate::words::attempt_at;
 use crate::{directory, schema};
+use closings::Closings;
+use fleets::Fleets;
+use records::{Again, Records};
 
+/// Nothing of a request takes so long: what is open for longer, its process has lost.
+const OPEN_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// At most so many findings are kept; the rest are only counted.
 const FINDINGS_MAX: usize = 1_000;
 
@@ -45,6 +54,8 @@ pub struct Verification {
     pub ahead: u64,
     /// Bytes after the last whole record, which the next opening cuts off.
     pub torn_bytes: u64,
+    /// Decisions that were taken again.
+    pub replayed: u64,
     /// Entries in the chain.
     pub entries: u64,
     /// Corrections.
@@ -94,6 +105,42 @@ pub enum Finding {
     NeverSettled {
         /// Which.
         attempt: AttemptId,
+    },
+    /// An attempt is open for longer than any request takes.
+    #[error("attempt {attempt} was decided at {decided} and is still open")]
+    Open {
+        /// Which.
+        attempt: AttemptId,
+        /// When it was decided.
+        decided: Instant,
+    },
+    /// A decision is not taken again from what it saw.
+    #[error("the decision of attempt {attempt} is another when it is taken again")]
+    Replayed {
+        /// Of which attempt.
+        attempt: AttemptId,
+    },
+    /// An attempt ends before it begins.
+    #[error("attempt {attempt} ends before it begins, or has content outside its time")]
+    Backwards {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// A span of an endpoint's time is not one that can be held.
+    #[error("the time of {endpoint} from {at} on {why}")]
+    HeldTime {
+        /// Of which endpoint.
+        endpoint: String,
+        /// From when on.
+        at: Instant,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// More is held than there is.
+    #[error("{what}")]
+    Beyond {
+        /// Where, and how much.
+        what: String,
     },
     /// What an attempt posted is not what its settlement comes to.
     #[error("attempt {attempt} posted {found} and should have posted {expected}")]
@@ -195,27 +242,85 @@ pub fn verify(directory: &Path, noted: Option<Hash>) -> Result<Verification, Led
     let mut verification = Verification::default();
     integrity(&connection, &mut verification)?;
     count(&connection, &mut verification)?;
-    attempts(&connection, &mut verification)?;
     postings::check_settled(&connection, &registers, &mut verification)?;
-    postings::check_held(&connection, &mut verification)?;
-    verification.head = chain::check(&connection, Head::default(), noted, &mut verification)?;
+    let mut checked = Checked::none(directory, Again::None);
+    checked.go_on(&connection, &registers, noted, &mut verification)?;
     chain::check_complete(&connection, verification.head, &mut verification)?;
-    corrections::check(&connection, &registers, &mut verification)?;
-    closings::check(directory, &connection, &mut verification)?;
-    journal::check(directory, &connection, &registers, &mut verification)?;
     Ok(verification)
 }
 
-/// Checks the entries past `from`, and gives the end of the chain.
-pub(crate) fn check_added(
-    connection: &Connection,
-    registers: &Registers,
-    from: Head,
-    verification: &mut Verification,
-) -> Result<Head, LedgerError> {
-    let head = chain::check(connection, from, None, verification)?;
-    postings::check_added(connection, registers, from, verification)?;
-    Ok(head)
+/// How far the books were checked, and what is remembered of that to go on from there.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    directory: PathBuf,
+    head: Head,
+    held: i64,
+    correction: i64,
+    /// Attempts below this row are settled.
+    settled_below: i64,
+    journal: Position,
+    closings: Closings,
+    records: Records,
+    fleets: Fleets,
+}
+
+impl Checked {
+    fn none(directory: &Path, again: Again) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            head: Head::default(),
+            held: 0,
+            correction: 0,
+            settled_below: 0,
+            journal: Position::default(),
+            closings: Closings::default(),
+            records: Records::new(again),
+            fleets: Fleets::new(directory),
+        }
+    }
+
+    /// Nothing yet of the books of a service that runs.
+    pub(crate) fn live(directory: &Path) -> Self {
+        Self::none(directory, Again::All)
+    }
+
+    /// Checks what was added to the books of a service that runs.
+    pub(crate) fn look(&mut self, connection: &Connection, registers: &Registers, now: Instant) -> Result<Verification, LedgerError> {
+        let (mut verification, from) = (Verification::default(), self.head);
+        self.go_on(connection, registers, None, &mut verification)?;
+        postings::check_added(connection, registers, from, &mut verification)?;
+        let long_open = "SELECT request, attempt, decided FROM attempt WHERE id >= ?1 AND decided < ?2 AND NOT EXISTS
+             (SELECT 1 FROM settlement WHERE (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt))";
+        let mut select = connection.prepare_cached(long_open)?;
+        let mut rows = select.query(params![self.settled_below, (now - OPEN_MAX).micros()])?;
+        while let Some(row) = rows.next()? {
+            verification.find(Finding::Open { attempt: attempt_at(row, 0)?, decided: Instant::from_micros(row.get(2)?) });
+        }
+        Ok(verification)
+    }
+
+    /// What offline and live checks share. `noted` is a head of the chain that was written down elsewhere.
+    fn go_on(
+        &mut self,
+        connection: &Connection,
+        registers: &Registers,
+        noted: Option<Hash>,
+        verification: &mut Verification,
+    ) -> Result<(), LedgerError> {
+        let number = |select: &str| connection.query_row(select, [], |row| row.get::<_, i64>(0));
+        let settled_below = number("SELECT settled_below FROM journal_position")?;
+        attempts(connection, self.head, (self.settled_below, settled_below), verification)?;
+        postings::check_held(connection, self.held, verification)?;
+        let head = chain::check(connection, self.head, noted, verification)?;
+        corrections::check(connection, registers, self.correction, verification)?;
+        closings::check(&mut self.closings, &mut self.fleets, connection, verification)?;
+        let read = (&mut self.records, &mut self.fleets);
+        self.journal = journal::check(&self.directory, connection, registers, self.journal, read, verification)?;
+        self.held = number("SELECT coalesce(max(id), 0) FROM held")?;
+        self.correction = number("SELECT coalesce(max(id), 0) FROM correction")?;
+        (self.head, self.settled_below, verification.head) = (head, settled_below, head);
+        Ok(())
+    }
 }
 
 fn integrity(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
@@ -249,22 +354,27 @@ fn count(connection: &Connection, verification: &mut Verification) -> Result<(),
     Ok(())
 }
 
-/// Every settlement has its intent; every intent but the newest has its settlement.
-fn attempts(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
-    let unmatched = |select: &str| -> Result<Vec<AttemptId>, LedgerError> {
-        let mut select = connection.prepare(select)?;
-        Ok(select.query_map([], |row| attempt_at(row, 0))?.collect::<Result<_, _>>()?)
-    };
-    let no_intent = unmatched(
-        "SELECT request, attempt FROM settlement
-         WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE (attempt.request, attempt.attempt) = (settlement.request, settlement.attempt))",
-    )?;
-    let never_settled = unmatched(
-        "SELECT request, attempt FROM attempt
-         WHERE id < (SELECT settled_below FROM journal_position) AND NOT EXISTS
-             (SELECT 1 FROM settlement WHERE (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt))",
-    )?;
-    no_intent.into_iter().for_each(|attempt| verification.find(Finding::NoIntent { attempt }));
-    never_settled.into_iter().for_each(|attempt| verification.find(Finding::NeverSettled { attempt }));
+/// Every settlement past `from` has its intent; every attempt of these rows, of which none should be open, has its settlement.
+fn attempts(
+    connection: &Connection,
+    from: Head,
+    (first, below): (i64, i64),
+    verification: &mut Verification,
+) -> Result<(), LedgerError> {
+    let no_intent = "SELECT request, attempt FROM entry WHERE number > ?1 AND kind = 'settlement'
+         AND NOT EXISTS (SELECT 1 FROM attempt WHERE (attempt.request, attempt.attempt) = (entry.request, entry.attempt))";
+    let never_settled = "SELECT request, attempt FROM attempt WHERE id >= ?1 AND id < ?2 AND NOT EXISTS
+         (SELECT 1 FROM settlement WHERE (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt))";
+    for attempt in selected(connection, no_intent, params![from.number])? {
+        verification.find(Finding::NoIntent { attempt });
+    }
+    for attempt in selected(connection, never_settled, params![first, below])? {
+        verification.find(Finding::NeverSettled { attempt });
+    }
     Ok(())
+}
+
+fn selected(connection: &Connection, select: &str, params: impl Params) -> Result<Vec<AttemptId>, LedgerError> {
+    let mut select = connection.prepare(select)?;
+    Ok(select.query_map(params, |row| attempt_at(row, 0))?.collect::<Result<_, _>>()?)
 }

@@ -148,24 +148,24 @@ fn expected(registers: &Registers, settlement: &Settlement) -> Result<Vec<Postin
     Ok(expected)
 }
 
-/// Held = used + idle, all three at least nothing, and the attempts' shares add up to what was used.
-pub(super) fn check_held(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
+/// Of held time past the row `past`: held = used + idle, all three at least nothing, and the attempts' shares add up to what was used.
+pub(super) fn check_held(connection: &Connection, past: i64, verification: &mut Verification) -> Result<(), LedgerError> {
     let checks = [
         (
             "what was used is not between nothing and what was held",
-            "SELECT DISTINCT source FROM posting WHERE source IS NOT NULL AND NOT (0 <= used AND used <= held)",
+            "SELECT DISTINCT source FROM posting WHERE source > ?1 AND NOT (0 <= used AND used <= held)",
         ),
         (
             "the attempts' shares don't add up to what was used",
-            "WITH share AS (SELECT held, sum(quantity) AS taken FROM held_share GROUP BY held),
-                  paid AS (SELECT source, sum(used) AS used FROM posting WHERE source IS NOT NULL GROUP BY source)
+            "WITH share AS (SELECT held, sum(quantity) AS taken FROM held_share WHERE held > ?1 GROUP BY held),
+                  paid AS (SELECT source, sum(used) AS used FROM posting WHERE source > ?1 GROUP BY source)
              SELECT paid.source FROM paid LEFT JOIN share ON share.held = paid.source WHERE coalesce(share.taken, 0) <> paid.used",
         ),
-        ("its span ends before it begins", "SELECT id FROM held WHERE to_us < from_us"),
+        ("its span ends before it begins", "SELECT id FROM held WHERE id > ?1 AND to_us < from_us"),
     ];
     for (why, select) in checks {
         let mut select = connection.prepare(select)?;
-        for held in select.query_map([], |row| row.get(0))? {
+        for held in select.query_map([past], |row| row.get(0))? {
             verification.find(Finding::Held { held: held?, why });
         }
     }

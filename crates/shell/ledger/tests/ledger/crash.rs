@@ -87,10 +87,10 @@ fn appends_until_refused() {
     let fleet = fleet();
     let mut out = std::io::stdout().lock();
     let mut refused = 0;
-    for request in 1.. {
+    for (second, request) in (1..).zip(1..) {
         // The longer the record, the more of it may be written before the space ends.
         let shares = vec![(attempt(request, 1), 1); 40];
-        let held = held(&fleet, seconds(1), std::time::Duration::from_secs(1), 1000, &shares);
+        let held = held(&fleet, seconds(second), std::time::Duration::from_secs(1), 1000, &shares);
         match store.append(&Record::Held(held)) {
             Ok(()) => writeln!(out, "held {request}").expect("the parent reads until the end"),
             Err(_) => refused += 1,

@@ -1,5 +1,6 @@
 //! The ledger from outside: one state directory, opened, filled, damaged, killed and opened again.
 
+mod audit;
 mod books;
 mod closing;
 mod crash;

@@ -78,20 +78,20 @@ fn the_live_audit_checks_what_was_added_and_finds_what_is_planted() {
         store.append(&Record::Settled(settlement(&fleet(), attempt(request, 1), true, TAKEN, seconds(2)))).expect("appended");
     };
     settle(1);
-    let first = store.audit().expect("read");
+    let first = store.audit(seconds(3)).expect("read");
     // The fleet, the opening, the attempt and its settlement.
     assert_eq!((first.holds(), first.entries, first.settled, first.postings), (true, 4, 1, 2), "{first:?}");
     settle(2);
-    let second = store.audit().expect("read");
+    let second = store.audit(seconds(3)).expect("read");
     assert_eq!((second.holds(), second.entries, second.head.number), (true, 2, 6));
     settle(3);
     store.flush().expect("committed");
     let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
     database.execute_batch("DROP TRIGGER posting_stays; UPDATE posting SET held = 9, used = 9 WHERE id = 5").expect("changed");
-    let third = store.audit().expect("read");
+    let third = store.audit(seconds(3)).expect("read");
     let found: Vec<String> = third.findings.iter().map(ToString::to_string).collect();
     assert!(found.iter().any(|it| it.contains("entry 8 of the chain")), "{found:?}");
     assert!(found.iter().any(|it| it.contains("posted")), "{found:?}");
     assert!(found.iter().any(|it| it.contains("balances are not the fold")), "{found:?}");
-    assert!(!store.audit().expect("read").holds(), "it doesn't forget");
+    assert!(!store.audit(seconds(3)).expect("read").holds(), "it doesn't forget");
 }

@@ -47,6 +47,10 @@ pub fn live(at: SocketAddr, key: Option<&str>, out: &mut dyn Write) -> Result<Ex
         number("settled"),
         number("postings")
     )?;
+    writeln!(out, "{} records of the journal, {} decisions taken again", number("records"), number("replayed"))?;
+    for cap in found["caps"].as_array().into_iter().flatten() {
+        writeln!(out, "{}: {} of at most {}", cap["what"].as_str().unwrap_or_default(), cap["now"], cap["cap"])?;
+    }
     writeln!(out, "{} entries in the chain; its head is {}", number("head_number"), found["head"].as_str().unwrap_or("-"))?;
     writeln!(out, "{} wrong", number("wrong"))?;
     Ok(if found["holds"] == Value::Bool(true) { Exit::Done } else { Exit::No })
