@@ -42,10 +42,13 @@ impl View {
         let missing = || LedgerError::Missing { what: "the fleet that the ledger was last opened with".to_owned() };
         let version: Option<FleetVersion> = {
             let open = self.lock()?;
-            // Each replica numbers its own openings; those of one directory are in their order whatever its clock said.
-            let by = if whole::is_whole(&open.connection)? { "opening.at_us" } else { "opening.id" };
-            let last = format!("SELECT fleet.version FROM opening JOIN fleet ON fleet.id = opening.fleet ORDER BY {by} DESC LIMIT 1");
-            open.connection.prepare_cached(&last)?.query_row([], |row| row.get(0).map(FleetVersion)).optional()?
+            let last = if whole::is_whole(&open.connection)? {
+                // Each replica numbers its own.
+                "SELECT fleet.version FROM opening JOIN fleet ON fleet.id = opening.fleet ORDER BY opening.at_us DESC LIMIT 1"
+            } else {
+                "SELECT fleet.version FROM opening JOIN fleet ON fleet.id = opening.fleet ORDER BY opening.id DESC LIMIT 1"
+            };
+            open.connection.prepare_cached(last)?.query_row([], |row| row.get(0).map(FleetVersion)).optional()?
         };
         let text = self.fleet_text(version.ok_or_else(missing)?)?;
         fleet::parse(&text).fleet.map(Arc::new).ok_or_else(missing)

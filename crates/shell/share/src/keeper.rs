@@ -161,34 +161,34 @@ mod tests {
     #[tokio::test]
     async fn what_was_posted_before_the_database_was_put_back_is_posted_by_nobody_else() {
         let (_folder, _postgres, mut client, [one, two]) = place().await;
-        let put_back = async |client: &Client, row: &str| {
-            client.batch_execute(&format!("DELETE FROM baseload.keeper; {row}")).await.expect("it takes it");
+        let put_back = async |client: &Client, row: Option<(&ReplicaId, Instant, Instant, i64)>| {
+            client.batch_execute("DELETE FROM baseload.keeper").await.expect("it takes it");
+            if let Some((replica, since, until, returns)) = row {
+                let insert = "INSERT INTO baseload.keeper (replica, since, until, returns) VALUES ($1, $2, $3, $4)";
+                client.execute(insert, &[&replica.as_str(), &since.micros(), &until.micros(), &returns]).await.expect("it takes it");
+            }
         };
         let (mut first, mut second) = (Heard::default(), Heard::default());
         assert_eq!(ask(&mut client, &one, &mut first, 1, 1).await, kept(0, 11));
         leave(&client, &one, at(2)).await.expect("it leaves");
-        let backup = format!("INSERT INTO baseload.keeper (replica, since, until, returns) VALUES ('{one}', 0, {}, 0)", at(2).micros());
+        let backup = Some((&one, Instant::default(), at(2), LEFT));
         // It begins again where it left, goes on for an hour, and another hears of it.
         assert_eq!(ask(&mut client, &one, &mut first, 3, 3).await, kept(2, 13));
         assert_eq!(ask(&mut client, &one, &mut first, 3_600, 3_600).await, kept(2, 3_610));
         assert_eq!(ask(&mut client, &two, &mut second, 3_600, 3_600).await, None);
-        put_back(&client, &backup).await;
+        put_back(&client, backup).await;
         assert_eq!(ask(&mut client, &two, &mut second, 3_602, 3_602).await, kept(3_610, 3_612), "the other comes first");
         assert_eq!(ask(&mut client, &one, &mut first, 3_603, 3_603).await, None);
-        put_back(&client, &backup).await;
+        put_back(&client, backup).await;
         assert_eq!(ask(&mut client, &one, &mut first, 3_604, 3_604).await, kept(3_612, 3_614), "who heard the other begins behind it");
         assert_eq!(ask(&mut client, &two, &mut second, 3_605, 3_605).await, None);
-        put_back(&client, "").await;
+        put_back(&client, None).await;
         assert_eq!(
             ask(&mut client, &two, &mut second, 3_606, 3_606).await,
             kept(3_614, 3_616),
             "also where nobody is known to have posted"
         );
-        put_back(
-            &client,
-            &format!("INSERT INTO baseload.keeper VALUES (true, '{two}', {}, {}, 1)", at(3_614).micros(), at(3_616).micros()),
-        )
-        .await;
+        put_back(&client, Some((&two, at(3_614), at(3_616), 1))).await;
         leave(&client, &two, at(3_620)).await.expect("it leaves, and has posted more than the database knows");
         assert_eq!(ask(&mut client, &one, &mut first, 3_621, 3_621).await, kept(3_620, 3_631));
     }

@@ -231,12 +231,12 @@ mod tests {
         keys.create(&ledger::KeyTerms::named("ada"), [7; 38], Instant::default()).expect("made");
         let mut agreed = Agreed::default();
         agreed.agree(&mut client, &keys, &replica).await.expect("the same");
-        for forgotten in ["api_key_number", "api_key"] {
-            client.batch_execute(&format!("DELETE FROM baseload.{forgotten}")).await.expect("it takes it");
+        for forgets in ["DELETE FROM baseload.api_key_number", "DELETE FROM baseload.api_key"] {
+            client.batch_execute(forgets).await.expect("it takes it");
             agreed.look_again();
             agreed.agree(&mut client, &keys, &replica).await.expect("the same");
             let known = "SELECT count(*) FROM baseload.api_key JOIN baseload.api_key_number USING (public)";
-            assert_eq!(client.query_one(known, &[]).await.expect("it answers").get::<_, i64>(0), 1, "{forgotten}");
+            assert_eq!(client.query_one(known, &[]).await.expect("it answers").get::<_, i64>(0), 1, "{forgets}");
         }
     }
 }

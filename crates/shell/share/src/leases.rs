@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use market::{BUDGET_LEASE, Holding, LeaseAsk, Leased, UNITS_LEASE, fair_part, lease, pace};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 use units::Instant;
 
@@ -185,19 +186,17 @@ impl Renewing {
     /// Notes that this replica was heard of, and gives the database's time. A database that was put back to an earlier day knows an earlier
     /// process of it, or none: only a later one takes its place.
     async fn still_this_process(&self, transaction: &Transaction<'_>) -> Result<Instant, ShareError> {
-        let (id, now) = (self.replica.as_str(), "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
-        let known =
-            format!("UPDATE baseload.replica SET incarnation = $2, seen = {now} WHERE id = $1 AND incarnation <= $2 RETURNING seen");
-        let row = match transaction.query_opt(&known, &[&id, &self.incarnation]).await? {
-            Some(row) => Some(row),
-            // A conflict would use up a number, and so it is not what tells whether it is there.
-            None => {
-                let new = format!(
-                    "INSERT INTO baseload.replica (id, incarnation, seen) VALUES ($1, $2, {now}) ON CONFLICT DO NOTHING RETURNING seen"
-                );
-                transaction.query_opt(&new, &[&id, &self.incarnation]).await?
-            }
-        };
+        let values: [&(dyn ToSql + Sync); 2] = [&self.replica.as_str(), &self.incarnation];
+        let known = "UPDATE baseload.replica SET incarnation = $2, seen = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+            WHERE id = $1 AND incarnation <= $2 RETURNING seen";
+        let mut row = transaction.query_opt(known, &values).await?;
+        if row.is_none() {
+            // A row that is refused for a conflict uses up a number.
+            let new = "INSERT INTO baseload.replica (id, incarnation, seen)
+                SELECT $1, $2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+                WHERE NOT EXISTS (SELECT 1 FROM baseload.replica WHERE id = $1) ON CONFLICT DO NOTHING RETURNING seen";
+            row = transaction.query_opt(new, &values).await?;
+        }
         let row = row.ok_or_else(|| ShareError::Displaced { id: self.replica.to_string() })?;
         Ok(Instant::from_micros(row.get(0)))
     }
