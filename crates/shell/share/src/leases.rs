@@ -193,7 +193,7 @@ impl Renewing {
         if row.is_none() {
             // A row that is refused for a conflict uses up a number.
             let new = "INSERT INTO baseload.replica (id, incarnation, seen)
-                SELECT $1, $2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+                SELECT $1::text, $2::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
                 WHERE NOT EXISTS (SELECT 1 FROM baseload.replica WHERE id = $1) ON CONFLICT DO NOTHING RETURNING seen";
             row = transaction.query_opt(new, &values).await?;
         }

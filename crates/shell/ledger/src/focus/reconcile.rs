@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dispatch::AttemptId;
-use fleet::{ContractId, Fleet, Meter, MeterKind, Status};
+use fleet::{ContractId, Fleet, MeterKind, Status};
 use market::{Tokens, split_busy};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
