@@ -158,6 +158,8 @@ impl Portions for Budgets {
         if !self.told_ahead.load(Ordering::Relaxed) && tell_ahead(from, self.clock.now()) {
             self.told_ahead.store(true, Ordering::Relaxed);
         }
+        // What can't be noted is not posted after a kill.
+        _ = self.store.note_kept(until);
         self.gateway.keep_held(from, until);
     }
 

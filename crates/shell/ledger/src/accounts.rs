@@ -18,7 +18,7 @@ use crate::error::LedgerError;
 use crate::register::Registers;
 use crate::view::View;
 use crate::words::Nanos;
-use crate::{journal, schema};
+use crate::{journal, schema, whole};
 
 /// What is known only within bounds, in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Unreconciled {
 }
 
 impl View {
-    /// The fleet that the directory was last opened with, read from the text that was kept.
+    /// The fleet that the directory was last opened with, read from the text that was kept; of several replicas' the one that any was.
     ///
     /// # Errors
     /// When it was never opened, or the text can't be read any more.
@@ -42,10 +42,13 @@ impl View {
         let missing = || LedgerError::Missing { what: "the fleet that the ledger was last opened with".to_owned() };
         let version: Option<FleetVersion> = {
             let open = self.lock()?;
-            let mut last = open.connection.prepare_cached(
-                "SELECT fleet.version FROM opening JOIN fleet ON fleet.id = opening.fleet ORDER BY opening.id DESC LIMIT 1",
-            )?;
-            last.query_row([], |row| row.get(0).map(FleetVersion)).optional()?
+            let last = if whole::is_whole(&open.connection)? {
+                // Each replica numbers its own.
+                "SELECT fleet.version FROM opening JOIN fleet ON fleet.id = opening.fleet ORDER BY opening.at_us DESC LIMIT 1"
+            } else {
+                "SELECT fleet.version FROM opening JOIN fleet ON fleet.id = opening.fleet ORDER BY opening.id DESC LIMIT 1"
+            };
+            open.connection.prepare_cached(last)?.query_row([], |row| row.get(0).map(FleetVersion)).optional()?
         };
         let text = self.fleet_text(version.ok_or_else(missing)?)?;
         fleet::parse(&text).fleet.map(Arc::new).ok_or_else(missing)

@@ -33,31 +33,45 @@ pub(crate) struct Fold {
     pub(crate) posting_to: i64,
     flows: Flows,
     latest: Instant,
+    /// When it was begun, until it has caught up with what there was: what is later than that, as after a clock had been set ahead, is no flow.
+    begun: Option<Instant>,
 }
 
 impl Fold {
     pub(crate) fn new(fleet: Arc<Fleet>, now: Instant) -> Self {
         let present = Register::new(&fleet);
-        Self { fleet, present, balances: Balances::default(), posting_to: 0, flows: Flows::default(), latest: now }
+        Self { fleet, present, balances: Balances::default(), posting_to: 0, flows: Flows::default(), latest: now, begun: Some(now) }
     }
 
-    /// Folds every posting up to `to` that is not in it yet, whichever process booked it.
+    /// Folds every posting up to `to` that is not in it yet, whichever process booked it. Where one can't be read it goes on from there
+    /// the next time.
     pub(crate) fn catch_up(&mut self, connection: &Connection, to: i64) -> Result<(), LedgerError> {
         if to <= self.posting_to {
+            self.begun = None;
             return Ok(());
         }
-        let mut select = connection
-            .prepare_cached("SELECT contract, meter, subject, at_us, held, used FROM posting WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
+        let mut select = connection.prepare_cached(
+            "SELECT contract, meter, subject, at_us, held, used, id, correction IS NULL FROM posting WHERE id > ?1 AND id <= ?2 ORDER BY id",
+        )?;
         let mut rows = select.query([self.posting_to, to])?;
         while let Some(row) = rows.next()? {
             let contract = self.present.contract_id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
             let Word(kind) = row.get(1)?;
             let meter = self.present.meter(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
-            let (Some(contract), Some(meter)) = (contract, meter) else { continue };
             let (held, used) = (Quantity::new(row.get(4)?), Quantity::new(row.get(5)?));
-            self.add(&Usage { contract, meter, at: Instant::from_micros(row.get(3)?), held, used });
+            let (at, id, is_use) = (Instant::from_micros(row.get(3)?), row.get(6)?, row.get(7)?);
+            if let (Some(contract), Some(meter)) = (contract, meter) {
+                let usage = Usage { contract, meter, at, held, used };
+                self.balances.post(&self.fleet, &usage);
+                // What a correction changes was no use of its time.
+                if is_use && self.begun.is_none_or(|begun| at <= begun) {
+                    self.flow(&usage);
+                }
+            }
+            self.posting_to = id;
         }
         self.posting_to = to;
+        self.begun = None;
         Ok(())
     }
 
@@ -77,11 +91,84 @@ impl Fold {
 
     fn add(&mut self, usage: &Usage) {
         self.balances.post(&self.fleet, usage);
+        self.flow(usage);
+    }
+
+    fn flow(&mut self, usage: &Usage) {
         self.flows.post(usage);
         self.latest = self.latest.max(usage.at);
     }
 
     pub(crate) fn books(&self) -> Books {
         Books { balances: self.balances.clone(), forecast: self.flows.forecast(self.latest), posting_to: self.posting_to }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAPTOP: &str = include_str!("../../../../fleets/laptop.toml");
+
+    fn at(second: i64) -> Instant {
+        Instant::from_micros(1_795_000_000_000_000 + second * 1_000_000)
+    }
+
+    fn fold(now: Instant) -> Fold {
+        Fold::new(Arc::new(fleet::parse(LAPTOP).fleet.expect("it is sound")), now)
+    }
+
+    fn postings() -> Connection {
+        let connection = Connection::open_in_memory().expect("memory");
+        let table = "CREATE TABLE posting (id INTEGER PRIMARY KEY, contract, meter, subject, at_us, held, used, correction)";
+        connection.execute_batch(table).expect("made");
+        connection
+    }
+
+    fn post(connection: &Connection, meter: &str, second: i64, held: i64, correction: Option<i64>) -> i64 {
+        let insert = "INSERT INTO posting (contract, meter, subject, at_us, held, used, correction)
+            VALUES ('spill-on-demand', ?1, 'smollm2-135m', ?2, ?3, ?3, ?4)";
+        connection.execute(insert, rusqlite::params![meter, at(second).micros(), held, correction]).expect("posted");
+        connection.last_insert_rowid()
+    }
+
+    fn total(fold: &Fold) -> i64 {
+        fold.balances.iter().map(|(.., total)| total.held.count()).sum()
+    }
+
+    #[test]
+    fn what_was_folded_before_a_posting_that_cannot_be_read_is_folded_once() {
+        let (connection, mut fold) = (postings(), fold(at(0)));
+        post(&connection, "input-tokens", 0, 10, None);
+        let last = post(&connection, "nonsense", 0, 5, None);
+        for _ in 0..2 {
+            assert!(fold.catch_up(&connection, last).is_err());
+            assert_eq!(total(&fold), 10);
+        }
+        connection.execute("UPDATE posting SET meter = 'output-tokens' WHERE id = ?1", [last]).expect("mended");
+        fold.catch_up(&connection, last).expect("read");
+        assert_eq!((total(&fold), fold.posting_to), (15, last));
+    }
+
+    #[test]
+    fn corrections_and_what_is_yet_to_come_are_in_the_balances_and_no_flow() {
+        let flow = |fold: &Fold| fold.books().forecast.flows.values().map(|flow| flow.per_hour.count()).sum::<i64>();
+        let connection = postings();
+        let mut steady = 0;
+        for step in 0..360 {
+            steady = post(&connection, "input-tokens", step * 10, 1_000, None);
+        }
+        let mut plain = fold(at(3_600));
+        plain.catch_up(&connection, steady).expect("read");
+        assert!((flow(&plain) - 360_000).abs() < 10_000, "{}", flow(&plain));
+        post(&connection, "input-tokens", 3_590, 1_000_000, Some(1));
+        let last = post(&connection, "input-tokens", 86_400, 1_000_000, None);
+        let mut all = fold(at(3_600));
+        all.catch_up(&connection, last).expect("read");
+        assert_eq!((flow(&all), total(&all)), (flow(&plain), 2_360_000));
+        // What comes while it goes on is of the present.
+        let next = post(&connection, "input-tokens", 3_605, 1_000_000, None);
+        all.catch_up(&connection, next).expect("read");
+        assert!(flow(&all) > flow(&plain));
     }
 }

@@ -115,7 +115,8 @@ pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, now: Instant) -> Res
         let mut last = last_closed(connection, name)?;
         while closed < CLOSINGS_MAX {
             let Some((period, span)) = closable(terms, last.map(|(to, _)| to), began, now) else { break };
-            let posting_to = booking.chain.posting_to();
+            // In a ledger that is put together of several the chain names fewer.
+            let posting_to = fold.posting_to;
             let known_to = last.map(|(_, posting_to)| posting_to);
             let lines = lines(connection, fold, (contract, period, span.from), known_to, i64::MAX)?;
             insert(booking, fold, (contract, period), span, posting_to, &lines, now)?;

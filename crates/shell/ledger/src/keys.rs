@@ -36,6 +36,8 @@ impl Keys {
         crate::directory::make(directory)?;
         let mut connection = schema::connect(directory)?;
         schema::migrate(&mut connection)?;
+        // No journal is behind a revocation: it is on disk when it is committed.
+        connection.pragma_update(None, "synchronous", "FULL")?;
         Ok(Self { open: Mutex::new(Open { connection, read: None }) })
     }
 
@@ -210,4 +212,17 @@ fn read(connection: &Connection) -> Result<Vec<KeyRow>, LedgerError> {
         });
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_key_is_on_disk_when_it_is_said() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let keys = Keys::open(directory.path()).expect("made");
+        let synchronous: i64 = keys.lock().connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("it answers");
+        assert_eq!(synchronous, 2, "FULL");
+    }
 }

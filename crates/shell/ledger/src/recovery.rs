@@ -77,7 +77,8 @@ pub(crate) fn recover(
     ingester.advance(found.end, &found.unsynced)?;
 
     let journal = Journal::open(&folder, found.end, segment_bytes)?;
-    for held in unposted::held(&ingester.connection, &ingester.registers)? {
+    let last = unposted::last_instant(&ingester.connection)?.min(now);
+    for held in unposted::held(directory, &ingester.connection, &ingester.registers)? {
         recovery.held = recovery.held.max(held.span.length());
         let record = Record::Held(held);
         let entry = Entry::of(&record);
@@ -86,7 +87,7 @@ pub(crate) fn recover(
     }
     recovery.interrupted = ingester.open_attempts();
     for attempt in &recovery.interrupted {
-        let settlement = interrupted(&ingester, *attempt, now)?;
+        let settlement = interrupted(&ingester, *attempt, last)?;
         let record = Record::Settled(settlement);
         journal.append(&encode(&record)?, None, Entry::of(&record), When::Now)?;
     }
@@ -121,8 +122,9 @@ fn remember_opening(ingester: &mut Ingester, recovery: &Recovery, now: Instant) 
     Ok(transaction.commit()?)
 }
 
-/// The settlement of an attempt that nobody is left to settle: anything up to its bounds may be billed.
-fn interrupted(ingester: &Ingester, attempt: AttemptId, now: Instant) -> Result<Settlement, LedgerError> {
+/// The settlement of an attempt that nobody is left to settle: anything up to its bounds may be billed. It ended with its process, of which
+/// `last` is the last that is known: the next one may begin in another billing period.
+fn interrupted(ingester: &Ingester, attempt: AttemptId, last: Instant) -> Result<Settlement, LedgerError> {
     let intent = stored_intent(&ingester.connection, &ingester.registers, attempt)?.ok_or(LedgerError::Unreadable { attempt })?;
     let tokens = Tokens { input: intent.bound_input, cached: 0, output: intent.bound_output };
     Ok(Settlement {
@@ -136,7 +138,7 @@ fn interrupted(ingester: &Ingester, attempt: AttemptId, now: Instant) -> Result<
         list: intent.why.list.cost(tokens),
         started: intent.decided,
         first_content: None,
-        ended: now.max(intent.decided),
+        ended: last.max(intent.decided),
     })
 }
 

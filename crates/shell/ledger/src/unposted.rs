@@ -2,8 +2,11 @@
 //!
 //! Held time is posted every few seconds. A killed process leaves the last piece out: it held its replicas at least up to the
 //! last instant that its journal names, and nobody says for how much longer. That piece is posted as held, none of it as used.
+//!
+//! One of several replicas posts it up to the instant that was its to post, and no further: another takes over there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use dispatch::HeldTime;
@@ -11,7 +14,8 @@ use market::Usage;
 use rusqlite::{Connection, OptionalExtension};
 use units::{Instant, Quantity, Span};
 
-use crate::error::LedgerError;
+use crate::directory;
+use crate::error::{LedgerError, at};
 use crate::register::Registers;
 use crate::view::View;
 use crate::words::{Request, Word};
@@ -20,8 +24,20 @@ use crate::words::{Request, Word};
 const GAP_MAX: Duration = Duration::from_secs(10);
 const MINUTE: i64 = 60_000_000;
 
+/// The file of a replica's directory that says up to when held time is its to post.
+const KEPT: &str = "kept";
+
+/// Up to when held time was this directory's to post: what is not noted, or only in part, was not.
+fn kept(directory: &Path) -> Instant {
+    if !directory::takes_part(directory) {
+        return Instant::MAX;
+    }
+    let noted = std::fs::read_to_string(directory.join(KEPT)).ok().and_then(|text| text.parse().ok());
+    noted.map_or(Instant::MIN, Instant::from_micros)
+}
+
 /// The held time to post, when the last process was killed.
-pub(crate) fn held(connection: &Connection, registers: &Registers) -> Result<Vec<HeldTime>, LedgerError> {
+pub(crate) fn held(directory: &Path, connection: &Connection, registers: &Registers) -> Result<Vec<HeldTime>, LedgerError> {
     let killed: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM opening WHERE id = (SELECT max(id) FROM opening) AND id NOT IN (SELECT opening FROM ending))",
         [],
@@ -32,8 +48,11 @@ pub(crate) fn held(connection: &Connection, registers: &Registers) -> Result<Vec
     })?;
     let (Some(((_, fleet), to)), true) = (last, killed) else { return Ok(Vec::new()) };
     let (from, to) = (Instant::from_micros(to), last_instant(connection)?);
-    let length = Duration::from_millis(u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX));
-    if length.is_zero() || length > GAP_MAX {
+    if to.since(from) > GAP_MAX {
+        return Ok(Vec::new());
+    }
+    let length = Duration::from_millis(u64::try_from(to.min(kept(directory)).since(from).as_millis()).unwrap_or(u64::MAX));
+    if length.is_zero() {
         return Ok(Vec::new());
     }
     let mut pieces = Vec::new();
@@ -44,6 +63,15 @@ pub(crate) fn held(connection: &Connection, registers: &Registers) -> Result<Vec
 }
 
 impl View {
+    /// Notes up to when held time is this replica's to post, before it posts any of that.
+    ///
+    /// # Errors
+    /// When it can't be written: then less is posted after a kill, and nothing twice.
+    pub fn note_kept(&self, until: Instant) -> Result<(), LedgerError> {
+        let path = self.directory.join(KEPT);
+        std::fs::write(&path, until.micros().to_string()).map_err(at(&path))
+    }
+
     /// Up to when held time is posted: a clock that was set back makes none be posted twice.
     ///
     /// # Errors
@@ -57,7 +85,7 @@ impl View {
 }
 
 /// The last instant that a record of the journal names, by its order.
-fn last_instant(connection: &Connection) -> Result<Instant, LedgerError> {
+pub(crate) fn last_instant(connection: &Connection) -> Result<Instant, LedgerError> {
     let decided: Option<i64> = connection.query_row("SELECT max(id), decided FROM attempt", [], |row| row.get(1))?;
     let settled = connection
         .query_row("SELECT request, attempt FROM entry WHERE kind = 'settlement' ORDER BY number DESC LIMIT 1", [], |row| {
@@ -72,7 +100,8 @@ fn last_instant(connection: &Connection) -> Result<Instant, LedgerError> {
             .optional()?,
         None => None,
     };
-    Ok(Instant::from_micros(decided.into_iter().chain(ended).max().unwrap_or(i64::MIN)))
+    let held: Option<i64> = connection.query_row("SELECT max(id), to_us FROM held", [], |row| row.get(1))?;
+    Ok(Instant::from_micros(decided.into_iter().chain(ended).chain(held).max().unwrap_or(i64::MIN)))
 }
 
 /// Cut at a whole minute, so that no piece lies in two billing periods.

@@ -112,7 +112,7 @@ impl Whole {
         connection.pragma_update(None, "foreign_keys", false)?;
         let known = match schema::migrate(&mut connection) {
             Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
-            done => done.and_then(|()| Ok(connection.table_exists(None, "whole_last")?))?,
+            done => done.and_then(|()| is_whole(&connection))?,
         };
         let mut whole = Self { folder: folder.to_owned(), connection, fold: None };
         if !known || !whole.passed_over()?.is_empty() {
@@ -251,13 +251,18 @@ impl View {
     /// When the database refused.
     pub fn keys_of_all(&self) -> Result<BTreeMap<KeyId, String>, LedgerError> {
         let open = self.lock()?;
-        if !open.connection.table_exists(None, "whole_key")? {
+        if !is_whole(&open.connection)? {
             return Ok(BTreeMap::new());
         }
         let mut select = open.connection.prepare_cached("SELECT id, public FROM whole_key")?;
         let rows = select.query_map([], |row| Ok((KeyId(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// Whether a ledger is put together of several.
+pub(crate) fn is_whole(connection: &Connection) -> Result<bool, LedgerError> {
+    Ok(connection.table_exists(None, "whole_last")?)
 }
 
 fn newest(connection: &Connection) -> Result<i64, LedgerError> {

@@ -19,11 +19,14 @@ pub(crate) struct Agreed {
     rows: BTreeMap<String, KeyRow>,
     /// The last change that was seen.
     change: Option<i64>,
-    /// What this replica's numbers were told to be.
-    numbers: usize,
 }
 
 impl Agreed {
+    /// Looks at all keys again: over a new connection there may be another database, or this one as it was on an earlier day.
+    pub(crate) fn look_again(&mut self) {
+        self.change = None;
+    }
+
     /// Makes both sides the same.
     pub(crate) async fn agree(&mut self, client: &mut Client, keys: &Keys, replica: &ReplicaId) -> Result<(), ShareError> {
         within(Lock::Keys.waits(), self.look(client, keys, replica)).await
@@ -53,29 +56,26 @@ impl Agreed {
             agreed.insert(public.clone(), row);
         }
         let last: Option<i64> = transaction.query_one("SELECT max(change) FROM baseload.api_key", &[]).await?.get(0);
-        let numbers = self.tell_numbers(&transaction, keys, replica).await?;
+        tell_numbers(&transaction, keys, replica).await?;
         transaction.commit().await?;
-        (self.rows, self.change, self.numbers) = (agreed, last, numbers);
+        (self.rows, self.change) = (agreed, last);
         Ok(())
     }
+}
 
-    /// Says what entries of this replica call each key, and gives how many were told once that is committed.
-    async fn tell_numbers(&self, transaction: &Transaction<'_>, keys: &Keys, replica: &ReplicaId) -> Result<usize, ShareError> {
-        let rows = keys.list()?;
-        if rows.len() == self.numbers {
-            return Ok(self.numbers);
-        }
-        let numbers: Vec<i64> = rows.iter().map(|row| row.id.0.into()).collect();
-        let publics: Vec<&str> = rows.iter().map(|row| row.public.as_str()).collect();
-        transaction
-            .execute(
-                "INSERT INTO baseload.api_key_number (replica, number, public)
-                 SELECT $1, * FROM unnest($2::bigint[], $3::text[]) ON CONFLICT (replica, number) DO NOTHING",
-                &[&replica.as_str(), &numbers, &publics],
-            )
-            .await?;
-        Ok(rows.len())
-    }
+/// Says what entries of this replica call each key.
+async fn tell_numbers(transaction: &Transaction<'_>, keys: &Keys, replica: &ReplicaId) -> Result<(), ShareError> {
+    let rows = keys.list()?;
+    let numbers: Vec<i64> = rows.iter().map(|row| row.id.0.into()).collect();
+    let publics: Vec<&str> = rows.iter().map(|row| row.public.as_str()).collect();
+    transaction
+        .execute(
+            "INSERT INTO baseload.api_key_number (replica, number, public)
+             SELECT $1, * FROM unnest($2::bigint[], $3::text[]) ON CONFLICT (replica, number) DO NOTHING",
+            &[&replica.as_str(), &numbers, &publics],
+        )
+        .await?;
+    Ok(())
 }
 
 /// Whether two rows say the same of a key; its number is each replica's own.
@@ -217,5 +217,26 @@ mod tests {
         assert_eq!(check(Some(&old), Some(&new), Some(&row(1, None, Some(7)))), Some((2, Some(7))), "revoked elsewhere, and rotated here");
         assert_eq!(check(None, Some(&row(1, None, Some(8))), Some(&row(1, None, Some(7)))), Some((1, Some(7))), "the first counts");
         assert_eq!(check(None, None, None), None);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_put_back_to_an_earlier_day_learns_again_what_keys_are_called() {
+        let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let postgres = testkit::Postgres::start(folder.path()).expect("PostgreSQL is here: tools/setup postgresql");
+        let address: crate::Address = postgres.address().parse().expect("an address");
+        let mut client = address.connect().await.expect("it is up");
+        crate::schema::migrate(&mut client).await.expect("its tables");
+        let (replica, keys) = (ReplicaId::of(state.path(), [1; 8]).expect("a name"), Keys::open(state.path()).expect("made"));
+        crate::replica::take_part(&client, &replica).await.expect("it takes part");
+        keys.create(&ledger::KeyTerms::named("ada"), [7; 38], Instant::default()).expect("made");
+        let mut agreed = Agreed::default();
+        agreed.agree(&mut client, &keys, &replica).await.expect("the same");
+        for forgets in ["DELETE FROM baseload.api_key_number", "DELETE FROM baseload.api_key"] {
+            client.batch_execute(forgets).await.expect("it takes it");
+            agreed.look_again();
+            agreed.agree(&mut client, &keys, &replica).await.expect("the same");
+            let known = "SELECT count(*) FROM baseload.api_key JOIN baseload.api_key_number USING (public)";
+            assert_eq!(client.query_one(known, &[]).await.expect("it answers").get::<_, i64>(0), 1, "{forgets}");
+        }
     }
 }

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use market::{BUDGET_LEASE, Holding, LeaseAsk, Leased, UNITS_LEASE, fair_part, lease, pace};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 use units::Instant;
 
 use crate::error::ShareError;
-use crate::keeper::{keep, leave};
+use crate::keeper::{Heard, keep, leave};
 use crate::lock::{Lock, locked};
 use crate::rates;
 use crate::replica::ReplicaId;
@@ -91,6 +92,7 @@ pub(crate) struct Renewing {
     incarnation: i64,
     asked: i64,
     said: BTreeMap<(String, Instant), Said>,
+    heard: Heard,
 }
 
 /// What an account knows of a replica: its name, what it holds, and its pace.
@@ -104,7 +106,7 @@ type Noted<'a> = (&'a str, i64, Held);
 
 impl Renewing {
     pub(crate) fn new(replica: ReplicaId, incarnation: i64) -> Self {
-        Self { replica, incarnation, asked: incarnation << 32, said: BTreeMap::new() }
+        Self { replica, incarnation, asked: incarnation << 32, said: BTreeMap::new(), heard: Heard::default() }
     }
 
     /// Renews what `turn` says. `sent` is the present instant by the clock that requests are held against.
@@ -146,7 +148,7 @@ impl Renewing {
         }
         write(&transaction, &rows).await?;
         rates::write(&transaction, &buckets).await?;
-        let kept = keep(&transaction, &self.replica, sent, now).await?;
+        let kept = keep(&transaction, &self.replica, &mut self.heard, sent, now).await?;
         transaction.commit().await?;
         if let Some(kept) = kept {
             portions.kept(kept.from, kept.until);
@@ -181,15 +183,20 @@ impl Renewing {
         Some((portion, LeaseAsk { asked: self.asked, taken, ceiling, pace, need }))
     }
 
-    /// Notes that this replica was heard of, and gives the database's time.
+    /// Notes that this replica was heard of, and gives the database's time. A database that was put back to an earlier day knows an earlier
+    /// process of it, or none: only a later one takes its place.
     async fn still_this_process(&self, transaction: &Transaction<'_>) -> Result<Instant, ShareError> {
-        let row = transaction
-            .query_opt(
-                "UPDATE baseload.replica SET seen = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-                 WHERE id = $1 AND incarnation = $2 RETURNING seen",
-                &[&self.replica.as_str(), &self.incarnation],
-            )
-            .await?;
+        let values: [&(dyn ToSql + Sync); 2] = [&self.replica.as_str(), &self.incarnation];
+        let known = "UPDATE baseload.replica SET incarnation = $2, seen = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+            WHERE id = $1 AND incarnation <= $2 RETURNING seen";
+        let mut row = transaction.query_opt(known, &values).await?;
+        if row.is_none() {
+            // A row that is refused for a conflict uses up a number.
+            let new = "INSERT INTO baseload.replica (id, incarnation, seen)
+                SELECT $1::text, $2::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+                WHERE NOT EXISTS (SELECT 1 FROM baseload.replica WHERE id = $1) ON CONFLICT DO NOTHING RETURNING seen";
+            row = transaction.query_opt(new, &values).await?;
+        }
         let row = row.ok_or_else(|| ShareError::Displaced { id: self.replica.to_string() })?;
         Ok(Instant::from_micros(row.get(0)))
     }
@@ -260,4 +267,62 @@ async fn known(transaction: &Transaction<'_>, due: &[(Portion, LeaseAsk)]) -> Re
 
 fn holding(row: &Row) -> Holding {
     Holding { granted: row.get(3), taken: row.get(4), asked: row.get(5), returns: Instant::from_micros(row.get(6)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use tokio::sync::Notify;
+
+    /// Nothing is leased, and nobody waits.
+    #[derive(Default)]
+    struct Nothing(Notify);
+
+    impl Portions for Nothing {
+        fn standing(&self) -> Vec<Portion> {
+            Vec::new()
+        }
+
+        fn renewed(&self, _: &Portion, _: Leased, _: Instant) {}
+
+        fn wanted(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(self.0.notified())
+        }
+
+        fn kept(&self, _: Instant, _: Instant) {}
+
+        fn posted(&self) -> Instant {
+            Instant::MIN
+        }
+    }
+
+    #[tokio::test]
+    async fn a_replica_goes_on_with_a_database_that_was_put_back_and_ends_only_for_a_later_process() {
+        let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let postgres = testkit::Postgres::start(folder.path()).expect("PostgreSQL is here: tools/setup postgresql");
+        let address: crate::Address = postgres.address().parse().expect("an address");
+        let mut client = address.connect().await.expect("it is up");
+        crate::schema::migrate(&mut client).await.expect("its tables");
+        let replica = ReplicaId::of(state.path(), [1; 8]).expect("a name");
+        crate::replica::take_part(&client, &replica).await.expect("it takes part");
+        let incarnation = crate::replica::take_part(&client, &replica).await.expect("it takes part again");
+        let mut renewing = Renewing::new(replica, incarnation);
+        let known = "SELECT coalesce(sum(incarnation), 0)::bigint, coalesce(max(number), 0) FROM baseload.replica WHERE id <> 'all'";
+        for (change, goes_on) in [
+            ("SELECT", true),
+            ("UPDATE baseload.replica SET incarnation = 1 WHERE id <> 'all'", true),
+            ("DELETE FROM baseload.keeper; DELETE FROM baseload.replica WHERE id <> 'all'", true),
+            ("UPDATE baseload.replica SET incarnation = 3 WHERE id <> 'all'", false),
+        ] {
+            client.batch_execute(change).await.expect("it takes it");
+            let renewed = renewing.renew(&mut client, &Nothing::default(), Turn::Regular, Instant::default()).await;
+            assert_eq!(renewed.is_ok(), goes_on, "{change}: {renewed:?}");
+            assert!(goes_on || matches!(renewed, Err(ShareError::Displaced { .. })), "{renewed:?}");
+            let row = client.query_one(known, &[]).await.expect("it answers");
+            assert_eq!(row.get::<_, i64>(0), if goes_on { incarnation } else { 3 }, "{change}");
+            // Each number that is used up moves all rows of a replica: there are not many of them.
+            assert!(row.get::<_, i64>(1) < 5, "{change}");
+        }
+    }
 }

@@ -285,7 +285,10 @@ impl Work {
         let Self { setup, view, keys, agreed, whole, told, client } = self;
         let mut open = match client.take() {
             Some(client) => client,
-            None => setup.address.connect().await?,
+            None => {
+                agreed.look_again();
+                setup.address.connect().await?
+            }
         };
         agreed.agree(&mut open, keys, &setup.replica).await?;
         while copy(&mut open, view, &setup.replica).await? {

@@ -28,14 +28,14 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
             copies::read(&share, state.dir, |view| show(view, limit, json, out))
         }
         Ledger::Show { contract, json, share, state, .. } => {
-            copies::read(&share, state.dir, |view| closings::show(view, contract.as_deref(), json, out))
+            copies::bill(&share, state.dir, |view| closings::show(view, contract.as_deref(), json, out))
         }
         Ledger::Shadow { from, to, json, share, state } => {
             copies::read(&share, state.dir, |view| shadow::show(view, span(from, to), json, out))
         }
         Ledger::Export { format, from, to, out: file, share, state } => {
             let write = |view: &View| export::export(view, span(from, to), format, file.as_deref(), out).context("export the ledger");
-            copies::read(&share, state.dir, write)?;
+            copies::bill(&share, state.dir, write)?;
             Ok(Exit::Done)
         }
         Ledger::Import { file, who, json, state } => import::run(&place::state(state.dir, "up")?, &file, &who, json, out),

@@ -113,6 +113,17 @@ impl Place {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// How a command ends over a state directory, with or without a shared database named, and what it says.
+    pub fn told(&self, args: &[&str], state: &str, share: Option<&str>) -> (Option<i32>, String) {
+        let mut command = self.baseload(args);
+        command.env("BASELOAD_STATE", state);
+        if let Some(share) = share {
+            command.env("BASELOAD_SHARE", share);
+        }
+        let output = command.output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
     /// A key made at one state directory.
     pub fn key(&self, state: &str, more: &[&str]) -> String {
         self.run(&[&["key", "create", "me", "--state", state], more].concat())

@@ -105,6 +105,30 @@ fn a_key_that_is_made_or_revoked_at_one_replica_is_so_at_all() {
 }
 
 #[test]
+fn a_bill_is_of_all_replicas_or_refused() {
+    let place = Place::new();
+    let address = place.postgres.address();
+    let key = place.key("one", &[]);
+    let (one, two) = (place.up("one", &address), place.up("two", &address));
+    for replica in [&one, &two] {
+        let until = Instant::now() + fixture::PATIENCE;
+        while code(&replica.chat(&key)) != "200" {
+            assert!(Instant::now() < until, "{}", place.errors());
+        }
+    }
+    drop((one, two));
+    for bill in [&["ledger", "export", "--format", "csv"][..], &["ledger", "show", "--closings"]] {
+        let (code, said) = place.told(bill, "one", None);
+        assert!(code == Some(2) && said.contains("one of several replicas"), "{said}");
+        assert_eq!(place.told(bill, "one", Some(&address)).0, Some(0), "{bill:?}");
+    }
+    // Five tokens out of each.
+    let (_, said) = place.told(&["ledger", "export", "--format", "csv"], "one", Some(&address));
+    assert!(said.lines().any(|line| line.contains("output-tokens") && line.contains(",10,")), "{said}");
+    assert_eq!(place.told(&["ledger", "show"], "one", None).1.lines().count(), 2, "its own attempts are its own to show");
+}
+
+#[test]
 fn tables_of_a_newer_program_are_refused_with_a_code_and_left_alone() {
     let place = Place::new();
     drop(place.up("one", &place.postgres.address()));

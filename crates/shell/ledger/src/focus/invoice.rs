@@ -3,13 +3,47 @@
 use std::collections::BTreeMap;
 
 use fleet::MeterKind;
-use units::{Currency, Instant, Money, Span};
+use units::{Currency, Instant, Span};
 
-use super::NANOS;
+use super::exact::Exact;
 use crate::words::Words;
 
 /// At most so many lines are read.
 const LINES_MAX: usize = 1_000_000;
+
+/// How much was taken, as an invoice says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stated {
+    /// Nothing is said: what is charged is no use, such as a purchase or what was left unused.
+    #[default]
+    Nothing,
+    /// Something was taken, and it isn't said how much in a unit that we count in.
+    Unknown,
+    /// So many base units.
+    Units(Exact),
+}
+
+impl std::ops::AddAssign for Stated {
+    /// What is unknown of one line is so of all together.
+    fn add_assign(&mut self, other: Self) {
+        *self = match (*self, other) {
+            (Self::Nothing, one) | (one, Self::Nothing) => one,
+            (Self::Units(mut sum), Self::Units(more)) => {
+                sum += more;
+                Self::Units(sum)
+            }
+            _ => Self::Unknown,
+        };
+    }
+}
+
+impl Stated {
+    /// How many base units, rounded half to even.
+    #[must_use]
+    pub fn units(self) -> Option<i64> {
+        if let Self::Units(units) = self { units.to_whole() } else { None }
+    }
+}
 
 /// One line of an invoice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +60,10 @@ pub struct InvoiceLine {
     pub subject: Option<String>,
     /// The billing period.
     pub period: Span,
-    /// How much, in base units, where it says so.
-    pub quantity: Option<i64>,
+    /// How much was taken.
+    pub taken: Stated,
     /// What is to be paid.
-    pub billed: Money,
+    pub billed: Exact,
     /// In which currency.
     pub currency: Currency,
 }
@@ -134,27 +168,32 @@ fn line_of(raw: &Raw<'_>) -> Result<InvoiceLine, InvoiceError> {
         meter,
         subject: subject.map(str::to_owned),
         period: Span { from: raw.time("BillingPeriodStart")?, to: raw.time("BillingPeriodEnd")? },
-        quantity: quantity(raw)?,
-        billed: raw.read("BilledCost", "no amount", |text| decimal(text).map(Money::from_nanos))?,
+        taken: taken(raw)?,
+        billed: raw.read("BilledCost", "no amount", Exact::parse)?,
         currency: raw.read("BillingCurrency", "no currency", |text| text.parse().ok())?,
     })
 }
 
-/// The quantity in base units: what was consumed, else what was priced; nothing when its unit is not one that we count in.
-fn quantity(raw: &Raw<'_>) -> Result<Option<i64>, InvoiceError> {
+/// How much was consumed, else how much was priced, where the charge is one for use.
+fn taken(raw: &Raw<'_>) -> Result<Stated, InvoiceError> {
+    let is_use = raw.get("ChargeCategory").is_none_or(|category| category.eq_ignore_ascii_case("usage"));
+    let is_unused = raw.get("CommitmentDiscountStatus").is_some_and(|status| status.eq_ignore_ascii_case("unused"));
+    if !is_use || is_unused {
+        return Ok(Stated::Nothing);
+    }
     for (quantity, unit) in [("ConsumedQuantity", "ConsumedUnit"), ("PricingQuantity", "PricingUnit")] {
         let Some(factor) = raw.get(quantity).and(raw.get(unit)).and_then(base_units) else { continue };
-        let nanos = raw.read(quantity, "no number", decimal)?;
-        return Ok(nanos.checked_mul(factor).and_then(|nanos| i64::try_from(units::round_half_even(nanos, NANOS)).ok()));
+        let units = raw.read(quantity, "no number", Exact::parse)?.times(factor);
+        return Ok(units.map_or(Stated::Unknown, Stated::Units));
     }
-    Ok(None)
+    Ok(Stated::Unknown)
 }
 
 /// How many base units one of these is.
-fn base_units(unit: &str) -> Option<i128> {
+fn base_units(unit: &str) -> Option<i64> {
     let lower = unit.to_lowercase();
     let (count, word) = lower.split_once(' ').unwrap_or(("1", &lower));
-    let count = match count {
+    let count: i64 = match count {
         "1k" | "thousand" => 1_000,
         "1m" | "million" => 1_000_000,
         "1b" | "billion" => 1_000_000_000,
@@ -164,10 +203,10 @@ fn base_units(unit: &str) -> Option<i128> {
         "token" | "tokens" | "millisecond" | "milliseconds" | "joule" | "joules" | "byte" | "bytes" => 1,
         "second" | "seconds" => 1_000,
         "hour" | "hours" | "kwh" => 3_600_000,
-        "gb" => NANOS,
+        "gb" => 1_000_000_000,
         _ => return None,
     };
-    Some(count * each)
+    count.checked_mul(each)
 }
 
 /// A meter by its name, however it is spelt.
@@ -182,33 +221,19 @@ fn meter(name: &str) -> Option<MeterKind> {
     })
 }
 
-/// A decimal number in billionths; more than nine places are no money of ours.
-fn decimal(text: &str) -> Option<i128> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    let part = part.trim_end_matches('0');
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if part.len() > 9 || whole.len() > 20 || whole.is_empty() || !plain(whole) || !plain(part) {
-        return None;
-    }
-    let part: i128 = format!("{part:0<9}").parse().ok()?;
-    Some(sign * (whole.parse::<i128>().ok()? * NANOS + part))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_units_and_meters_are_read() {
-        for (text, nanos) in
-            [("1.5", Some(1_500_000_000)), ("-0.000000001", Some(-1)), ("7", Some(7 * NANOS)), ("1e3", None), ("", None), (".5", None)]
-        {
-            assert_eq!(decimal(text), nanos, "{text}");
-        }
-        for (unit, factor) in
-            [("Tokens", Some(1)), ("1M Tokens", Some(1_000_000)), ("Accelerator-Hours", Some(3_600_000)), ("Parsecs", None)]
-        {
+    fn units_and_meters_are_read() {
+        for (unit, factor) in [
+            ("Tokens", Some(1)),
+            ("1M Tokens", Some(1_000_000)),
+            ("Accelerator-Hours", Some(3_600_000)),
+            ("Parsecs", None),
+            ("9223372036854775807 GB", None),
+        ] {
             assert_eq!(base_units(unit), factor, "{unit}");
         }
         assert_eq!(meter("Output Tokens"), Some(MeterKind::OutputTokens));

@@ -3,6 +3,7 @@
 //! [FOCUS](https://focus.finops.org) 1.2 is the FinOps Foundation's specification of cost and usage data. What it can't express is in
 //! columns that begin with `x_`; docs/books.md says which and why.
 
+mod exact;
 mod export;
 mod invoice;
 mod reconcile;
@@ -12,8 +13,9 @@ use units::{Currency, Instant, Money, Span};
 
 use crate::words::Word;
 
+pub use exact::Exact;
 pub use export::focus_rows;
-pub use invoice::{InvoiceError, InvoiceLine, read_invoice};
+pub use invoice::{InvoiceError, InvoiceLine, Stated, read_invoice};
 pub use reconcile::{Difference, Reconciliation, import_invoice};
 
 /// Which version of FOCUS the columns are of.

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dispatch::AttemptId;
-use fleet::{ContractId, Fleet, Meter, MeterKind, Status};
+use fleet::{ContractId, Fleet, MeterKind, Status};
 use market::{Tokens, split_busy};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 use units::{Currency, Instant, Money, Quantity, Span};
 
-use super::InvoiceLine;
+use super::{Exact, InvoiceLine, Stated};
 use crate::accounts::for_writing;
 use crate::book::Booking;
 use crate::books::Fold;
@@ -75,7 +75,7 @@ impl Reconciliation {
 }
 
 /// What an invoice says of one contract's billing period.
-type Said = BTreeMap<Option<(MeterKind, String)>, (Money, Option<i64>)>;
+type Said = BTreeMap<Option<(MeterKind, String)>, (Exact, Stated)>;
 
 /// Where invoice lines belong.
 #[derive(Default)]
@@ -143,18 +143,16 @@ fn sort(fleet: &Fleet, lines: &[InvoiceLine]) -> Sorted {
                 meter,
                 period: line.period,
                 currency: line.currency,
-                their_quantity: line.quantity,
+                their_quantity: line.taken.units(),
                 our_quantity: None,
-                billed: line.billed,
+                billed: Money::from_nanos(line.billed.to_nanos()),
                 ours: Money::ZERO,
             });
             continue;
         };
-        let (billed, quantity) = sorted.ours.entry(place).or_default().entry(meter).or_default();
+        let (billed, taken) = sorted.ours.entry(place).or_default().entry(meter).or_default();
         *billed += line.billed;
-        if let Some(more) = line.quantity {
-            *quantity = Some(quantity.unwrap_or(0).saturating_add(more));
-        }
+        *taken += line.taken;
     }
     sorted
 }
@@ -187,37 +185,48 @@ fn corrections(
     said: &Said,
 ) -> Result<Vec<Correct>, LedgerError> {
     let mut subjects: BTreeSet<&str> = BTreeSet::new();
-    for (meter, (_, quantity)) in said {
-        if let (Some((MeterKind::InputTokens | MeterKind::CachedTokens | MeterKind::OutputTokens, subject)), Some(_)) = (meter, quantity) {
+    for (meter, (_, taken)) in said {
+        if let (Some((MeterKind::InputTokens | MeterKind::CachedTokens | MeterKind::OutputTokens, subject)), Stated::Units(_)) =
+            (meter, taken)
+        {
             subjects.insert(subject);
         }
     }
     let mut found = Vec::new();
     for subject in subjects {
         let open = bounded(connection, fold, (contract, period), subject)?;
-        let stated = |kind: MeterKind| said.get(&Some((kind, subject.to_owned()))).map(|(_, quantity)| *quantity);
-        let is_stated = |kind: MeterKind, bound: fn(&Tokens) -> u32| {
-            stated(kind).flatten().is_some() || open.iter().all(|(_, tokens)| bound(tokens) == 0)
-        };
-        let all = is_stated(MeterKind::InputTokens, |tokens| tokens.input) && is_stated(MeterKind::OutputTokens, |tokens| tokens.output);
-        // Without a line of its own, what was cached is input like any other; with one it may be anything.
-        if !all || stated(MeterKind::CachedTokens) == Some(None) {
+        let (input, output): (Vec<i64>, Vec<i64>) =
+            open.iter().map(|(_, tokens)| (i64::from(tokens.input), i64::from(tokens.output))).unzip();
+        let stated = |kind: MeterKind| said.get(&Some((kind, subject.to_owned()))).map(|(_, taken)| *taken).unwrap_or_default();
+        let [theirs, cached, generated] = [MeterKind::InputTokens, MeterKind::CachedTokens, MeterKind::OutputTokens].map(stated);
+        let is_stated = |taken: Stated, bounds: &[i64]| taken.units().is_some() || bounds.iter().all(|bound| *bound == 0);
+        if !is_stated(theirs, &input) || !is_stated(generated, &output) || cached == Stated::Unknown {
             continue;
         }
-        let beyond = |kind: MeterKind, bounds: &[i64]| {
-            let theirs = stated(kind).flatten();
-            let meter: Option<Meter> = fold.present.meter(kind, subject);
-            let ours = meter.map_or(0, |meter| fold.balances.total(contract, period, meter).held.count());
+        let meter = |kind: MeterKind| fold.present.meter(kind, subject);
+        let ours = |kind: MeterKind| meter(kind).map_or(0, |meter| fold.balances.total(contract, period, meter).held.count());
+        let beyond = |theirs: Option<i64>, ours: i64, bounds: &[i64]| {
             let most: i64 = bounds.iter().sum();
             split_busy(Quantity::new(theirs.unwrap_or(ours).saturating_sub(ours).clamp(0, most)), bounds)
         };
-        let bounds: (Vec<i64>, Vec<i64>) = open.iter().map(|(_, tokens)| (i64::from(tokens.input), i64::from(tokens.output))).unzip();
-        let cached = beyond(MeterKind::CachedTokens, &bounds.0);
-        let left: Vec<i64> = bounds.0.iter().zip(&cached).map(|(bound, cached)| bound - cached.count()).collect();
-        let (input, output) = (beyond(MeterKind::InputTokens, &left), beyond(MeterKind::OutputTokens, &bounds.1));
+        let clauses = &fold.fleet.contracts[contract].rates;
+        let cached_apart = meter(MeterKind::CachedTokens).is_some_and(|meter| clauses.iter().any(|clause| clause.meter == meter));
+        let (mut whole, mut whole_ours, mut from_cache) = (theirs, ours(MeterKind::InputTokens), vec![Quantity::ZERO; open.len()]);
+        let mut left = input.clone();
+        if cached_apart && cached != Stated::Nothing {
+            from_cache = beyond(cached.units(), ours(MeterKind::CachedTokens), &input);
+            left.iter_mut().zip(&from_cache).for_each(|(left, cached)| *left -= cached.count());
+        } else {
+            // One side alone tells cached input from other input: only all of it can be compared.
+            whole += cached;
+            whole_ours += ours(MeterKind::CachedTokens);
+        }
+        let (fresh, generated) =
+            (beyond(whole.units(), whole_ours, &left), beyond(generated.units(), ours(MeterKind::OutputTokens), &output));
         for (place, (attempt, _)) in open.iter().enumerate() {
             let count = |parts: &[Quantity]| parts.get(place).and_then(|part| u32::try_from(part.count()).ok()).unwrap_or(0);
-            let tokens = Tokens { input: count(&input) + count(&cached), cached: count(&cached), output: count(&output) };
+            let cached = count(&from_cache);
+            let tokens = Tokens { input: count(&fresh) + cached, cached, output: count(&generated) };
             found.push(Correct { attempt: *attempt, tokens, why: String::new(), who: String::new() });
         }
     }
@@ -255,16 +264,16 @@ fn compare(fold: &Fold, (contract, period): (ContractId, i64), said: &Said) -> R
     }
     let meters: BTreeSet<_> = ours.keys().chain(said.keys()).cloned().collect();
     let line = |meter: Option<(MeterKind, String)>| {
-        let (billed, their_quantity) = said.get(&meter).copied().unwrap_or_default();
+        let (billed, taken) = said.get(&meter).copied().unwrap_or_default();
         let own = ours.get(&meter).copied();
         Difference {
             contract: fold.fleet.contracts.name(contract).to_owned(),
             ours_too: true,
             period: terms.period(period),
             currency: terms.currency,
-            their_quantity,
+            their_quantity: taken.units(),
             our_quantity: own.filter(|_| meter.is_some()).map(|(_, quantity)| quantity),
-            billed,
+            billed: Money::from_nanos(billed.to_nanos()),
             ours: own.map_or(Money::ZERO, |(money, _)| money),
             meter,
         }

@@ -85,6 +85,33 @@ fn what_was_in_flight_is_settled_within_its_bounds_at_the_next_opening() {
     assert_eq!(open(directory.path()).1, ledger::Recovery::default(), "and only once");
 }
 
+/// The next process may begin in another billing period.
+#[test]
+fn what_was_in_flight_ended_when_its_process_was_last_heard_of() {
+    for (opened, ended) in [(3_600, 3), (2, 2), (0, 1)] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let (store, _) = open(directory.path());
+        store.append(&decided(&fleet(), attempt(5, 1), true, seconds(1))).expect("appended");
+        store.append(&decided(&fleet(), attempt(6, 1), true, seconds(1))).expect("appended");
+        store.append(&Record::Settled(settlement(&fleet(), attempt(6, 1), true, Tokens::default(), seconds(3)))).expect("appended");
+        drop(store);
+        let (store, _) = Store::open(directory.path(), TEXT, fleet(), seconds(opened)).expect("opened");
+        let settled = store.unreconciled(9).expect("read")[0].settled.expect("it is settled");
+        assert_eq!(settled.ended, seconds(ended), "opened at {opened}");
+    }
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    store.append(&decided(&fleet(), attempt(5, 1), true, seconds(1))).expect("appended");
+    store.append(&Record::Held(held(&fleet(), start(), Duration::from_secs(5), 10_000, &[]))).expect("appended");
+    drop(store);
+    let (store, _) = Store::open(directory.path(), TEXT, fleet(), seconds(3_600)).expect("opened");
+    assert_eq!(
+        store.unreconciled(9).expect("read")[0].settled.expect("it is settled").ended,
+        seconds(5),
+        "it held its replicas until then"
+    );
+}
+
 #[test]
 fn a_second_process_is_kept_out_until_the_first_has_gone() {
     let directory = tempfile::tempdir().expect("a folder");

@@ -142,7 +142,12 @@ pub fn open_with(directory: &Path, text: &str) -> (Store, Arc<Fleet>) {
 
 /// An attempt on the endpoint that is paid by the token: 15 dollars a million input tokens, 60 a million output tokens.
 pub fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: Instant) -> AttemptId {
-    let (fleet, attempt) = (laptop(), attempt(request, 1));
+    spill_by(&laptop(), store, request, known, tokens, ended)
+}
+
+/// The same by another fleet.
+pub fn spill_by(fleet: &Fleet, store: &Store, request: u128, known: Known, tokens: Tokens, ended: Instant) -> AttemptId {
+    let attempt = attempt(request, 1);
     let endpoint = fleet.endpoints.id("spill").expect("it is there");
     let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
     let list = TokenPrices { input: 15_000_000_000, cached: 15_000_000_000, output: 60_000_000_000 };

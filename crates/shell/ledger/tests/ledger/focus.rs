@@ -7,7 +7,7 @@ use ledger::{COLUMNS, FOCUS_VERSION, FocusRow, LedgerError, Reconciliation, Stor
 use market::Tokens;
 use units::{Instant, Money, Span};
 
-use crate::closing::{LAPTOP, MINUTE, TOKENS, by_the_hour, laptop, open, open_with, spill, start};
+use crate::closing::{LAPTOP, MINUTE, TOKENS, by_the_hour, laptop, open, open_with, spill, spill_by, start};
 
 fn period() -> Span {
     Span { from: start(), to: start() + 5 * MINUTE }
@@ -157,6 +157,7 @@ fn what_an_invoice_does_not_say_clears_nothing() {
         (output.to_owned(), 300, 0),
         (format!("{input}{strange}"), 300, 0),
         (format!("{input}{output}{cached}"), 300, 0),
+        (format!("{input}{output}{strange}"), 300, 0),
         // Nothing can have come out, and nothing is said of it.
         (input.to_owned(), 0, 1),
     ] {
@@ -169,6 +170,69 @@ fn what_an_invoice_does_not_say_clears_nothing() {
         let found = import(directory.path(), "november.csv", &format!("{head}\n{lines}")).expect("imported");
         assert_eq!((found.cleared.len(), store.unreconciled_total().expect("read").attempts), (cleared, 1 - cleared as u64), "{lines}");
     }
+}
+
+/// What a line of an invoice begins with, for November's first five minutes.
+const HEAD: &str = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName,ConsumedUnit,ServiceName,x_Contract,SkuMeter,ConsumedQuantity,ChargeCategory,CommitmentDiscountStatus";
+const FIRST: &str = "USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Tokens,smollm2-135m,spill-on-demand";
+
+#[test]
+fn cached_input_that_only_one_side_tells_apart_is_no_use_beyond() {
+    let priced = LAPTOP.replace("output = \"60 USD/1M tokens\"\n", "output = \"60 USD/1M tokens\"\ncached = \"1 USD/1M tokens\"\n");
+    assert_ne!(priced, LAPTOP);
+    for (text, input, cached, expected) in [
+        (LAPTOP, 700, Some(300), (0, 0)),
+        (LAPTOP, 800, Some(350), (150, 0)),
+        (LAPTOP, 1_000, None, (0, 0)),
+        (priced.as_str(), 1_000, None, (0, 0)),
+        (priced.as_str(), 1_150, None, (150, 0)),
+        (priced.as_str(), 700, Some(300), (0, 0)),
+        (priced.as_str(), 800, Some(350), (150, 50)),
+    ] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let (store, fleet) = open_with(directory.path(), text);
+        spill_by(&fleet, &store, 1, Known::Reported, Tokens { input: 1_000, cached: 300, output: 100 }, start() + MINUTE);
+        let lost = spill_by(&fleet, &store, 2, Known::Bounded, Tokens { input: 400, cached: 0, output: 100 }, start() + 2 * MINUTE);
+        store.flush().expect("committed");
+        let cached = cached.map_or(String::new(), |cached| format!("0,{FIRST},Cached Tokens,{cached},,\n"));
+        let invoice = format!("{HEAD}\n0,{FIRST},Input Tokens,{input},,\n0,{FIRST},Output Tokens,100,,\n{cached}");
+        let lines = read_invoice(invoice.as_bytes()).expect("an invoice");
+        let bill = ("november.csv", invoice.as_bytes(), lines.as_slice());
+        let found = import_invoice(directory.path(), &fleet, bill, "an accountant", start() + 60 * MINUTE).expect("imported");
+        assert_eq!(found.cleared, [lost]);
+        let taken = store.attempts_of(lost.request).expect("read")[0].taken().expect("cleared").0;
+        assert_eq!((taken.input, taken.cached), expected, "{invoice}");
+    }
+}
+
+#[test]
+fn what_is_bought_or_left_unused_was_not_taken() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    let lost = spill(&store, 2, Known::Bounded, Tokens { input: 600, cached: 0, output: 900 }, start() + 2 * MINUTE);
+    store.flush().expect("committed");
+    let text = format!(
+        "{HEAD}\n0.024,{FIRST},Input Tokens,1600,Usage,\n0.018,{FIRST},Output Tokens,300,,Used\n\
+         0,{FIRST},Output Tokens,500,Purchase,\n0,{FIRST},Output Tokens,500,Usage,Unused\n0,{FIRST},Output Tokens,,Credit,\n"
+    );
+    let found = import(directory.path(), "november.csv", &text).expect("imported");
+    assert!(found.agrees(), "{found:?}");
+    let taken = store.attempts_of(lost.request).expect("read")[0].taken().expect("cleared").0;
+    assert_eq!(taken, Tokens { input: 600, cached: 0, output: 200 });
+}
+
+#[test]
+fn finer_amounts_than_a_billionth_are_added_up_before_they_are_rounded() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.flush().expect("committed");
+    let third = format!("0.0050000000003,{FIRST},Input Tokens,333.33333333333,,\n");
+    let rest = format!("4.9999999994e-3,{FIRST},Input Tokens,333.33333333334,,\n0.006,{FIRST},Output Tokens,100,,\n");
+    let found = import(directory.path(), "november.csv", &format!("{HEAD}\n{third}{third}{rest}")).expect("imported");
+    assert!(found.agrees(), "{found:?}");
+    assert!(found.lines.iter().all(|line| line.their_quantity == line.our_quantity), "{found:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dispatch::Record;
 use fleet::{Id, Meter};
-use ledger::{Store, verify};
+use ledger::{REPLICA, Store, View, verify};
 use market::Tokens;
 use units::Instant;
 
@@ -37,15 +37,19 @@ fn killed(after: Instant, copy: &Path) -> Store {
 fn check(after: Instant, expected: (i64, i64), recovered: Duration) {
     let copy = tempfile::tempdir().expect("a folder");
     let ended = killed(after, copy.path());
-    let (store, recovery) = open(copy.path());
+    check_opened(copy.path(), expected, recovered);
+    drop(ended);
+}
+
+fn check_opened(copy: &Path, expected: (i64, i64), recovered: Duration) {
+    let (store, recovery) = open(copy);
     assert_eq!((total(&store), recovery.held), (expected, recovered));
     drop(store);
-    let (store, recovery) = open(copy.path());
+    let (store, recovery) = open(copy);
     assert_eq!((total(&store), recovery.held), (expected, Duration::ZERO), "once");
     drop(store);
-    let verified = verify(copy.path(), None).expect("read");
+    let verified = verify(copy, None).expect("read");
     assert!(verified.holds(), "{verified:?}");
-    drop(ended);
 }
 
 #[test]
@@ -55,6 +59,25 @@ fn held_time_goes_on_to_the_last_instant_that_the_journal_names() {
     // Nothing was appended after the reading; or so much later that it was not holding any more.
     check(seconds(4), (10_000, 3_000), Duration::ZERO);
     check(seconds(60), (10_000, 3_000), Duration::ZERO);
+}
+
+#[test]
+fn one_of_several_replicas_posts_no_further_than_held_time_was_its_own() {
+    for (noted, expected, recovered) in [
+        (Some(seconds(60)), (15_000, 3_000), Duration::from_millis(2_500)),
+        (Some(seconds(6)), (12_000, 3_000), Duration::from_secs(1)),
+        (Some(seconds(4)), (10_000, 3_000), Duration::ZERO),
+        (None, (10_000, 3_000), Duration::ZERO),
+    ] {
+        let copy = tempfile::tempdir().expect("a folder");
+        let ended = killed(seconds(7) + Duration::from_micros(500_900), copy.path());
+        std::fs::write(copy.path().join(REPLICA), "0123456789abcdef\n").expect("a file");
+        if let Some(until) = noted {
+            View::open(copy.path()).expect("a ledger").note_kept(until).expect("noted");
+        }
+        check_opened(copy.path(), expected, recovered);
+        drop(ended);
+    }
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The ledgers of several replicas, put together from copies of their entries.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::{KeyId, Known, Record};
 use ledger::{ChainEntry, Copied, Hash, LedgerError, REPLICA, Store, View, Whole, import_invoice, read_invoice};
 use market::Tokens;
 
-use crate::closing::{self, MINUTE, laptop};
+use crate::closing::{self, LAPTOP, MINUTE, laptop};
 use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement, start};
 
 const TOKENS: Tokens = Tokens { input: 10, cached: 0, output: 5 };
@@ -201,6 +203,52 @@ fn what_cannot_be_added_is_told_and_keeps_nobody_from_what_comes_after() {
             (0, Vec::new()),
             "tried again by the next process"
         );
+    }
+}
+
+#[test]
+fn only_what_comes_for_a_closed_period_is_late() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (first, second) = (fill(&at("first"), 1, 3), fill(&at("second"), 2, 4));
+    let mut whole = whole(&at("whole"), &copies(&first, &second), 4);
+    close(&mut whole, seconds(3_600));
+    let view = View::open(&at("whole")).expect("a ledger like any other");
+    assert_eq!(view.late().expect("read"), BTreeMap::new());
+    let known = second.synced_entries().expect("synced");
+    let late = attempt(9, 1);
+    second.append(&decided(&fleet(), late, true, start())).expect("appended");
+    second.append(&Record::Settled(settlement(&fleet(), late, true, TOKENS, seconds(1)))).expect("appended");
+    second.flush().expect("committed");
+    let (place, last) = (whole.place().expect("a place"), second.synced_entries().expect("synced"));
+    let entries = second.entries(known, last, usize::MAX).expect("they are there").into_iter();
+    let copied = |(entry, place)| Copied { replica: 2, place, key: None, entry };
+    whole.add(&entries.zip(place + 1..).map(copied).collect::<Vec<_>>()).expect("it takes them");
+    assert_eq!(view.late().expect("read").into_iter().collect::<Vec<_>>(), [("tokens".to_owned(), 2)], "input and output");
+    close(&mut whole, seconds(7_200));
+    assert_eq!(view.late().expect("read"), BTreeMap::new(), "the next closing has it");
+}
+
+#[test]
+fn the_fleet_of_all_is_the_one_that_any_was_opened_with_last() {
+    let hourly = closing::by_the_hour();
+    for texts in [[LAPTOP, hourly.as_str()], [hourly.as_str(), LAPTOP]] {
+        for second_is_first in [false, true] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let at = |name: &str| folder.path().join(name);
+            let open = |name: &str, place: usize| {
+                let fleet = fleet::parse(texts[place]).fleet.expect("it is sound");
+                let now = closing::start() + u32::try_from(place).expect("few") * MINUTE;
+                Store::open(&at(name), texts[place], Arc::new(fleet), now).expect("opened").0
+            };
+            let (first, second) = if second_is_first { (open("a", 1), open("b", 0)) } else { (open("a", 0), open("b", 1)) };
+            let whole = whole(&at("whole"), &copies(&first, &second), 4);
+            for text in texts {
+                whole.keep_fleet(fleet::parse(text).fleet.expect("it is sound").version, text).expect("kept");
+            }
+            let found = View::open(&at("whole")).expect("a ledger like any other").fleet().expect("it is there");
+            assert_eq!(found.version, fleet::parse(texts[1]).fleet.expect("it is sound").version);
+        }
     }
 }
 

@@ -7,13 +7,27 @@ use anyhow::{Context as _, Result};
 use ledger::{PassedOver, View};
 
 use crate::args::Share;
-use crate::exit::Exit;
+use crate::exit::{Exit, wrong};
 use crate::place;
 
 /// Reads a state directory, or the books of all replicas where a shared database is named and no directory.
 pub fn read<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
     let Some(address) = share.address()?.filter(|_| state.is_none()) else { return read(&super::open(state)?) };
     gathered(&address, |folder, _| read(&View::open(folder)?))
+}
+
+/// The same for what is a bill: one replica's own books are none, as the others took of the same contracts.
+pub fn bill<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
+    let address = share.address()?;
+    let own = if address.is_some() && state.is_none() { None } else { Some(place::state(state, "up")?) };
+    match (own, address) {
+        (Some(own), _) if !ledger::takes_part(&own) => read(&super::open(Some(own))?),
+        (_, Some(address)) => gathered(&address, |folder, _| read(&View::open(folder)?)),
+        (own, None) => {
+            let own = own.unwrap_or_default();
+            Err(wrong(format!("{} is one of several replicas: `--share` names the database that has the books of all", own.display())))
+        }
+    }
 }
 
 /// Puts the ledger of all replicas together for a while, with what could not be added.
