@@ -58,7 +58,7 @@ fn geminis_answer_is_told_as_openais() {
         ]],
     );
     check(Foreign::Gemini, &json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}), expect!["its model failed"]);
-    check(Foreign::Gemini, &json!({}), expect!["it failed"]);
+    check(Foreign::Gemini, &json!({}), expect!["its model failed"]);
 }
 
 #[test]
