@@ -130,7 +130,7 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// To look up, connect to and shake hands with an upstream.
     pub connect_timeout: Duration,
-    /// From the call to the head of a stream, and on to its first event from whatever comes before that, if only to keep the connection open.
+    /// From the call to the head of a stream, and on to its first event from whatever comes before that, if only to stay connected.
     pub first_token_timeout: Duration,
     /// From one event of a stream to the next.
     pub between_tokens_timeout: Duration,

@@ -45,8 +45,8 @@ const COST_WIDTH: (&str, i64, i64, i64) = ("1d", 86_400, 7, 180);
 /// The latest second that can be asked for: the year 9999.
 const SECOND_MAX: i64 = 253_402_207_200;
 
-/// Whose turn it is to read the ledger: one report of each kind at a time, also where nobody waits for it any more, as each may read all that
-/// was ever booked; and so many may wait.
+/// Whose turn it is to read the ledger: one report of each kind at a time, also where nobody waits for it any more, as each may read all
+/// that was ever booked; and few may wait.
 #[derive(Debug)]
 pub(crate) struct Reports {
     line: Arc<Semaphore>,
