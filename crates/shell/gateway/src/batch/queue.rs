@@ -180,11 +180,11 @@ mod tests {
         check(&mut queue, 0, &[(0, HELD)], &[1, 2], 3);
         check(&mut queue, 1, &[(1, HELD), (2, GOOD)], &[], 2);
         // Refused again and again, it still is one line.
-        for minute in 1..9 {
-            check(&mut queue, minute * 61, &[], &[0, 1], 2);
-            check(&mut queue, minute * 61, &[(0, HELD), (1, LATER)], &[], 2);
-            check(&mut queue, minute * 61 + 5, &[], &[1], 2);
-            check(&mut queue, minute * 61 + 5, &[(1, HELD)], &[], 2);
+        for round in 1..9 {
+            check(&mut queue, round * 130, &[], &[0, 1], 2);
+            check(&mut queue, round * 130, &[(0, HELD), (1, LATER)], &[], 2);
+            check(&mut queue, round * 130 + 5, &[], &[1], 2);
+            check(&mut queue, round * 130 + 5, &[(1, HELD)], &[], 2);
         }
     }
 
