@@ -77,6 +77,8 @@ pub enum Reply {
     },
     /// Exactly these bytes as a successful event stream, cut into frames as given.
     Raw(Vec<Vec<u8>>),
+    /// The head of a successful event stream, then exactly these bytes, each cut once the gate lets it pass.
+    Slow(Vec<Vec<u8>>, Gate),
     /// No head until `gate` lets it pass; then an answer without usage.
     Hang(Gate),
     /// The connection breaks without an answer.

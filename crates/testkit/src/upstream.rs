@@ -209,6 +209,18 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
             }
             respond(200, "text/event-stream", Frames { frames, stay })
         }
+        Reply::Slow(cuts, gate) => {
+            let (send, frames) = mpsc::channel(1);
+            tokio::spawn(async move {
+                for cut in cuts {
+                    gate.pass().await;
+                    if send.send(Ok(Bytes::from(cut))).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            respond(200, "text/event-stream", Frames { frames, stay })
+        }
         Reply::Stream { events, usage, ending, gate } => {
             let (send, frames) = mpsc::channel(1);
             let wanted = asked["stream_options"]["include_usage"] == json!(true);

@@ -71,4 +71,10 @@ pub enum NoAnswer {
     /// It failed, or it is no answer in its dialect.
     #[error("it failed")]
     Failed,
+    /// It did its work and its model failed at it: what that used, where it says so.
+    #[error("its model failed")]
+    Fruitless(Option<Usage>),
+    /// It can't be read: what it used is unknown.
+    #[error("it can't be read")]
+    Unread,
 }

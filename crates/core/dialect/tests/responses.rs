@@ -94,6 +94,15 @@ fn what_a_chat_can_not_say_is_refused_by_name() {
     check_refused(&json!({ "input": [{ "type": "function_call", "call_id": "c", "name": "f" }] }), "input[0].arguments");
 }
 
+#[test]
+fn thought_that_only_the_total_counts_is_output() {
+    let usage = json!({ "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135, "completion_tokens_details": { "reasoning_tokens": 94 } });
+    let chat = json!({ "model": "up", "choices": [{ "message": { "content": "hi" }, "finish_reason": "stop" }], "usage": usage });
+    let told = asked(&json!({ "model": "m", "input": "hi" })).response("7", 1, chat.to_string().as_bytes()).expect("an answer");
+    let told: Value = serde_json::from_slice(&told).expect("JSON");
+    assert_eq!((&told["usage"]["output_tokens"], &told["usage"]["total_tokens"]), (&json!(103), &json!(135)));
+}
+
 /// What is told of a chat's answer: status, why incomplete, output, usage.
 fn check_answer(choice: &Value, expect: &Expect) {
     let chat = json!({
@@ -213,6 +222,24 @@ fn a_stream_of_text_and_calls_has_its_events_in_order() {
         response.output_item.done {"sequence_number":17,"output_index":2,"item":{"id":"fc_7_2","type":"function_call","status":"completed","call_id":"c1","name":"f","arguments":"{}"}}
         response.completed {"sequence_number":18,"response":["completed",3,7]}"#]]
     .assert_eq(&told(&events(&chunks, true)));
+}
+
+#[test]
+fn calls_without_a_number_or_with_the_same_are_told_apart_by_their_ids() {
+    let calls = |deltas: &[Value]| {
+        let chunks: Vec<Value> = deltas.iter().map(|calls| delta(&json!({ "tool_calls": calls }), None)).collect();
+        let done = events(&chunks, true).into_iter().filter(|event| event["type"] == "response.output_item.done");
+        done.map(|event| format!("{} {}", event["item"]["call_id"], event["item"]["arguments"])).collect::<Vec<_>>()
+    };
+    let whole = |id: &str| json!({ "id": id, "function": { "name": "f", "arguments": "{}" } });
+    let numbered = |id: &str| json!({ "index": 0, "id": id, "function": { "name": "f", "arguments": "{}" } });
+    let two = [r#""a" "{}""#, r#""b" "{}""#];
+    assert_eq!(calls(&[json!([whole("a"), whole("b")])]), two);
+    assert_eq!(calls(&[json!([whole("a")]), json!([whole("b")])]), two);
+    assert_eq!(calls(&[json!([numbered("a")]), json!([numbered("b")])]), two);
+    let more = |id: Value| json!([{ "index": 0, "id": id, "function": { "arguments": " " } }]);
+    assert_eq!(calls(&[json!([numbered("a")]), more(Value::Null), more(json!("z"))]), [r#""a" "{}  ""#]);
+    assert_eq!(calls(&[json!([whole("a")]), json!([{ "function": { "arguments": " " } }])]), [r#""a" "{} ""#]);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! When a line of a batch may start: while its price is low among those of late, or its deadline presses.
 //!
 //! A batch may wait a day, so its lines are bought in the cheapest hours that still suffice. Symbols: `n` lines are left, each
-//! takes `s` on average, `c` run at once, and `T` is left until the deadline. The work then needs `need = n s / c`, a share
-//! `f = 2 need / T` of the time that is left, with as much again kept for what goes wrong. Were prices of late to come
+//! takes `s` on average, `c` run at once, and `T` is left until the deadline. The work then needs `need = ⌈n / c⌉ s + r`, where the
+//! reserve `r` is for what is tried again, and a share `f = 2 need / T` of the time that is left, with as much again kept for what
+//! goes wrong. Were prices of late to come
 //! back in any order, the cheapest share `f` of the time is when the price is at most their `f`-quantile.
 
 use std::collections::VecDeque;
@@ -17,6 +18,8 @@ pub const PRICE_NOTED_EVERY: Duration = Duration::from_secs(60);
 /// The cheapest share of the time is used even when less would do, in parts per million: waiting has no value of its own.
 const SHARE_LEAST_PPM: u32 = 250_000;
 const WHOLE_PPM: u32 = 1_000_000;
+/// What is needed beside the lines' own time: the last of them may have to be tried again, and more than once.
+const RESERVE: Duration = Duration::from_secs(15 * 60);
 /// How many times the time that is needed is set aside for it.
 const SAFETY: u128 = 2;
 
@@ -99,7 +102,8 @@ impl Start {
 #[must_use]
 pub fn share_needed_ppm(moment: &Moment) -> u32 {
     let left = moment.deadline.since(moment.now).as_micros();
-    let need = u128::from(moment.lines_left) * moment.line.as_micros() / u128::from(moment.at_once.max(1));
+    let rounds = moment.lines_left.div_ceil(moment.at_once.max(1));
+    let need = u128::from(rounds) * moment.line.as_micros() + RESERVE.as_micros();
     let share = (SAFETY * need * u128::from(WHOLE_PPM)).checked_div(left).unwrap_or(u128::MAX);
     u32::try_from(share).unwrap_or(WHOLE_PPM).clamp(SHARE_LEAST_PPM, WHOLE_PPM)
 }

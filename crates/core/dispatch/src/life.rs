@@ -35,6 +35,12 @@ pub enum Fault {
     Evicted,
     /// It failed (5xx), or refused our own credentials or address (401, 403, 404).
     Broken,
+    /// It began to answer with success and nothing came of it: its model failed, or took longer than allowed. That says nothing of what
+    /// another request would get there.
+    Fruitless {
+        /// What it says it used, where it does.
+        used: Option<Tokens>,
+    },
     /// The request itself is at fault (other 4xx): no other endpoint would do better.
     Client,
 }
@@ -201,6 +207,9 @@ impl Life {
     /// Same state, same time, same event: same actions. What comes after the end is ignored.
     pub fn step(&mut self, now: Instant, event: Event) -> Actions {
         let mut actions = Actions::new();
+        if let (State::Calling | State::Answering, Event::Failed(Fault::Fruitless { used })) = (self.state, event) {
+            self.reported = used.or(self.reported);
+        }
         match (self.state, event) {
             (State::Deciding, Event::Decided { endpoint, contract, list }) => actions.push(self.call(now, endpoint, contract, list)),
             (State::Deciding, Event::Refused) => self.end(&mut actions, Some(Failure::NoCapacity)),
@@ -255,7 +264,7 @@ impl Life {
 
     /// Before any content: the attempt is settled, and the request goes elsewhere while that can help.
     fn move_on(&mut self, now: Instant, fault: Fault, actions: &mut Actions) {
-        let reached = matches!(fault, Fault::Lost | Fault::TimedOut | Fault::Evicted);
+        let reached = matches!(fault, Fault::Lost | Fault::TimedOut | Fault::Evicted | Fault::Fruitless { .. });
         actions.push(self.settle(now, Outcome::Failed, reached));
         match fault {
             Fault::Client => self.end(actions, Some(Failure::Client)),
@@ -266,6 +275,7 @@ impl Life {
             | Fault::Busy { .. }
             | Fault::Overloaded { .. }
             | Fault::Evicted
+            | Fault::Fruitless { .. }
             | Fault::Broken => {
                 self.state = State::Deciding;
                 actions.push(Action::Decide);

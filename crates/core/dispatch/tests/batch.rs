@@ -25,7 +25,7 @@ fn noted(prices: impl IntoIterator<Item = i128>) -> Prices {
     noted
 }
 
-/// A hundred lines of 36 s each, four at once: they need 900 s.
+/// A hundred lines of 36 s each, four at once: they need 900 s, and as much is kept in reserve.
 fn moment(left: i64, price: Option<i128>) -> Moment {
     let (now, line) = (at(HOUR), Duration::from_secs(36));
     Moment { now, deadline: at(HOUR + left), lines_left: 100, line, at_once: 4, price: price.map(money), room: true }
@@ -34,12 +34,19 @@ fn moment(left: i64, price: Option<i128>) -> Moment {
 #[test]
 fn the_share_that_is_needed_is_twice_the_work_over_the_time() {
     for (left, want) in
-        [(24 * HOUR, 250_000), (HOUR, 500_000), (2_400, 750_000), (1_800, 1_000_000), (900, 1_000_000), (0, 1_000_000), (-5, 1_000_000)]
+        [(24 * HOUR, 250_000), (2 * HOUR, 500_000), (4_800, 750_000), (HOUR, 1_000_000), (900, 1_000_000), (0, 1_000_000), (-5, 1_000_000)]
     {
         assert_eq!(share_needed_ppm(&moment(left, None)), want, "{left} s left");
     }
-    let nothing_left = Moment { lines_left: 0, ..moment(10, None) };
-    assert_eq!(share_needed_ppm(&nothing_left), 250_000);
+}
+
+#[test]
+fn one_line_starts_long_before_its_deadline_and_a_part_of_a_round_counts_whole() {
+    let one = |left| Moment { lines_left: 1, line: Duration::from_secs(2), at_once: 8, ..moment(left, None) };
+    assert_eq!(share_needed_ppm(&one(2 * (900 + 2))), 1_000_000);
+    assert!(share_needed_ppm(&one(2 * (900 + 2) + 1)) < 1_000_000);
+    let nine = Moment { lines_left: 9, ..one(2 * (900 + 4)) };
+    assert_eq!(share_needed_ppm(&nine), 1_000_000, "two rounds");
 }
 
 #[test]
@@ -61,7 +68,7 @@ fn a_line_starts_when_it_is_cheap_or_pressed_and_gives_way_to_live_traffic() {
     let day = 24 * HOUR;
     check(&prices, &moment(day, Some(10)), Start::Cheap { at_most: money(10) });
     check(&prices, &moment(day, Some(11)), Start::Dear { at_most: money(10) });
-    check(&prices, &moment(HOUR, Some(11)), Start::Cheap { at_most: money(20) });
+    check(&prices, &moment(2 * HOUR, Some(11)), Start::Cheap { at_most: money(20) });
     check(&prices, &moment(1_800, Some(999)), Start::Pressed);
     check(&prices, &moment(day, None), Start::Nowhere);
     check(&prices, &moment(1_800, None), Start::Pressed);

@@ -28,6 +28,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(Fault::Busy { retry_after_ms: 5 }),
         Just(Fault::Overloaded { retry_after_ms: 5 }),
         Just(Fault::Evicted),
+        any::<bool>().prop_map(|said| Fault::Fruitless { used: said.then_some(Tokens { input: 9, cached: 1, output: 3 }) }),
         Just(Fault::Broken),
         Just(Fault::Client),
     ]
@@ -103,13 +104,29 @@ fn before_content_a_failed_attempt_moves_on_and_after_it_never() {
 
 #[test]
 fn an_upstream_that_was_reached_and_said_nothing_is_bounded() {
-    for fault in [Fault::Lost, Fault::TimedOut, Fault::Evicted] {
+    for fault in [Fault::Lost, Fault::TimedOut, Fault::Evicted, Fault::Fruitless { used: None }] {
         let mut life = life();
         life.step(Instant::from_micros(1), decided(0));
         let actions = life.step(Instant::from_micros(2), Event::Failed(fault));
         assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.known == Known::Bounded && lost.tokens == BOUND), "{fault:?}");
         // 40 input tokens at a nano, 100 output tokens at two.
         assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.list == Money::from_nanos(240)), "{fault:?}");
+    }
+}
+
+#[test]
+fn what_a_fruitless_attempt_says_it_used_is_booked_before_content_and_after() {
+    let used = Tokens { input: 18, cached: 0, output: 300 };
+    for content in [false, true] {
+        let mut life = life();
+        life.step(Instant::from_micros(1), decided(0));
+        if content {
+            life.step(Instant::from_micros(2), Event::Content);
+        }
+        let actions = life.step(Instant::from_micros(3), Event::Failed(Fault::Fruitless { used: Some(used) }));
+        let [Action::Settle(settled), next, ..] = actions.as_slice() else { unreachable!("{actions:?}") };
+        assert_eq!((settled.known, settled.tokens), (Known::Reported, used));
+        assert_eq!(*next == Action::Decide, !content, "{next:?}");
     }
 }
 

@@ -37,8 +37,8 @@ pub use id::{
 };
 pub use model::{
     Accelerator, Capability, CashEvent, Dialect, Endpoint, Executor, FigureNote, Finance, Fleet, FleetVersion, KeyAs, Link, Meter,
-    MeterKind, Model, Party, Picker, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, Tier as ServiceTier,
-    TokenWeights, Use, Workload, WorkloadKind,
+    MeterKind, Model, Party, Picker, Pool, Profile, ProfileBasis, Region, Role, Scope, Secret, ServingClass, Site, StreamUsage,
+    Tier as ServiceTier, TokenWeights, Use, Workload, WorkloadKind,
 };
 pub use outlook::{Answer, Block, Cap, Debt, Expansion, Horizon, Mishap, Mix, Of, Offer, Recurs, Risk, Source, Stake, Terms, Venture};
 pub use parse::{FILE_BYTES_MAX, Parsed, looks_secret, masked, parse};

@@ -388,6 +388,8 @@ pub struct Endpoint {
     pub key_as: KeyAs,
     /// What picks a server behind its URL, where something does.
     pub picker: Option<Picker>,
+    /// When it says what a stream used.
+    pub stream_usage: StreamUsage,
     /// Requests that it runs at once, over all replicas.
     pub slots: u32,
     /// Requests that may wait there.
@@ -396,6 +398,16 @@ pub struct Endpoint {
     pub profile: Option<ProfileId>,
     /// Whether its model's requests go here in shadow mode when they don't say where.
     pub shadow: bool,
+}
+
+/// When an upstream of OpenAI's dialect says what a stream used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// When it is asked by `stream_options`.
+    #[default]
+    Asked,
+    /// Always: it refuses to be asked.
+    Always,
 }
 
 /// What a meter counts; with its subject it is a [`Meter`].

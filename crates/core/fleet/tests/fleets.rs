@@ -1,6 +1,6 @@
 //! The fleets that come with Baseload.
 
-use fleet::{Endpoint, KeyAs, Overflow, Picker, Severity, parse};
+use fleet::{Endpoint, KeyAs, Overflow, Picker, Severity, StreamUsage, parse};
 
 /// Parses a fleet that comes with Baseload; shows what is wrong with it otherwise.
 fn good(text: &str) -> fleet::Fleet {
@@ -68,6 +68,17 @@ fn a_key_is_sent_as_its_dialect_has_it_or_as_a_bearers() {
     check("key = { env = \"K\" }", Ok(KeyAs::Dialect));
     check("key = { env = \"K\" }\nkey_as = \"bearer\"", Ok(KeyAs::Bearer));
     check("key_as = \"bearer\"", Err("`key_as` is said of no key"));
+}
+
+#[test]
+fn an_upstream_says_what_a_stream_used_when_asked_or_always() {
+    let check = |fields: &str, want| {
+        check_endpoint(&format!("url = \"https://x.example\"\n{fields}"), |endpoint| endpoint.stream_usage, want);
+    };
+    check("", Ok(StreamUsage::Asked));
+    check("stream_usage = \"always\"", Ok(StreamUsage::Always));
+    let message = "`stream_usage` is for the dialects `openai` and `azure` only";
+    check("dialect = \"gemini\"\nstream_usage = \"always\"", Err(message));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use dispatch::Policy;
+use gateway::Limits;
 
 pub use books::{Format, Ledger};
 
@@ -204,6 +205,8 @@ pub struct Up {
     /// Send each request where its caller says (x-baseload-would, else the endpoint marked `shadow`), and only note what would be better
     #[arg(long)]
     pub shadow: bool,
+    #[command(flatten)]
+    pub patience: Patience,
     /// Also log each attempt and each refusal, without prompts, as a line of JSON on stderr
     #[arg(long, value_enum, value_name = "FORM")]
     pub log: Option<LogForm>,
@@ -214,6 +217,28 @@ pub struct Up {
     pub share: Share,
     #[command(flatten)]
     pub state: State,
+}
+
+/// How long upstreams are waited for.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub struct Patience {
+    /// Wait so long for a stream's head, and again for each sign of life before its first token
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    pub first_token_timeout: Duration,
+    /// Wait so long for the next token
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    pub between_tokens_timeout: Duration,
+    /// Wait so long for a whole answer, or for a stream's first token whatever its signs of life
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600")]
+    pub answer_timeout: Duration,
+}
+
+impl Patience {
+    /// The usual limits with these.
+    pub fn limits(self) -> Limits {
+        let Self { first_token_timeout, between_tokens_timeout, answer_timeout } = self;
+        Limits { first_token_timeout, between_tokens_timeout, answer_timeout, ..Limits::default() }
+    }
 }
 
 #[derive(Debug, Subcommand)]

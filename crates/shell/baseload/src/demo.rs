@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use dispatch::{Policy, RequestId, Settlement};
+use gateway::Limits;
 use ledger::Store;
 use tokio::time::{interval, sleep};
 use units::Span;
@@ -62,6 +63,7 @@ pub fn run(args: Demo, out: &mut dyn Write) -> Result<Exit> {
         listen: Listen::plain(args.listen),
         policy: Policy::MarginalCost,
         shadow: false,
+        limits: Limits::default(),
     };
     runtime()?.block_on(async {
         let mut ending = Ending::new()?;

@@ -52,6 +52,8 @@ pub struct Setup {
     pub policy: Policy,
     /// Whether callers choose, and the policy only advises.
     pub shadow: bool,
+    /// The gateway's limits, but for those that this process sets.
+    pub limits: Limits,
     /// The plan that guides prices.
     pub plan: Option<Arc<planner::Plan>>,
     /// The database that it shares with other replicas.
@@ -106,7 +108,7 @@ impl Service {
             keys: store.keys()?,
             upstreams,
             clock: clock.clone(),
-            limits: limits(joined.is_some()),
+            limits: limits(&setup.limits, joined.is_some()),
             directory: Some(setup.state.clone()),
             shadow: setup.shadow,
         };
@@ -214,14 +216,13 @@ impl Service {
     }
 }
 
-/// The usual limits, as far as this process has files for them.
-fn limits(shared: bool) -> Limits {
-    let usual = Limits::default();
-    let connections_max = descriptors::connections(usual.connections_max, usual.serving_threads);
+/// The limits that were asked for, as far as this process has files for them.
+fn limits(asked: &Limits, shared: bool) -> Limits {
+    let connections_max = descriptors::connections(asked.connections_max, asked.serving_threads);
     if connections_max < descriptors::FEW {
         log::say(format_args!("takes {connections_max} connections at once: this process may not open more files (ulimit -n)"));
     }
-    Limits { shared, connections_max, ..usual }
+    Limits { shared, connections_max, ..asked.clone() }
 }
 
 /// Says which keys are good for nothing because the fleet lacks their team.

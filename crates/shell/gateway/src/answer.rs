@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use dispatch::Fault;
 use market::Tokens;
 use memchr::memmem::Finder;
 use serde::Deserialize;
@@ -16,6 +17,8 @@ use crate::peek::Call;
 struct Usage {
     prompt_tokens: u32,
     completion_tokens: u32,
+    /// Some count the tokens of thought in here only.
+    total_tokens: Option<u32>,
     prompt_tokens_details: Option<Details>,
     // As responses name them.
     input_tokens: u32,
@@ -31,7 +34,8 @@ struct Details {
 
 impl From<Usage> for Tokens {
     fn from(usage: Usage) -> Self {
-        let (input, output) = (usage.prompt_tokens.max(usage.input_tokens), usage.completion_tokens.max(usage.output_tokens));
+        let input = usage.prompt_tokens.max(usage.input_tokens);
+        let output = usage.completion_tokens.max(usage.output_tokens).max(usage.total_tokens.unwrap_or(0).saturating_sub(input));
         let details = usage.prompt_tokens_details.or(usage.input_tokens_details);
         let cached = details.and_then(|details| details.cached_tokens).unwrap_or(0);
         Self { input, cached: cached.min(input), output }
@@ -65,23 +69,23 @@ impl WholeFields<'_> {
     }
 }
 
-/// Reads an answer that came whole; `None` when it is no answer but an error, a web page or a fragment.
-pub(crate) fn whole(body: &[u8]) -> Option<Whole> {
+/// Reads an answer that came whole. An error is none; nor is a web page or a fragment, and what that cost is unknown.
+pub(crate) fn whole(body: &[u8]) -> Result<Whole, Fault> {
     // An array would be read too, field by field.
     if !body.trim_ascii_start().starts_with(b"{") {
-        return None;
+        return Err(Fault::Lost);
     }
     // Looked at once, it need not be looked at field by field.
     let fields = match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str::<WholeFields<'_>>(text),
         Err(_) => serde_json::from_slice(body),
     };
-    let fields = fields.ok()?;
+    let fields = fields.map_err(|_| Fault::Lost)?;
     if fields.error.is_some() || fields.choices.is_some_and(|raw| values(raw.get().as_bytes(), &KEYS.finish).any(is_abort)) {
-        return None;
+        return Err(Fault::Broken);
     }
     let reported = fields.reported();
-    Some(Whole { reported, choice_bytes: fields.choices.or(fields.output).map_or(0, |raw| raw.get().len()) })
+    Ok(Whole { reported, choice_bytes: fields.choices.or(fields.output).map_or(0, |raw| raw.get().len()) })
 }
 
 /// Whether a choice ended because its upstream gave up: so vLLM ends, politely, what it has in work when it is told to stop.
@@ -280,14 +284,39 @@ mod tests {
     }
 
     #[test]
+    fn thought_that_only_the_total_counts_is_output() {
+        let check = |usage: &str, input: u32, output: u32| {
+            let want = Some(Tokens { input, cached: 0, output });
+            let body = format!(r#"{{"choices":[],"usage":{usage}}}"#);
+            assert_eq!(
+                (whole(body.as_bytes()).ok().and_then(|whole| whole.reported), heard(body.as_bytes()).reported),
+                (want, want),
+                "{usage}"
+            );
+        };
+        // As xAI has it, and as OpenAI does.
+        check(
+            r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
+            32,
+            103,
+        );
+        check(r#"{"prompt_tokens":32,"completion_tokens":103,"total_tokens":135}"#, 32, 103);
+        check(r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":null}"#, 32, 9);
+        check(r#"{"input_tokens":32,"output_tokens":9,"total_tokens":41}"#, 32, 9);
+        check(r#"{"prompt_tokens":32,"total_tokens":32}"#, 32, 0);
+    }
+
+    #[test]
     fn whole_answers_are_read_and_others_refused() {
         let usage = r#"{"choices":[1],"usage":{"prompt_tokens":9,"completion_tokens":2}}"#;
         let tokens = Tokens { input: 9, cached: 0, output: 2 };
-        assert_eq!(whole(usage.as_bytes()), Some(Whole { reported: Some(tokens), choice_bytes: 3 }));
-        assert_eq!(whole(br#"{"choices":[]}"#), Some(Whole { reported: None, choice_bytes: 2 }));
-        for bad in ["<html>", "", r#"{"choices":[1]"#, r#"{"error":{"message":"no"}}"#, "[]", r#"{"choices":[{"finish_reason": "abort"}]}"#]
-        {
-            assert_eq!(whole(bad.as_bytes()), None, "{bad}");
+        assert_eq!(whole(usage.as_bytes()), Ok(Whole { reported: Some(tokens), choice_bytes: 3 }));
+        assert_eq!(whole(br#"{"choices":[]}"#), Ok(Whole { reported: None, choice_bytes: 2 }));
+        for unread in ["<html>", "", r#"{"choices":[1]"#, "[]"] {
+            assert_eq!(whole(unread.as_bytes()), Err(Fault::Lost), "{unread}");
+        }
+        for bad in [r#"{"error":{"message":"no"}}"#, r#"{"choices":[{"finish_reason": "abort"}]}"#] {
+            assert_eq!(whole(bad.as_bytes()), Err(Fault::Broken), "{bad}");
         }
     }
 

@@ -5,8 +5,8 @@ use dispatch::{Fault, RequestId};
 use fleet::Dialect;
 use http_body_util::{BodyExt, Limited};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use hyper::{Method, Request, StatusCode};
-use units::Instant;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
@@ -37,7 +37,7 @@ pub(crate) struct Asked<'a> {
     pub body: Bytes,
     /// What the upstream calls the model.
     pub model: &'a str,
-    pub now: Instant,
+    pub now: units::Instant,
     pub head: &'a HeaderMap,
     pub streamed: bool,
     /// Whether the client did not ask for usage.
@@ -83,21 +83,28 @@ impl From<Fault> for Missed {
     }
 }
 
-/// Calls an upstream and waits until there is content to send, or until it is sure that there will be none.
-pub(crate) async fn call(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
-    let patience = if asked.streamed { state.limits.first_token_timeout } else { state.limits.answer_timeout };
-    match tokio::time::timeout(patience, answer(state, upstream, asked)).await {
+/// Calls an upstream and waits until there is content to send, or until it is sure that there will be none. A stream that has begun well
+/// may think for as long as it goes on to say anything at all, and no longer than a whole answer may take.
+pub(crate) async fn call(state: &State, upstream: &Upstream, mut asked: Asked<'_>) -> Result<Answered, Missed> {
+    let State { wires, limits, .. } = state;
+    let (begun, body) = (Instant::now(), std::mem::take(&mut asked.body));
+    let for_head = if asked.streamed { limits.first_token_timeout.min(limits.answer_timeout) } else { limits.answer_timeout };
+    let sent = timeout_at(begun + for_head, wires.send(upstream, request(upstream, &asked, body))).await;
+    let response = sent.map_err(|_| Fault::TimedOut)??;
+    let thinks = asked.streamed && response.status().is_success();
+    let until = begun + if thinks { limits.answer_timeout } else { for_head };
+    match timeout_at(until, answer(state, upstream, &asked, response)).await {
         Ok(answered) => answered,
+        Err(_) if thinks => Err(Fault::Fruitless { used: None }.into()),
         Err(_) => Err(Fault::TimedOut.into()),
     }
 }
 
-async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<Answered, Missed> {
-    let State { wires, limits, memory, .. } = state;
-    let Asked { id, call, model, now, strip_usage, .. } = asked;
+async fn answer(state: &State, upstream: &Upstream, asked: &Asked<'_>, response: Response<Coming>) -> Result<Answered, Missed> {
+    let State { limits, memory, .. } = state;
+    let Asked { id, call, model, now, strip_usage, .. } = *asked;
     let passage = Passage::of(call, upstream.dialect);
     let about = || translate::about(id, now, model);
-    let response = wires.send(upstream, request(upstream, asked)).await?;
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
         return Err(Box::pin(refused(head.status, &head.headers, body, upstream, now)).await);
@@ -109,7 +116,7 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
-        let relay = Relay::begin(body, ear, strip_usage, limits.between_tokens_timeout).await;
+        let relay = Relay::begin(body, ear, strip_usage, limits).await;
         let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream))?;
         return Ok(Answered::Stream(Box::new(relay), passage));
     }
@@ -133,7 +140,7 @@ async fn answer(state: &State, upstream: &Upstream, asked: Asked<'_>) -> Result<
 }
 
 /// The head is built anew: nothing of the client's goes on but what is named.
-fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Parted> {
+fn request(upstream: &Upstream, asked: &Asked<'_>, body: Bytes) -> Request<Parted> {
     let uri = match asked.call {
         peek::Call::Chat | peek::Call::Messages if asked.streamed => &upstream.streamed,
         peek::Call::Chat | peek::Call::Messages => &upstream.chat,
@@ -141,7 +148,7 @@ fn request(upstream: &Upstream, asked: Asked<'_>) -> Request<Parted> {
         peek::Call::Embeddings => &upstream.embeddings,
         peek::Call::Responses => &upstream.responses,
     };
-    let mut request = Request::new(Parted::from(asked.body));
+    let mut request = Request::new(Parted::from(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
@@ -193,7 +200,7 @@ fn fault(upstream: &Upstream, status: u16, retry_after_ms: impl FnOnce() -> u32)
 }
 
 /// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, now: Instant) -> Missed {
+async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, now: units::Instant) -> Missed {
     if let Some(fault) = fault(upstream, status.as_u16(), || retry_after_ms(head, now)) {
         return if upstream.picker.is_some() { picker::fault(fault, head, body).await } else { fault }.into();
     }

@@ -20,6 +20,8 @@ pub(crate) struct Refused {
     pub retry_after: Option<Duration>,
     /// Trying again can't help, whatever the status says.
     pub for_good: bool,
+    /// An attempt at it is booked all the same.
+    pub paid: bool,
     /// How much is left of the key's rates.
     pub rates: Option<Box<Rates>>,
     /// Whose envelope it comes in.
@@ -69,7 +71,18 @@ impl Refused {
     fn new(status: StatusCode, kind: &str, code: &str, message: impl Into<String>) -> Self {
         let (kind, code) = (kind.into(), Some(code.to_owned()));
         let message = message.into();
-        Self { status, kind, code, param: None, message, retry_after: None, for_good: false, rates: None, words: Words::OpenAi }
+        Self {
+            status,
+            kind,
+            code,
+            param: None,
+            message,
+            retry_after: None,
+            for_good: false,
+            paid: false,
+            rates: None,
+            words: Words::OpenAi,
+        }
     }
 
     pub fn about(mut self, param: &str) -> Self {
@@ -262,7 +275,7 @@ impl Refused {
     /// The answer was had and can't be told in the call's own shape.
     pub fn untold() -> Self {
         let message = "The model server answered in a shape that can't be read.";
-        Self::new(StatusCode::BAD_GATEWAY, "server_error", "bad_upstream_answer", message)
+        Self::new(StatusCode::BAD_GATEWAY, "server_error", "bad_upstream_answer", message).for_good()
     }
 
     /// The envelope as JSON.

@@ -83,6 +83,8 @@ pub(crate) struct Flight {
     /// Dialects that the request can't be said in.
     pub barred: Vec<Dialect>,
     pub trace: Trace,
+    /// Whether an attempt so far was booked with tokens.
+    pub paid: bool,
     /// Until its life is over.
     places: Option<(Place, UnderWay)>,
     pub ticket: Ticket,
@@ -120,6 +122,7 @@ impl Flight {
             wish: None,
             barred: Vec::new(),
             trace: Trace::default(),
+            paid: false,
             places,
             ticket,
         })
@@ -261,6 +264,7 @@ impl Flight {
             wish: None,
             barred: self.barred.clone(),
             trace: self.trace,
+            paid: false,
             places: None,
             ticket: self.ticket.beside(),
         })
@@ -363,7 +367,7 @@ impl Flight {
             match fault {
                 Fault::Unreachable => counters.failed(now, true),
                 Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(now, false),
-                Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } | Fault::Evicted => {}
+                Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } | Fault::Evicted | Fault::Fruitless { .. } => {}
                 Fault::Busy { retry_after_ms } | Fault::Overloaded { retry_after_ms } => {
                     counters.busy_until(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
                 }
@@ -411,6 +415,7 @@ impl Flight {
     /// Posts an attempt's end, and counts it out.
     fn settle(&mut self, settlement: Settlement) {
         let Some(attempt) = self.attempt.take() else { return };
+        self.paid |= settlement.tokens != Tokens::default();
         self.ticket.settle(settlement.list, settlement.tokens);
         let counters = self.state.counters(attempt.endpoint);
         counters.busy.leave(self.state.uptime_us(settlement.ended));

@@ -63,6 +63,9 @@ pub const SPANS_AT_ONCE: usize = 256;
 /// How long a collector may take for them.
 pub const SPANS_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Reports of usage and costs that are made or wait for their turn; more are refused.
+pub const REPORTS_MAX: usize = 32;
+
 /// The most bytes of one uploaded file.
 pub const FILE_BYTES_MAX: u64 = 200 * 1_000_000;
 /// The most bytes of all kept files together; past it no more are taken.
@@ -71,6 +74,8 @@ pub const FILES_BYTES_MAX: u64 = 10_000 * 1_000_000;
 pub const FILES_MAX: usize = 10_000;
 /// The most requests of one batch.
 pub const BATCH_LINES_MAX: u32 = 50_000;
+/// The most characters of a line's `custom_id`.
+pub const CUSTOM_ID_MAX: usize = 512;
 /// The most batches of one key that are not over.
 pub const BATCHES_MAX: usize = 100;
 /// The most batches of one key that are kept: past it, the oldest that are over are forgotten.
@@ -125,11 +130,11 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// To look up, connect to and shake hands with an upstream.
     pub connect_timeout: Duration,
-    /// From the call to the first event of a stream.
+    /// From the call to the head of a stream, and on to its first event from whatever comes before that, if only to stay connected.
     pub first_token_timeout: Duration,
     /// From one event of a stream to the next.
     pub between_tokens_timeout: Duration,
-    /// From the call to the end of an answer that is not streamed.
+    /// From the call to the end of an answer that is not streamed, and to the first event of one that is.
     pub answer_timeout: Duration,
     /// For requests under way when the gateway is told to stop.
     pub drain_timeout: Duration,

@@ -55,6 +55,7 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
         model: peek::text(model_raw, "model")?,
         model_at: peek::range(body, model_raw),
         streaming: if stream { Asked::WithUsage } else { Asked::No },
+        options_at: None,
         tier: ServiceTier::Default,
         needs: needs(&fields, prompt),
         choices: 1,

@@ -134,6 +134,8 @@ pub(crate) struct Peek<'a> {
     /// Where the model's name stands in the body.
     pub model_at: Range<usize>,
     pub streaming: Streaming,
+    /// Where the value of `stream_options` stands, if there is any.
+    pub options_at: Option<Range<usize>>,
     /// Where an upstream is told to keep nothing of a response: we could not lead a later request back to it.
     pub unstored: Option<Edit>,
     pub tier: ServiceTier,
@@ -203,6 +205,7 @@ impl<'a> Peek<'a> {
             model,
             model_at: range(body, model_raw),
             streaming,
+            options_at: fields.stream_options.map(|raw| range(body, raw)),
             unstored: (call == Call::Responses).then(|| unstored(body, fields.store)).flatten(),
             tier: tier(fields.service_tier)?,
             needs: needs(call, &fields, choices)?,

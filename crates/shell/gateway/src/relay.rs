@@ -11,6 +11,7 @@ use market::Tokens;
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::Heard;
+use crate::limits::Limits;
 use crate::spoken::{Ear, Spoken};
 use crate::sse::{self, Splitter, Verdict};
 
@@ -73,8 +74,9 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer.
-    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, patience: Duration) -> Result<Self, Unbegun> {
+    /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer. One that thinks says
+    /// so now and then, if only to keep the connection open: whatever comes is waited for anew.
+    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, limits: &Limits) -> Result<Self, Unbegun> {
         let mut relay = Self {
             body,
             ear,
@@ -84,12 +86,15 @@ impl Relay {
             strip_usage,
             ending: None,
             error: Bytes::new(),
-            patience,
+            patience: limits.between_tokens_timeout,
             heard_at: Instant::now(),
             timer: None,
         };
         while !relay.progress.begun && relay.ending.is_none() {
-            std::future::poll_fn(|cx| relay.poll_body(cx)).await;
+            let came = tokio::time::timeout(limits.first_token_timeout, std::future::poll_fn(|cx| relay.poll_body(cx))).await;
+            if came.is_err() {
+                return Err(Unbegun { fault: Fault::Fruitless { used: relay.progress.reported }, said: relay.error });
+            }
         }
         let fault = match relay.ending {
             Some(Ending::Failed(fault)) if relay.ready.is_empty() || !relay.progress.begun => fault,

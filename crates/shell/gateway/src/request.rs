@@ -149,17 +149,25 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
     Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
 }
 
-/// Decides, calls and moves on until there is content or nowhere left to go.
+/// Answers a request, or says why it has no answer and whether that is paid for all the same.
 async fn fly(mut flight: Box<Flight>, head: &HeaderMap, said: &Said<'_>) -> Result<Served, Refused> {
-    let (mut next, mut line) = (Next::Decide, Line::of(&flight)?);
+    match begin(&mut flight, head, said).await {
+        Ok(answered) => answer(flight, answered, said.call()),
+        Err(refused) => Err(Refused { paid: flight.paid, ..refused }),
+    }
+}
+
+/// Decides, calls and moves on until there is content or nowhere left to go.
+async fn begin(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>) -> Result<Answered, Refused> {
+    let (mut next, mut line) = (Next::Decide, Line::of(flight)?);
     loop {
         next = match next {
-            Next::Decide => match line.decide(&mut flight, said).await {
+            Next::Decide => match line.decide(flight, said).await {
                 Ok(next) => next,
                 Err(refused) => return Err(refused.with_rates(flight.ticket.rates(flight.state.clock.now()))),
             },
-            Next::Call(_) => match race::attempt(&mut flight, head, said).await {
-                Ok(answered) => return answer(flight, answered, said.call()),
+            Next::Call(_) => match race::attempt(flight, head, said).await {
+                Ok(answered) => return Ok(answered),
                 Err(Unanswered::Next(next)) => next,
                 Err(Unanswered::Refused(refused)) => return Err(refused),
             },

@@ -1,21 +1,40 @@
 //! Changes a body by byte ranges: what is not changed passes through byte for byte.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
+use fleet::StreamUsage;
 
 use crate::peek::{Edit, Peek, Streaming};
 
-/// The body as the upstream gets it: its own name for the model, and usage asked for.
-pub(crate) fn for_upstream(body: &Bytes, peek: &Peek<'_>, model: &str) -> Bytes {
+/// The body as the upstream gets it: its own name for the model, and usage asked for, unless it refuses to be asked.
+pub(crate) fn for_upstream(body: &Bytes, peek: &Peek<'_>, model: &str, usage: StreamUsage) -> Bytes {
     let mut edits = Vec::with_capacity(2);
     if peek.model != model {
         let text = serde_json::to_string(model).expect("a string can always be written as JSON");
         edits.push(Edit { range: peek.model_at.clone(), text: text.into() });
     }
-    if let Streaming::AddUsage(edit) = &peek.streaming {
-        edits.push(edit.clone());
-    }
     edits.extend(peek.unstored.clone());
+    match (&peek.streaming, usage) {
+        (Streaming::AddUsage(edit), StreamUsage::Asked) => edits.push(edit.clone()),
+        // After what is put at the same place: of two edits there the empty range comes first.
+        (_, StreamUsage::Always) => edits.extend(peek.options_at.as_ref().map(|value| without(body, value))),
+        (Streaming::No | Streaming::WithUsage, StreamUsage::Asked) => {}
+    }
     splice(body, edits)
+}
+
+/// Takes the field whose value stands there out of an object that has another one.
+fn without(body: &[u8], value: &Range<usize>) -> Edit {
+    let quote = |before: usize| body[..before].iter().rposition(|byte| *byte == b'"').unwrap_or(0);
+    // A key can't have quotes in it that are not its own: it was read as this one.
+    let key = quote(quote(value.start));
+    let (before, after) = (body[..key].trim_ascii_end(), body[value.end..].trim_ascii_start());
+    let range = match after.strip_prefix(b",") {
+        Some(rest) => key..body.len() - rest.len(),
+        None => before.len().saturating_sub(1)..value.end,
+    };
+    Edit { range, text: "".into() }
 }
 
 /// Applies edits whose ranges don't overlap.
@@ -47,7 +66,24 @@ mod tests {
     fn check(body: &str, want: &str) {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         let peek = Peek::parse(Call::Chat, &bytes).expect("a good body");
-        assert_eq!(for_upstream(&bytes, &peek, "upstream"), want, "{body}");
+        assert_eq!(for_upstream(&bytes, &peek, "upstream", StreamUsage::Asked), want, "{body}");
+    }
+
+    #[test]
+    fn an_upstream_that_refuses_to_be_asked_for_usage_is_not_asked() {
+        let check = |call: Call, body: &str, want: &str| {
+            let bytes = Bytes::copy_from_slice(body.as_bytes());
+            let peek = Peek::parse(call, &bytes).expect("a good body");
+            assert_eq!(for_upstream(&bytes, &peek, "m", StreamUsage::Always), want, "{body}");
+        };
+        let stream = |options: &str| format!(r#"{{{options}"model":"m","messages":[{{"stream_options":1}}],"stream":true}}"#);
+        for options in ["", r#""stream_options":{"include_usage":true},"#, "\"stream_opt\\u0069ons\" : null ,"] {
+            check(Call::Chat, &stream(options), &stream(""));
+        }
+        let last = |options: &str| format!(r#"{{"messages":[],"stream":true,"model":"m"{options}}}"#);
+        check(Call::Chat, &last(" , \n \"stream_options\": {\"include_usage\": false }"), &last(" "));
+        let body = r#"{"stream_options":{},"model":"m","input":"x"}"#;
+        check(Call::Responses, body, r#"{"store":false,"model":"m","input":"x"}"#);
     }
 
     #[test]
@@ -124,7 +160,7 @@ mod tests {
                 }
                 want["stream_options"]["include_usage"] = json!(true);
             }
-            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, &upstream)).expect("still JSON");
+            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, &upstream, StreamUsage::Asked)).expect("still JSON");
             prop_assert_eq!(spliced, want);
         }
 
@@ -150,13 +186,13 @@ mod tests {
             }
             let body = Bytes::from(written(&fields, pretty, false));
             let peek = Peek::parse(call, &body).expect("a good body");
-            prop_assert_eq!(for_upstream(&body, &peek, "m") == body, call != Call::Responses || store == Some(json!(false)), "byte for byte");
+            prop_assert_eq!(for_upstream(&body, &peek, "m", StreamUsage::Asked) == body, call != Call::Responses || store == Some(json!(false)), "byte for byte");
             let mut want: Value = serde_json::from_slice(&body).expect("JSON");
             want["model"] = json!("upstream");
             if call == Call::Responses {
                 want["store"] = json!(false);
             }
-            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, "upstream")).expect("still JSON");
+            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, "upstream", StreamUsage::Asked)).expect("still JSON");
             prop_assert_eq!(spliced, want);
         }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use dispatch::{AttemptId, Decision, PassedOver, Rule};
 use fleet::{ContractId, EndpointId, Id, ModelId, ServiceTier};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use units::Instant;
 
 use crate::admission::{Accounts, Gate, Peers, Rooms};
@@ -26,6 +26,7 @@ use crate::observed::Observed;
 use crate::recorder::Recorder;
 use crate::snapshot::Snapshot;
 use crate::trace::Trace;
+use crate::usage::Reports;
 use crate::wires::Wires;
 
 /// What all requests share: the snapshot that they read, the counters that they move, the recorder that they tell.
@@ -54,8 +55,8 @@ pub(crate) struct State {
     pub recent: Recent,
     /// Files and batches; `None` without a state directory.
     pub desk: Option<Arc<Desk>>,
-    /// Whose turn it is to ask what contracts cost.
-    pub costs: Arc<Semaphore>,
+    /// Whose turn it is to ask what was used, and what contracts cost.
+    pub reports: Reports,
     /// The ledger, to be read; `None` without a state directory.
     pub ledger: Option<Arc<ledger::View>>,
     /// Told when a request begins to wait for a lease.
@@ -111,7 +112,7 @@ impl State {
             wires,
             recent: Recent::default(),
             desk: None,
-            costs: Arc::new(Semaphore::new(1)),
+            reports: Reports::default(),
             ledger: None,
             tallies,
             log: OnceLock::new(),

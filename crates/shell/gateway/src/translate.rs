@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dialect::{About, Chat, Foreign, Unsupported, anthropic, gemini, openai};
 use dispatch::{Fault, RequestId};
-use fleet::{Dialect, ModelId};
+use fleet::{Dialect, ModelId, StreamUsage};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
@@ -40,11 +40,11 @@ impl Passage {
             Self::Own => body,
             Self::Translated(foreign) => Bytes::from(foreign.answer(&body, &about()).map_err(fault)?),
             Self::Messages => {
-                let (usage, choice_bytes) = anthropic::reported(&body).ok_or(Fault::Broken)?;
+                let (usage, choice_bytes) = anthropic::reported(&body).map_err(fault)?;
                 return Ok((body, Whole { reported: usage.map(tokens), choice_bytes }));
             }
         };
-        let read = answer::whole(&body).ok_or(Fault::Broken)?;
+        let read = answer::whole(&body)?;
         Ok((body, read))
     }
 }
@@ -54,6 +54,8 @@ pub(crate) fn fault(no: dialect::NoAnswer) -> Fault {
         dialect::NoAnswer::Busy => Fault::Busy { retry_after_ms: 0 },
         dialect::NoAnswer::Overloaded => Fault::Overloaded { retry_after_ms: 0 },
         dialect::NoAnswer::Failed => Fault::Broken,
+        dialect::NoAnswer::Fruitless(used) => Fault::Fruitless { used: used.map(tokens) },
+        dialect::NoAnswer::Unread => Fault::Lost,
     }
 }
 
@@ -141,11 +143,14 @@ impl<'a> Said<'a> {
 
     /// The body as an upstream gets it, which calls the model `model`; `most` is the most output tokens that were reckoned with.
     pub fn body(&self, upstream: &Upstream, model: &str, most: u32) -> Result<Bytes, Fault> {
-        let Some(chat) = &self.chat else { return Ok(splice::for_upstream(self.body, self.peek, model)) };
+        let spliced = || Ok(splice::for_upstream(self.body, self.peek, model, upstream.stream_usage));
+        let Some(chat) = &self.chat else { return spliced() };
         let written = match (self.call, upstream.dialect) {
-            (Call::Messages, Dialect::Anthropic) => return Ok(splice::for_upstream(self.body, self.peek, model)),
-            (Call::Messages, Dialect::OpenAi | Dialect::Azure) => openai::write(chat).map(|chat| chat.body(model, upstream.most)),
-            (_, Dialect::OpenAi | Dialect::Azure) => return Ok(splice::for_upstream(self.body, self.peek, model)),
+            (Call::Messages, Dialect::OpenAi | Dialect::Azure) => openai::write(chat).map(|chat| match upstream.stream_usage {
+                StreamUsage::Asked => chat.body(model, upstream.most),
+                StreamUsage::Always => chat.unasked().body(model, upstream.most),
+            }),
+            (Call::Messages, Dialect::Anthropic) | (_, Dialect::OpenAi | Dialect::Azure) => return spliced(),
             (_, Dialect::Anthropic) => {
                 let most = upstream.output_max.unwrap_or(OUTPUT_MAX_UNSAID).min(most).max(1);
                 anthropic::write(chat).map(|chat| chat.body(model, most))

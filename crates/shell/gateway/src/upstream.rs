@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dialect::openai::Most;
-use fleet::{Dialect, Endpoint, KeyAs, Picker};
+use fleet::{Dialect, Endpoint, KeyAs, Picker, StreamUsage};
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::http::uri::Authority;
@@ -40,6 +40,8 @@ pub struct Upstream {
     pub(crate) output_max: Option<u32>,
     /// What picks a server behind it, where something does.
     pub(crate) picker: Option<Picker>,
+    /// When it says what a stream used.
+    pub(crate) stream_usage: StreamUsage,
 }
 
 /// Why a base URL can't be used.
@@ -86,6 +88,7 @@ impl Upstream {
             most: if host == OPENAI_HOST { Most::CompletionTokens } else { Most::Tokens },
             output_max: None,
             picker: None,
+            stream_usage: StreamUsage::Asked,
         })
     }
 
@@ -95,8 +98,8 @@ impl Upstream {
     /// When the URL can't be read, or is one that requests must not go to.
     pub fn of(endpoint: &Endpoint, name: &str, key: Option<&str>) -> Result<Self, UpstreamError> {
         let (base, model) = (endpoint.url.as_str(), endpoint.upstream_model.as_deref());
-        let Endpoint { dialect, output_max, picker, .. } = *endpoint;
-        let plain = Self { dialect, output_max, picker, ..Self::new(base, key, model)? };
+        let Endpoint { dialect, output_max, picker, stream_usage, .. } = *endpoint;
+        let plain = Self { dialect, output_max, picker, stream_usage, ..Self::new(base, key, model)? };
         let (host, root) = (host(base)?, base.trim_end_matches('/'));
         let segment = segment(model.unwrap_or(name));
         let own = |header: &'static str| match endpoint.key_as {

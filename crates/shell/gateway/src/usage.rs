@@ -10,9 +10,11 @@ use hyper::Request;
 use hyper::body::Incoming;
 use ledger::{LedgerError, Spent, Taken, View};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use units::{Instant, Span};
 
 use crate::envelope::Refused;
+use crate::limits::REPORTS_MAX;
 use crate::query::Query;
 use crate::request::Served;
 use crate::snapshot::Snapshot;
@@ -43,14 +45,39 @@ const COST_WIDTH: (&str, i64, i64, i64) = ("1d", 86_400, 7, 180);
 /// The latest second that can be asked for: the year 9999.
 const SECOND_MAX: i64 = 253_402_207_200;
 
+/// Whose turn it is to read the ledger: one report of each kind at a time, also where nobody waits for it any more, as each may read all
+/// that was ever booked; and few may wait.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    line: Arc<Semaphore>,
+    usage: Arc<Semaphore>,
+    costs: Arc<Semaphore>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        let permits = |count| Arc::new(Semaphore::new(count));
+        Self { line: permits(REPORTS_MAX), usage: permits(1), costs: permits(1) }
+    }
+}
+
+impl Reports {
+    /// Waits for the turn of a report, which lasts until what is given is dropped.
+    async fn turn(&self, report: Report) -> Result<[OwnedSemaphorePermit; 2], Refused> {
+        let place = Arc::clone(&self.line).try_acquire_owned().map_err(|_| Refused::overloaded())?;
+        let kind = if report == Report::Costs { &self.costs } else { &self.usage };
+        let turn = Arc::clone(kind).acquire_owned().await.map_err(|_| Refused::overloaded())?;
+        Ok([place, turn])
+    }
+}
+
 /// Serves one report.
 pub(crate) async fn serve(state: &Arc<State>, report: Report, request: &Request<Incoming>) -> Result<Served, Refused> {
     let snapshot = state.snapshot.load_full();
     let ledger = state.ledger.clone().ok_or_else(Refused::nothing_kept)?;
     let now = state.clock.now().micros().div_euclid(1_000_000);
     let asked = Asked::read(report, &Query::of(request.uri().query()), now)?;
-    // One at a time, also where nobody waits for it any more: each reads everything that was ever posted.
-    let turn = if report == Report::Costs { Arc::clone(&state.costs).acquire_owned().await.ok() } else { None };
+    let turn = state.reports.turn(report).await?;
     let made = tokio::task::spawn_blocking(move || {
         let page = asked.results(&ledger, &snapshot, now).map(|results| asked.page(&results));
         drop(turn);
@@ -290,6 +317,26 @@ mod tests {
         let asked = Asked::read(report, &Query::of(Some(query)), now);
         let got = asked.map(|asked| (asked.from / 60, asked.count, asked.next.map(|next| next / 60)));
         assert_eq!(got.map_err(|refused| refused.param.unwrap_or_default()), want.map_err(str::to_owned), "{query}");
+    }
+
+    #[tokio::test]
+    async fn one_report_of_a_kind_is_made_at_a_time_and_few_wait() {
+        let reports = Reports::default();
+        let usage = reports.turn(Report::Completions).await.expect("nobody is before it");
+        let costs = reports.turn(Report::Costs).await.expect("nobody is before it");
+        let mut waiting: Vec<_> = (2..REPORTS_MAX).map(|_| Box::pin(reports.turn(Report::Embeddings))).collect();
+        for turn in &mut waiting {
+            assert!(polled(turn.as_mut()).is_pending(), "one of its kind is made");
+        }
+        assert_eq!(reports.turn(Report::Costs).await.map(drop).map_err(|refused| refused.status.as_u16()), Err(503));
+        drop(costs);
+        assert!(reports.turn(Report::Costs).await.is_ok());
+        drop(usage);
+        assert!(waiting.remove(0).await.is_ok());
+    }
+
+    fn polled<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> std::task::Poll<T> {
+        future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
     }
 
     #[test]

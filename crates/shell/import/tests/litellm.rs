@@ -56,6 +56,33 @@ fn a_price_per_token_is_one_per_million() {
     }
 }
 
+/// The lines of the only endpoint of a config whose only deployment is this model.
+fn check_endpoint(model: &str, lines: &[&str], others: &[&str]) {
+    let fleet =
+        litellm(&format!("model_list:\n  - model_name: m\n    litellm_params:\n      model: {model}\n")).expect("it can be imported").fleet;
+    let endpoint = fleet.split("[endpoints.").nth(1).and_then(|rest| rest.split("\n[").next()).expect("an endpoint");
+    for line in lines {
+        assert!(endpoint.lines().any(|own| own == *line), "{line} in\n{endpoint}");
+    }
+    for other in others {
+        assert!(!endpoint.contains(other), "{other} in\n{endpoint}");
+    }
+}
+
+#[test]
+fn what_only_tells_litellm_how_to_call_a_model_is_no_part_of_its_name() {
+    check_endpoint("azure/o_series/mine", &["upstream_model = \"mine\""], &[]);
+    check_endpoint("azure/gpt5_series/mine", &["upstream_model = \"mine\""], &[]);
+    check_endpoint("openai/responses/gpt-5", &["upstream_model = \"gpt-5\""], &[]);
+    check_endpoint("openrouter/responses/x", &["upstream_model = \"responses/x\""], &[]);
+}
+
+#[test]
+fn a_provider_that_refuses_to_be_asked_for_usage_is_not() {
+    check_endpoint("mistral/mistral-large-latest", &["stream_usage = \"always\""], &[]);
+    check_endpoint("openai/gpt-4o", &[], &["stream_usage"]);
+}
+
 fn check_broken(config: &str, expected: &Expect) {
     expected.assert_eq(&litellm(config).expect_err("it is broken").shown("config.yaml"));
 }

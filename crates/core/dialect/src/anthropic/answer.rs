@@ -99,9 +99,14 @@ impl Finish {
     }
 }
 
+/// Why a body that is no answer of Messages is none: an error is nothing that was paid for.
+fn unread(body: &[u8]) -> NoAnswer {
+    if serde_json::from_slice::<serde_json::Value>(body).is_ok() { NoAnswer::Failed } else { NoAnswer::Unread }
+}
+
 /// Reads an answer of Messages.
 pub(crate) fn read(body: &[u8]) -> Result<Told, NoAnswer> {
-    let read: Read<'_> = serde_json::from_slice(body).map_err(|_| NoAnswer::Failed)?;
+    let read: Read<'_> = serde_json::from_slice(body).map_err(|_| unread(body))?;
     let (mut text, mut calls) = (None::<String>, Vec::new());
     for block in read.content {
         match (block.r#type.as_str(), block.text) {
@@ -119,17 +124,19 @@ pub(crate) fn read(body: &[u8]) -> Result<Told, NoAnswer> {
     Ok(Told { id: read.id, model: read.model, choices: vec![Choice { text, calls, finish }], usage: read.usage.and_then(ReadUsage::whole) })
 }
 
-/// What usage an answer of Messages reports, and how many bytes its content has; `None` when it is no answer.
-#[must_use]
-pub fn reported(body: &[u8]) -> Option<(Option<Usage>, usize)> {
+/// What usage an answer of Messages reports, and how many bytes its content has.
+///
+/// # Errors
+/// When it is no answer.
+pub fn reported(body: &[u8]) -> Result<(Option<Usage>, usize), NoAnswer> {
     #[derive(Deserialize)]
     struct Look<'a> {
         #[serde(borrow)]
         content: &'a RawValue,
         usage: Option<ReadUsage>,
     }
-    let look: Look<'_> = serde_json::from_slice(body).ok()?;
-    Some((look.usage.and_then(ReadUsage::whole), look.content.get().len()))
+    let look: Look<'_> = serde_json::from_slice(body).map_err(|_| unread(body))?;
+    Ok((look.usage.and_then(ReadUsage::whole), look.content.get().len()))
 }
 
 #[derive(Serialize)]

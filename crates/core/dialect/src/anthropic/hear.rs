@@ -70,7 +70,7 @@ impl Hearing {
         if self.over {
             return Ok(());
         }
-        let event: Event = serde_json::from_slice(data).map_err(|_| NoAnswer::Failed)?;
+        let event: Event = serde_json::from_slice(data).map_err(|_| NoAnswer::Unread)?;
         match event.r#type.as_str() {
             "message_start" => {
                 let start = event.message.ok_or(NoAnswer::Failed)?;
@@ -181,7 +181,7 @@ impl Overhearing {
     /// Hears the data of one event; what is no event of Messages is an error.
     pub fn event(&mut self, data: &[u8]) -> Overheard {
         let none = Overheard::default();
-        let Ok(event) = serde_json::from_slice::<Event>(data) else { return Overheard { error: Some(NoAnswer::Failed), ..none } };
+        let Ok(event) = serde_json::from_slice::<Event>(data) else { return Overheard { error: Some(NoAnswer::Unread), ..none } };
         match event.r#type.as_str() {
             "message_start" => {
                 self.usage = event.message.and_then(|message| message.usage).unwrap_or_default();

@@ -65,6 +65,8 @@ pub struct Telling {
     begun: bool,
     over: bool,
     open: Open,
+    /// What the call that is open, or was last, is called.
+    call_id: String,
     /// Blocks begun so far.
     blocks: u32,
     called: bool,
@@ -138,6 +140,7 @@ impl Telling {
             begun: false,
             over: false,
             open: Open::Nothing,
+            call_id: String::new(),
             blocks: 0,
             called: false,
             finish: None,
@@ -227,17 +230,25 @@ impl Telling {
     }
 
     fn call(&mut self, call: &Call, out: &mut Vec<u8>) {
-        let index = call.index.unwrap_or(0);
         let (name, arguments) = match &call.function {
             Some(function) => (function.name.as_deref(), function.arguments.as_deref()),
             None => (None, None),
         };
-        if self.open != Open::Call(index) {
+        let id = call.id.as_deref().filter(|id| !id.is_empty());
+        let is_another = id.is_some_and(|id| id != self.call_id);
+        // Google numbers no calls, and others give the same number to several.
+        let goes_on = match (self.open, call.index) {
+            (Open::Call(_), None) => !is_another,
+            (Open::Call(open), Some(index)) => open == index && !(is_another && name.is_some_and(|name| !name.is_empty())),
+            (Open::Nothing | Open::Text, _) => false,
+        };
+        if !goes_on {
             // Blocks come one after the other: what goes on with an earlier call can't be told any more.
-            let (Some(id), Some(name)) = (&call.id, name) else {
+            let (Some(id), Some(name)) = (id, name) else {
                 return self.fail("The model server mixed the calls of several tools.", out);
             };
-            self.called = true;
+            (self.called, self.call_id) = (true, id.to_owned());
+            let index = call.index.unwrap_or(0);
             self.start(Open::Call(index), BlockStart::ToolUse { id, name, input: Empty {} }, out);
         }
         if let Some(partial_json) = arguments.filter(|text| !text.is_empty()) {

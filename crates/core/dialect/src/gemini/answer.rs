@@ -106,12 +106,12 @@ impl Failure {
 }
 
 impl Finish {
-    /// What Gemini's word for it means. A model that failed has not answered, whatever it said before.
-    pub(crate) fn of_gemini(word: &str, called: bool) -> Result<Self, NoAnswer> {
+    /// What Gemini's word for it means; `None` for a model that failed: it has not answered, whatever it said before.
+    pub(crate) fn of_gemini(word: &str, called: bool) -> Option<Self> {
         match word {
-            "STOP" if called => Ok(Self::Tools),
-            "STOP" => Ok(Self::Stop),
-            "MAX_TOKENS" => Ok(Self::Length),
+            "STOP" if called => Some(Self::Tools),
+            "STOP" => Some(Self::Stop),
+            "MAX_TOKENS" => Some(Self::Length),
             "SAFETY"
             | "RECITATION"
             | "LANGUAGE"
@@ -122,8 +122,8 @@ impl Finish {
             | "IMAGE_PROHIBITED_CONTENT"
             | "IMAGE_RECITATION"
             | "MODEL_ARMOR"
-            | "ESCALATION" => Ok(Self::Filtered),
-            _ => Err(NoAnswer::Failed),
+            | "ESCALATION" => Some(Self::Filtered),
+            _ => None,
         }
     }
 }
@@ -135,20 +135,22 @@ pub(super) fn call_id(answer: &str, choice: u32, index: usize) -> String {
 
 /// Reads an answer of `generateContent`.
 pub(crate) fn read(body: &[u8], about: &About) -> Result<Told, NoAnswer> {
-    let read: Read<'_> = serde_json::from_slice(body).map_err(|_| NoAnswer::Failed)?;
+    let read: Read<'_> = serde_json::from_slice(body).map_err(|_| NoAnswer::Unread)?;
     if let Some(error) = read.error {
         return Err(error.fault());
     }
-    let mut choices = read.candidates.into_iter().map(|candidate| choice(candidate, about)).collect::<Result<Vec<_>, _>>()?;
+    let usage = read.usage_metadata.and_then(ReadUsage::said);
+    let choices = read.candidates.into_iter().map(|candidate| choice(candidate, about)).collect::<Option<Vec<_>>>();
+    let mut choices = choices.ok_or(NoAnswer::Fruitless(usage))?;
     if choices.is_empty() {
         // A prompt that was blocked has no candidates, and is an answer all the same.
-        _ = read.prompt_feedback.and_then(|feedback| feedback.block_reason).ok_or(NoAnswer::Failed)?;
+        _ = read.prompt_feedback.and_then(|feedback| feedback.block_reason).ok_or(NoAnswer::Fruitless(usage))?;
         choices.push(Choice { text: None, calls: Vec::new(), finish: Finish::Filtered });
     }
-    Ok(Told { id: read.response_id, model: read.model_version, choices, usage: read.usage_metadata.and_then(ReadUsage::said) })
+    Ok(Told { id: read.response_id, model: read.model_version, choices, usage })
 }
 
-fn choice(candidate: Candidate<'_>, about: &About) -> Result<Choice, NoAnswer> {
+fn choice(candidate: Candidate<'_>, about: &About) -> Option<Choice> {
     let (mut text, mut calls) = (None::<String>, Vec::new());
     for part in candidate.content.map(|content| content.parts).unwrap_or_default() {
         if let Some(call) = part.function_call {
@@ -163,5 +165,5 @@ fn choice(candidate: Candidate<'_>, about: &About) -> Result<Choice, NoAnswer> {
         }
     }
     let finish = Finish::of_gemini(candidate.finish_reason.as_deref().unwrap_or("STOP"), !calls.is_empty())?;
-    Ok(Choice { text, calls, finish })
+    Some(Choice { text, calls, finish })
 }

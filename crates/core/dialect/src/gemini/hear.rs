@@ -35,7 +35,7 @@ impl Hearing {
 
     /// Hears the data of one event; what OpenAI's clients are told of it goes to `out`.
     pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), NoAnswer> {
-        let read: Read<'_> = serde_json::from_slice(data).map_err(|_| NoAnswer::Failed)?;
+        let read: Read<'_> = serde_json::from_slice(data).map_err(|_| NoAnswer::Unread)?;
         if let Some(error) = read.error {
             return Err(error.fault());
         }
@@ -82,7 +82,7 @@ impl Hearing {
             }
         }
         if let Some(word) = candidate.finish_reason.filter(|_| !heard.finished) {
-            let finish = Finish::of_gemini(&word, heard.calls > 0)?;
+            let finish = Finish::of_gemini(&word, heard.calls > 0).ok_or(NoAnswer::Fruitless(self.usage))?;
             self.role(index, &mut heard, out);
             self.chunks.finish(index, finish, out);
             heard.finished = true;

@@ -186,6 +186,7 @@ pub(crate) struct ReadUsage {
     prompt_tokens: u32,
     #[serde(default)]
     completion_tokens: u32,
+    total_tokens: Option<u32>,
     prompt_tokens_details: Option<ReadCached>,
     completion_tokens_details: Option<ReadReasoning>,
 }
@@ -204,7 +205,9 @@ impl From<ReadUsage> for Usage {
     fn from(read: ReadUsage) -> Self {
         let cached = read.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
         let reasoning = read.completion_tokens_details.and_then(|details| details.reasoning_tokens).unwrap_or(0);
-        Self { input: read.prompt_tokens, cached: cached.min(read.prompt_tokens), output: read.completion_tokens, reasoning }
+        // Some count the tokens of thought in the total only.
+        let output = read.completion_tokens.max(read.total_tokens.unwrap_or(0).saturating_sub(read.prompt_tokens));
+        Self { input: read.prompt_tokens, cached: cached.min(read.prompt_tokens), output, reasoning }
     }
 }
 

@@ -204,6 +204,12 @@ pub fn write<'a>(chat: &'a Chat<'a>) -> Result<Request<'a>, Unsupported> {
 }
 
 impl Request<'_> {
+    /// The same for an upstream that says what a stream used without being asked.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { stream_options: None, ..self }
+    }
+
     /// The request's body, for an upstream that calls the model `model`, and the most tokens as `most` says.
     #[must_use]
     pub fn body(&self, model: &str, most: Most) -> Vec<u8> {

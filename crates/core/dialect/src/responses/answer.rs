@@ -37,7 +37,9 @@ pub(crate) fn usage(chat: &Value) -> Value {
         return Value::Null;
     }
     let count = |value: &Value| value.as_u64().unwrap_or(0);
-    let (input, output) = (count(&chat["prompt_tokens"]), count(&chat["completion_tokens"]));
+    let input = count(&chat["prompt_tokens"]);
+    // Some count the tokens of thought in the total only.
+    let output = count(&chat["completion_tokens"]).max(count(&chat["total_tokens"]).saturating_sub(input));
     json!({
         "input_tokens": input,
         "input_tokens_details": { "cached_tokens": count(&chat["prompt_tokens_details"]["cached_tokens"]) },

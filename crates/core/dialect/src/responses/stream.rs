@@ -167,15 +167,20 @@ impl Stream {
     }
 
     fn call(&mut self, out: &mut Vec<u8>, call: &Value) {
-        let number = call["index"].as_u64().unwrap_or(0);
-        let known = self.calls.iter().find(|(of, _)| *of == number).map(|(_, index)| *index);
+        let number = call["index"].as_u64();
+        let given = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+        let (has_id, has_name) = (given(&call["id"]), given(&call["function"]["name"]));
+        let is_of = |item: &Item| matches!(item, Item::Call { call_id, .. } if *call_id == call["id"]);
+        // Google numbers no calls, and others give the same number to several.
+        let last = self.calls.iter().rev().find(|(of, _)| number.is_none_or(|number| *of == number)).map(|(_, index)| *index);
+        let known = last.filter(|index| !has_id || is_of(&self.items[*index]) || number.is_some() && !has_name);
         let index = known.unwrap_or_else(|| {
             self.close_messages(out, "completed");
             let index = self.items.len();
             let (call_id, name) = (call["id"].clone(), call["function"]["name"].clone());
             let item = function_call(&self.id, index, "in_progress", (&call_id, &name), "");
             self.items.push(Item::Call { call_id, name, arguments: String::new() });
-            self.calls.push((number, index));
+            self.calls.push((number.unwrap_or(0), index));
             self.send(out, "response.output_item.added", json!({ "output_index": index, "item": item }));
             index
         });

@@ -57,8 +57,8 @@ fn geminis_answer_is_told_as_openais() {
             r#"{"id":"answer-1","object":"chat.completion","created":7,"model":"model-1","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null},"logprobs":null,"finish_reason":"content_filter"}]}"#
         ]],
     );
-    check(Foreign::Gemini, &json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}), expect!["it failed"]);
-    check(Foreign::Gemini, &json!({}), expect!["it failed"]);
+    check(Foreign::Gemini, &json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}), expect!["its model failed"]);
+    check(Foreign::Gemini, &json!({}), expect!["its model failed"]);
 }
 
 #[test]

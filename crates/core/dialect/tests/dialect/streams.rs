@@ -3,6 +3,7 @@
 use dialect::anthropic::{Overhearing, Telling};
 use dialect::{Foreign, Hearing, NoAnswer, Usage};
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::told::{Told, about, hear, told};
 
@@ -82,12 +83,25 @@ fn errors_in_a_stream_say_whether_another_may_do_better() {
     check(Foreign::Anthropic, &anthropic("overloaded_error"), NoAnswer::Overloaded);
     check(Foreign::Anthropic, &anthropic("rate_limit_error"), NoAnswer::Busy);
     check(Foreign::Anthropic, &anthropic("api_error"), NoAnswer::Failed);
-    check(Foreign::Anthropic, "data: nonsense\n\n", NoAnswer::Failed);
+    check(Foreign::Anthropic, "data: nonsense\n\n", NoAnswer::Unread);
     check(Foreign::Gemini, "data: {\"error\":{\"code\":503}}\n\n", NoAnswer::Overloaded);
     check(Foreign::Gemini, "data: {\"error\":{\"code\":429}}\n\n", NoAnswer::Busy);
     check(Foreign::Gemini, "data: {\"error\":{\"code\":500}}\n\n", NoAnswer::Failed);
-    check(Foreign::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}]}\n\n", NoAnswer::Failed);
+    check(Foreign::Gemini, "data: nonsense\n\n", NoAnswer::Unread);
     check(Foreign::Gemini, &format!("data: {}", "x".repeat(dialect::EVENT_BYTES_MAX)), NoAnswer::Failed);
+}
+
+#[test]
+fn a_model_that_fails_says_what_it_used() {
+    for word in ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER"] {
+        let end = |usage: &str| format!(r#"{{"candidates":[{{"finishReason":"{word}"}}]{usage}}}"#);
+        let said = end(r#","usageMetadata":{"promptTokenCount":18,"thoughtsTokenCount":300}"#);
+        let used = Some(Usage { input: 18, cached: 0, output: 300, reasoning: 300 });
+        for (event, want) in [(end(""), NoAnswer::Fruitless(None)), (said, NoAnswer::Fruitless(used))] {
+            check(Foreign::Gemini, &format!("data: {event}\n\n"), want);
+            assert_eq!(Foreign::Gemini.answer(event.as_bytes(), &about()), Err(want), "{event}");
+        }
+    }
 }
 
 #[test]
@@ -179,6 +193,32 @@ fn what_anthropics_clients_are_told_means_the_same() {
         assert_eq!(there_and_back([before, after]), whole, "cut at {at}");
         assert!(at == openai.len() || !told(&there_and_back([before])).done, "cut short at {at}");
     }
+}
+
+/// The calls, by their ids and arguments, that Anthropic's clients are told of these deltas.
+fn check_calls(deltas: &[serde_json::Value], want: &[(&str, &str)]) {
+    let event = |delta: &serde_json::Value| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":{delta}}}}}]}}\n\n");
+    let stream: String = deltas.iter().map(event).chain(["data: [DONE]\n\n".to_owned()]).collect();
+    let told = told(&there_and_back([stream.as_bytes()]));
+    let calls: Vec<(&str, &str)> = told.calls.values().map(|(id, _, arguments)| (id.as_str(), arguments.as_str())).collect();
+    assert_eq!(calls, want, "{stream}");
+}
+
+#[test]
+fn calls_without_a_number_or_with_the_same_are_told_apart_by_their_ids() {
+    let whole = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}});
+    let numbered = |id: &str, arguments: &str| json!({"index": 0, "id": id, "function": {"name": "f", "arguments": arguments}});
+    let two = [("a", "{\"x\":1}"), ("b", "{}")];
+    let [a, b] = two.map(|(id, arguments)| whole(id, arguments));
+    check_calls(&[json!([a, b])], &two);
+    check_calls(&[json!([a]), json!([b])], &two);
+    check_calls(&two.map(|(id, arguments)| json!([numbered(id, arguments)])), &two);
+    let more = |more: serde_json::Value| json!([more]);
+    let begun = json!([whole("a", "{\"x\":")]);
+    check_calls(&[begun.clone(), more(json!({"function": {"arguments": "1}"}})), json!([b])], &two);
+    check_calls(&[begun.clone(), more(json!({"id": "", "function": {"name": "", "arguments": "1}"}})), json!([b])], &two);
+    // Some give each delta of a call an id of its own.
+    check_calls(&[begun, more(json!({"index": 0, "id": "z", "function": {"arguments": "1}"}})), json!([b])], &two);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::codes;
 use crate::contract::{Contract, Overflow};
 use crate::diagnostic::Diagnostic;
 use crate::id::{EndpointId, Id, PoolId};
-use crate::model::{Endpoint, MeterKind, WorkloadKind};
+use crate::model::{Endpoint, Meter, WorkloadKind};
 use crate::reader::Reader;
 use crate::rows::Rows;
 use crate::spelling;
@@ -95,21 +95,23 @@ fn overflow(rows: &Rows, root: &Reader<'_>, name: &str, contract: &Contract) {
 
 /// Whether a contract has a price for everything that it covers.
 fn prices(rows: &Rows, root: &Reader<'_>, name: &str, contract: &Contract) {
-    let priced = |kinds: &[MeterKind]| contract.rates.iter().any(|rate| kinds.contains(&rate.meter.kind()));
+    let priced = |meter: Meter| contract.rates.iter().any(|rate| rate.meter == meter);
+    let timed = |pool: PoolId| get(&rows.pools, pool).is_none_or(|(_, pool)| priced(Meter::AcceleratorTime(pool.accelerator)));
     let owned = contract.preset == Some(crate::contract::Preset::Owned);
-    if !contract.pools.is_empty() && !owned && !priced(&[MeterKind::AcceleratorTime]) {
-        let message = format!("contract `{name}` covers pools, but has no price for accelerator time");
-        let hint = "add a price per accelerator-hour, or take the pools out";
-        root.add(Diagnostic::warning(codes::NO_PRICE, &root.place_of(&["contracts", name, "pools"]), message, hint));
+    for (index, id) in contract.pools.iter().enumerate().filter(|(_, id)| !owned && !timed(**id)) {
+        let pool = get(&rows.pools, *id).map_or("", |(name, _)| name);
+        let message = format!("contract `{name}` covers pool `{pool}`, but has no price for time of its accelerators");
+        let hint = "add a price per accelerator-hour of their kind, or take the pool out";
+        let place = root.place_of(&["contracts", name, "pools", &index.to_string()]);
+        root.add(Diagnostic::warning(codes::NO_PRICE, &place, message, hint));
     }
-    let time = |it: &Endpoint| it.pool.is_some_and(|pool| contract.pools.contains(&pool)) && priced(&[MeterKind::AcceleratorTime]);
+    let time = |it: &Endpoint| it.pool.is_some_and(|pool| contract.pools.contains(&pool) && timed(pool));
     for (index, id) in contract.endpoints.iter().enumerate() {
         let Some((endpoint_name, endpoint)) = get(&rows.endpoints, *id) else { continue };
-        let lacks: Vec<_> = [("input", MeterKind::InputTokens), ("output", MeterKind::OutputTokens)]
-            .into_iter()
-            .filter(|(_, kind)| !priced(&[*kind, MeterKind::UnitTime]))
-            .map(|(word, _)| word)
-            .collect();
+        let model = endpoint.model;
+        let tokens = [("input", Meter::InputTokens(model)), ("output", Meter::OutputTokens(model))];
+        let lacks = tokens.into_iter().filter(|(_, meter)| !priced(*meter) && !priced(Meter::UnitTime(model)));
+        let lacks: Vec<_> = lacks.map(|(word, _)| word).collect();
         if !lacks.is_empty() && !time(endpoint) {
             let message =
                 format!("contract `{name}` covers endpoint `{endpoint_name}`, but has no price for {} tokens", lacks.join(" and "));

@@ -8,7 +8,7 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::figure::{Parameters, Ratio, Speed};
 use crate::keys::{Key, Kind, Shape, may, must, or, words};
-use crate::model::{Capability, Dialect, Endpoint, KeyAs, Model, Picker, Profile, ProfileBasis, Secret, TokenWeights};
+use crate::model::{Capability, Dialect, Endpoint, KeyAs, Model, Picker, Profile, ProfileBasis, Secret, StreamUsage, TokenWeights};
 use crate::parse::secret;
 use crate::reader::Reader;
 
@@ -66,6 +66,9 @@ const KEY_AS_WORDS: &[&str] = &words(&KEYS_AS);
 const PICKERS: [(&str, Picker); 1] = [("llm-d", Picker::LlmD)];
 const PICKER_WORDS: &[&str] = &words(&PICKERS);
 
+const STREAM_USAGES: [(&str, StreamUsage); 2] = [("asked", StreamUsage::Asked), ("always", StreamUsage::Always)];
+const STREAM_USAGE_WORDS: &[&str] = &words(&STREAM_USAGES);
+
 pub(crate) const ENDPOINT: &[Key] = &[
     must("model", Shape::Name(Kind::Model), "which model it serves"),
     may("pool", Shape::Name(Kind::Pool), "on which pool; a hosted API has none"),
@@ -84,6 +87,12 @@ pub(crate) const ENDPOINT: &[Key] = &[
     may("key", Shape::Secret, "where the upstream's key is to be found"),
     or("key_as", "as its dialect has it", Shape::Word(KEY_AS_WORDS), "in `Authorization: Bearer`, whatever the dialect"),
     may("picker", Shape::Word(PICKER_WORDS), "what picks a server behind the URL: it is told each request's tier and whose it is"),
+    or(
+        "stream_usage",
+        "asked",
+        Shape::Word(STREAM_USAGE_WORDS),
+        "when it says what a stream used: asked by `stream_options`, or always, as one that refuses that field",
+    ),
     or("slots", "16", Shape::Figure("64"), "requests that it runs at once, over all replicas"),
     or("queue", "64", Shape::Figure("256"), "requests that may wait there"),
     may("profile", Shape::Name(Kind::Profile), "how fast one replica is"),
@@ -170,6 +179,10 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
     let stated = row.has("key_as") && row.check("key_as", row.has("key"), "is said of no key", "add `key = { env = \"NAME\" }`");
     let key_as = if stated { row.word("key_as", &KEYS_AS) } else { Some(KeyAs::Dialect) };
     let picker = picker(row, dialect);
+    let asked = dialect.is_none_or(|dialect| matches!(dialect, Dialect::OpenAi | Dialect::Azure));
+    let stated = row.has("stream_usage")
+        && row.check("stream_usage", asked, "is for the dialects `openai` and `azure` only", "leave one of the two out");
+    let stream_usage = if stated { row.word("stream_usage", &STREAM_USAGES) } else { Some(StreamUsage::Asked) };
     let profile = row.named("profile", Kind::Profile);
     let shadow = row.flag("shadow").unwrap_or(false);
     Some(Endpoint {
@@ -185,6 +198,7 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         key,
         key_as: key_as?,
         picker,
+        stream_usage: stream_usage?,
         slots: slots?,
         queue: queue?,
         profile,

@@ -209,6 +209,7 @@ fn endpoint(region: RegionId) -> Endpoint {
         key: None,
         key_as: fleet::KeyAs::Dialect,
         picker: None,
+        stream_usage: fleet::StreamUsage::Asked,
         slots: 8,
         queue: 8,
         profile: None,

@@ -29,6 +29,7 @@ pub fn run(args: Up, out: &mut dyn Write) -> Result<Exit> {
         policy: args.policy.0,
         plan,
         shadow: args.shadow,
+        limits: args.patience.limits(),
         share: args.share.address()?,
         keep_journal: Duration::from_secs(u64::from(args.keep_journal) * 86_400),
     };

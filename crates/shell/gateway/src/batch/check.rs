@@ -18,7 +18,7 @@ use crate::batch::order::{Batch, Flaw, Status};
 use crate::batch::run::seconds;
 use crate::envelope::Refused;
 use crate::keys::Key;
-use crate::limits::BATCH_LINES_MAX;
+use crate::limits::{BATCH_LINES_MAX, CUSTOM_ID_MAX};
 use crate::peek::{Call, Peek, Streaming};
 use crate::request::Asking;
 use crate::responses;
@@ -159,6 +159,10 @@ impl Asked<'_> {
         };
         let missing = |param: &str| flaw("missing_required_parameter", Some(param), &format!("Missing required parameter: '{param}'."));
         let id = line.custom_id.ok_or_else(|| missing("custom_id"))?;
+        if id.chars().nth(CUSTOM_ID_MAX).is_some() {
+            let message = format!("Invalid 'custom_id': string too long. Expected a string with maximum length {CUSTOM_ID_MAX}.");
+            return Err(flaw("string_above_max_length", Some("custom_id"), &message));
+        }
         if !ids.insert(id.into_owned()) {
             return Err(flaw(
                 "duplicate_custom_id",

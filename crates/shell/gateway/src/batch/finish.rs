@@ -16,20 +16,32 @@ pub(crate) fn finish(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io
     if ending == Status::Completed && batch.status != Status::Finalizing {
         desk.batches.change(&batch.id, |batch| batch.become_at(Status::Finalizing, now))?;
     }
+    let (output, error) = give(desk, batch, ending, now)?;
+    desk.batches.change(&batch.id, |batch| {
+        (batch.output_file_id, batch.error_file_id) = (output, error);
+        batch.become_at(ending, now);
+    })?;
+    // Both files have it all now; what can't be removed only takes room.
+    _ = fs::remove_file(desk.batches.results_path(&batch.id));
+    Ok(())
+}
+
+/// Writes what a batch's lines were answered, and what became of the others, into its files, and gives those that have anything in them. Of
+/// one that fails only its answers are known.
+pub(crate) fn give(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io::Result<(Option<String>, Option<String>)> {
     let name = batch.id.trim_start_matches("batch_");
     let (output_id, error_id) = (format!("file-{name}-output"), format!("file-{name}-error"));
     let mut output = Draft::new(desk, output_id)?;
     let mut error = Draft::new(desk, error_id)?;
     let (mut answered, mut failed) = (BTreeSet::new(), None);
-    let path = desk.batches.results_path(&batch.id);
-    results::read(&path, &mut |result| {
+    results::read(&desk.batches.results_path(&batch.id), &mut |result| {
         // A line is answered once; were it told twice, the first counts.
         if answered.insert(result.line) {
             let draft = if result.good { &mut output } else { &mut error };
             failed = failed.take().or(draft.line(result.says.get()).err());
         }
     })?;
-    if ending != Status::Completed && batch.total > 0 {
+    if matches!(ending, Status::Expired | Status::Cancelled) && batch.total > 0 {
         let mut number = 0;
         let all = lines(desk.files.content(&batch.input_file_id)?, usize::MAX - 1, &mut |_, text| {
             let line = number;
@@ -45,14 +57,7 @@ pub(crate) fn finish(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io
     if let Some(failed) = failed {
         return Err(failed);
     }
-    let (output_file_id, error_file_id) = (output.keep(desk, batch, "output", now)?, error.keep(desk, batch, "error", now)?);
-    desk.batches.change(&batch.id, |batch| {
-        (batch.output_file_id, batch.error_file_id) = (output_file_id, error_file_id);
-        batch.become_at(ending, now);
-    })?;
-    // Both files have it all now; what can't be removed only takes room.
-    _ = fs::remove_file(path);
-    Ok(())
+    Ok((output.keep(desk, batch, "output", now)?, error.keep(desk, batch, "error", now)?))
 }
 
 /// A file that is being written.

@@ -23,6 +23,8 @@ use crate::state::State;
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// When a key that has nothing to spend is tried again.
 const SPENT_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// How often a line may be paid for without an answer: what refuses it then is its answer.
+const PAID_TRIES_MAX: u32 = 3;
 /// When a result that could not be kept is tried to be kept again: the disk is full, most likely.
 const KEEP_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,8 @@ pub(crate) struct Job {
     pub input: Arc<File>,
     pub place: Range<u64>,
     pub line: u32,
+    /// How often it was paid for without an answer.
+    pub paid: u32,
     /// What its result is called.
     pub id: String,
     pub results: Arc<Mutex<Results>>,
@@ -46,13 +50,15 @@ pub(crate) enum Ran {
     },
     /// It has no result yet.
     Later(Duration),
-    /// It has none yet, and no other line of its key would have one before then.
+    /// It has none yet, and was paid for all the same.
+    Paid(Duration),
+    /// It has none yet, for its key can't pay for it before then, nor perhaps for any other.
     Held(Duration),
 }
 
 /// Runs one line, and keeps its result before anybody hears of it.
 pub(crate) async fn run(state: Arc<State>, job: Job) -> Ran {
-    let Job { key, call, input, place, line, id, results } = job;
+    let Job { key, call, input, place, line, paid, id, results } = job;
     let text = blocking(move || {
         let mut text = vec![0; usize::try_from(place.end - place.start).unwrap_or(0)];
         input.read_exact_at(&mut text, place.start).map(|()| text)
@@ -64,17 +70,22 @@ pub(crate) async fn run(state: Arc<State>, job: Job) -> Ran {
     let Some(request) = ids::draw(state.clock.now()) else { return Ran::Later(AGAIN_AFTER) };
     let body = bytes::Bytes::from(read.body.map_or_else(Vec::new, |body| body.get().as_bytes().to_vec()));
     let named = request.to_string();
-    let answered = match Box::pin(ask(&state, key, request, call, body)).await {
+    let asked = Box::pin(ask(&state, key, request, call, body)).await;
+    let answered = match &asked {
         Ok(body) => match Answered::good(line, &id, &custom_id, &named, body) {
             Some(answered) => Some(answered),
             None => Answered::refused(line, &id, &custom_id, &named, &Refused::untold()),
         },
-        Err(refused) if is_of_the_key(&refused) => return Ran::Held(refused.retry_after.unwrap_or(SPENT_AGAIN_AFTER).max(AGAIN_AFTER)),
-        Err(refused) if is_passing(&refused) => return Ran::Later(refused.retry_after.unwrap_or(AGAIN_AFTER).max(AGAIN_AFTER)),
-        Err(refused) => Answered::refused(line, &id, &custom_id, &named, &refused),
+        Err(refused) => match again(refused, paid) {
+            Some(later) => return later,
+            None => Answered::refused(line, &id, &custom_id, &named, refused),
+        },
     };
     let Some(answered) = answered else { return Ran::Later(AGAIN_AFTER) };
-    keep(Arc::new(answered), results).await
+    // Until it is kept, the answer has its share of what bodies may take.
+    let ran = keep(Arc::new(answered), results).await;
+    drop(asked);
+    ran
 }
 
 /// Keeps a result, however often that has to be tried: it is paid for, and to run the line again would pay for it twice.
@@ -88,18 +99,21 @@ async fn keep(answered: Arc<Answered>, results: Arc<Mutex<Results>>) -> Ran {
     }
 }
 
-/// Whether the same request may be served later.
-fn is_passing(refused: &Refused) -> bool {
-    let status = refused.status.as_u16();
-    status == 429 || status == 408 || status >= 500
+/// When a line is tried again that was refused, and was paid for so often before; `None` where the refusal is its answer.
+fn again(refused: &Refused, paid: u32) -> Option<Ran> {
+    let (status, after) = (refused.status.as_u16(), |usual: Duration| refused.retry_after.unwrap_or(usual).max(AGAIN_AFTER));
+    match refused.code.as_deref() {
+        // A budget is whole again one day, and what others have reserved of it comes back sooner.
+        Some("insufficient_quota") if status == 429 => Some(Ran::Held(after(SPENT_AGAIN_AFTER))),
+        _ if refused.for_good || status != 429 && status != 408 && status < 500 => None,
+        Some("rate_limit_exceeded" | "no_lease") => Some(Ran::Held(after(SPENT_AGAIN_AFTER))),
+        _ if !refused.paid => Some(Ran::Later(after(AGAIN_AFTER))),
+        _ if paid + 1 >= PAID_TRIES_MAX => None,
+        _ => Some(Ran::Paid(after(AGAIN_AFTER))),
+    }
 }
 
-/// Whether it is for what the key may spend, whatever it asks for.
-fn is_of_the_key(refused: &Refused) -> bool {
-    matches!(refused.code.as_deref(), Some("insufficient_quota" | "rate_limit_exceeded" | "no_lease"))
-}
-
-async fn ask(state: &Arc<State>, key: KeyId, id: RequestId, call: Call, body: bytes::Bytes) -> Result<Vec<u8>, Refused> {
+async fn ask(state: &Arc<State>, key: KeyId, id: RequestId, call: Call, body: bytes::Bytes) -> Result<bytes::Bytes, Refused> {
     let snapshot = state.snapshot.load_full();
     let key = snapshot.keys.by_id(key, state.clock.now()).ok_or_else(Refused::bad_key)?;
     let place = state.admit()?;
@@ -108,10 +122,37 @@ async fn ask(state: &Arc<State>, key: KeyId, id: RequestId, call: Call, body: by
     let served = request::answer_to(state, &snapshot, key, place, None, id, asking).await?;
     // An answer's body can't fail.
     let whole = served.body.collect().await.unwrap_or_else(|never| match never {});
-    Ok(whole.to_bytes().to_vec())
+    Ok(whole.to_bytes())
 }
 
 /// Does what waits for a disk away from the threads that serve; `None` when it panicked.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(refused: &Refused, paid: u32, want: Option<Ran>) {
+        assert_eq!(again(refused, paid), want, "{refused:?}, paid for {paid} times before");
+    }
+
+    #[test]
+    fn a_line_is_tried_again_while_that_can_help_and_is_not_paid_for_too_often() {
+        let (soon, minute) = (Some(Ran::Later(AGAIN_AFTER)), Duration::from_secs(60));
+        let lost = Refused::no_capacity("lost", Duration::from_secs(1));
+        let paid = Refused { paid: true, ..lost.clone() };
+        check(&lost, 99, soon);
+        check(&paid, 0, Some(Ran::Paid(AGAIN_AFTER)));
+        check(&paid, 1, Some(Ran::Paid(AGAIN_AFTER)));
+        check(&paid, 2, None);
+        check(&Refused::no_journal(), 2, soon);
+        for answer in [Refused::untold(), Refused::answer_too_large(1), Refused::no_model("gone"), Refused::bad_key()] {
+            check(&answer, 0, None);
+        }
+        check(&Refused::over_budget(), 0, Some(Ran::Held(minute)));
+        check(&Refused::rate_limited(String::new()).again_after(minute * 2), 0, Some(Ran::Held(minute * 2)));
+        check(&Refused::rate_limited("more than a minute's".to_owned()).for_good(), 0, None);
+    }
 }

@@ -7,12 +7,19 @@ use units::Instant;
 
 use crate::batch::line::Ran;
 
+/// So many lines in a row that their key can't pay for hold their batch: fewer may each want more than the others.
+const REFUSED_MAX: usize = 3;
+
 /// The lines of one batch without an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: VecDeque<u32>,
     /// Lines that are tried again, and when.
     later: BTreeSet<(Instant, u32)>,
+    /// How often lines were paid for that have no answer.
+    paid: BTreeMap<u32, u32>,
+    /// Lines that their key could not pay for, as long as it could pay for none in between: at most [`REFUSED_MAX`].
+    refused: BTreeSet<u32>,
     /// Before then none may begin: its key has nothing to spend.
     held: Option<Instant>,
     running: u32,
@@ -55,17 +62,36 @@ impl Queue {
         Some(line)
     }
 
+    /// How often a line was paid for without an answer.
+    pub fn paid(&self, line: u32) -> u32 {
+        self.paid.get(&line).copied().unwrap_or(0)
+    }
+
     /// A line has ended.
     pub fn ended(&mut self, line: u32, ran: Ran, now: Instant) {
         self.running = self.running.saturating_sub(1);
         match ran {
-            Ran::Answered { .. } => {}
+            Ran::Answered { .. } => _ = self.paid.remove(&line),
             Ran::Later(wait) => _ = self.later.insert((now + wait, line)),
-            // What refuses one line of a key would refuse them all, each at the cost of a look.
-            Ran::Held(wait) => {
-                self.waiting.push_front(line);
-                self.held = self.held.max(Some(now + wait));
+            Ran::Paid(wait) => {
+                *self.paid.entry(line).or_default() += 1;
+                self.later.insert((now + wait, line));
             }
+            Ran::Held(wait) => {
+                self.later.insert((now + wait, line));
+                return self.refuse(line, now + wait);
+            }
+        }
+        self.refused.clear();
+    }
+
+    /// Its key could not pay for a line. What refuses several of a key in a row would refuse them all, each at the cost of a look.
+    fn refuse(&mut self, line: u32, until: Instant) {
+        if self.refused.len() < REFUSED_MAX {
+            self.refused.insert(line);
+        }
+        if self.refused.len() >= REFUSED_MAX {
+            self.held = self.held.max(Some(until));
         }
     }
 }
@@ -131,16 +157,48 @@ mod tests {
         assert_eq!((got.as_slice(), queue.left()), (began, left), "at {second}");
     }
 
+    const GOOD: Ran = Ran::Answered { good: true };
+    const LATER: Ran = Ran::Later(Duration::from_secs(5));
+    const HELD: Ran = Ran::Held(Duration::from_secs(60));
+
     #[test]
     fn a_line_that_is_refused_waits_alone_and_a_key_that_is_spent_holds_all() {
-        let (good, later, held) = (Ran::Answered { good: true }, Ran::Later(Duration::from_secs(5)), Ran::Held(Duration::from_secs(60)));
-        let mut queue = Queue::new(0..4);
-        check(&mut queue, 0, &[], &[0, 1, 2, 3], 4);
-        check(&mut queue, 1, &[(0, good), (1, later), (2, later)], &[], 3);
-        check(&mut queue, 6, &[], &[1, 2], 3);
-        check(&mut queue, 10, &[(3, later), (1, held)], &[], 3);
-        check(&mut queue, 69, &[(2, good)], &[], 2);
-        check(&mut queue, 70, &[], &[1, 3], 2);
+        let mut queue = Queue::new(0..6);
+        check(&mut queue, 0, &[], &[0, 1, 2, 3, 4, 5], 6);
+        check(&mut queue, 1, &[(0, GOOD), (1, LATER), (2, LATER)], &[], 5);
+        check(&mut queue, 6, &[], &[1, 2], 5);
+        check(&mut queue, 10, &[(1, LATER), (3, HELD), (4, HELD), (5, HELD)], &[], 5);
+        check(&mut queue, 69, &[(2, GOOD)], &[], 4);
+        check(&mut queue, 70, &[], &[1, 3, 4, 5], 4);
+    }
+
+    #[test]
+    fn a_line_that_its_key_can_never_pay_for_keeps_no_other_from_its_turn() {
+        let mut queue = Queue::new(0..3);
+        assert!(queue.has_next(at(0)));
+        assert_eq!(queue.begin(), Some(0));
+        check(&mut queue, 0, &[(0, HELD)], &[1, 2], 3);
+        check(&mut queue, 1, &[(1, HELD), (2, GOOD)], &[], 2);
+        // Refused again and again, it still is one line.
+        for round in 1..9 {
+            check(&mut queue, round * 130, &[], &[0, 1], 2);
+            check(&mut queue, round * 130, &[(0, HELD), (1, LATER)], &[], 2);
+            check(&mut queue, round * 130 + 5, &[], &[1], 2);
+            check(&mut queue, round * 130 + 5, &[(1, HELD)], &[], 2);
+        }
+    }
+
+    #[test]
+    fn how_often_a_line_was_paid_for_is_known_until_it_is_answered() {
+        let mut queue = Queue::new(0..1);
+        for times in 0..3 {
+            check(&mut queue, times * 9, &[], &[0], 1);
+            assert_eq!(i64::from(queue.paid(0)), times);
+            check(&mut queue, times * 9, &[(0, Ran::Paid(Duration::from_secs(5)))], &[], 1);
+        }
+        check(&mut queue, 99, &[], &[0], 1);
+        check(&mut queue, 99, &[(0, GOOD)], &[], 0);
+        assert_eq!(queue.paid(0), 0);
     }
 
     /// The keys whose lines begin, in their order, of these keys' batches; `places` lines run at once and the one that began first ends first.

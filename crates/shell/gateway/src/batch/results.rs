@@ -24,9 +24,9 @@ pub(crate) struct Answered {
 
 impl Answered {
     /// A line answered with success; `None` when the body is no JSON.
-    pub fn good(line: u32, id: &str, custom_id: &str, request: &str, body: Vec<u8>) -> Option<Self> {
+    pub fn good(line: u32, id: &str, custom_id: &str, request: &str, body: &[u8]) -> Option<Self> {
         // In JSON a line break can only stand between tokens; in a file of lines it must not stand at all.
-        let body = body.into_iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect();
+        let body = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
         let body: Box<RawValue> = RawValue::from_string(String::from_utf8(body).ok()?).ok()?;
         Some(Self { line, good: true, says: response(id, custom_id, request, 200, &body)? })
     }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn answered(line: u32) -> Answered {
-        Answered::good(line, "b", "c", "req_1", b"{\n \"a\":\r\n1.10}".to_vec()).expect("JSON")
+        Answered::good(line, "b", "c", "req_1", b"{\n \"a\":\r\n1.10}").expect("JSON")
     }
 
     #[test]

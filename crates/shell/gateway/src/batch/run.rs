@@ -13,7 +13,7 @@ use units::Instant;
 
 use crate::batch::Desk;
 use crate::batch::check;
-use crate::batch::finish::finish;
+use crate::batch::finish::{finish, give};
 use crate::batch::line::{self, Job, Ran};
 use crate::batch::order::{Batch, Flaw, Status};
 use crate::batch::price::{Cheapest, cheapest};
@@ -206,27 +206,34 @@ impl Runner {
     /// Starts a line of a batch, if one may start; `seen` is what each model costs now, and how many of its lines have just begun.
     fn start(&mut self, batch: &Arc<Batch>, now: Instant, seen: &mut BTreeMap<ModelId, (Option<Cheapest>, u32)>) -> Option<()> {
         let (call, work) = (batch.call()?, self.works.get_mut(&batch.id)?);
-        let look = || (cheapest(&self.state, &self.state.snapshot.load(), work.model), 0);
-        let (cheapest, fresh) = seen.entry(work.model).or_insert_with(look);
-        let line = cheapest.filter(|found| found.service_us > 0).map_or(LINE_TIME, |found| Duration::from_micros(found.service_us.into()));
-        let moment = Moment {
-            now,
-            deadline: deadline(batch),
-            lines_left: work.queue.left(),
-            line,
-            at_once: u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(1),
-            price: cheapest.map(|found| found.price),
-            room: cheapest.is_some_and(|found| found.has_room(*fresh)),
-        };
-        let prices = self.prices.entry(work.model).or_default();
-        let line = if start(prices, &moment).is_now() { work.queue.begin()? } else { return None };
+        // A model that the fleet has no more costs nothing: each line is only told so.
+        if let Some(model) = work.model {
+            let look = || (cheapest(&self.state, &self.state.snapshot.load(), model), 0);
+            let (cheapest, fresh) = seen.entry(model).or_insert_with(look);
+            let known = cheapest.filter(|found| found.service_us > 0);
+            let moment = Moment {
+                now,
+                deadline: deadline(batch),
+                lines_left: work.queue.left(),
+                line: known.map_or(LINE_TIME, |found| Duration::from_micros(found.service_us.into())),
+                at_once: u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(1),
+                price: cheapest.map(|found| found.price),
+                room: cheapest.is_some_and(|found| found.has_room(*fresh)),
+            };
+            if !start(self.prices.entry(model).or_default(), &moment).is_now() {
+                return None;
+            }
+        }
+        let line = work.queue.begin()?;
+        if let Some((_, fresh)) = work.model.and_then(|model| seen.get_mut(&model)) {
+            *fresh += 1;
+        }
         let place = work.lines.get(line as usize).cloned().unwrap_or_default();
         let id = format!("batch_req_{}_{line}", batch.id.trim_start_matches("batch_"));
         let (input, results) = (Arc::clone(&work.input), Arc::clone(&work.results));
-        let job = Job { key: batch.key, call, input, place, line, id, results };
+        let job = Job { key: batch.key, call, input, place, line, paid: work.queue.paid(line), id, results };
         let task = self.running.spawn(line::run(Arc::clone(&self.state), job));
         self.tasks.insert(task.id(), (Arc::clone(batch), line));
-        *fresh += 1;
         Some(())
     }
 }
@@ -247,10 +254,16 @@ fn deadline(batch: &Batch) -> Instant {
 
 fn fail(desk: &Desk, batch: &Batch, error: &io::Error, now: i64) -> io::Result<Option<Work>> {
     let message = format!("The batch could not be read or written: {}.", error.kind());
+    // What was answered is paid for: wherever it can be read, it is given.
+    let (output, errors) = match give(desk, batch, Status::Failed, now) {
+        Err(error) if is_for_good(&error) => (None, None),
+        given => given?,
+    };
     // Where even that can't be written, the batch stays as it is, and is tried again at a later look.
     _ = desk.batches.change(&batch.id, |batch| {
         // It may have been cancelled meanwhile.
         if !batch.status.is_over() {
+            (batch.output_file_id, batch.error_file_id) = (output, errors);
             batch.flaws.push(Flaw { code: "storage_failed".to_owned(), message, param: None, line: None });
             batch.become_at(Status::Failed, now);
         }

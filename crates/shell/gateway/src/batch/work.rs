@@ -16,7 +16,8 @@ use crate::state::State;
 
 /// A batch whose lines are running.
 pub(crate) struct Work {
-    pub model: ModelId,
+    /// `None` when the fleet has it no more.
+    pub model: Option<ModelId>,
     pub input: Arc<File>,
     /// Where each line stands in the input.
     pub lines: Vec<Range<u64>>,
@@ -27,16 +28,15 @@ pub(crate) struct Work {
 impl Work {
     /// Reads where each line stands, and which of them have an answer already.
     pub fn open(state: &State, desk: &Desk, batch: &Batch) -> io::Result<Self> {
-        let (mut places, mut model) = (Vec::new(), None);
+        let (mut places, mut named) = (Vec::new(), None);
         let snapshot = state.snapshot.load();
         let read = lines(desk.files.content(&batch.input_file_id)?, state.limits.body_bytes_max, &mut |place, text| {
-            if model.is_none() {
-                let name = Line::read(text).and_then(|line| dialect::responses::model(line.body?.get().as_bytes()));
-                model = name.and_then(|name| snapshot.model(&name));
+            if named.is_none() {
+                named = Line::read(text).and_then(|line| Some(dialect::responses::model(line.body?.get().as_bytes())?.into_owned()));
             }
             places.push(place);
         })?;
-        let model = model.filter(|_| read.is_ok()).ok_or(io::ErrorKind::InvalidData)?;
+        let model = snapshot.model(&named.filter(|_| read.is_ok()).ok_or(io::ErrorKind::InvalidData)?);
         let (mut answered, mut good) = (vec![false; places.len()], 0);
         let results = Results::open(&desk.batches.results_path(&batch.id), &mut |result| {
             if let Some(answered) = answered.get_mut(result.line as usize) {

@@ -1,6 +1,7 @@
 //! Bodies of calls: what is read of them, and that a spliced body says the same but for what was meant.
 
 use bytes::Bytes;
+use fleet::StreamUsage;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ pub fn chat(bytes: &[u8]) {
     let named: Option<String> = body.get(peek.model_at.clone()).and_then(|text| serde_json::from_slice(text).ok());
     assert_eq!(named.as_deref(), Some(&*peek.model), "the model stands where it is said to");
     assert!(peek.context_bytes <= peek.prompt_bytes, "no context is longer than all that is asked");
-    let spliced = splice::for_upstream(&body, &peek, THEIRS);
+    let spliced = splice::for_upstream(&body, &peek, THEIRS, StreamUsage::Asked);
     assert!(serde_json::from_slice::<&RawValue>(&spliced).is_ok(), "still JSON");
     // Numbers past what a float holds and halves of surrogates pass through; no tree can be made of them.
     let Ok(mut meant) = serde_json::from_slice::<Value>(&body) else { return };
@@ -37,6 +38,12 @@ pub fn chat(bytes: &[u8]) {
     }
     let said: Value = serde_json::from_slice(&spliced).unwrap_or_default();
     assert_eq!(said, meant, "nothing else changes");
+    if let Some(fields) = meant.as_object_mut().filter(|_| call != Call::Messages) {
+        fields.remove("stream_options");
+    }
+    let unasked = splice::for_upstream(&body, &peek, THEIRS, StreamUsage::Always);
+    let unasked: Value = serde_json::from_slice(&unasked).expect("still JSON");
+    assert_eq!(unasked, meant, "nothing else is left out");
     let again = Peek::parse(call, &spliced);
     assert!(again.is_ok_and(|again| again.model == THEIRS && again.prompt == peek.prompt), "it can be taken again, and asks the same");
 }

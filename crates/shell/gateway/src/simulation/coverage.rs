@@ -131,6 +131,8 @@ impl Coverage {
             // Only what stands behind a picker evicts, and nothing does here.
             Event::Failed(Fault::Evicted) => "fault evicted",
             Event::Failed(Fault::Broken) => "fault broken",
+            // Only streams that stall behind a good head are, and upstreams whose model fails.
+            Event::Failed(Fault::Fruitless { .. }) => "fault fruitless",
             Event::Failed(Fault::Client) => "fault client",
         });
         for action in actions {

@@ -23,8 +23,12 @@ pub fn folder() -> tempfile::TempDir {
 }
 
 pub async fn over(folder: &Path) -> Bench {
-    let limits = Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() };
-    Bench::of(Setup { limits, directory: Some(folder.to_owned()), ..Setup::default() }).await
+    over_with(folder, Setup::default()).await
+}
+
+async fn over_with(folder: &Path, setup: Setup) -> Bench {
+    let limits = Limits { drain_timeout: Duration::from_millis(50), ..setup.limits };
+    Bench::of(Setup { limits, directory: Some(folder.to_owned()), ..setup }).await
 }
 
 async fn post(bench: &Bench, path: &str, body: &str) -> crate::bench::Reply {
@@ -47,10 +51,14 @@ fn line(id: &str, more: &str) -> String {
 }
 
 async fn order(bench: &Bench, lines: &[String]) -> Value {
+    order_of(bench, "/v1/chat/completions", lines).await
+}
+
+async fn order_of(bench: &Bench, call: &str, lines: &[String]) -> Value {
     let file = form(bench, &[("purpose", "batch"), ("file", &lines.join("\n"))]).await;
     assert_eq!(file.status, 200, "{}", file.text);
     let body = json!({
-        "input_file_id": file.json()["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": { "a": "b" },
+        "input_file_id": file.json()["id"], "endpoint": call, "completion_window": "24h", "metadata": { "a": "b" },
     });
     let made = post(bench, "/v1/batches", &body.to_string()).await;
     assert_eq!((made.status.as_u16(), &made.json()["status"]), (200, &json!("validating")), "{}", made.text);
@@ -186,6 +194,81 @@ async fn an_answered_line_never_runs_again_and_stands_in_the_output_once() {
     assert_eq!(ids, ["a", "b", "c"]);
 }
 
+/// Status and code of each refused line.
+fn refusals(failed: &[(String, Value)]) -> Vec<(&Value, &Value)> {
+    let response = failed.iter().map(|(_, line)| &line["response"]);
+    response.map(|response| (&response["status_code"], &response["body"]["error"]["code"])).collect()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_always_too_large_is_paid_for_once() {
+    let folder = folder();
+    let fleet = LAPTOP.replace(r#"["chat", "completions"]"#, r#"["chat", "completions", "embeddings"]"#);
+    let limits = Limits { upstream_body_bytes_max: 4_096, ..Limits::default() };
+    let bench = over_with(folder.path(), Setup { fleet, limits, ..Setup::default() }).await;
+    bench.only_north();
+    let head = vec![("content-type", "application/json".to_owned())];
+    bench.north.then(Reply::Status { status: 200, head, body: format!(r#"{{"data":"{}"}}"#, "x".repeat(5_000)) });
+    let line = r#"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"default","input":"x"}}"#;
+    let made = order_of(&bench, "/v1/embeddings", &[line.to_owned()]).await;
+    let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
+    let failed = told(&bench, &done["error_file_id"]).await;
+    assert_eq!(refusals(&failed), [(&json!(502), &json!("answer_too_large"))]);
+    assert_eq!(bench.north.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn a_line_whose_upstreams_are_lost_with_it_is_paid_for_three_times_at_most() {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    bench.only_north();
+    bench.north.then(Reply::Half).then(Reply::Half).then(Reply::Half);
+    let made = order(&bench, &[line("a", "")]).await;
+    bench.north.until_heard(3).await;
+    let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
+    let failed = told(&bench, &done["error_file_id"]).await;
+    assert_eq!(refusals(&failed), [(&json!(503), &json!("no_capacity"))]);
+    assert_eq!((bench.north.heard().len(), bench.journal.settled(3).await.len()), (3, 3));
+}
+
+/// A batch of three lines of which one is answered, and its gateway stopped.
+async fn answered_one(folder: &Path) -> Value {
+    let (mut bench, gate) = (over(folder).await, Gate::default());
+    bench.only_north();
+    bench.north.then(Reply::answer(7, 5)).then(Reply::Hang(gate.clone())).then(Reply::Hang(gate));
+    let made = order(&bench, &[line("a", ""), line("b", ""), line("c", "")]).await;
+    until(&bench, &made, |batch| batch["request_counts"]["completed"] == 1).await;
+    bench.stop().await;
+    made
+}
+
+#[tokio::test]
+async fn a_batch_whose_model_is_gone_gives_what_was_answered_and_says_so_of_the_rest() {
+    let folder = folder();
+    let made = answered_one(folder.path()).await;
+    let fleet = LAPTOP.replace(r#"aliases = ["default"]"#, r#"aliases = ["other"]"#);
+    let bench = over_with(folder.path(), Setup { fleet, ..Setup::default() }).await;
+    let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
+    assert_eq!(done["request_counts"], json!({ "total": 3, "completed": 1, "failed": 2 }));
+    assert_eq!(told(&bench, &done["output_file_id"]).await.len(), 1);
+    let failed = told(&bench, &done["error_file_id"]).await;
+    assert_eq!(refusals(&failed), [(&json!(404), &json!("model_not_found")); 2]);
+    assert!(bench.north.heard().is_empty(), "nothing ran");
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_gives_what_was_answered() {
+    let folder = folder();
+    let made = answered_one(folder.path()).await;
+    let input = made["input_file_id"].as_str().expect("an id");
+    std::fs::write(folder.path().join("files").join(input), "damaged").expect("it is there");
+    let bench = over(folder.path()).await;
+    let failed = until(&bench, &made, |batch| batch["status"] == "failed").await;
+    assert_eq!(failed["errors"]["data"][0]["code"], "storage_failed");
+    let ids: Vec<String> = told(&bench, &failed["output_file_id"]).await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!((ids, &failed["error_file_id"]), (vec!["a".to_owned()], &Value::Null));
+}
+
 /// The errors of a batch whose input is this: code, param and line of each.
 async fn check_flaws(lines: &[String], want: &[(&str, Value, Value)]) {
     let folder = folder();
@@ -218,6 +301,8 @@ async fn an_input_is_checked_line_by_line() {
         line("d", r#","stream":true"#),
         line("e", r#","n":"x""#),
         r#"{"method":"POST"}"#.to_owned(),
+        line(&"i".repeat(512), r#","stream":true"#),
+        line(&"i".repeat(513), ""),
     ];
     // Empty lines are not counted.
     check_flaws(
@@ -231,6 +316,8 @@ async fn an_input_is_checked_line_by_line() {
             ("invalid_value", json!("body.stream"), json!(7)),
             ("invalid_value", json!("body.n"), json!(8)),
             ("missing_required_parameter", json!("custom_id"), json!(9)),
+            ("invalid_value", json!("body.stream"), json!(10)),
+            ("string_above_max_length", json!("custom_id"), json!(11)),
         ],
     )
     .await;

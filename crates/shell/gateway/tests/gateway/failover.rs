@@ -1,9 +1,12 @@
 //! Until there is content, another endpoint answers.
 
-use dispatch::Outcome;
+use std::time::Duration;
+
+use dispatch::{Known, Outcome};
+use fleet::{Dialect, Endpoint};
 use gateway::Limits;
 use market::Tokens;
-use testkit::{Ending, Reply, Upstream};
+use testkit::{Ending, Gate, Reply, Upstream};
 
 use crate::bench::{Bench, endpoint, impatient};
 
@@ -67,6 +70,68 @@ async fn streams_move_on() {
     ] {
         check(STREAM, fault).await;
     }
+}
+
+/// North does each of these, one after the other, and is asked again each time; west answers. How north's attempts were booked.
+async fn check_asked_again(bench: &Bench, faults: &[(&str, Reply)], known: Known, tokens: Option<Tokens>) {
+    for (index, (body, fault)) in faults.iter().enumerate() {
+        bench.north.then(fault.clone());
+        bench.west.then(if *body == STREAM { Reply::stream(2) } else { Reply::answer(7, 2) });
+        let reply = bench.chat(body).await;
+        assert_eq!((reply.status.as_u16(), reply.header("x-baseload-endpoint")), (200, "west"), "{fault:?}: {}", reply.text);
+        assert_eq!(bench.north.heard().len(), index + 1, "it is not passed over");
+        let settled = &bench.journal.settled(2 * index + 2).await[2 * index];
+        assert_eq!((settled.outcome, settled.known), (Outcome::Failed, known), "{fault:?}");
+        assert!(tokens.is_none_or(|tokens| settled.tokens == tokens), "{fault:?}: {settled:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_whose_model_fails_is_paid_for_and_asked_again() {
+    let bench = Bench::start().await;
+    let (north, url) = (endpoint(&bench.fleet, "north"), format!("http://{}/v1", bench.north.address()));
+    let gemini = Endpoint { dialect: Dialect::Gemini, url, ..bench.fleet.endpoints[north].clone() };
+    bench.gateway.replace_upstream(north, gateway::Upstream::of(&gemini, "default", None).expect("a good URL"));
+    let said =
+        r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}],"usageMetadata":{"promptTokenCount":18,"thoughtsTokenCount":300}}"#;
+    let whole = Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body: said.to_owned() };
+    let stream = Reply::Raw(vec![format!("data: {said}\n\n").into_bytes()]);
+    let faults = [(WHOLE, whole.clone()), (STREAM, stream.clone()), (WHOLE, whole), (STREAM, stream)];
+    check_asked_again(&bench, &faults, Known::Reported, Some(Tokens { input: 18, cached: 0, output: 300 })).await;
+}
+
+#[tokio::test]
+async fn an_upstream_whose_model_thinks_for_too_long_is_bounded_and_asked_again() {
+    let bench = Bench::with(Limits { first_token_timeout: Duration::from_millis(300), ..Limits::default() }).await;
+    let thinks = (STREAM, Reply::ending(0, Ending::Hang));
+    check_asked_again(&bench, &[thinks.clone(), thinks.clone(), thinks.clone(), thinks], Known::Bounded, None).await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_is_bounded() {
+    check_asked_again(&Bench::start().await, &[(WHOLE, Reply::page(200))], Known::Bounded, None).await;
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_is_waited_for_while_its_stream_says_anything() {
+    let (patience, gate) = (Duration::from_millis(1_500), Gate::default());
+    let bench = Bench::with(Limits { first_token_timeout: patience, ..Limits::default() }).await;
+    let content = b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n".to_vec();
+    let cuts = std::iter::repeat_n(b": thinking\n\n".to_vec(), 10).chain([content]).collect();
+    bench.north.then(Reply::Slow(cuts, gate.clone()));
+    // The script's own pace: a fifth of the patience each, twice the patience together.
+    let mut beat = tokio::time::interval(patience / 5);
+    let pace = async {
+        loop {
+            beat.tick().await;
+            gate.open(1);
+        }
+    };
+    let reply = tokio::select! {
+        reply = bench.chat(STREAM) => reply,
+        () = pace => unreachable!("it goes on for ever"),
+    };
+    assert_eq!((reply.header("x-baseload-endpoint"), reply.events().last()), ("north", Some(&"[DONE]")), "{}", reply.text);
 }
 
 #[tokio::test]

@@ -115,6 +115,7 @@ async fn each_time_limit_is_kept_to_by_itself() {
     check(Limits { first_token_timeout: short, ..usual() }, STREAM, Reply::Hang(Gate::default()), true).await;
     check(Limits { first_token_timeout: short, ..usual() }, STREAM, stream(0), true).await;
     check(Limits { between_tokens_timeout: short, ..usual() }, STREAM, stream(3), false).await;
+    check(Limits { answer_timeout: short, ..usual() }, STREAM, stream(0), true).await;
     check(Limits { answer_timeout: short, ..usual() }, WHOLE, Reply::Hang(Gate::default()), true).await;
 }
 

@@ -17,6 +17,13 @@ pub(super) struct Provider {
     pub(super) key: Option<&'static str>,
 }
 
+impl Provider {
+    /// Whether it says what a stream used without being asked, and refuses to be.
+    pub(super) fn says_usage(&self) -> bool {
+        self.prefix == "mistral"
+    }
+}
+
 const fn openai(prefix: &'static str, url: &'static str, key: &'static str) -> Provider {
     Provider { prefix, party: prefix, dialect: "openai", url: Some(url), ends: "", key: Some(key) }
 }
@@ -85,6 +92,9 @@ const NOT_POSSIBLE: &[(&str, &str)] = &[
     ("oci", "its requests must be signed"),
 ];
 
+/// Segments between a provider and its name for a model that only tell LiteLLM how to call it.
+const SEGMENTS: [(&str, &str); 3] = [("azure", "o_series/"), ("azure", "gpt5_series/"), ("openai", "responses/")];
+
 /// What a `model` names.
 #[derive(Debug)]
 pub(super) enum Named<'a> {
@@ -102,7 +112,8 @@ pub(super) fn of<'a>(model: &'a str, stated: Option<&'a str>) -> Named<'a> {
     let prefix = stated.or(split.map(|(prefix, _)| prefix));
     let upstream = split.filter(|(first, _)| prefix == Some(*first)).map_or(model, |(_, rest)| rest);
     if let Some(provider) = prefix.and_then(known) {
-        return Named::Known(provider, upstream);
+        let cut = SEGMENTS.iter().filter(|(of, _)| *of == provider.prefix).find_map(|(_, segment)| upstream.strip_prefix(segment));
+        return Named::Known(provider, cut.unwrap_or(upstream));
     }
     if let Some((prefix, why)) = prefix.and_then(|prefix| not(prefix).map(|why| (prefix, why))) {
         return Named::Not(prefix, why);

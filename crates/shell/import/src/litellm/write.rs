@@ -152,6 +152,9 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a s
     if let Some(most) = it.output_max {
         page.set("output_max", &most.to_string());
     }
+    if it.provider.says_usage() {
+        page.say("stream_usage", "always");
+    }
     key(page, named, secrets);
     if let Some(slots) = it.slots {
         page.set("slots", &slots.to_string());

@@ -79,6 +79,7 @@ fn endpoint(pool: Option<fleet::PoolId>) -> Endpoint {
         key: None,
         key_as: fleet::KeyAs::Dialect,
         picker: None,
+        stream_usage: fleet::StreamUsage::Asked,
         slots: 4,
         queue: 4,
         profile: None,

@@ -18,6 +18,16 @@ fn day(count: u32) -> Instant {
 }
 
 #[test]
+fn a_span_of_settlements_is_found_without_reading_them_all() {
+    let directory = tempfile::tempdir().expect("a folder");
+    drop(open(directory.path()));
+    let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    let plan = "EXPLAIN QUERY PLAN SELECT sum(input) FROM settlement WHERE settlement.ended >= 1 AND settlement.ended < 2";
+    let step: String = database.query_row(plan, [], |row| row.get(3)).expect("planned");
+    assert!(step.contains("USING INDEX settlement_ended"), "{step}");
+}
+
+#[test]
 fn tokens_are_counted_on_the_day_that_they_end_and_cost_what_the_contract_says() {
     let directory = tempfile::tempdir().expect("a folder");
     let ((store, _), fleet) = (open(directory.path()), fleet());
