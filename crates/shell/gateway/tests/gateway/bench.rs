@@ -46,9 +46,7 @@ impl Memory {
     pub fn intents(&self, began: time::Instant) -> BTreeMap<(RequestId, EndpointId), (AttemptId, Duration)> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let intent = |(at, record): &(time::Instant, Record)| match record {
-            Record::Decided { attempt, decision, .. } => {
-                Some(((attempt.request, decision.endpoint), (*attempt, at.duration_since(began))))
-            }
+            Record::Decided { attempt, decision, .. } => Some(((attempt.request, decision.endpoint), (*attempt, at.duration_since(began)))),
             Record::Settled(_) | Record::Held(_) => None,
         };
         records.iter().filter_map(intent).collect()

@@ -86,7 +86,8 @@ fn open_at_once(records: &[Record]) -> usize {
 
 async fn storm(seed: u64) {
     let (mut dice, began) = (Dice::new(seed), Instant::now());
-    let bench = Arc::new(Bench::with(Limits { serving_threads: THREADS, in_flight_max: AT_ONCE, queue_timeout: PATIENCE, ..impatient() }).await);
+    let bench =
+        Arc::new(Bench::with(Limits { serving_threads: THREADS, in_flight_max: AT_ONCE, queue_timeout: PATIENCE, ..impatient() }).await);
     for index in 0..240 {
         for upstream in [&bench.north, &bench.west, &bench.spill] {
             upstream.then(reply(&mut dice, index));

@@ -46,7 +46,8 @@ pub(super) fn check(
         if digest(&closed.lines) != closed.digest {
             find("its digest is not that of its lines".to_owned());
         }
-        let version = connection.query_row("SELECT version FROM fleet WHERE id = ?1", [closed.fleet], |row| row.get(0).map(FleetVersion))?;
+        let version =
+            connection.query_row("SELECT version FROM fleet WHERE id = ?1", [closed.fleet], |row| row.get(0).map(FleetVersion))?;
         let Some(fleet) = fleets.get(version) else {
             find("the fleet that it was closed by can't be read any more".to_owned());
             continue;

@@ -11,12 +11,7 @@ use crate::rows::stored_settlement;
 use crate::words::attempt_at;
 
 /// Checks the corrections of every attempt that has one with a number past `past`.
-pub(super) fn check(
-    connection: &Connection,
-    registers: &Registers,
-    past: i64,
-    verification: &mut Verification,
-) -> Result<(), LedgerError> {
+pub(super) fn check(connection: &Connection, registers: &Registers, past: i64, verification: &mut Verification) -> Result<(), LedgerError> {
     let mut select = connection.prepare("SELECT DISTINCT request, attempt FROM correction WHERE id > ?1 ORDER BY request, attempt")?;
     let attempts = select.query_map([past], |row| attempt_at(row, 0))?.collect::<Result<Vec<_>, _>>()?;
     for attempt in attempts {

@@ -355,12 +355,7 @@ fn count(connection: &Connection, verification: &mut Verification) -> Result<(),
 }
 
 /// Every settlement past `from` has its intent; every attempt of these rows, of which none should be open, has its settlement.
-fn attempts(
-    connection: &Connection,
-    from: Head,
-    (first, below): (i64, i64),
-    verification: &mut Verification,
-) -> Result<(), LedgerError> {
+fn attempts(connection: &Connection, from: Head, (first, below): (i64, i64), verification: &mut Verification) -> Result<(), LedgerError> {
     let no_intent = "SELECT request, attempt FROM entry WHERE number > ?1 AND kind = 'settlement'
          AND NOT EXISTS (SELECT 1 FROM attempt WHERE (attempt.request, attempt.attempt) = (entry.request, entry.attempt))";
     let never_settled = "SELECT request, attempt FROM attempt WHERE id >= ?1 AND id < ?2 AND NOT EXISTS
