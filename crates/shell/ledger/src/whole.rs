@@ -265,7 +265,8 @@ pub(crate) fn is_whole(connection: &Connection) -> Result<bool, LedgerError> {
     Ok(connection.table_exists(None, "whole_last")?)
 }
 
-fn newest(connection: &Connection) -> Result<i64, LedgerError> {
+/// The newest posting that is booked; in a ledger that is put together of several its own chain names fewer.
+pub(crate) fn newest(connection: &Connection) -> Result<i64, LedgerError> {
     Ok(connection.query_row("SELECT coalesce(max(id), 0) FROM posting", [], |row| row.get(0))?)
 }
 

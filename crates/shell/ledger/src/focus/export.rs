@@ -9,10 +9,10 @@ use units::{Instant, Money, Span};
 
 use super::FocusRow;
 use crate::books::Fold;
-use crate::chain;
 use crate::closing::{self, Closed, ClosedLine};
 use crate::error::LedgerError;
 use crate::view::View;
+use crate::whole;
 
 /// A billing period with its lines, closed or not.
 struct Billed {
@@ -32,9 +32,8 @@ struct Billed {
 /// When the database refused.
 pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -> Result<Vec<FocusRow>, LedgerError> {
     let open = view.lock()?;
-    let head = chain::head(&open.connection)?;
     let mut fold = Fold::new(Arc::clone(fleet), now);
-    fold.catch_up(&open.connection, head.posting_to)?;
+    fold.catch_up(&open.connection, whole::newest(&open.connection)?)?;
     let began: Option<i64> = open.connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get(0))?;
     let within = within.overlap(Span { from: began.map_or(now, Instant::from_micros), to: Instant::MAX });
     let mut rows = Vec::new();
