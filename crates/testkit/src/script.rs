@@ -75,6 +75,8 @@ pub enum Reply {
     Raw(Vec<Vec<u8>>),
     /// No head until `gate` lets it pass; then an answer without usage.
     Hang(Gate),
+    /// The same as this one, once the gate lets it pass.
+    Late(Gate, Box<Reply>),
     /// The connection breaks without an answer.
     Drop,
     /// The connection breaks in the middle of an answer that should come whole.
@@ -98,6 +100,12 @@ impl Reply {
     #[must_use]
     pub fn ending(events: u32, ending: Ending) -> Self {
         Self::Stream { events, usage: Some(Tokens { input: 7, cached: 0, output: events }), ending, gate: None }
+    }
+
+    /// This one, once `gate` lets it pass.
+    #[must_use]
+    pub fn late(gate: &Gate, reply: Self) -> Self {
+        Self::Late(gate.clone(), Box::new(reply))
     }
 
     /// A status with an error in OpenAI's envelope.

@@ -139,10 +139,15 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
     let head = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     lock(&script.heard).push(Heard { path: parts.uri.path().to_owned(), head, body: body.to_vec() });
     script.seen.send_modify(|seen| seen.requests += 1);
-    let reply = lock(&script.replies).pop_front().unwrap_or_else(|| Reply::answer(7, 5));
+    let mut reply = lock(&script.replies).pop_front().unwrap_or_else(|| Reply::answer(7, 5));
     let asked = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut stay = Stay { script: Arc::clone(&script), complete: false };
+    while let Reply::Late(gate, then) = reply {
+        gate.pass().await;
+        reply = *then;
+    }
     match reply {
+        Reply::Late(..) => unreachable!("it has been waited for"),
         Reply::Answer(usage) => {
             let answer = json!({
                 "id": "scripted", "object": "chat.completion", "created": 0, "model": asked["model"],
