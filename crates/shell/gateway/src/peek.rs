@@ -428,7 +428,7 @@ mod tests {
 
     #[test]
     fn whatever_an_upstream_may_read_counts_as_input() {
-        let (long, frame) = ("word ".repeat(1_000), SETTINGS_BYTES - 26);
+        let (long, frame) = ("word ".repeat(1_000), SETTINGS_BYTES - 29);
         let tools = format!(r#"[{{"function":"{long}"}}]"#);
         check_input(Call::Chat, r#""messages":["hello"],"temperature":0.5"#, (9, true));
         check_input(Call::Chat, &format!(r#""messages":["hello"],"tools":{tools}"#), (9 + tools.len(), true));
