@@ -81,6 +81,8 @@ pub enum Reply {
     Slow(Vec<Vec<u8>>, Gate),
     /// No head until `gate` lets it pass; then an answer without usage.
     Hang(Gate),
+    /// The same as this one, once the gate lets it pass.
+    Late(Gate, Box<Reply>),
     /// The connection breaks without an answer.
     Drop,
     /// The connection breaks in the middle of an answer that should come whole.
@@ -88,6 +90,11 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Whether it is a stream that ends as scripted.
+    pub(crate) fn is_streamed(&self) -> bool {
+        if let Self::Late(_, then) = self { then.is_streamed() } else { matches!(self, Self::Stream { .. } | Self::Raw(_)) }
+    }
+
     /// A whole answer with usage.
     #[must_use]
     pub fn answer(input: u32, output: u32) -> Self {
@@ -104,6 +111,12 @@ impl Reply {
     #[must_use]
     pub fn ending(events: u32, ending: Ending) -> Self {
         Self::Stream { events, usage: Some(Tokens { input: 7, cached: 0, output: events }), ending, gate: None }
+    }
+
+    /// This one, once `gate` lets it pass.
+    #[must_use]
+    pub fn late(gate: &Gate, reply: Self) -> Self {
+        Self::Late(gate.clone(), Box::new(reply))
     }
 
     /// A status with an error in OpenAI's envelope.

@@ -159,13 +159,18 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
     let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let head = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let path = parts.uri.path().to_owned();
-    let reply = lock(&script.replies).pop_front().unwrap_or_else(|| Reply::answer(7, 5));
-    let streamed = matches!(reply, Reply::Stream { .. } | Reply::Raw(_));
+    let mut reply = lock(&script.replies).pop_front().unwrap_or_else(|| Reply::answer(7, 5));
+    let streamed = reply.is_streamed();
     let number = script.hear(Heard { path, head, body: body.to_vec(), at: Instant::now(), streamed, generated: 0, reported: None });
     script.seen.send_modify(|seen| seen.requests += 1);
     let asked = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut stay = Stay { script: Arc::clone(&script), complete: false };
+    while let Reply::Late(gate, then) = reply {
+        gate.pass().await;
+        reply = *then;
+    }
     match reply {
+        Reply::Late(..) => unreachable!("it has been waited for"),
         Reply::Answer(usage) => {
             let answer = json!({
                 "id": "scripted", "object": "chat.completion", "created": 0, "model": asked["model"],

@@ -46,12 +46,15 @@ impl Quote<'_> {
     fn endpoint(self, id: EndpointId, endpoint: &Endpoint) -> Option<EndpointPrice> {
         let covering = self.fleet.covering(id);
         let in_force = |id: &ContractId| self.fleet.contracts[*id].in_force(self.now);
-        let mut payers = covering.iter().copied().filter(in_force).filter_map(|contract| self.payer(contract, endpoint));
-        let (payer, units_per_minute) = payers.next()?;
-        let overflow_to = match self.fleet.contracts[payer.contract].overflow {
-            Some(Overflow::To(contract)) if in_force(&contract) => self.payer(contract, endpoint).map(|(payer, _)| payer),
+        let overflow_of = |contract: ContractId| match self.fleet.contracts[contract].overflow {
+            Some(Overflow::To(to)) if in_force(&to) => self.payer(to, endpoint),
             _ => None,
         };
+        // A contract that has nothing to pay with pays by what it overflows to, as it would once its units are taken.
+        let pays = |contract| self.payer(contract, endpoint).or_else(|| overflow_of(contract));
+        let mut payers = covering.iter().copied().filter(in_force).filter_map(pays);
+        let (payer, units_per_minute) = payers.next()?;
+        let overflow_to = overflow_of(payer.contract).map(|(payer, _)| payer);
         let overflow = match units_per_minute {
             0 => None,
             _ => overflow_to.or_else(|| payers.map(|(payer, _)| payer).find(|payer| !payer.prepaid)),
@@ -70,11 +73,15 @@ impl Quote<'_> {
         if let Some(capacity) = contract.capacity.iter().find(|clause| clause.of == CapacityOf::Units(endpoint.model)) {
             capacity.ramp.at(self.now)?;
             let units = delivered(self.fleet, id, capacity.of, self.now);
+            // None are delivered yet: whoever comes next pays.
+            if units <= 0 {
+                return None;
+            }
             let unit_hour = self.list_rate(contract, Meter::UnitTime(endpoint.model));
             let tokens_an_hour = i128::from(capacity.tokens_per_unit_minute.max(1)) * 60;
             let per_million = unit_hour.cost(Quantity::new(3_600_000)).nanos() * MILLION;
             let list = weighted(self.fleet, endpoint.model, round_half_even(per_million, tokens_an_hour));
-            return Some((self.held(id, list), units.max(0).saturating_mul(capacity.tokens_per_unit_minute)));
+            return Some((self.held(id, list), units.saturating_mul(capacity.tokens_per_unit_minute)));
         }
         let pool = &self.fleet.pools[endpoint.pool?];
         let holds = contract.capacity.iter().any(|clause| clause.of == CapacityOf::Accelerators(pool.accelerator));

@@ -1,6 +1,6 @@
 //! What a prompt carries beside its text, such as images: many bytes, of which a model makes few tokens.
 
-use memchr::{memchr, memmem};
+use memchr::memmem;
 
 /// Whatever is attached counts as that much text: about 1,500 tokens, as a large image is to most models.
 const COUNTS_AS: usize = 6_000;
@@ -19,12 +19,13 @@ pub(crate) fn bytes(prompt: &str) -> usize {
     urls.chain(fields).map(|rest| encoded(rest).saturating_sub(COUNTS_AS)).sum::<usize>().min(prompt.len())
 }
 
-/// How long the base64 is that `rest` begins with, up to the end of its string; nothing where it is something else.
+/// How long the base64 is that `rest` begins with, up to the end of its string; nothing where it is something else. No further is looked
+/// than the base64 goes, so however often a prompt says that some begins, it is read once.
 fn encoded(rest: &str) -> usize {
-    let length = memchr(b'"', rest.as_bytes()).unwrap_or(0);
     // A slash may be escaped.
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\');
-    if rest.as_bytes()[..length].iter().all(is_base64) { length } else { 0 }
+    let length = rest.as_bytes().iter().take_while(|byte| is_base64(byte)).count();
+    if rest.as_bytes().get(length) == Some(&b'"') { length } else { 0 }
 }
 
 #[cfg(test)]
@@ -48,6 +49,17 @@ mod tests {
             (r#"["data:image/png;base64,AAAA"]"#.to_owned(), 0),
         ] {
             assert_eq!(bytes(&prompt), expected, "{}", &prompt[..40.min(prompt.len())]);
+        }
+    }
+
+    /// Looked at to its end from each of these, it would take minutes.
+    #[test]
+    fn a_prompt_that_says_over_and_over_that_base64_begins_is_read_once() {
+        for said in [";base64,", ";base64,A", "\"data\":\"", "\"data\":\";base64,", "\"data\" "] {
+            let prompt = said.repeat((8 << 20) / said.len());
+            let began = std::time::Instant::now();
+            assert_eq!(bytes(&prompt), 0, "{said}");
+            assert!(began.elapsed() < std::time::Duration::from_secs(10), "{said}");
         }
     }
 }

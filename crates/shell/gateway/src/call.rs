@@ -40,6 +40,8 @@ pub(crate) struct Asked<'a> {
     pub now: units::Instant,
     pub head: &'a HeaderMap,
     pub streamed: bool,
+    /// How many choices a stream has.
+    pub choices: u32,
     /// Whether the client did not ask for usage.
     pub strip_usage: bool,
     /// What its upstream's picker is told, where it has one.
@@ -75,6 +77,14 @@ impl Missed {
             Self::Client(_) => Fault::Client,
         }
     }
+
+    /// What to tell the client, where there is nothing else to do.
+    pub fn refusal(self) -> Option<Refused> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Client(refused) | Self::Here { refused, .. } => Some(refused),
+        }
+    }
 }
 
 impl From<Fault> for Missed {
@@ -102,21 +112,21 @@ pub(crate) async fn call(state: &State, upstream: &Upstream, mut asked: Asked<'_
 
 async fn answer(state: &State, upstream: &Upstream, asked: &Asked<'_>, response: Response<Coming>) -> Result<Answered, Missed> {
     let State { limits, memory, .. } = state;
-    let Asked { id, call, model, now, strip_usage, .. } = *asked;
+    let Asked { id, call, model, now, strip_usage, choices, .. } = *asked;
     let passage = Passage::of(call, upstream.dialect);
     let about = || translate::about(id, now, model);
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
         return Err(Box::pin(refused(head.status, &head.headers, body, upstream, now)).await);
     }
-    // It was told not to: what is packed can't be read in bounded memory, nor metered.
+    // It was told not to: what is packed can't be read in bounded memory, nor metered. It may be billed all the same.
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Fault::Broken.into());
+        return Err(Fault::Lost.into());
     }
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
-        let relay = Relay::begin(body, ear, strip_usage, limits).await;
+        let relay = Relay::begin(body, ear, strip_usage, choices, limits).await;
         let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream))?;
         return Ok(Answered::Stream(Box::new(relay), passage));
     }

@@ -7,7 +7,7 @@ use dispatch::Health;
 use market::Tokens;
 use units::Instant;
 
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, FAILURES_MAX};
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, FAILURES_MAX, HUNG_MIN, HUNG_TIMES};
 use crate::prefix::Remembered;
 
 /// Requests outstanding and the time in which there was at least one, in one word: so every reading is consistent.
@@ -75,6 +75,8 @@ pub(crate) struct Counters {
     failures: AtomicU32,
     /// Zero when up, else the instant in microseconds from which a probe may go.
     down_until: AtomicI64,
+    /// When it was last found to be down, in microseconds.
+    down_at: AtomicI64,
     /// Until when it said that it is busy, in microseconds.
     busy_until: AtomicI64,
     /// Prompts that it has read of late.
@@ -110,14 +112,27 @@ impl Counters {
         self.down_until.store(0, Ordering::Relaxed);
     }
 
-    /// The upstream failed; `at_once` when that alone shows that it is down.
-    pub fn failed(&self, now: Instant, at_once: bool) {
+    /// The upstream failed an attempt that began at `began`; `at_once` when that alone shows that it is down. What was under way when it was
+    /// found to be down says nothing new: so a hundred streams that are lost together leave it alone no longer than three.
+    pub fn failed(&self, began: Instant, now: Instant, at_once: bool) {
+        if began.micros() < self.down_at.load(Ordering::Relaxed) {
+            return;
+        }
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let over =
             if at_once || self.down_until.load(Ordering::Relaxed) != 0 { failures } else { failures.saturating_sub(FAILURES_MAX - 1) };
         if over > 0 {
+            self.down_at.fetch_max(now.micros(), Ordering::Relaxed);
             self.down_until.fetch_max((now + backoff(over)).micros(), Ordering::Relaxed);
         }
+    }
+
+    /// Whether an attempt without any content, whose client left after so long, shows that the upstream hangs. It would else not be noticed
+    /// where no client waits for as long as we would.
+    pub fn hangs(&self, streamed: bool, waited: Duration) -> bool {
+        let usual = if streamed { &self.ttft_us } else { &self.service_us };
+        let usual = Duration::from_micros(usual.load(Ordering::Relaxed).into());
+        !usual.is_zero() && waited > HUNG_MIN.max(usual * HUNG_TIMES)
     }
 
     /// The upstream is busy until then, by its own word: it is left alone, and is as good as ever afterwards.
@@ -174,25 +189,45 @@ mod tests {
     fn an_upstream_goes_down_is_probed_and_comes_back() {
         let (counters, at) = (Counters::default(), |ms: i64| Instant::from_micros(1_000_000_000 + ms * 1_000));
         for _ in 1..FAILURES_MAX {
-            counters.failed(at(0), false);
+            counters.failed(at(0), at(0), false);
             assert_eq!(counters.health(at(0)), Health::Up);
         }
-        counters.failed(at(0), false);
+        counters.failed(at(0), at(0), false);
         assert_eq!(counters.health(at(0)), Health::Down { until: at(500) });
         assert_eq!(counters.health(at(500)), Health::Probing);
-        counters.failed(at(500), false);
+        counters.failed(at(500), at(500), false);
         assert!(matches!(counters.health(at(999)), Health::Down { .. }));
         counters.succeeded();
         assert_eq!(counters.health(at(999)), Health::Up);
-        counters.failed(at(1_000), true);
+        counters.failed(at(1_000), at(1_000), true);
         assert_eq!(counters.health(at(1_000)), Health::Down { until: at(1_500) });
+    }
+
+    #[test]
+    fn what_is_lost_together_counts_once() {
+        let (counters, at) = (Counters::default(), |ms: i64| Instant::from_micros(1_000_000_000 + ms * 1_000));
+        for lost in 0..100 {
+            counters.failed(at(lost), at(1_000 + lost), lost % 2 == 0);
+        }
+        assert_eq!(counters.health(at(1_100)), Health::Down { until: at(1_500) }, "the first was refused");
+        assert_eq!(counters.health(at(1_500)), Health::Probing);
+        counters.failed(at(1_500), at(1_600), false);
+        counters.failed(at(900), at(1_700), false);
+        assert_eq!(
+            counters.health(at(1_600)),
+            Health::Down { until: at(2_600) },
+            "the probe says something new, and an old stream does not"
+        );
+        counters.succeeded();
+        counters.failed(at(901), at(2_700), true);
+        assert_eq!(counters.health(at(2_700)), Health::Up, "it has answered since");
     }
 
     #[test]
     fn one_probe_goes_at_a_time_and_one_that_is_never_heard_of_blocks_nothing() {
         let (counters, at) = (Counters::default(), |ms: i64| Instant::from_micros(1_000_000_000 + ms * 1_000));
         assert!(counters.enter(at(0)) && counters.enter(at(0)), "what is up takes all");
-        counters.failed(at(0), true);
+        counters.failed(at(0), at(0), true);
         assert!(!counters.enter(at(499)));
         let probes = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| counters.enter(at(500)))).collect();
@@ -211,7 +246,7 @@ mod tests {
         counters.busy_until(at(300));
         assert_eq!(counters.health(at(699)), Health::Down { until: at(700) });
         assert_eq!(counters.health(at(700)), Health::Up);
-        counters.failed(at(700), true);
+        counters.failed(at(700), at(700), true);
         counters.busy_until(at(5_000));
         assert_eq!(counters.health(at(1_300)), Health::Down { until: at(5_000) });
         assert_eq!(counters.health(at(5_000)), Health::Probing);
@@ -224,7 +259,7 @@ mod tests {
             let (counters, mut now) = (Counters::default(), Instant::from_micros(1_000_000_000));
             for (later, at_once) in steps {
                 now = now + Duration::from_millis(later.unsigned_abs());
-                counters.failed(now, at_once);
+                counters.failed(now, now, at_once);
                 let too_long = matches!(counters.health(now), Health::Down { until } if until > now + BACKOFF_MAX);
                 prop_assert!(!too_long);
                 let down_still = matches!(counters.health(now + BACKOFF_MAX), Health::Down { .. });

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dispatch::{
-    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, Health, KeyId, Life, Outcome, Question, Reason, Record, Refusal, Seen,
+    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, KeyId, Known, Life, Outcome, Question, Reason, Record, Refusal, Seen,
     SeenAll, Settlement, decide,
 };
 use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TeamId, TokenWeights};
@@ -15,14 +15,15 @@ use units::{Instant, Money};
 use crate::admission::{Ticket, UnderWay};
 use crate::call::Missed;
 use crate::counters::Counters;
+use crate::keys::Key;
 use crate::limits::{BUDGET_RACES_MAX, RETRY_AFTER_MAX};
-use crate::logged;
 use crate::meter::Tally;
 use crate::peek::{Peek, Streaming};
 use crate::prefix::Prefixes;
 use crate::snapshot::Snapshot;
 use crate::state::{Place, State};
 use crate::trace::Trace;
+use crate::{logged, seen};
 
 /// What to do next with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(crate) enum Undecided {
     Unleased,
     /// The journal did not take it, so it is not to have any effect.
     NoJournal,
+    /// The key that it came with is good no more.
+    KeyGone,
 }
 
 /// Where a request went and at what price: what the answer's head says.
@@ -57,6 +60,7 @@ pub(crate) struct Chosen {
 /// An attempt under way.
 struct Attempt {
     endpoint: EndpointId,
+    began: Instant,
     /// Where the meter sees its work; `None` where no time is held.
     tally: Option<Arc<Tally>>,
     /// Weighted tokens taken from provisioned units when it began, whose they are, and what they handle a minute.
@@ -66,6 +70,7 @@ struct Attempt {
 /// One request under way. Dropping it is the client going away: an attempt under way is settled then, and only once.
 pub(crate) struct Flight {
     pub state: Arc<State>,
+    /// The newest that there was when it was decided last.
     pub snapshot: Arc<Snapshot>,
     pub ask: Ask,
     prompt_bytes: usize,
@@ -73,6 +78,7 @@ pub(crate) struct Flight {
     streamed: bool,
     weights: TokenWeights,
     pub key: KeyId,
+    key_ends: Instant,
     /// The team that its key belongs to.
     pub team: Option<TeamId>,
     life: Life,
@@ -96,15 +102,14 @@ impl Flight {
         snapshot: Arc<Snapshot>,
         places: (Place, UnderWay),
         ticket: Ticket,
-        key: KeyId,
+        key: &Key,
         ask: Ask,
         peek: &Peek<'_>,
     ) -> Box<Self> {
         let bound = Tokens { output: ask.output_max, ..ask.tokens };
         let life = Life::new(ask.id, snapshot.fleet.version, bound);
         let weights = snapshot.fleet.models[ask.model].weights;
-        // What is attached says nothing of how long the tokens of texts are.
-        let (prompt_bytes, streamed) = (if peek.has_attached { 0 } else { peek.prompt_bytes }, peek.streaming != Streaming::No);
+        let (prompt_bytes, streamed) = (if peek.teaches { peek.prompt_bytes } else { 0 }, peek.streaming != Streaming::No);
         let (prefixes, places) = (Prefixes::of(peek.prompt), Some(places));
         Box::new(Self {
             state,
@@ -114,8 +119,9 @@ impl Flight {
             prefixes,
             streamed,
             weights,
-            key,
-            team: None,
+            key: key.id,
+            key_ends: key.ends(),
+            team: key.team,
             life,
             attempt: None,
             chosen: None,
@@ -131,6 +137,10 @@ impl Flight {
     /// Chooses an endpoint, journals the choice, and only then lets it have an effect.
     pub fn decide(&mut self) -> Result<Next, Undecided> {
         let now = self.state.clock.now();
+        if !self.is_let_in(now) {
+            self.step(Event::Refused);
+            return Err(Undecided::KeyGone);
+        }
         let mut question = self.question(now);
         let decision = Box::new(self.reserve(&mut question)?);
         let price = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint).and_then(|seen| seen.price);
@@ -146,6 +156,16 @@ impl Flight {
         let Decision { endpoint, contract, list, .. } = *decision;
         self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, *decision);
         Ok(self.step_at(now, Event::Decided { endpoint, contract, list }))
+    }
+
+    /// Looks at what has changed since it came or was decided last, as it may have waited for minutes: whether its key is still good. The
+    /// fleet stays what it is for as long as a process runs.
+    fn is_let_in(&mut self, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.snapshot, self.state.snapshot.load_full());
+        if !Arc::ptr_eq(&before.keys, &self.snapshot.keys) {
+            self.key_ends = self.snapshot.keys.by_id(self.key, now).map_or(Instant::MIN, Key::ends);
+        }
+        now < self.key_ends
     }
 
     /// Decides on what the accounts can pay, and sets the money aside on the endpoint that will bill. Where others took it in the meantime,
@@ -224,7 +244,7 @@ impl Flight {
     fn seen(&self, endpoint: EndpointId, now: Instant) -> Seen {
         let cached_tokens = self.cached(self.state.counters(endpoint), now);
         let expressible = !self.barred.contains(&self.snapshot.fleet.endpoints[endpoint].dialect);
-        Seen { cached_tokens, expressible, tried: self.life.tried(endpoint), ..observed(&self.state, &self.snapshot, endpoint, now) }
+        Seen { cached_tokens, expressible, tried: self.life.tried(endpoint), ..seen::observed(&self.state, &self.snapshot, endpoint, now) }
     }
 
     /// Input tokens that the endpoint is expected to have in its cache; the last one is always read anew.
@@ -257,6 +277,7 @@ impl Flight {
             streamed: self.streamed,
             weights: self.weights,
             key: self.key,
+            key_ends: self.key_ends,
             team: self.team,
             life,
             attempt: None,
@@ -324,7 +345,7 @@ impl Flight {
         if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
-        self.attempt = Some(Attempt { endpoint, tally, units });
+        self.attempt = Some(Attempt { endpoint, began: now, tally, units });
         self.chosen = Some(Chosen { endpoint, contract: decision.contract, marginal: decision.cost.marginal });
     }
 
@@ -365,8 +386,8 @@ impl Flight {
         if let Some(attempt) = &self.attempt {
             let (counters, now) = (self.state.counters(attempt.endpoint), self.state.clock.now());
             match fault {
-                Fault::Unreachable => counters.failed(now, true),
-                Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(now, false),
+                Fault::Unreachable => counters.failed(attempt.began, now, true),
+                Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(attempt.began, now, false),
                 Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } | Fault::Evicted | Fault::Fruitless { .. } => {}
                 Fault::Busy { retry_after_ms } | Fault::Overloaded { retry_after_ms } => {
                     counters.busy_until(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
@@ -436,15 +457,23 @@ impl Flight {
             }
             Outcome::ClientGone | Outcome::Outrun => {
                 counters.abandoned.fetch_add(1, Ordering::Relaxed);
+                let is_silent = settlement.outcome == Outcome::ClientGone && settlement.first_content.is_none();
+                if is_silent && counters.hangs(self.streamed, settlement.ended.since(settlement.started)) {
+                    counters.failed(settlement.started, settlement.ended, false);
+                }
             }
             Outcome::Failed | Outcome::Cut | Outcome::Interrupted => {
                 counters.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let weighted = weigh(self.weights, settlement.tokens);
+        // A bound is what a bill may say at worst, not work that was done: units stay taken as expected, and no more work is known than was seen.
+        let is_known = settlement.known != Known::Bounded;
+        let weighted = if is_known { weigh(self.weights, settlement.tokens) } else { 0 };
         attempt.tally.iter().for_each(|tally| tally.end(weighted));
         let (taken, contract, per_minute) = attempt.units;
-        self.take_units(settlement.ended, (weighted.saturating_sub(taken), contract, per_minute));
+        if is_known {
+            self.take_units(settlement.ended, (weighted.saturating_sub(taken), contract, per_minute));
+        }
         self.state.recorder.tell(Record::Settled(settlement));
         self.state.rooms.opened(self.ask.model);
     }
@@ -463,36 +492,6 @@ fn short(refusal: &Refusal) -> Option<Money> {
     let shorts =
         refusal.passed_over.iter().filter_map(|passed| if let Reason::OverBudget { short } = passed.reason { Some(short) } else { None });
     shorts.min()
-}
-
-/// What is known of an endpoint, whatever the request.
-pub(crate) fn observed(state: &State, snapshot: &Snapshot, endpoint: EndpointId, now: Instant) -> Seen {
-    let counters = state.counters(endpoint);
-    let price = snapshot.sheet.as_deref().and_then(|sheet| sheet.price(endpoint)).copied();
-    let health = match snapshot.upstream(endpoint) {
-        Some(_) => counters.health(now),
-        None => Health::Down { until: now + Duration::from_secs(1) },
-    };
-    Seen {
-        endpoint,
-        health,
-        outstanding: counters.busy.outstanding(),
-        service_us: counters.service_us.load(Ordering::Relaxed),
-        ttft_us: counters.ttft_us.load(Ordering::Relaxed),
-        tpot_us: counters.tpot_us.load(Ordering::Relaxed),
-        arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
-        cached_tokens: 0,
-        units_left: price.map_or(0, |price| units_left(state, snapshot, &price, now)),
-        tried: false,
-        expressible: true,
-        price,
-    }
-}
-
-/// Weighted tokens that the units of an endpoint's first payer take now; zero when it has none.
-fn units_left(state: &State, snapshot: &Snapshot, price: &EndpointPrice, now: Instant) -> i64 {
-    let bucket = || state.buckets.of(price.payer.contract, snapshot.fleet.endpoints[price.endpoint].model);
-    if price.units_per_minute == 0 { 0 } else { bucket().map_or(0, |bucket| bucket.room(now, price.units_per_minute)) }
 }
 
 /// Tokens as provisioned units and the split of a replica's time weigh them: in input tokens.

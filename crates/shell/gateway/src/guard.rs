@@ -90,15 +90,17 @@ impl<S> Guarded<S> {
             self.watch.body.store(UNSAID, Ordering::Relaxed);
         }
         let Some(head) = &mut self.head else { return self.look_behind(bytes.len(), came, body) };
+        let was_blank = head.is_blank();
         let end = head.take(bytes);
         if head.is_flawed {
             self.watch.flawed.store(true, Ordering::Relaxed);
         }
-        if let Some(end) = end {
-            self.watch.came.store((bytes.len() - end) as u64, Ordering::Relaxed);
-            self.head = None;
-        }
-        bytes.len()
+        // The parser skips empty lines before a head, and does not look for a hang-up while it keeps some.
+        let Some(end) = end else { return if was_blank && head.is_blank() { 0 } else { bytes.len() } };
+        let stated = head.body_stated();
+        self.head = None;
+        let behind = self.look_behind(bytes.len() - end, 0, stated);
+        end + behind
     }
 
     fn look_behind(&mut self, length: usize, came: u64, body: u64) -> usize {
@@ -126,6 +128,8 @@ struct Head {
     lines: usize,
     /// How often the body's length was stated.
     lengths: usize,
+    /// What it was stated as; none where it is not a plain number of bytes.
+    length_stated: Option<u64>,
     is_flawed: bool,
 }
 
@@ -187,6 +191,16 @@ impl Head {
         is_over
     }
 
+    /// How long the body behind it is, as far as it says so plainly.
+    fn body_stated(&self) -> u64 {
+        if self.lengths == 0 { 0 } else { self.length_stated.unwrap_or(UNSAID) }
+    }
+
+    /// Whether nothing of it has come but whole empty lines.
+    fn is_blank(&self) -> bool {
+        self.lines == 0 && self.length == 0
+    }
+
     fn judge(&mut self) {
         let name = &self.begins[..memchr(b':', &self.begins).unwrap_or(self.begins.len())];
         // A line that goes on the one before, or a space before the colon.
@@ -197,9 +211,19 @@ impl Head {
         };
         let is_framing = FRAMING.iter().any(|known| reads_as(known));
         self.lengths += usize::from(is_framing);
+        if reads_as(b"content-length") {
+            self.length_stated = plain_number(&self.begins, self.length);
+        }
         let is_masked = name.contains(&b'_') && (is_framing || TRUSTED.iter().any(|known| reads_as(known)));
         self.is_flawed |= self.lengths > 1 || is_masked;
     }
+}
+
+/// The number behind the colon of a line that is `length` bytes long and begins like this.
+fn plain_number(begins: &[u8], length: usize) -> Option<u64> {
+    let value = begins.get(memchr(b':', begins)? + 1..).filter(|_| begins.len() == length)?.trim_ascii();
+    let is_plain = value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value).ok().filter(|_| is_plain)?.parse().ok()
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
@@ -304,13 +328,13 @@ mod tests {
         check("GET / HTTP/1.1\r\nx: ", false, None);
     }
 
-    /// What the parser gets to see of bytes that come behind a head, once it has said that the body is `body` long.
+    /// What the parser gets to see of bytes that come with a head and behind it, of which head and parser say that the body is `body` long.
     fn check_behind(body: usize, with_head: usize, later: &[usize], seen: &[usize], spoilt: bool) {
         let (mut guard, watch) = Guarded::new((), Duration::MAX);
-        let head = b"POST / HTTP/1.1\r\n\r\n";
-        let mut first = head.to_vec();
+        let head = format!("POST / HTTP/1.1\r\nContent-Length: {body}\r\n\r\n").into_bytes();
+        let mut first = head.clone();
         first.resize(head.len() + with_head, b'x');
-        assert_eq!(guard.look(&first), first.len());
+        assert_eq!(guard.look(&first), head.len() + with_head.min(body));
         assert!(watch.begin(&Full::new(bytes::Bytes::from(vec![0; body]))));
         let found: Vec<usize> = later.iter().map(|length| guard.look(&vec![b'x'; *length])).collect();
         assert_eq!((found.as_slice(), watch.is_spoilt()), (seen, spoilt));
@@ -325,6 +349,35 @@ mod tests {
         check_behind(10, 4, &[7], &[6], true);
         check_behind(0, 1, &[], &[], true);
         check_behind(0, 0, &[50], &[50], false);
+    }
+
+    /// How much the parser gets to see of a head with this field, and of ten bytes behind it.
+    fn check_with(field: &str, seen: usize) {
+        let head = format!("POST / HTTP/1.1\r\n{field}\r\n\r\n");
+        let (mut guard, watch) = Guarded::new((), Duration::MAX);
+        assert_eq!((guard.look(format!("{head}0123456789").as_bytes()) - head.len(), watch.is_spoilt()), (seen, seen < 10), "{field}");
+    }
+
+    #[test]
+    fn only_a_length_that_is_stated_plainly_holds_anything_back() {
+        check_with("x: y", 0);
+        check_with("content-length: 4", 4);
+        check_with("Content-Length:\t4 ", 4);
+        check_with("content-length: 10", 10);
+        for field in ["content-length: +4", "content-length: 4, 4", "content-length: 000000000000000000004", "transfer-encoding: chunked"] {
+            check_with(field, 10);
+        }
+    }
+
+    #[test]
+    fn empty_lines_behind_a_body_are_kept_from_the_parser() {
+        let (mut guard, watch) = Guarded::new((), Duration::MAX);
+        let head = b"GET / HTTP/1.1\r\n\r\n";
+        assert_eq!((guard.look(head), watch.begin(&Full::new(bytes::Bytes::new()))), (head.len(), true));
+        for (bytes, seen) in [("\r\n", 0), ("\r\n\r\n", 0), ("\r", 1), ("\n", 1), ("\r\n", 0), ("G", 1), ("ET / HTTP/1.1\r\n\r\n", 17)] {
+            assert_eq!(guard.look(bytes.as_bytes()), seen, "{bytes:?}");
+        }
+        assert!(!watch.is_spoilt());
     }
 
     proptest! {

@@ -57,6 +57,11 @@ impl Key {
         self.accounts.as_ref().ok_or_else(Refused::no_team)
     }
 
+    /// From when on it is good no more.
+    pub fn ends(&self) -> Instant {
+        self.ends
+    }
+
     /// Whether it may do what `scope` names.
     pub fn may(&self, scope: Scope) -> Result<&Self, Refused> {
         if self.scopes.allows(scope) { Ok(self) } else { Err(Refused::out_of_scope(scope.name())) }
@@ -88,30 +93,37 @@ impl Key {
     }
 }
 
-/// Every key, by its public part.
+/// Every key.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Keys(HashMap<String, Key>);
+pub(crate) struct Keys {
+    by_public: HashMap<String, Key>,
+    /// The public part of each.
+    public: HashMap<KeyId, String>,
+}
 
 impl Keys {
     pub fn new(fleet: &Fleet, accounts: &Accounts, rows: &[KeyRow], now: Instant) -> Self {
-        Self(rows.iter().map(|row| (row.public.clone(), Key::new(fleet, accounts, row, now))).collect())
+        Self {
+            by_public: rows.iter().map(|row| (row.public.clone(), Key::new(fleet, accounts, row, now))).collect(),
+            public: rows.iter().map(|row| (row.id, row.public.clone())).collect(),
+        }
     }
 
     /// The key of this number, if it is good at `now`: for what it asked for earlier.
     pub fn by_id(&self, id: KeyId, now: Instant) -> Option<&Key> {
-        self.0.values().find(|key| key.id == id && now < key.ends)
+        self.by_public.get(self.public(id)?).filter(|key| now < key.ends)
     }
 
     /// The public part of the key of this number.
     pub fn public(&self, id: KeyId) -> Option<&str> {
-        self.0.iter().find(|(_, key)| key.id == id).map(|(public, _)| public.as_str())
+        self.public.get(&id).map(String::as_str)
     }
 
     /// The key that a request's head carries, if it is good at `now`. An unknown key takes as long as a wrong secret.
     pub fn check(&self, head: &HeaderMap, now: Instant) -> Option<&Key> {
         let (public, secret) = presented(head)?.strip_prefix("bl-")?.split_once('-')?;
         let hash = hashed(secret);
-        let key = self.0.get(public);
+        let key = self.by_public.get(public);
         let same = match key {
             Some(key) => key.is_secret(&hash, now),
             None => is_same(&[0; 32], &hash) & is_same(&[0; 32], &hash),

@@ -56,6 +56,7 @@ mod request;
 mod resolve;
 mod responses;
 mod retry;
+mod seen;
 mod server;
 mod shadow;
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub(crate) const PART_BYTES: usize = 16 * 1024;
 /// Bodies up to this many bytes are bounded by their number alone.
 pub const BODY_SMALL: usize = 16 * 1024;
+/// Bytes of a request's body beside its prompt that count as settings, and as no input.
+pub(crate) const SETTINGS_BYTES: usize = 512;
 /// How deep the JSON of a request's body may go.
 pub const JSON_DEPTH_MAX: usize = 64;
 /// The most bytes of one server-sent event.
@@ -31,6 +33,10 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// Failures in a row after which an upstream counts as down; one that refuses connections is down at once.
 pub const FAILURES_MAX: u32 = 3;
+/// A client that leaves before any content shows that its upstream hangs, if it had waited for longer than this
+pub const HUNG_MIN: Duration = Duration::from_secs(10);
+/// and for more than so many times as long as the endpoint usually takes.
+pub const HUNG_TIMES: u32 = 4;
 /// How long a connection to an upstream is kept without work: less than the 5 s after which uvicorn, and so vLLM, closes it,
 /// as a request sent into a closing connection is lost.
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(4);

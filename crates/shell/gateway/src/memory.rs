@@ -45,6 +45,11 @@ impl Share {
         self.bytes += if taken { more } else { 0 };
         taken
     }
+
+    /// The bytes that it was taken for, which give it back with their last.
+    fn keep(self, bytes: Bytes) -> Bytes {
+        if self.bytes == 0 { bytes } else { Bytes::from_owner(Held { bytes, _share: self }) }
+    }
 }
 
 impl Drop for Share {
@@ -101,7 +106,14 @@ pub(crate) async fn whole<B: Body<Data = Bytes>>(body: B, limit: usize, memory: 
         all.extend_from_slice(&piece);
     }
     let bytes = if all.is_empty() { first } else { all.freeze() };
-    Ok(if share.bytes == 0 { bytes } else { Bytes::from_owner(Held { bytes, _share: share }) })
+    Ok(share.keep(bytes))
+}
+
+/// Bytes that were made here, such as a copy with another name in it, with the room that they take until the last of them is dropped; `None`
+/// when there is not so much.
+pub(crate) fn made(bytes: Bytes, memory: &Arc<Memory>) -> Option<Bytes> {
+    let share = Share::take(memory, bytes.len())?;
+    Some(share.keep(bytes))
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
     let most = peek::number(Some(peek::required(fields.max_tokens, "max_tokens")?), "max_tokens")?;
     let stream = peek::flag(fields.stream, "stream")?.unwrap_or(false);
     let bytes = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
-    let attached = attached::bytes(prompt.get());
-    let prompt_bytes = prompt.get().len() - attached + bytes(fields.tools) + bytes(fields.system);
+    let (attached, before) = (attached::bytes(prompt.get()), bytes(fields.tools) + bytes(fields.system));
+    let (said, beside) = (prompt.get().len() - attached + before, peek::beside(body, prompt.get().len() + before));
     Ok(Peek {
         model: peek::text(model_raw, "model")?,
         model_at: peek::range(body, model_raw),
@@ -61,9 +61,9 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
         choices: 1,
         output_max: most,
         prompt: prompt.get(),
-        prompt_bytes,
-        context_bytes: prompt_bytes,
-        has_attached: attached > 0,
+        prompt_bytes: said + beside,
+        context_bytes: said,
+        teaches: attached == 0 && beside == 0,
         unstored: None,
     })
 }

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use crate::envelope::Refused;
 
 /// Fields of a body that decide where it goes, what it may take and what is metered.
-const ROUTED: [&str; 22] = [
+const ROUTED: [&str; 23] = [
     "model",
     "stream",
     "stream_options",
     "max_tokens",
     "max_completion_tokens",
     "max_output_tokens",
+    "n_predict",
     "n",
     "best_of",
     "tools",

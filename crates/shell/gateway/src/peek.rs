@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
+use crate::limits::SETTINGS_BYTES;
 use crate::{attached, depth, messages};
 
 /// Which of the inference calls it is.
@@ -84,6 +85,8 @@ struct Fields<'a> {
     text: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "raw")]
     store: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    n_predict: Option<&'a RawValue>,
 }
 
 /// Unlike `Option`'s own, tells a field that is `null` from one that is missing.
@@ -146,12 +149,12 @@ pub(crate) struct Peek<'a> {
     pub output_max: Option<u32>,
     /// The messages or the prompt as written.
     pub prompt: &'a str,
-    /// Bytes of it, and of the tools and instructions that are put before it.
+    /// Bytes of it, of the tools and instructions that are put before it, and of whatever else an upstream may put there.
     pub prompt_bytes: usize,
     /// Bytes that must fit into one context: less than all where there are several inputs.
     pub context_bytes: usize,
-    /// Whether there are images or the like, whose bytes say little of their tokens.
-    pub has_attached: bool,
+    /// Whether they say how long the tokens of texts are: not where there are images or the like, or much that may be no part of the prompt.
+    pub teaches: bool,
 }
 
 impl<'a> Peek<'a> {
@@ -200,7 +203,7 @@ impl<'a> Peek<'a> {
         let before = [fields.tools, fields.instructions].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>();
         // Texts alone are completed or embedded.
         let attached = if matches!(call, Call::Chat | Call::Responses) { attached::bytes(prompt.get()) } else { 0 };
-        let prompt_bytes = prompt.get().len() - attached + before;
+        let (said, beside) = (prompt.get().len() - attached + before, beside(body, prompt.get().len() + before));
         Ok(Self {
             model,
             model_at: range(body, model_raw),
@@ -213,9 +216,9 @@ impl<'a> Peek<'a> {
             output_max: output_max(call, &fields)?.map(|limit| limit.saturating_mul(generated)),
             // Nothing is kept of what was embedded.
             prompt: if call == Call::Embeddings { "" } else { prompt.get() },
-            prompt_bytes,
-            context_bytes: several.iter().map(|part| part.get().len()).max().unwrap_or(prompt_bytes),
-            has_attached: attached > 0,
+            prompt_bytes: said + beside,
+            context_bytes: several.iter().map(|part| part.get().len()).max().unwrap_or(said),
+            teaches: attached == 0 && beside == 0,
         })
     }
 }
@@ -230,17 +233,26 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Bytes of a body beside those of what it is known to say, but for as many as the usual settings take. An upstream may put them before its
+/// model, whatever their field is called.
+pub(crate) fn beside(body: &[u8], said: usize) -> usize {
+    body.len().saturating_sub(said + SETTINGS_BYTES)
+}
+
 /// The most output tokens of a choice; what is embedded has none.
 fn output_max(call: Call, fields: &Fields<'_>) -> Result<Option<u32>, Refused> {
-    match call {
-        Call::Embeddings => Ok(Some(0)),
+    let most = match call {
+        Call::Embeddings => return Ok(Some(0)),
         Call::Responses => number(fields.max_output_tokens, "max_output_tokens"),
         Call::Completions => number(fields.max_tokens, "max_tokens"),
         // Upstreams differ in which of two they follow.
         Call::Chat | Call::Messages => {
             Ok(number(fields.max_completion_tokens, "max_completion_tokens")?.max(number(fields.max_tokens, "max_tokens")?))
         }
-    }
+    }?;
+    // What llama-server follows before all others, and nobody else knows: so it lowers no other. Below zero it is none.
+    let predicted: Option<i64> = read(fields.n_predict, "n_predict", "a whole number")?.flatten();
+    Ok(most.and_then(|most| predicted.map_or(Some(most), |predicted| Some(most.max(u32::try_from(predicted).ok()?)))))
 }
 
 /// The inputs of a list of them, each a text or a list of tokens; empty where there is but one.
@@ -394,6 +406,13 @@ mod tests {
         check(Call::Chat, r#""messages":[],"max_tokens":null,"max_completion_tokens":5"#, (1, Some(5), 2));
         check(Call::Completions, r#""prompt":"abc","max_tokens":5,"max_completion_tokens":1"#, (1, Some(5), 5));
         check(Call::Completions, r#""prompt":"abc","max_completion_tokens":1"#, (1, None, 5));
+        check(Call::Chat, r#""messages":[],"max_tokens":5,"n_predict":9,"n":2"#, (2, Some(18), 2));
+        check(Call::Chat, r#""messages":[],"max_tokens":5,"n_predict":2"#, (1, Some(5), 2));
+        check(Call::Completions, r#""prompt":"abc","max_tokens":5,"n_predict":-1"#, (1, None, 5));
+        check(Call::Completions, r#""prompt":"abc","max_tokens":5,"n_predict":null"#, (1, Some(5), 5));
+        check(Call::Responses, r#""input":"abc","max_output_tokens":5,"n_predict":4294967296"#, (1, None, 5));
+        check(Call::Chat, r#""messages":[],"n_predict":9"#, (1, None, 2));
+        check(Call::Embeddings, r#""input":"abc","n_predict":9"#, (1, Some(0), 5));
         check(Call::Completions, r#""prompt":"abc","max_tokens":5"#, (1, Some(5), 5));
         check(Call::Completions, r#""prompt":[1,2,3],"max_tokens":5"#, (1, Some(5), 7));
         check(Call::Completions, r#""prompt":["abc","d"],"n":2"#, (4, None, 5));
@@ -401,5 +420,28 @@ mod tests {
         check(Call::Completions, r#""prompt":[],"n":0,"max_tokens":5"#, (1, Some(5), 2));
         check(Call::Completions, r#""prompt":["a","b"],"n":4294967295,"max_tokens":2"#, (u32::MAX, Some(u32::MAX), 3));
         check(Call::Embeddings, r#""input":["abc","d"]"#, (1, Some(0), 5));
+    }
+
+    /// How many bytes of such a body count as input, and whether something is learnt of them.
+    fn check_input(call: Call, fields: &str, want: (usize, bool)) {
+        let body = format!(r#"{{"model":"m","max_tokens":5,{fields}}}"#);
+        let peek = Peek::parse(call, body.as_bytes()).expect("a good body");
+        assert_eq!((peek.prompt_bytes, peek.teaches), want, "{fields}");
+    }
+
+    #[test]
+    fn whatever_an_upstream_may_read_counts_as_input() {
+        let (long, frame) = ("word ".repeat(1_000), SETTINGS_BYTES - 29);
+        let tools = format!(r#"[{{"function":"{long}"}}]"#);
+        check_input(Call::Chat, r#""messages":["hello"],"temperature":0.5"#, (9, true));
+        check_input(Call::Chat, &format!(r#""messages":["hello"],"tools":{tools}"#), (9 + tools.len(), true));
+        for field in ["functions", "response_format", "documents", "chat_template_kwargs", "something_new"] {
+            let said = format!(r#""messages":["hello"],"{field}":{{"type":"text","x":"{long}"}}"#);
+            check_input(Call::Chat, &said, (said.len() - frame, false));
+        }
+        let said = format!(r#""messages":["hello"],"something_new":"{long}""#);
+        check_input(Call::Messages, &said, (said.len() - frame, false));
+        let image = format!(r#""messages":["data:;base64,{}"],"something_new":"{long}""#, "A".repeat(10_000));
+        check_input(Call::Chat, &image, (image.len() - frame - 4_000, false));
     }
 }

@@ -11,7 +11,8 @@ use hyper::HeaderMap;
 use crate::call::{self, Answered, Asked, Missed};
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next};
-use crate::peek::Streaming;
+use crate::memory;
+use crate::peek::{Call, Streaming};
 use crate::picker::Share;
 use crate::translate::Said;
 
@@ -46,10 +47,10 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
     let mut other = pin!(called(&second, head, said));
     tokio::select! {
         answered = &mut first => match answered {
-            Err(Missed::Fault(fault)) => {
+            Err(missed @ (Missed::Fault(_) | Missed::Here { .. })) => {
                 // Even where that was its last attempt, the one beside it goes on in its place.
                 let places = flight.lend_places();
-                let next = flight.failed(fault);
+                let next = flight.missed(&missed);
                 let answered = other.await;
                 flight.take_places(places);
                 match answered {
@@ -57,9 +58,9 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
                         flight.give_way(second);
                         Ok(answered)
                     }
-                    Err(missed) => {
-                        flight.failed_beside(second, &missed);
-                        Err(Unanswered::Next(next))
+                    Err(beside) => {
+                        flight.failed_beside(second, &beside);
+                        Err(either(next, [missed, beside]))
                     }
                 }
             }
@@ -73,9 +74,9 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
                 flight.give_way(second);
                 Ok(answered)
             }
-            Err(missed) => {
-                flight.failed_beside(second, &missed);
-                first.await.map_err(|missed| unanswered(flight, missed))
+            Err(beside) => {
+                flight.failed_beside(second, &beside);
+                first.await.map_err(|missed| either(flight.missed(&missed), [missed, beside]))
             }
         },
     }
@@ -83,10 +84,14 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
 
 fn unanswered(flight: &mut Flight, missed: Missed) -> Unanswered {
     let next = flight.missed(&missed);
-    match missed {
-        Missed::Fault(_) => Unanswered::Next(next),
-        Missed::Client(refused) | Missed::Here { refused, .. } => Unanswered::Refused(refused),
-    }
+    missed.refusal().map_or(Unanswered::Next(next), Unanswered::Refused)
+}
+
+/// What there is to do when both have failed: where one says that the request is at fault, no other endpoint would do better, and what this
+/// machine lacked for one it lacks for the next.
+fn either(next: Next, mut legs: [Missed; 2]) -> Unanswered {
+    legs.sort_by_key(|missed| !matches!(missed, Missed::Client(_)));
+    legs.into_iter().find_map(Missed::refusal).map_or(Unanswered::Next(next), Unanswered::Refused)
 }
 
 /// One call, which holds on to nothing of its flight.
@@ -98,15 +103,19 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
         let chosen = chosen.ok_or(Fault::Unreachable)?;
         let upstream = snapshot.upstream(chosen.endpoint).ok_or(Fault::Unreachable)?;
         let model = upstream.model.as_deref().unwrap_or_else(|| snapshot.fleet.models.name(model));
-        let peek = said.peek();
+        let (peek, body) = (said.peek(), said.body(upstream, model, output_max)?);
+        // A copy takes as much memory again.
+        let body = if said.is_own(&body) { Some(body) } else { memory::made(body, &state.memory) };
         let asked = Asked {
             id,
             call: said.call(),
-            body: said.body(upstream, model, output_max)?,
+            body: body.ok_or_else(|| Missed::Here { fault: Fault::Unreachable, refused: Refused::overloaded() })?,
             model,
             now: state.clock.now(),
             head,
             streamed: peek.streaming != Streaming::No,
+            // A response is one, whatever a field says that it doesn't have.
+            choices: if said.call() == Call::Responses { 1 } else { peek.choices },
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
             share: upstream.picker.map(|picker| Share::of(picker, tier, key, team.map(|team| snapshot.fleet.teams.name(team)))),
         };

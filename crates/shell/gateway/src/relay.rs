@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use dispatch::Fault;
 use market::Tokens;
+use memchr::memmem;
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::Heard;
-use crate::limits::Limits;
+use crate::limits::{EVENT_MAX, Limits};
 use crate::spoken::{Ear, Spoken};
 use crate::sse::{self, Splitter, Verdict};
 
@@ -21,7 +22,10 @@ pub(crate) struct Progress {
     /// Events with output.
     pub counted: u32,
     pub reported: Option<Tokens>,
-    finished: bool,
+    /// Choices that have come to their end.
+    finished: u32,
+    /// Events with data.
+    events: u64,
     done: bool,
     error: bool,
     /// Whether any event with data has come.
@@ -65,6 +69,10 @@ pub(crate) struct Relay {
     ready: VecDeque<Bytes>,
     progress: Progress,
     strip_usage: bool,
+    /// How many choices are to come.
+    choices: u32,
+    /// Bytes that came before any answer began.
+    early: usize,
     ending: Option<Ending>,
     /// The data of the event that was an error.
     error: Bytes,
@@ -76,7 +84,7 @@ pub(crate) struct Relay {
 impl Relay {
     /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer. One that thinks says
     /// so now and then, if only to keep the connection open: whatever comes is waited for anew.
-    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, limits: &Limits) -> Result<Self, Unbegun> {
+    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, choices: u32, limits: &Limits) -> Result<Self, Unbegun> {
         let mut relay = Self {
             body,
             ear,
@@ -84,6 +92,8 @@ impl Relay {
             ready: VecDeque::new(),
             progress: Progress::default(),
             strip_usage,
+            choices,
+            early: 0,
             ending: None,
             error: Bytes::new(),
             patience: limits.between_tokens_timeout,
@@ -124,7 +134,6 @@ impl Relay {
     /// Reads on, unless the upstream has been silent for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.poll_body(cx).is_ready() {
-            self.heard_at = Instant::now();
             return Poll::Ready(());
         }
         // The timer is not moved at every event, which would cost more than the event: it is looked at when it fires.
@@ -152,24 +161,37 @@ impl Relay {
     }
 
     fn take(&mut self, came: Bytes) {
+        let before = self.progress.events;
+        if !self.progress.begun {
+            self.early += came.len();
+        }
         let (progress, ear, error, strip_usage) = (&mut self.progress, &mut self.ear, &mut self.error, self.strip_usage);
         let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, error, strip_usage, event));
         self.progress.reported = self.body.used().or(self.progress.reported);
-        if judged.is_err() || self.progress.error {
+        // Neither a comment nor a part of an event is an answer that goes on. What another dialect says of that is not told here.
+        if self.progress.events > before || !self.body.is_own() {
+            self.heard_at = Instant::now();
+        }
+        if self.progress.error {
             self.ending = Some(Ending::Failed(self.ear.fault()));
+        } else if judged.is_err() || !self.progress.begun && self.early > EVENT_MAX {
+            // It answered with success, so it may bill what can't be read.
+            self.ending = Some(Ending::Failed(Fault::Lost));
         }
     }
 
     /// The upstream closed: an answer that neither finished nor said `[DONE]` was lost, however politely.
     fn at_end(&self) -> Ending {
-        let whole = self.progress.done || self.progress.finished && !self.splitter.is_mid_event();
+        let whole = self.progress.done || self.progress.finished >= self.choices && !self.splitter.is_mid_event();
         if whole { Ending::Whole { done_sent: self.progress.done } } else { Ending::Failed(Fault::Lost) }
     }
 }
 
 /// Reads one event, and says whether the client gets it.
 fn judge(progress: &mut Progress, ear: &mut Ear, said: &mut Bytes, strip_usage: bool, event: &[u8]) -> Verdict {
-    let Some(data) = sse::data(event) else { return Verdict::Forward };
+    // What says nothing is not kept for an answer that may never begin.
+    let Some(data) = sse::data(event) else { return if progress.begun { Verdict::Forward } else { Verdict::Strip } };
+    progress.events += 1;
     if progress.error || progress.done {
         return Verdict::Strip;
     }
@@ -181,8 +203,17 @@ fn judge(progress: &mut Progress, ear: &mut Ear, said: &mut Bytes, strip_usage: 
         progress.error = true;
         *said = Bytes::copy_from_slice(&data);
     }
-    progress.finished |= finish;
+    progress.finished = progress.finished.saturating_add(if finish { finishes(&data) } else { 0 });
     progress.counted = progress.counted.saturating_add(content.into());
     progress.reported = reported.or(progress.reported);
     if error || usage_only && strip_usage { Verdict::Strip } else { Verdict::Forward }
+}
+
+/// How many choices end with an event that says a finish; where it has no reasons of OpenAI's, the only one.
+fn finishes(data: &[u8]) -> u32 {
+    let reasons = memmem::find_iter(data, b"\"finish_reason\"").filter(|at| {
+        let rest = data[at + b"\"finish_reason\"".len()..].trim_ascii_start();
+        rest.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\""))
+    });
+    u32::try_from(reasons.count()).unwrap_or(u32::MAX).max(1)
 }

@@ -105,10 +105,9 @@ pub(crate) async fn answer_to(
     let ticket = Ticket::take(accounts, &ask, output, state).await?;
     let under_way = state.gate.enter(ask.tier, under_way, visit, &state.limits).await?;
     let said = Said::new(snapshot, ask.model, call, &body, &peek);
-    let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key.id, ask, &peek);
+    let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key, ask, &peek);
     flight.wish = wish;
     flight.barred = said.barred();
-    flight.team = key.team;
     flight.trace = Trace::of(head, call);
     let served = fly(flight, head, &said).await?;
     match told {
@@ -278,6 +277,7 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
     let refusal = match undecided {
         Undecided::NoJournal => return Refused::no_journal(),
+        Undecided::KeyGone => return Refused::bad_key(),
         Undecided::Spent => return Refused::over_budget(),
         Undecided::Unleased => return Refused::unleased(RETRY_SOON),
         Undecided::Refusal(refusal) | Undecided::Full(refusal) => refusal,

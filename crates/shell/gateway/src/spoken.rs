@@ -39,6 +39,11 @@ impl Spoken {
         }
     }
 
+    /// Whether what comes out is as it came in.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
     /// What the upstream says was used so far, where that does not stand in what is told.
     pub fn used(&self) -> Option<Tokens> {
         match self {

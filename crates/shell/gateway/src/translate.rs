@@ -141,6 +141,11 @@ impl<'a> Said<'a> {
         self.peek
     }
 
+    /// Whether these are the bytes that the client sent, and no copy.
+    pub fn is_own(&self, body: &Bytes) -> bool {
+        body.as_ptr() == self.body.as_ptr()
+    }
+
     /// The body as an upstream gets it, which calls the model `model`; `most` is the most output tokens that were reckoned with.
     pub fn body(&self, upstream: &Upstream, model: &str, most: u32) -> Result<Bytes, Fault> {
         let spliced = || Ok(splice::for_upstream(self.body, self.peek, model, upstream.stream_usage));

@@ -10,5 +10,6 @@ mod files;
 mod fixture;
 mod floors;
 mod leases;
+mod payers;
 mod prices;
 mod rates;

@@ -5,7 +5,7 @@ use fleet::{EndpointId, ModelId, ServiceTier};
 use market::Tokens;
 use units::Money;
 
-use crate::flight;
+use crate::seen;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
@@ -53,7 +53,7 @@ pub(crate) fn cheapest(state: &State, snapshot: &Snapshot, model: ModelId) -> Op
     let mut question =
         Question { now, fleet, policy: snapshot.policy, valid_until, usable_until, ask, wish: None, funds: None, seen: SeenAll::new() };
     for endpoint in snapshot.endpoints(model) {
-        question.seen.push(flight::observed(state, snapshot, *endpoint, now));
+        question.seen.push(seen::observed(state, snapshot, *endpoint, now));
     }
     let decision = decide(&snapshot.fleet, &question).ok()?;
     let seen = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint)?;

@@ -63,6 +63,8 @@ struct Inner {
     room: Room,
     /// Attempts whose ends it has refused and not taken since.
     refused: BTreeSet<AttemptId>,
+    /// When it last took one of them after all.
+    taken_at: Option<Duration>,
     /// Appends until the process is killed by the last of them.
     kill_in: Option<u32>,
     kept: Vec<Kept>,
@@ -168,8 +170,10 @@ impl Disk {
         drop(inner.store.take());
         inner.kill_in = None;
         inner.room = Room::All;
-        // What only memory knew is gone with it: of those that the disk refused first, and of those that waited behind them.
-        if !std::mem::take(&mut inner.refused).is_empty() {
+        // What only memory knew is gone with it: of those that the disk refused first, and of those that waited behind them, which may have been
+        // on their way to the disk just then.
+        let were_taken = inner.taken_at.is_some() && inner.taken_at == inner.kept.last().map(|kept| kept.at);
+        if !std::mem::take(&mut inner.refused).is_empty() || were_taken {
             let open = inner.open();
             inner.lost.extend(open);
         }
@@ -284,6 +288,7 @@ impl Disk {
         if let Record::Settled(settled) = record
             && inner.refused.remove(&settled.attempt)
         {
+            inner.taken_at = Some(run.now());
             run.cover(|coverage| coverage.count("end told again"));
         }
         let (at, life, end) = (run.now(), inner.life, journal_length(&self.directory_of(inner.life)));

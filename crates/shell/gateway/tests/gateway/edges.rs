@@ -83,7 +83,7 @@ async fn limits_are_reached_and_told() {
 
 #[tokio::test]
 async fn all_bodies_share_one_room_and_what_has_none_is_told() {
-    let bench = Bench::with(Limits { bodies_bytes_max: 40_000, ..Limits::default() }).await;
+    let bench = Bench::with(Limits { bodies_bytes_max: 70_000, ..Limits::default() }).await;
     let long = format!(r#"{{"model":"default","messages":[],"x":"{}"}}"#, "x".repeat(30_000));
     let gate = Gate::default();
     bench.north.then(Reply::Hang(gate.clone()));
@@ -98,12 +98,24 @@ async fn all_bodies_share_one_room_and_what_has_none_is_told() {
     let before = bench.north.heard().len();
     // More often than an upstream may fail before it is down.
     for _ in 0..4 {
-        bench.north.then(Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body: long.repeat(2) });
+        bench.north.then(Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body: long.repeat(3) });
         assert_eq!(bench.chat(HELLO).await.error(), (503, "overloaded".to_owned()));
     }
     assert_eq!((bench.chat(HELLO).await.status.as_u16(), bench.north.heard().len() - before), (200, 5), "it is not north's fault");
     let bounded = |record: &Record| matches!(record, Record::Settled(end) if (end.outcome, end.known) == (Outcome::Failed, Known::Bounded));
     assert_eq!(bench.journal.records().iter().filter(|record| bounded(record)).count(), 4, "what was answered may be billed");
+}
+
+#[tokio::test]
+async fn the_copy_that_goes_to_an_upstream_takes_room_too() {
+    let bench = Bench::with(Limits { bodies_bytes_max: 40_000, ..Limits::default() }).await;
+    let long = |model: &str| format!(r#"{{"model":"{model}","messages":[],"x":"{}"}}"#, "x".repeat(30_000));
+    for _ in 0..4 {
+        assert_eq!(bench.chat(&long("default")).await.error(), (503, "overloaded".to_owned()), "twice that is more than there is room for");
+    }
+    assert!(bench.north.heard().is_empty() && bench.west.heard().is_empty());
+    assert_eq!(bench.chat(&long("smollm2-135m")).await.status, 200, "what needs no other name is not copied, and nobody is blamed");
+    assert_eq!(bench.north.heard().len(), 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use gateway::Limits;
 use market::Tokens;
 use testkit::{Ending, Gate, Reply, Upstream};
 
-use crate::bench::{Bench, endpoint, impatient};
+use crate::bench::{Bench, endpoint, impatient, sheet};
 
 const WHOLE: &str = r#"{"model":"default","messages":[{"role":"user","content":"hello"}]}"#;
 const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
@@ -86,6 +86,25 @@ async fn check_asked_again(bench: &Bench, faults: &[(&str, Reply)], known: Known
     }
 }
 
+/// An upstream that answers with success has done its work, whether we can read the answer or not.
+#[tokio::test]
+async fn an_answer_that_can_not_be_used_may_be_billed() {
+    let head = vec![("content-type", "application/json".to_owned()), ("content-encoding", "gzip".to_owned())];
+    for (body, answer) in [
+        (WHOLE, Reply::Status { status: 200, head, body: "packed".to_owned() }),
+        (WHOLE, Reply::Half),
+        (STREAM, Reply::Raw(Vec::new())),
+        (STREAM, Reply::Raw(vec![vec![b'x'; gateway::EVENT_MAX + 1]])),
+    ] {
+        let (bench, shown) = (Bench::start().await, format!("{answer:.60?}"));
+        bench.north.then(answer);
+        bench.west.then(if body == STREAM { Reply::stream(2) } else { Reply::answer(7, 2) });
+        assert_eq!(bench.chat(body).await.header("x-baseload-endpoint"), "west", "{shown}");
+        let settled = bench.journal.settled(2).await;
+        assert_eq!((settled[0].outcome, settled[0].known), (Outcome::Failed, Known::Bounded), "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_whose_model_fails_is_paid_for_and_asked_again() {
     let bench = Bench::start().await;
@@ -132,6 +151,22 @@ async fn a_model_that_thinks_is_waited_for_while_its_stream_says_anything() {
         () = pace => unreachable!("it goes on for ever"),
     };
     assert_eq!((reply.header("x-baseload-endpoint"), reply.events().last()), ("north", Some(&"[DONE]")), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn a_later_attempt_is_decided_on_what_things_cost_by_then() {
+    let (bench, gate) = (Bench::start().await, Gate::default());
+    bench.north.then(Reply::late(&gate, Reply::status(500)));
+    let (reply, ()) = tokio::join!(bench.chat(WHOLE), async {
+        bench.north.until_heard(1).await;
+        let mut sheet = sheet(&bench.fleet);
+        let spill = endpoint(&bench.fleet, "spill");
+        let price = sheet.endpoints.iter_mut().find(|price| price.endpoint == spill).expect("somebody pays for it");
+        price.payer.marginal = market::TokenPrices::default();
+        bench.gateway.set_sheet(sheet);
+        gate.open(1);
+    });
+    assert_eq!(reply.header("x-baseload-endpoint"), "spill", "{}", reply.text);
 }
 
 #[tokio::test]

@@ -154,6 +154,22 @@ async fn requests_that_come_by_themselves_share_a_connection() {
 }
 
 #[tokio::test]
+async fn a_hang_up_is_seen_though_bytes_lie_behind_the_body() {
+    let bench = &Bench::start().await;
+    let one = format!("{}content-length: {}\r\n\r\n{HELLO}", head(), HELLO.len());
+    for (left, (behind, later)) in [("\r\n".to_owned(), ""), (hidden(), ""), (String::new(), "\r\n")].into_iter().enumerate() {
+        bench.north.then(Reply::Hang(Gate::default()));
+        let mut stream = tokio::net::TcpStream::connect(bench.address).await.expect("it listens");
+        stream.write_all(format!("{one}{behind}").as_bytes()).await.expect("sent");
+        bench.north.until_heard(left + 1).await;
+        stream.write_all(later.as_bytes()).await.expect("sent");
+        drop(stream);
+        let seen = tokio::time::timeout(std::time::Duration::from_secs(30), bench.north.until_left(left + 1)).await;
+        assert!(seen.is_ok(), "{behind:?} {later:?}");
+    }
+}
+
+#[tokio::test]
 async fn limits_of_a_head_are_reached() {
     let bench = &Bench::start().await;
     let (head, length) = (head(), HELLO.len());

@@ -1,19 +1,25 @@
 //! A second endpoint asked beside the first: whose content comes first goes on, and both are metered.
 
 use dispatch::{Known, Outcome, Settlement};
+use gateway::Limits;
 use testkit::{Gate, Reply};
 
-use crate::bench::{Bench, LAPTOP, Setup, endpoint};
+use crate::bench::{Bench, KEY, LAPTOP, Setup, endpoint};
 
 const WHOLE: &str = r#"{"model":"default","service_tier":"priority","messages":[{"role":"user","content":"hello"}]}"#;
 const STREAM: &str = r#"{"model":"default","service_tier":"priority","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
 
 /// Two endpoints, of which the first is asked and the second soon after, for `priority`.
 async fn hedged() -> Bench {
+    hedged_within(Limits::default()).await
+}
+
+async fn hedged_within(limits: Limits) -> Bench {
     let class = r#"tier = "priority", ttft = "1 s""#;
     let fleet = LAPTOP.replacen(class, &format!("{class}, hedge = \"1 ms\""), 1);
     assert_ne!(fleet, LAPTOP);
-    let bench = Bench::of(Setup { fleet, ..Setup::default() }).await;
+    let fleet = fleet.replace("capabilities = [", "capabilities = [\"embeddings\", ");
+    let bench = Bench::of(Setup { fleet, limits, ..Setup::default() }).await;
     bench.without(&["spill"]);
     bench
 }
@@ -91,4 +97,55 @@ async fn when_both_fail_the_request_moves_on_with_another_number() {
     let outcomes: Vec<_> = shown(&bench, &settled).into_iter().map(|(number, _, outcome, _)| (number, outcome)).collect();
     assert_eq!(outcomes, [(1, Outcome::Failed), (2, Outcome::Failed), (3, Outcome::Answered)]);
     nothing_is_left(&bench);
+}
+
+/// A whole answer with this body.
+fn answer(body: String) -> Reply {
+    Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body }
+}
+
+#[tokio::test]
+async fn what_is_no_upstreams_fault_leaves_the_other_to_answer() {
+    let bench = hedged_within(Limits { upstream_body_bytes_max: 100, ..Limits::default() }).await;
+    let (first, second) = (Gate::default(), Gate::default());
+    bench.north.then(Reply::late(&first, answer(format!("{{\"data\":\"{}\"}}", "A".repeat(100)))));
+    bench.west.then(Reply::late(&second, answer("{\"data\":[]}".to_owned())));
+    let vectors = r#"{"model":"default","service_tier":"priority","input":"hello"}"#;
+    let (reply, ()) = tokio::join!(bench.send("POST", "/v1/embeddings", &[("api-key", KEY)], vectors), async {
+        bench.north.until_heard(1).await;
+        bench.west.until_heard(1).await;
+        first.open(1);
+        bench.journal.settled(1).await;
+        second.open(1);
+    });
+    assert_eq!((reply.status.as_u16(), reply.header("x-baseload-endpoint")), (200, "west"), "{}", reply.text);
+    let settled = bench.journal.settled(2).await;
+    let first = (1, "north".to_owned(), Outcome::Failed, Known::Bounded);
+    assert_eq!(shown(&bench, &settled)[0], first);
+    nothing_is_left(&bench);
+}
+
+#[tokio::test]
+async fn a_refusal_of_either_is_told_when_the_other_has_failed() {
+    for north_is_first in [true, false] {
+        for (north, west) in [(422, 500), (500, 422)] {
+            // The first one's refusal ends it at once.
+            if north_is_first && north == 422 {
+                continue;
+            }
+            let (bench, first, second) = (hedged().await, Gate::default(), Gate::default());
+            bench.north.then(Reply::late(if north_is_first { &first } else { &second }, Reply::status(north)));
+            bench.west.then(Reply::late(if north_is_first { &second } else { &first }, Reply::status(west)));
+            let (reply, ()) = tokio::join!(bench.chat(WHOLE), async {
+                bench.north.until_heard(1).await;
+                bench.west.until_heard(1).await;
+                first.open(1);
+                bench.journal.settled(1).await;
+                second.open(1);
+            });
+            assert_eq!(reply.error(), (422, "scripted".to_owned()), "{north} and {west}, {north_is_first}");
+            assert_eq!(bench.journal.settled(2).await.len(), 2);
+            nothing_is_left(&bench);
+        }
+    }
 }

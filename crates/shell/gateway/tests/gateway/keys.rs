@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dispatch::KeyId;
+use dispatch::{KeyId, Outcome};
 use ledger::{KeyRow, KeyTerms, Keys, Scope};
+use testkit::{Gate, Reply};
 use units::Instant;
 
 use crate::batches;
-use crate::bench::{Bench, Reply, Setup, key};
+use crate::bench::{Bench, Setup, key};
+use crate::limits::hand;
 
 const HELLO: &str = r#"{"model":"default","messages":[{"role":"user","content":"hello"}]}"#;
 
@@ -65,7 +67,7 @@ impl Row {
     }
 
     /// Asks it from this machine.
-    async fn ask(&self, bench: &Bench, key: Option<&str>) -> Reply {
+    async fn ask(&self, bench: &Bench, key: Option<&str>) -> crate::bench::Reply {
         let reports = self.path.starts_with("/v1/organization/");
         let path = if reports { format!("{}?start_time=1795000000", self.path) } else { self.path.to_owned() };
         let head: Vec<(&str, &str)> = [("host", "localhost")].into_iter().chain(key.map(|key| ("api-key", key))).collect();
@@ -211,4 +213,29 @@ async fn a_rotation_and_a_revocation_hold_as_soon_as_keys_are_reread() {
     store.revoke("ada", now).expect("revoked");
     bench.gateway.set_keys(&store.list().expect("read"));
     assert_eq!(status(&third).await, 401);
+}
+
+#[tokio::test]
+async fn no_attempt_begins_for_a_key_that_is_good_no_more() {
+    let (clock, seconds) = hand();
+    let soon = Instant::from_micros((seconds.load(std::sync::atomic::Ordering::SeqCst) + 60) * 1_000_000);
+    for revoked in [true, false] {
+        let ada = KeyRow { expires: Some(soon), ..key("ada000000000", "canary", &[]) };
+        let bench = Bench::of(Setup { keys: vec![ada.clone()], clock: clock.clone(), ..Setup::default() }).await;
+        let gate = Gate::default();
+        bench.north.then(Reply::late(&gate, Reply::status(500)));
+        let (reply, ()) = tokio::join!(bench.chat_with("bl-ada000000000-canary", HELLO), async {
+            bench.north.until_heard(1).await;
+            if revoked {
+                bench.gateway.set_keys(&[KeyRow { revoked: Some(soon), ..ada }]);
+            } else {
+                seconds.fetch_add(60, std::sync::atomic::Ordering::SeqCst);
+            }
+            gate.open(1);
+        });
+        assert_eq!(reply.error(), (401, "invalid_api_key".to_owned()), "revoked: {revoked}");
+        assert!(bench.west.heard().is_empty() && bench.spill.heard().is_empty());
+        assert_eq!(bench.journal.settled(1).await[0].outcome, Outcome::Failed, "what had begun is metered as ever");
+        assert_eq!(bench.gateway.live().in_flight, 0);
+    }
 }

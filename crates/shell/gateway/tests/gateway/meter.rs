@@ -9,11 +9,12 @@ use fleet::Fleet;
 use gateway::{Clock, Interval, Limits, held_time, holding};
 use market::{Drawn, split_busy};
 use proptest::prelude::*;
-use testkit::Reply;
 use testkit::checkers::{check_held, check_time};
+use testkit::{Gate, Reply};
 use units::{Instant, Quantity, Span};
 
-use crate::bench::{Bench, Setup, endpoint};
+use crate::bench::{Bench, KEY, Setup, endpoint};
+use crate::limits::hand;
 
 fn laptop() -> Fleet {
     fleet::parse(include_str!("../../../../../fleets/laptop.toml")).fleet.expect("the laptop fleet is good")
@@ -127,6 +128,26 @@ async fn a_run_posts_what_it_held_to_the_end_without_gap_or_overlap() {
     let named: Vec<AttemptId> = north.iter().flat_map(|held| held.shares.iter().map(|(attempt, _)| *attempt)).collect();
     let asked = reply.header("x-request-id");
     assert!(named.iter().all(|attempt| attempt.request.to_string() == asked), "only the attempt that was there takes a share");
+}
+
+#[tokio::test]
+async fn what_is_only_bounded_takes_no_share_from_what_was_worked() {
+    let (clock, seconds) = hand();
+    let mut bench = Bench::of(Setup { clock, ..Setup::default() }).await;
+    let body = r#"{"model":"default","max_tokens":2000,"messages":[]}"#;
+    bench.north.then(Reply::Hang(Gate::default()));
+    tokio::select! {
+        _ = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], body) => unreachable!("the gate stays shut"),
+        () = bench.north.until_heard(1) => { seconds.fetch_add(2, Ordering::SeqCst); }
+    }
+    bench.journal.settled(1).await;
+    let asked = bench.chat(body).await.header("x-request-id").to_owned();
+    bench.journal.settled(2).await;
+    bench.stop().await;
+    let shares =
+        bench.journal.records().into_iter().filter_map(|record| if let Record::Held(held) = record { Some(held.shares) } else { None });
+    let named: Vec<String> = shares.flatten().map(|(attempt, _)| attempt.request.to_string()).collect();
+    assert_eq!(named, [asked], "the two seconds were waited, and the answer was work");
 }
 
 /// A run of twenty seconds that is told to post nothing before `posted`, and of what others hold too only from `from` to `until`, by seconds. What

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use testkit::{Ending, Gate, Reply};
 
 use crate::bench::{Bench, KEY, LAPTOP, Setup, endpoint, sheet};
+use crate::limits::hand;
 
 const WHOLE: &str = r#"{"model":"default","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
 const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
@@ -70,6 +71,54 @@ async fn a_503_or_529_moves_on_and_leaves_the_units_as_they_were() {
         assert_eq!([went(&bench).await, went(&bench).await], ["west", "west"], "{status}: it is left alone for as long as it says");
         assert_eq!((bench.north.heard().len(), bench.west.heard().len()), (3, 3));
     }
+}
+
+/// North hears this request and does not answer; what `after` does happens, and the client leaves.
+async fn leave(bench: &Bench, body: &str, after: impl FnOnce()) {
+    let heard = bench.north.heard().len();
+    bench.north.then(Reply::Hang(Gate::default()));
+    tokio::select! {
+        _ = bench.open("POST", "/v1/chat/completions", &[("api-key", KEY)], body) => unreachable!("the gate stays shut"),
+        () = bench.north.until_heard(heard + 1) => after(),
+    }
+}
+
+#[tokio::test]
+async fn a_hang_up_before_any_content_leaves_units_taken_as_was_expected() {
+    let bench = Bench::start().await;
+    on_units(&bench, 6_000);
+    leave(&bench, &WHOLE.replace("\"max_tokens\":9", "\"max_tokens\":2000"), || {}).await;
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].known, settled[0].tokens.output), (Known::Bounded, 2_000), "what a bill may say at worst");
+    assert_eq!(went(&bench).await, "north", "eight thousand would be more than a minute's");
+}
+
+/// Where requests go after three clients have left north without an answer, each after so many seconds, where one that was answered took
+/// `usual` of them.
+async fn check_left(usual: i64, after: i64, want: &str) {
+    let (clock, seconds) = hand();
+    let (bench, gate) = (Bench::of(Setup { clock, ..Setup::default() }).await, Gate::default());
+    let wait = |time| _ = seconds.fetch_add(time, std::sync::atomic::Ordering::SeqCst);
+    bench.north.then(Reply::late(&gate, Reply::answer(7, 2)));
+    let (first, ()) = tokio::join!(went(&bench), async {
+        bench.north.until_heard(1).await;
+        wait(usual);
+        gate.open(1);
+    });
+    assert_eq!(first, "north");
+    for settled in 2..5 {
+        leave(&bench, WHOLE, || wait(after)).await;
+        bench.journal.settled(settled).await;
+    }
+    assert_eq!(went(&bench).await, want, "{after} s where {usual} s are usual");
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_is_noticed_though_no_client_waits_as_long_as_we_would() {
+    check_left(1, 10, "north").await;
+    check_left(1, 11, "west").await;
+    check_left(20, 80, "north").await;
+    check_left(20, 81, "west").await;
 }
 
 /// A request weighs 40 or more of the 120 that the units handle a minute: without a word of when, it fits again after twenty seconds.

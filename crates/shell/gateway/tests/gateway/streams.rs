@@ -5,8 +5,9 @@ use gateway::Limits;
 use http_body_util::BodyExt;
 use market::Tokens;
 use testkit::{Ending, Gate, Reply};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bench::{Bench, KEY, impatient};
+use crate::bench::{Bench, KEY, LAPTOP, Setup, endpoint, impatient};
 
 const STREAM: &str = r#"{"model":"default","stream":true,"messages":[{"role":"user","content":"hello"}]}"#;
 const WITH_USAGE: &str = r#"{"model":"default","stream":true,"stream_options":{"include_usage":true},"messages":[]}"#;
@@ -91,6 +92,93 @@ async fn a_stream_that_its_upstream_gave_up_never_ends_cleanly() {
     );
     let settled = bench.journal.settled(1).await;
     assert_eq!((settled[0].outcome, settled[0].known, settled[0].tokens.output), (Outcome::Cut, Known::Counted, 1));
+}
+
+/// The bytes of a stream of one choice, with a comment in it.
+fn said(word: &str) -> Vec<u8> {
+    let events = [
+        format!(r#"data: {{"choices":[{{"delta":{{"content":"{word}"}}}}]}}"#),
+        ": a comment".to_owned(),
+        r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#.to_owned(),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    events.join("\n\n").into_bytes()
+}
+
+#[tokio::test]
+async fn what_says_nothing_before_an_answer_begins_is_not_kept() {
+    let bench = Bench::start().await;
+    bench.north.then(Reply::Raw(vec![b": still there\n\nretry: 5\n\n".to_vec(), said("north")]));
+    let reply = bench.chat(STREAM).await;
+    assert!(reply.text.starts_with("data: ") && reply.text.contains("north") && reply.text.contains(": a comment"), "{}", reply.text);
+    let flood = b": still there\n\n".repeat(4_096);
+    let mut pieces = vec![flood.clone(); gateway::EVENT_MAX / flood.len() + 1];
+    pieces.push(said("north"));
+    bench.north.then(Reply::Raw(pieces));
+    bench.west.then(Reply::Raw(vec![said("west")]));
+    let reply = bench.chat(STREAM).await;
+    assert!(reply.text.starts_with("data: ") && reply.text.contains("west"), "{}", reply.text);
+    let settled = bench.journal.settled(3).await;
+    assert_eq!((settled[1].outcome, settled[1].known), (Outcome::Failed, Known::Bounded), "it may have worked all that time");
+}
+
+#[tokio::test]
+async fn a_stream_that_only_says_comments_has_stopped() {
+    let limits = Limits { between_tokens_timeout: std::time::Duration::from_millis(300), ..Limits::default() };
+    let bench = Bench::with(limits).await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let north = endpoint(&bench.fleet, "north");
+    bench.gateway.set_upstream(north, Some(listener.local_addr().expect("it is bound"))).expect("it is this machine");
+    let more = tokio::sync::Semaphore::new(0);
+    let upstream = async {
+        let (mut stream, _) = listener.accept().await.expect("the gateway connects");
+        assert!(stream.read(&mut [0; 4_096]).await.is_ok_and(|length| length > 0), "a request");
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+        stream.write_all(head.as_bytes()).await.expect("the gateway reads");
+        // A comment for each piece that has come through, for as long as anybody reads.
+        loop {
+            _ = stream.write_all(b": still there\n\n").await;
+            more.acquire().await.expect("nobody closes it").forget();
+        }
+    };
+    let client = async {
+        let (_connection, response) = bench.open("POST", "/v1/chat/completions", &[("x-api-key", KEY)], STREAM).await;
+        let (mut body, mut last) = (response.into_body(), String::new());
+        while let Some(frame) = body.frame().await {
+            last = String::from_utf8_lossy(&frame.expect("no error").into_data().expect("data")).into_owned();
+            more.add_permits(1);
+        }
+        last
+    };
+    let told = async {
+        tokio::select! {
+            last = client => last,
+            () = upstream => unreachable!("it goes on for as long as the client does"),
+        }
+    };
+    let last = tokio::time::timeout(std::time::Duration::from_secs(30), told).await.expect("it does not go on for ever");
+    assert!(last.contains("upstream_lost"), "{last}");
+}
+
+/// An answer of two choices, of which only the first ends, or both, and no `[DONE]`.
+async fn check_choices(ends: &[&str], outcome: Outcome) {
+    let fleet = LAPTOP.replace("capabilities = [", "capabilities = [\"multiple-choices\", ");
+    let bench = Bench::of(Setup { fleet, ..Setup::default() }).await;
+    let event = |choice: &str| format!("data: {{\"choices\":[{choice}]}}\n\n").into_bytes();
+    let begin =
+        event(r#"{"index":0,"delta":{"content":"a"},"finish_reason":null},{"index":1,"delta":{"content":"b"},"finish_reason":null}"#);
+    bench.north.then(Reply::Raw(std::iter::once(begin).chain(ends.iter().map(|end| event(end))).collect()));
+    let reply = bench.chat(&STREAM.replace("\"stream\"", "\"n\":2,\"stream\"")).await;
+    assert_eq!(reply.events().last() == Some(&"[DONE]"), outcome == Outcome::Answered, "{ends:?}: {}", reply.text);
+    assert_eq!(bench.journal.settled(1).await[0].outcome, outcome, "{ends:?}");
+}
+
+#[tokio::test]
+async fn an_answer_of_several_choices_is_whole_when_all_have_ended() {
+    let end = |index: u32| format!(r#"{{"index":{index},"delta":{{}},"finish_reason":"stop"}}"#);
+    check_choices(&[&end(0)], Outcome::Cut).await;
+    check_choices(&[&end(1), &end(0)], Outcome::Answered).await;
+    check_choices(&[&format!("{},{}", end(0), end(1))], Outcome::Answered).await;
 }
 
 #[tokio::test]
