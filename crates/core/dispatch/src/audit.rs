@@ -1,5 +1,6 @@
 //! What must hold of decisions, attempts, held time and caps by themselves: the one rule for tests, the simulation and the live audit.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use fleet::{AcceleratorId, Fleet, Meter, PoolId, SiteId};
@@ -45,6 +46,25 @@ impl<K: Ord> HeldUntil<K> {
         let twice = held.span.from < *until;
         *until = held.span.to.max(*until);
         twice.then_some("is held twice")
+    }
+
+    /// Up to where an endpoint's time is held.
+    pub fn of<Q: Ord + ?Sized>(&self, endpoint: &Q) -> Instant
+    where
+        K: Borrow<Q>,
+    {
+        self.0.get(endpoint).copied().unwrap_or(Instant::MIN)
+    }
+
+    /// Up to where any endpoint's time is held.
+    #[must_use]
+    pub fn newest(&self) -> Instant {
+        self.0.values().copied().max().unwrap_or(Instant::MIN)
+    }
+
+    /// The clock was set back to `to` between two processes: what the one before held later than that says nothing of what this one holds.
+    pub fn set_back(&mut self, to: Instant) {
+        self.0.retain(|_, until| *until <= to);
     }
 }
 

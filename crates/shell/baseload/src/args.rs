@@ -222,14 +222,14 @@ pub struct Up {
 /// How long upstreams are waited for.
 #[derive(Clone, Copy, Debug, ClapArgs)]
 pub struct Patience {
-    /// Wait so long for a stream's head, and again for each sign of life before its first token
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    /// Wait so many seconds for a stream's head, and again for each sign of life before its first token
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "60")]
     pub first_token_timeout: Duration,
-    /// Wait so long for the next token
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    /// Wait so many seconds for the next token
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "60")]
     pub between_tokens_timeout: Duration,
-    /// Wait so long for a whole answer, or for a stream's first token whatever its signs of life
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "600")]
+    /// Wait so many seconds for a whole answer, or for a stream's first token whatever its signs of life
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "600")]
     pub answer_timeout: Duration,
 }
 

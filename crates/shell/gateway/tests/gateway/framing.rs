@@ -251,7 +251,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 /// A gateway with its upstreams begins and ends with each history: a share of those that a pure property has.
-const SHARE: u32 = 300;
+const SHARE: u32 = 400;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(SHARE), failure_persistence: None, ..ProptestConfig::default() })]

@@ -26,7 +26,7 @@ fn change(problem: &Problem, (kind, which, by): (u8, u32, i8)) -> Change {
 }
 
 /// Each history solves several problems: a share of those that a pure property has.
-const SHARE: u32 = 80;
+const SHARE: u32 = 400;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]

@@ -37,14 +37,15 @@ impl Exact {
         let count: i128 = sign * [whole, part].concat().parse::<i128>().ok()?;
         let places = i32::try_from(part.len()).ok()?.checked_sub(exponent)?;
         let ten = |power: i32| 10_i128.checked_pow(u32::try_from(power).ok()?);
-        let exact = match places {
-            _ if count == 0 => Self::default(),
-            ..=NANO_PLACES => Self { nanos: count.checked_mul(ten(NANO_PLACES.checked_sub(places)?)?)?, fine: 0 },
-            ..=PLACES_MAX => {
-                let size = ten(places - NANO_PLACES)?;
-                Self { nanos: count / size, fine: count % size * ten(PLACES_MAX - places)? }
-            }
-            _ => return None,
+        let exact = if count == 0 {
+            Self::default()
+        } else if places <= NANO_PLACES {
+            Self { nanos: count.checked_mul(ten(NANO_PLACES.checked_sub(places)?)?)?, fine: 0 }
+        } else if places <= PLACES_MAX {
+            let size = ten(places - NANO_PLACES)?;
+            Self { nanos: count / size, fine: count % size * ten(PLACES_MAX - places)? }
+        } else {
+            return None;
         };
         (exact.nanos.abs() < NANOS_MAX).then_some(exact)
     }

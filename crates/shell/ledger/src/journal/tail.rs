@@ -178,7 +178,10 @@ mod tests {
 
     /// What is found in a folder with this one segment: whole records, their end, torn bytes, and whole records behind a hole.
     fn find(folder: &Path, bytes: &[u8]) -> (usize, u64, u64, usize) {
-        fs::write(segment_path(folder, 0), bytes).expect("written");
+        let path = segment_path(folder, 0);
+        // A file that is emptied and written again is brought to disk by some file systems when it is closed; a new one is not.
+        _ = fs::remove_file(&path);
+        fs::write(&path, bytes).expect("written");
         let found = inspect(folder, Position::default()).expect("read");
         (found.records, found.end.offset, found.torn_bytes, found.aside_records)
     }

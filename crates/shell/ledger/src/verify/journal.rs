@@ -28,6 +28,7 @@ pub(super) fn check(
     verification: &mut Verification,
 ) -> Result<Position, LedgerError> {
     let folder = folder(directory);
+    records.read_openings(connection)?;
     let booked_to = connection.query_row("SELECT segment, offset FROM journal_position", [], position_at)?;
     // An empty journal ends where it begins; so does a segment that was closed just before a commit.
     let mut ends_there = booked_to == from;

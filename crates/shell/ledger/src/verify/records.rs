@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use dispatch::audit::{HeldUntil, held_beyond, is_in_order, is_the_same_again};
 use dispatch::{HeldTime, Record};
+use rusqlite::Connection;
+use units::Instant;
 
 use super::fleets::Fleets;
 use super::{Finding, Verification};
@@ -30,6 +32,9 @@ pub(super) struct Records {
     again: Again,
     /// By the endpoint's name, which outlives the fleet's version.
     until: HeldUntil<String>,
+    /// When the directory was opened, each time, and how many of these times the spans so far have passed.
+    openings: Vec<Instant>,
+    passed: usize,
     /// Spans to be held against pools and sites, with those of late from before.
     held: Vec<HeldTime>,
     /// How many of these are new.
@@ -38,7 +43,32 @@ pub(super) struct Records {
 
 impl Records {
     pub fn new(again: Again) -> Self {
-        Self { again, until: HeldUntil::default(), held: Vec::new(), new: 0 }
+        Self { again, until: HeldUntil::default(), openings: Vec::new(), passed: 0, held: Vec::new(), new: 0 }
+    }
+
+    /// Reads when the directory was opened.
+    pub fn read_openings(&mut self, connection: &Connection) -> Result<(), LedgerError> {
+        let mut select = connection.prepare_cached("SELECT at_us FROM opening ORDER BY id")?;
+        self.openings = select.query_map([], |row| row.get(0).map(Instant::from_micros))?.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Passes the times at which the directory was opened before a span of an endpoint was held. Where the clock was set back since the process
+    /// before, that is where the span begins in time that has been held already.
+    fn pass_openings(&mut self, endpoint: &str, from: Instant, fleets: &mut Fleets, verification: &mut Verification) {
+        while let Some(opened) = self.openings.get(self.passed).copied().filter(|opened| *opened <= from) {
+            let before = self.passed.checked_sub(1).map_or(Instant::MIN, |before| self.openings[before]);
+            let is_set_back = from < self.until.of(endpoint);
+            if !is_set_back && (opened <= self.until.newest() || opened < before) {
+                break;
+            }
+            self.passed += 1;
+            if is_set_back {
+                self.until.set_back(opened);
+                self.finish(fleets, verification);
+                self.held.clear();
+            }
+        }
     }
 
     /// Looks at the next record.
@@ -62,6 +92,7 @@ impl Records {
             Record::Settled(_) => {}
             Record::Held(held) => {
                 let endpoint = registers.of(held.fleet)?.endpoint(held.endpoint)?;
+                self.pass_openings(endpoint, held.span.from, fleets, verification);
                 if let Some(why) = self.until.wrong_with(endpoint.to_owned(), held) {
                     verification.find(Finding::HeldTime { endpoint: endpoint.to_owned(), at: held.span.from, why });
                 }
