@@ -163,12 +163,17 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
     let streamed = reply.is_streamed();
     let number = script.hear(Heard { path, head, body: body.to_vec(), at: Instant::now(), streamed, generated: 0, reported: None });
     script.seen.send_modify(|seen| seen.requests += 1);
-    let asked = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let mut stay = Stay { script: Arc::clone(&script), complete: false };
+    let stay = Stay { script: Arc::clone(&script), complete: false };
     while let Reply::Late(gate, then) = reply {
         gate.pass().await;
         reply = *then;
     }
+    let asked = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    answer(script, number, stay, reply, &asked).await
+}
+
+/// Does what the script says with the request of that number.
+async fn answer(script: Arc<Script>, number: usize, mut stay: Stay, reply: Reply, asked: &Value) -> Result<Response<Frames>, io::Error> {
     match reply {
         Reply::Late(..) => unreachable!("it has been waited for"),
         Reply::Answer(usage) => {
@@ -216,14 +221,7 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
         }
         Reply::Slow(cuts, gate) => {
             let (send, frames) = mpsc::channel(1);
-            tokio::spawn(async move {
-                for cut in cuts {
-                    gate.pass().await;
-                    if send.send(Ok(Bytes::from(cut))).await.is_err() {
-                        return;
-                    }
-                }
-            });
+            tokio::spawn(trickle(cuts, gate, send));
             respond(200, "text/event-stream", Frames { frames, stay })
         }
         Reply::Stream { events, usage, ending, gate } => {
@@ -237,6 +235,16 @@ async fn serve(script: Arc<Script>, request: Request<Incoming>) -> Result<Respon
                 }
             });
             respond(200, "text/event-stream", Frames { frames, stay })
+        }
+    }
+}
+
+/// Sends cuts, each once the gate lets it pass, until the client has left.
+async fn trickle(cuts: Vec<Vec<u8>>, gate: Gate, send: mpsc::Sender<io::Result<Bytes>>) {
+    for cut in cuts {
+        gate.pass().await;
+        if send.send(Ok(Bytes::from(cut))).await.is_err() {
+            return;
         }
     }
 }
