@@ -59,11 +59,17 @@ def chunks(pieces):
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
+def tokens(usage):
+    """Input and output of a usage; thought that only its total has was output too."""
+    prompt = usage["prompt_tokens"]
+    return prompt, max(usage["completion_tokens"], usage["total_tokens"] - prompt)
+
+
 def at_once(*pieces, generated=0, told=()):
     """Sends this, for which so much was generated and told, and goes on."""
 
     async def send(server, reader, writer, call):
-        call.generated, call.told = generated, [(usage["prompt_tokens"], usage["completion_tokens"]) for usage in told]
+        call.generated, call.told = generated, [tokens(usage) for usage in told]
         for piece in pieces:
             writer.write(piece)
 

@@ -56,18 +56,22 @@ impl Records {
     /// Passes the times at which the directory was opened before a span of an endpoint was held. Where the clock was set back since the process
     /// before, that is where the span begins in time that has been held already.
     fn pass_openings(&mut self, endpoint: &str, from: Instant, fleets: &mut Fleets, verification: &mut Verification) {
-        while let Some(opened) = self.openings.get(self.passed).copied().filter(|opened| *opened <= from) {
-            let before = self.passed.checked_sub(1).map_or(Instant::MIN, |before| self.openings[before]);
-            let is_set_back = from < self.until.of(endpoint);
-            if !is_set_back && (opened <= self.until.newest() || opened < before) {
-                break;
-            }
-            self.passed += 1;
-            if is_set_back {
-                self.until.set_back(opened);
-                self.finish(fleets, verification);
-                self.held.clear();
-            }
+        let rest = &self.openings[self.passed..];
+        if from < self.until.of(endpoint) {
+            let Some(opened) = rest.iter().position(|opened| *opened <= from) else { return };
+            self.until.set_back(rest[opened]);
+            self.passed += opened + 1;
+            self.finish(fleets, verification);
+            self.held.clear();
+        } else {
+            let (mut before, newest) =
+                (self.passed.checked_sub(1).map_or(Instant::MIN, |before| self.openings[before]), self.until.newest());
+            let passed = rest.iter().take_while(|opened| {
+                let is_passed = **opened <= from && **opened > newest && **opened >= before;
+                before = **opened;
+                is_passed
+            });
+            self.passed += passed.count();
         }
     }
 
