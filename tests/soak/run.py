@@ -35,9 +35,9 @@ WANTED = {
 # A kind of torn write is one test; so many variants of each take about a second on two cores.
 TORN_KINDS, TORN_A_SECOND = 5, 5
 # Seeds of the simulation at a time, of which so many are run twice, beside it; as many as every case has to come up in.
-SEEDS, TWICE = 200, 20
+SEEDS, TWICE = 220, 20
 # Histories of each property at a time, and how many may be thrown away for each test as saying nothing.
-HISTORIES, REJECTS = 20_000, 4_000_000
+HISTORIES, REJECTS = 5_000, 1_000_000
 PURE = "package(/^(market|dispatch|dialect|fleet)$/)"
 
 

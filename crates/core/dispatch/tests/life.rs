@@ -51,6 +51,8 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn every_attempt_is_settled_once_and_the_end_is_the_end(events in prop::collection::vec(event(), 0..40)) {
         let mut life = life();

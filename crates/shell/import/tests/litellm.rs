@@ -233,9 +233,11 @@ const KEYS: [&str; 20] = [
 
 /// Each history reads a config and parses what comes of it: a share of the histories that a lighter property has.
 const SHARE: u32 = 4;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {

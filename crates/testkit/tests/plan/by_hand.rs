@@ -27,9 +27,11 @@ fn used(small: &Small, worth: f64, expected: &[f64]) {
 
 /// Each history solves a problem: a share of those that a pure property has.
 const SHARE: u32 = 80;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn one_contract_and_one_workload_have_a_closed_form(capacity in 0.1..100.0, demand in 0.1..100.0, price in 0.1..10.0, rate in 0.1..10.0, speed in 0.1..10.0) {

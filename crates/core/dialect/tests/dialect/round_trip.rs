@@ -93,6 +93,8 @@ fn request(mut fields: Map<String, Value>, messages: Vec<Value>) -> Value {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn by_way_of_anthropic(fields in settings(), messages in messages(&WRITTEN), parallel in any::<bool>()) {
         let mut request = request(fields, messages);

@@ -52,6 +52,8 @@ struct Run {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     /// I7: what is spent never passes the budget by more than what requests cost beyond what was reserved for them; and with every request
     /// within its reservation it never passes it at all. Nothing is lost or counted twice, in whatever order they end.
     #[test]

@@ -53,9 +53,11 @@ fn a_floor_is_spread_and_what_goes_beyond_it_falls_on_its_day() {
 
 /// Each history is settled again at every step of a period: a share of the histories that a lighter property has.
 const SHARE: u32 = 80;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn the_parts_of_a_period_add_up_to_its_amount_due((fleet, usages) in a_nest(), step in 1_i64..40) {

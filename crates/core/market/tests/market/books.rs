@@ -77,9 +77,11 @@ fn post<'a>(fleet: &Fleet, usages: impl Iterator<Item = &'a Usage>) -> Balances 
 
 /// Each history is settled in full and more than once: a share of the histories that a lighter property has.
 const SHARE: u32 = 40;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn lines_add_up_and_no_order_of_posting_changes_them((fleet, usages) in a_nest()) {
@@ -117,7 +119,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn credits_never_exceed_what_was_prepaid_nor_a_period_s_charges((fleet, usages) in a_nest()) {

@@ -229,6 +229,8 @@ fn run(world: &mut World, steps: &[Step]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     /// I8, over replicas: whatever is late, lost or crashes, the cap is passed by no more than came back unsaid, and nothing is refused that
     /// nobody else holds. Clocks gain or lose up to a tenth of a second in ten, and the account's is set
     /// back and forth by nearly two seconds.
@@ -346,6 +348,8 @@ fn units_are_shared_out_by_what_each_takes() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     /// Parts of units that move among replicas never let in more than the supplier's own bucket takes.
     #[test]
     fn parts_of_units_never_let_in_more_than_the_whole(

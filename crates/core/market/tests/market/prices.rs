@@ -233,9 +233,11 @@ fn a_plan_guides_what_was_learnt() {
 
 /// Each history parses a fleet and prices it twice: a share of the histories that a lighter property has.
 const SHARE: u32 = 10;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn the_more_is_expected_the_less_likely_a_floor_is_missed(

@@ -235,6 +235,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     /// I8, over replicas: whatever is late, lost, cut off or crashes, replicas together let nothing in that the bucket of one alone has no
     /// room for.
     #[test]

@@ -26,10 +26,12 @@ fn change(problem: &Problem, (kind, which, by): (u8, u32, i8)) -> Change {
 }
 
 /// Each history solves several problems: a share of those that a pure property has.
-const SHARE: u32 = 400;
+const SHARE: u32 = 80;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn a_changed_problem_from_its_basis_is_worth_what_it_is_worth_from_the_beginning(mut problem in problems(), moves in moves()) {

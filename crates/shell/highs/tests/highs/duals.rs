@@ -13,6 +13,8 @@ use crate::stated::solve;
 const STEP: f64 = 1.0 / 64.0;
 /// Each problem is solved for every bound that is moved: a share of the histories that a pure property has.
 const SHARE: u32 = 100;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 /// The worth of the problem with one bound pair moved; minus infinite when nothing is feasible then.
 fn worth(problem: &Problem, change: Change) -> f64 {
@@ -50,7 +52,7 @@ fn every_dual_is_inside_its_finite_differences() {
         }
         Ok(())
     };
-    let mut runner = TestRunner::new(Config { cases: Config::default().cases.div_ceil(SHARE), ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: HISTORIES.div_ceil(SHARE), ..Config::default() });
     runner.run(&problems(), check).expect("every dual is inside");
     // Where both differences agree, the dual can only be that number: the signs are right.
     assert!(pinned.get() > 200, "only {} duals were pinned down", pinned.get());
@@ -72,6 +74,6 @@ fn duals_after_a_search_are_those_of_the_fixed_problem() {
         prop_assert_eq!((fixed.objective, &fixed.duals, &fixed.reduced), (searched.objective, &searched.duals, &searched.reduced));
         Ok(())
     };
-    let mut runner = TestRunner::new(Config { cases: Config::default().cases.div_ceil(SHARE), ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: HISTORIES.div_ceil(SHARE), ..Config::default() });
     runner.run(&problems(), check).expect("the duals are the same");
 }

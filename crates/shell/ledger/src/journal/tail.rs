@@ -188,9 +188,11 @@ mod tests {
 
     /// Each history writes a file for every byte of a log: a share of those that a pure property has.
     const SHARE: u32 = 1_600;
+    /// With each change.
+    const HISTORIES: u32 = 20_000;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+        #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
         #[test]
         fn a_log_cut_anywhere_gives_back_its_whole_records(shares in proptest::collection::vec(0..4_usize, 1..5)) {

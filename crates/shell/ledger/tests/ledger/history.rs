@@ -87,6 +87,8 @@ fn record(step: &Step, now: units::Instant) -> Option<Record> {
 
 /// Each history fills a ledger on disk and verifies it: a share of those that a pure property has.
 const SHARE: u32 = 800;
+/// With each change.
+const HISTORIES: u32 = 20_000;
 
 /// How much is wrong, but for settlements of what was never decided: histories have those.
 fn unsound(verified: &Verification) -> usize {
@@ -94,7 +96,7 @@ fn unsound(verified: &Verification) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
 
     #[test]
     fn the_books_are_the_fold_of_the_history(steps in proptest::collection::vec(step(), 0..80)) {
