@@ -55,10 +55,13 @@ fn a_shared_prefix_pins_nobody_to_a_saturated_endpoint() {
     check(&Scene::prefix(), |figures| figures.refused == 0 && figures.full_while_free == 0 && figures.late() == 0);
     let quiet = Scene { pattern: vec![8], ..Scene::prefix() };
     check(&quiet, |figures| figures.waits_while_free == 0 && figures.cached > REQUESTS * 650);
-    // Where no class says what a wait costs, none is avoided: the checker sees it.
+    // The same where no class says what a wait costs.
     let scene = Scene::prefix();
     let fleet = scene.fleet.split("[workloads.w]").next().expect("what comes before").to_owned();
-    let figures = run(&Scene { fleet, ..scene }, Policy::MarginalCost, REQUESTS, 1);
+    let unclassed = Scene { fleet, ..scene };
+    check(&unclassed, |figures| figures.refused == 0 && figures.full_while_free == 0 && figures.waits_while_free == 0);
+    // Who goes by what is held alone is found out.
+    let figures = run(&unclassed, Policy::LowestListPrice, REQUESTS, 1);
     assert!(figures.full_while_free > 0, "{figures}");
 }
 

@@ -80,7 +80,7 @@ impl<'a> Shared<'a> {
     fn pays(&self, seen: &Seen, payer: Payer) -> Result<Payer, Reason> {
         match self.exclusive_to(&self.fleet.endpoints[seen.endpoint], payer.contract) {
             Some(to) => Err(Reason::Exclusive { to }),
-            None => match funds::short(self.question, seen, &payer) {
+            None => match funds::short(self.question, &payer) {
                 Some(short) => Err(Reason::OverBudget { short }),
                 None => Ok(payer),
             },
@@ -90,7 +90,7 @@ impl<'a> Shared<'a> {
     /// The first payer while its units last, then the overflow; each only while its contract is in force.
     fn payer(&self, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
         let exhausted = price.units_per_minute > 0 && {
-            let weight = score::weight(self.fleet, seen, score::tokens_at(self.question, seen));
+            let weight = score::weight(self.fleet, seen, score::tokens_at(self, seen));
             seen.units_left < weight
         };
         let payer = if exhausted { price.overflow.ok_or(Reason::Full)? } else { price.payer };

@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 use units::Money;
 
 use crate::decide::Question;
-use crate::score;
-use crate::seen::Seen;
 
 /// What the accounts of a request can still pay, and what to reckon with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +23,9 @@ impl Funds {
     }
 }
 
-/// By how much the accounts fall short of what this endpoint would cost; `None` when they can pay, or have no budget.
-pub(crate) fn short(question: &Question, seen: &Seen, payer: &Payer) -> Option<Money> {
+/// By how much the accounts fall short of what `payer` would cost; `None` when they can pay, or have no budget.
+pub(crate) fn short(question: &Question, payer: &Payer) -> Option<Money> {
     let funds = question.funds?;
-    let cost = funds.cost(payer.list, score::tokens_at(question, seen).input);
+    let cost = funds.cost(payer.list, question.ask.tokens.input);
     (cost > funds.left.at_least_zero()).then(|| cost - funds.left.at_least_zero())
 }

@@ -54,7 +54,7 @@ pub(crate) struct Candidate {
     pub(crate) marginal: TokenPrices,
     pub(crate) prepaid: bool,
     list: Money,
-    prepaid_and_free: bool,
+    has_free_slot: bool,
     outstanding: u64,
     slots: u64,
 }
@@ -64,16 +64,16 @@ pub(crate) type Candidates = ArrayVec<Candidate, ENDPOINTS_MAX>;
 
 impl Candidate {
     pub(crate) fn new(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -> Self {
-        let slots = shared.fleet.endpoints[seen.endpoint].slots.max(1);
+        let (fleet, slots) = (shared.fleet, shared.fleet.endpoints[seen.endpoint].slots.max(1));
         Self {
             endpoint: seen.endpoint,
             contract: payer.contract,
             cost: score::cost(shared, seen, payer, rule),
             prices: payer.list,
             marginal: payer.marginal,
-            list: payer.list.cost(score::tokens_at(shared.question, seen)),
+            list: payer.list.cost(score::tokens_at(shared, seen)),
             prepaid: payer.prepaid,
-            prepaid_and_free: payer.prepaid && seen.outstanding < slots,
+            has_free_slot: score::has_free_slot(fleet, seen),
             outstanding: u64::from(seen.outstanding),
             slots: u64::from(slots),
         }
@@ -81,16 +81,17 @@ impl Candidate {
 }
 
 impl Policy {
-    /// The index of the candidate that this policy chooses. Ties go to what is paid for already where cost decides, then to the lowest id.
+    /// The index of the candidate that this policy chooses. Ties go to a free slot and then to what is paid for already where cost decides, then to
+    /// the lowest id.
     pub(crate) fn choose(self, candidates: &Candidates, sequence: u64) -> Option<usize> {
         let by = |key: &dyn Fn(&Candidate) -> (bool, Money)| (0..candidates.len()).min_by_key(|index| key(&candidates[*index]));
         match self {
             Self::MarginalCost => (0..candidates.len()).min_by_key(|index| {
                 let candidate = &candidates[*index];
-                (candidate.cost.total(), !candidate.prepaid)
+                (candidate.cost.total(), !candidate.has_free_slot, !candidate.prepaid)
             }),
             Self::LowestListPrice => by(&|candidate| (false, candidate.list)),
-            Self::ReservedFirst => by(&|candidate| match candidate.prepaid_and_free {
+            Self::ReservedFirst => by(&|candidate| match candidate.prepaid && candidate.has_free_slot {
                 true => (false, Money::ZERO),
                 false => (true, candidate.list),
             }),

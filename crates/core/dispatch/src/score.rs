@@ -26,9 +26,17 @@ const STALE_MARGIN_PERCENT: i64 = 25;
 /// The span over which provisioned units state what they handle.
 const UNIT_WINDOW_SECONDS: i64 = 60;
 
-/// The request's tokens with what this endpoint's cache is expected to hold.
-pub(crate) fn tokens_at(question: &Question, seen: &Seen) -> Tokens {
-    Tokens { cached: seen.cached_tokens.min(question.ask.tokens.input), ..question.ask.tokens }
+/// Whether a request sent there would begin at once.
+pub(crate) fn has_free_slot(fleet: &Fleet, seen: &Seen) -> bool {
+    seen.outstanding < fleet.endpoints[seen.endpoint].slots.max(1)
+}
+
+/// The request's tokens with what this endpoint's cache is expected to hold. Where nobody said what waiting costs, nobody waits for a cache:
+/// without a free slot what it holds counts for nothing. Else a prefix that all prompts share would send them all to where they wait.
+pub(crate) fn tokens_at(shared: &Shared<'_>, seen: &Seen) -> Tokens {
+    let tokens = shared.question.ask.tokens;
+    let counts = shared.class.is_some() || has_free_slot(shared.fleet, seen);
+    Tokens { cached: if counts { seen.cached_tokens.min(tokens.input) } else { 0 }, ..tokens }
 }
 
 /// What the tokens weigh on provisioned units, in input tokens.
@@ -46,7 +54,7 @@ pub(crate) fn cost(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -
     let (fleet, question) = (shared.fleet, shared.question);
     let Some(price) = seen.price.as_ref() else { return Cost::default() };
     let prices = if rule == Rule::Policy { payer.marginal } else { with_margin(payer) };
-    let here = tokens_at(question, seen);
+    let here = tokens_at(shared, seen);
     let best = Tokens { cached: question.ask.tokens.cached.max(here.cached).min(here.input), ..here };
     let marginal = prices.cost(best);
     let replacement = price.replacement.cost(here);

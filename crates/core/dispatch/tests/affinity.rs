@@ -91,8 +91,8 @@ fn question(fleet: &Fleet, held: u32, outstanding: u32) -> Question {
 }
 
 /// With how many requests at `b` it is passed over, and what it would have cost more then.
-fn leaves(held: u32) -> (u32, Money) {
-    let fleet = fleet::parse(TEXT).fleet.expect("it is valid");
+fn leaves(text: &str, held: u32) -> (u32, Money) {
+    let fleet = fleet::parse(text).fleet.expect("it is valid");
     let chosen = |outstanding| {
         let decision = decide(&fleet, &question(&fleet, held, outstanding)).expect("one has room");
         let by = decision.passed_over.iter().find_map(|passed| if let Reason::Dearer { by } = passed.reason { Some(by) } else { None });
@@ -107,9 +107,17 @@ fn leaves(held: u32) -> (u32, Money) {
 
 #[test]
 fn a_held_prefix_wins_where_nobody_waits_and_loses_to_a_free_endpoint_as_the_line_grows() {
-    let (long, by) = leaves(7_800);
+    let (long, by) = leaves(TEXT, 7_800);
     assert!((8..ROOM).contains(&long) && by > Money::ZERO, "it wins with a free slot and loses before its line is full: {long}");
-    let (short, _) = leaves(1_000);
+    let (short, _) = leaves(TEXT, 1_000);
     assert!((1..long).contains(&short), "the less is held, the sooner: {short}");
-    assert_eq!(leaves(0).0, 0, "what holds nothing has no claim");
+    assert_eq!(leaves(TEXT, 0).0, 0, "what holds nothing has no claim");
+}
+
+#[test]
+fn where_nobody_said_what_waiting_costs_nobody_waits_for_a_held_prefix() {
+    let unclassed = TEXT.split("[workloads.w]").next().expect("what comes before");
+    for held in [1_000, 7_800] {
+        assert_eq!(leaves(unclassed, held), (8, Money::ZERO), "it wins with a free slot, and with none the other does, as dear as it");
+    }
 }
