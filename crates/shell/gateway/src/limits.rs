@@ -49,7 +49,7 @@ pub const SERVING_THREADS_MAX: usize = 16;
 /// A write is kept for the end of its turn as long as all that a connection keeps is no more than this.
 pub(crate) const CORKED_BYTES_MAX: usize = 4 << 10;
 /// A turn ends when so many connections have something to send.
-pub(crate) const CORKED_MAX: usize = 8;
+pub(crate) const CORKED_MAX: usize = 16;
 /// How often a request that waits for room on an endpoint looks again by itself, as when units drain or an endpoint comes back.
 pub const QUEUE_GLANCE: Duration = Duration::from_millis(100);
 /// How long a request waits for this gateway's lease of a shared rate: until other gateways have heard that it does, which ask every 4 s while

@@ -145,7 +145,20 @@ static SOURCE: [HeaderName; 3] = [
     HeaderName::from_static("x-baseload-contract"),
     HeaderName::from_static("x-baseload-marginal-price"),
 ];
-/// As many as an answer to a key without rates has.
+/// The rates of requests and tokens: limit, left, reset.
+static RATES: [[HeaderName; 3]; 2] = [
+    [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ],
+    [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ],
+];
+/// As many as an answer has that comes whole.
 const HEADERS: usize = 12;
 
 /// What a path means, with or without the `/v1` that some clients leave out.
@@ -332,13 +345,13 @@ fn refuse(state: &State, refused: Refused) -> Response<Answer> {
 
 /// How much is left of the key's rates, as OpenAI's headers say it.
 fn put_rates(head: &mut HeaderMap, rates: &Rates) {
-    let requests = ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
-    let tokens = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
-    for (rate, [limit, left, reset]) in [(&rates.requests, requests), (&rates.tokens, tokens)] {
+    for (rate, [limit, left, reset]) in [&rates.requests, &rates.tokens].into_iter().zip(&RATES) {
         let Some(rate) = rate else { continue };
-        put(head, limit, &rate.limit.to_string());
-        put(head, left, &rate.left.to_string());
-        put(head, reset, &rate.reset());
+        head.insert(limit, rate.limit.into());
+        head.insert(left, rate.left.into());
+        if let Ok(value) = HeaderValue::from_str(&rate.reset()) {
+            head.insert(reset, value);
+        }
     }
 }
 

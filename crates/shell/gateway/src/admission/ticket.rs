@@ -1,9 +1,10 @@
 //! What one request has taken of its accounts: put right exactly once, however it ends.
 
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
+use arrayvec::{ArrayString, ArrayVec};
 use dispatch::{Ask, Funds};
 use market::{Dry, Reservation, Tokens};
 use units::{Instant, Money};
@@ -240,7 +241,7 @@ pub(crate) struct Rate {
 
 impl Rate {
     /// How long until it is whole again, as OpenAI writes it.
-    pub fn reset(&self) -> String {
+    pub fn reset(&self) -> Shown {
         shown(self.reset)
     }
 }
@@ -267,20 +268,36 @@ impl Rates {
 
 /// In milliseconds, never less than it is: who comes back sooner comes in vain.
 fn whole_ms(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    let begun = u128::from(!time.subsec_nanos().is_multiple_of(1_000_000));
+    u64::try_from(time.as_millis() + begun).unwrap_or(u64::MAX)
 }
 
 /// A duration as OpenAI's headers write it: `12ms`, `1.5s`, `6m0s`, `1h0m5s`.
-fn shown(time: Duration) -> String {
+fn shown(time: Duration) -> Shown {
     let ms = whole_ms(time);
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms % 60_000);
-    let whole = format!("{}.{:03}", seconds / 1_000, seconds % 1_000);
-    let seconds = whole.trim_end_matches('0').trim_end_matches('.');
-    match (hours, minutes) {
-        (0, 0) if ms < 1_000 => format!("{ms}ms"),
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m{seconds}s"),
-        _ => format!("{hours}h{minutes}m{seconds}s"),
+    let mut text = Shown::new();
+    write(&mut text, ms).expect("there is room for the longest");
+    text
+}
+
+/// Room for the longest duration.
+type Shown = ArrayString<40>;
+
+fn write(text: &mut Shown, ms: u64) -> fmt::Result {
+    if ms < 1_000 {
+        return write!(text, "{ms}ms");
+    }
+    match (ms / 3_600_000, ms / 60_000 % 60) {
+        (0, 0) => {}
+        (0, minutes) => write!(text, "{minutes}m")?,
+        (hours, minutes) => write!(text, "{hours}h{minutes}m")?,
+    }
+    let (seconds, ms) = (ms / 1_000 % 60, ms % 1_000);
+    match ms {
+        0 => write!(text, "{seconds}s"),
+        _ if ms % 100 == 0 => write!(text, "{seconds}.{}s", ms / 100),
+        _ if ms % 10 == 0 => write!(text, "{seconds}.{:02}s", ms / 10),
+        _ => write!(text, "{seconds}.{ms:03}s"),
     }
 }
 
@@ -290,9 +307,19 @@ mod tests {
 
     #[test]
     fn durations_are_written_as_openai_does() {
-        for (ms, text) in [(0, "0ms"), (12, "12ms"), (1_000, "1s"), (8_640, "8.64s"), (360_000, "6m0s"), (3_605_000, "1h0m5s")] {
-            assert_eq!(shown(Duration::from_millis(ms)), text);
+        for (ms, text) in [
+            (0, "0ms"),
+            (12, "12ms"),
+            (1_000, "1s"),
+            (8_640, "8.64s"),
+            (8_005, "8.005s"),
+            (60_100, "1m0.1s"),
+            (360_000, "6m0s"),
+            (3_605_000, "1h0m5s"),
+        ] {
+            assert_eq!(shown(Duration::from_millis(ms)).as_str(), text);
         }
-        assert_eq!(shown(Duration::from_nanos(1)), "1ms", "never sooner than it is");
+        assert_eq!(shown(Duration::from_nanos(1)).as_str(), "1ms", "never sooner than it is");
+        assert_eq!(shown(Duration::MAX).as_str(), "5124095576030h25m51.615s", "the longest");
     }
 }
