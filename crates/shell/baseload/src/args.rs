@@ -286,6 +286,8 @@ pub enum Key {
         #[arg(long, value_name = "WHEN", value_parser = instant)]
         expires: Option<units::Instant>,
         #[command(flatten)]
+        by: By,
+        #[command(flatten)]
         state: State,
     },
     /// Lists keys without their secrets
@@ -304,6 +306,8 @@ pub enum Key {
         #[arg(long, value_name = "TIME", value_parser = span)]
         overlap: Duration,
         #[command(flatten)]
+        by: By,
+        #[command(flatten)]
         state: State,
     },
     /// Revokes a key by its name or public part
@@ -311,8 +315,35 @@ pub enum Key {
         /// Its name or public part
         which: String,
         #[command(flatten)]
+        by: By,
+        #[command(flatten)]
         state: State,
     },
+    /// Lists what was done to keys, by whom and why
+    Log {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        state: State,
+    },
+}
+
+/// Who changes something, and why: kept in the ledger with the change.
+#[derive(Debug, clap::Args)]
+pub struct By {
+    /// Who does it, for the ledger
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    pub who: String,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub why: String,
+}
+
+impl From<By> for ledger::By {
+    fn from(By { who, why }: By) -> Self {
+        Self { who, why }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -161,8 +161,13 @@ impl Service {
 
     fn keep_keys(&mut self) -> Result<()> {
         let (gateway, store) = (Arc::clone(&self.gateway), self.store.clone());
+        let mut set = None;
         self.upkeep.every("keys", KEYS_EVERY, move || {
-            gateway.set_keys(&store.keys()?);
+            let rows = store.keys()?;
+            if set.as_ref().is_none_or(|set| !Arc::ptr_eq(set, &rows)) {
+                gateway.set_keys(&rows);
+                set = Some(rows);
+            }
             Ok(())
         })
     }
@@ -227,7 +232,7 @@ fn limits(asked: &Limits, shared: bool) -> Limits {
 
 /// Says which keys are good for nothing because the fleet lacks their team.
 fn tell_teamless(config: &Config) {
-    for key in &config.keys {
+    for key in config.keys.iter() {
         if let Some(team) = key.team.as_ref().filter(|team| config.fleet.teams.id(team).is_none()) {
             log::say(format_args!("key {} belongs to the team {team}, which the fleet does not have: its calls are refused", key.name));
         }

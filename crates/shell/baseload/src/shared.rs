@@ -99,7 +99,7 @@ impl Budgets {
     fn keys(&self) -> BTreeMap<KeyId, String> {
         // Without its name a budget is not renewed, and so not spent.
         let (keys, now) = (self.store.keys().unwrap_or_default(), self.clock.now());
-        keys.into_iter().filter(|row| row.valid(now)).map(|row| (row.id, format!("key {}", row.public))).collect()
+        keys.iter().filter(|row| row.valid(now)).map(|row| (row.id, format!("key {}", row.public))).collect()
     }
 
     fn name(&self, keys: &BTreeMap<KeyId, String>, owner: Owner) -> Option<String> {

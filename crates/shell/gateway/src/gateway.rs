@@ -41,7 +41,7 @@ pub struct Config {
     /// How endpoints are chosen.
     pub policy: Policy,
     /// Every key.
-    pub keys: Vec<KeyRow>,
+    pub keys: Arc<[KeyRow]>,
     /// Where requests go, as far as is known; others come with [`Gateway::set_upstream`].
     pub upstreams: BTreeMap<EndpointId, Upstream>,
     /// What time it is.

@@ -60,6 +60,7 @@ pub(crate) enum Kind {
     Correction,
     Invoice,
     Closing,
+    KeyChange,
 }
 
 /// A table of entries, and its columns as the chain writes them.
@@ -148,11 +149,13 @@ pub(crate) static CLOSING_LINE: Table = table!(
 )
 .unnumbered();
 
+pub(crate) static KEY_CHANGE: Table = table!("key_change", "public, name, what, terms, who, why, at_us", "?1, ?2, ?3, ?4, ?5, ?6, ?7");
+
 /// The chain's own table, without the entries' numbers: those are the rows'.
 static ENTRY: Table = table!("entry", "kind, row, request, attempt, posting_to, hash", "?1, ?2, ?3, ?4, ?5, ?6");
 
 impl Kind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Fleet,
         Self::Opening,
         Self::Ending,
@@ -163,6 +166,7 @@ impl Kind {
         Self::Correction,
         Self::Invoice,
         Self::Closing,
+        Self::KeyChange,
     ];
 
     /// The table of its own row, and that of what belongs to it, if there is one.
@@ -178,6 +182,7 @@ impl Kind {
             Self::Correction => (&CORRECTION, None),
             Self::Invoice => (&INVOICE, Some(&INVOICE_LINE)),
             Self::Closing => (&CLOSING, Some(&CLOSING_LINE)),
+            Self::KeyChange => (&KEY_CHANGE, None),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The periods of a contract are closed one after another: the next one begins where the last one ended. So what a clock
 //! says can put a closing off, or bring several at once, but it can close nothing twice and leave nothing out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::{Contract, ContractId, Fleet, Status};
@@ -18,6 +19,7 @@ use crate::error::LedgerError;
 use crate::field::{Field, fields};
 use crate::line::write_fields;
 use crate::register::Register;
+use crate::removed::Removed;
 use crate::words::{Nanos, Word};
 
 /// How long after its end a period is closed: what was held and used in it is posted by then.
@@ -95,36 +97,74 @@ fn began(connection: &Connection) -> Result<Option<Instant>, LedgerError> {
 }
 
 /// Whether there is any period that `now` allows to be closed.
-pub(crate) fn any(connection: &Connection, fleet: &Fleet, now: Instant) -> Result<bool, LedgerError> {
-    let Some(began) = began(connection)? else { return Ok(false) };
+pub(crate) fn any(connection: &Connection, fleet: &Fleet, removed: &[Removed], now: Instant) -> Result<bool, LedgerError> {
     for (_, name, terms) in fleet.contracts.iter() {
-        let last = last_closed(connection, name)?;
-        if closable(terms, last.map(|(to, _)| to), began, now).is_some() {
+        if next(connection, name, terms, Instant::MAX, now)?.is_some() {
+            return Ok(true);
+        }
+    }
+    for removed in removed {
+        if next(connection, removed.name(), removed.terms(), removed.at, now)?.is_some() {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
+/// The next period to close of a contract that was in the fleet file until then.
+fn next(connection: &Connection, name: &str, terms: &Contract, until: Instant, now: Instant) -> Result<Option<Next>, LedgerError> {
+    let Some(began) = began(connection)? else { return Ok(None) };
+    let last = last_closed(connection, name)?;
+    let found = closable(terms, last.map(|(to, _)| to), began, now).filter(|(_, span)| span.from < until);
+    Ok(found.map(|(period, span)| Next { period, span, known_to: last.map(|(_, posting_to)| posting_to) }))
+}
+
+/// A period that can be closed.
+struct Next {
+    period: i64,
+    span: Span,
+    /// The newest posting that the closing before it knew.
+    known_to: Option<i64>,
+}
+
 /// Closes what `now` allows, at most [`CLOSINGS_MAX`] periods, and says how many those were. The fold is of all that is booked.
-pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, now: Instant) -> Result<usize, LedgerError> {
-    let connection = booking.connection;
-    let Some(began) = began(connection)? else { return Ok(0) };
+pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, removed: &[Removed], now: Instant) -> Result<usize, LedgerError> {
     let mut closed = 0;
-    for (contract, name, terms) in fold.fleet.contracts.iter() {
-        let mut last = last_closed(connection, name)?;
-        while closed < CLOSINGS_MAX {
-            let Some((period, span)) = closable(terms, last.map(|(to, _)| to), began, now) else { break };
-            // In a ledger that is put together of several the chain names fewer.
-            let posting_to = fold.posting_to;
-            let known_to = last.map(|(_, posting_to)| posting_to);
-            let lines = lines(connection, fold, (contract, period, span.from), known_to, i64::MAX)?;
-            insert(booking, fold, (contract, period), span, posting_to, &lines, now)?;
-            last = Some((span.to, posting_to));
-            closed += 1;
+    for (contract, ..) in fold.fleet.contracts.iter() {
+        closed += close_one(booking, fold, (contract, Instant::MAX), CLOSINGS_MAX - closed, now)?;
+    }
+    // Each by the last fleet that had it: one after another, those of the same one mostly.
+    let mut before: Option<Fold> = None;
+    for Removed { fleet, contract, at } in removed {
+        let (name, terms) = (fleet.contracts.name(*contract), &fleet.contracts[*contract]);
+        if closed == CLOSINGS_MAX || next(booking.connection, name, terms, *at, now)?.is_none() {
+            continue;
         }
+        let same = before.take().filter(|before| before.fleet.version == fleet.version);
+        let mut fold_then = same.unwrap_or_else(|| Fold::new(Arc::clone(fleet), now));
+        fold_then.catch_up(booking.connection, fold.posting_to)?;
+        closed += close_one(booking, &fold_then, (*contract, *at), CLOSINGS_MAX - closed, now)?;
+        before = Some(fold_then);
     }
     Ok(closed)
+}
+
+/// Closes the periods of one contract of the fold's fleet that begin before `until`, at most so many.
+fn close_one(
+    booking: &mut Booking<'_>,
+    fold: &Fold,
+    (contract, until): (ContractId, Instant),
+    most: usize,
+    now: Instant,
+) -> Result<usize, LedgerError> {
+    let (connection, name, terms) = (booking.connection, fold.fleet.contracts.name(contract), &fold.fleet.contracts[contract]);
+    for closed in 0..most {
+        let Some(Next { period, span, known_to }) = next(connection, name, terms, until, now)? else { return Ok(closed) };
+        let lines = lines(connection, fold, (contract, period, span.from), known_to, i64::MAX)?;
+        // In a ledger that is put together of several the chain names fewer postings.
+        insert(booking, fold, (contract, period), span, fold.posting_to, &lines, now)?;
+    }
+    Ok(most)
 }
 
 /// Where the last closing of a contract ended, and the newest posting that it knew.

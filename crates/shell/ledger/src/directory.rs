@@ -4,8 +4,9 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fleet::FleetVersion;
+use fleet::{Fleet, FleetVersion};
 
 use crate::error::{LedgerError, at};
 use crate::journal;
@@ -59,6 +60,11 @@ pub(crate) fn keep_text(directory: &Path, version: FleetVersion, text: &str) -> 
     fs::rename(&draft, &path).map_err(at(&path))?;
     let folder = texts(directory);
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(at(&folder))
+}
+
+/// A fleet version that was in use, unless its text is gone or can't be read any more.
+pub(crate) fn fleet(directory: &Path, version: FleetVersion) -> Option<Arc<Fleet>> {
+    fleet::parse(&text(directory, version).ok()?).fleet.filter(|fleet| fleet.version == version).map(Arc::new)
 }
 
 /// The text of a fleet version that was in use.

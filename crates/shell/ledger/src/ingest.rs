@@ -23,6 +23,7 @@ use crate::field::fields;
 use crate::insert::Rows;
 use crate::journal::{Appended, BOOK_RECORDS, Journal, Next, Position, SegmentReader};
 use crate::register::Registers;
+use crate::removed::Removed;
 use crate::rows::offset;
 use crate::sync::{RETRY, sync};
 
@@ -140,6 +141,8 @@ pub(crate) struct Ingester {
     pub(crate) fold: Fold,
     /// Whether periods are closed by these books: those of one of several replicas are not all there is.
     closes: bool,
+    /// Contracts that the fleet no longer has.
+    removed: Vec<Removed>,
     at: Position,
     /// Attempts without a settlement, with their rows.
     open: BTreeMap<AttemptId, i64>,
@@ -154,7 +157,7 @@ impl Ingester {
         registers: Arc<Registers>,
         folder: PathBuf,
         fold: Fold,
-        closes: bool,
+        (closes, removed): (bool, Vec<Removed>),
     ) -> Result<Self, LedgerError> {
         let (at, settled_below) = connection.query_row("SELECT segment, offset, settled_below FROM journal_position", [], |row| {
             Ok((Position { segment: row.get(0)?, offset: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0) }, row.get::<_, i64>(2)?))
@@ -163,7 +166,7 @@ impl Ingester {
         let open = open_attempts(&connection, settled_below)?;
         // It names only rows that it read or has just inserted: to look each of them up again is a twentieth of its work.
         connection.pragma_update(None, "foreign_keys", false)?;
-        Ok(Self { connection, registers, folder, fold, closes, at, open, newest })
+        Ok(Self { connection, registers, folder, fold, closes, removed, at, open, newest })
     }
 
     pub(crate) fn at(&self) -> Position {
@@ -246,7 +249,7 @@ impl Ingester {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut booking = Booking::new(&transaction, &self.registers)?;
             self.fold.catch_up(&transaction, booking.chain.posting_to())?;
-            let closed = if self.closes { closing::close(&mut booking, &self.fold, now)? } else { 0 };
+            let closed = if self.closes { closing::close(&mut booking, &self.fold, &self.removed, now)? } else { 0 };
             drop(booking);
             transaction.commit()?;
             if closed < closing::CLOSINGS_MAX {

@@ -1,7 +1,7 @@
 //! The keys of a state directory, in the database.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dispatch::KeyId;
@@ -11,6 +11,7 @@ use units::Instant;
 
 use crate::error::LedgerError;
 use crate::key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, base32, hash_secret};
+use crate::keylog::{self, By, KeyDeed};
 use crate::schema;
 use crate::scope::Scopes;
 
@@ -18,13 +19,14 @@ use crate::scope::Scopes;
 #[derive(Debug)]
 pub struct Keys {
     pub(crate) open: Mutex<Open>,
+    by: By,
 }
 
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) connection: Connection,
     /// What was read last, and the count of changes it was read at.
-    read: Option<(i64, Vec<KeyRow>)>,
+    read: Option<(i64, Arc<[KeyRow]>)>,
 }
 
 impl Keys {
@@ -38,23 +40,29 @@ impl Keys {
         schema::migrate(&mut connection)?;
         // No journal is behind a revocation: it is on disk when it is committed.
         connection.pragma_update(None, "synchronous", "FULL")?;
-        Ok(Self { open: Mutex::new(Open { connection, read: None }) })
+        Ok(Self { open: Mutex::new(Open { connection, read: None }), by: By::default() })
     }
 
-    /// Every key that was ever made, by number; read anew only when there was a change.
+    /// The same keys, changed by somebody for some reason, which the ledger keeps with each change.
+    #[must_use]
+    pub fn by(self, by: By) -> Self {
+        Self { by, ..self }
+    }
+
+    /// Every key that was ever made, by number; read anew only when there was a change, else the same rows as before.
     ///
     /// # Errors
     /// When the database refused.
-    pub fn list(&self) -> Result<Vec<KeyRow>, LedgerError> {
+    pub fn list(&self) -> Result<Arc<[KeyRow]>, LedgerError> {
         let mut open = self.lock();
         let changes = changes(&open.connection)?;
         if let Some((at, rows)) = &open.read
             && *at == changes
         {
-            return Ok(rows.clone());
+            return Ok(Arc::clone(rows));
         }
-        let rows = read(&open.connection)?;
-        open.read = Some((changes, rows.clone()));
+        let rows: Arc<[KeyRow]> = read(&open.connection)?.into();
+        open.read = Some((changes, Arc::clone(&rows)));
         Ok(rows)
     }
 
@@ -93,6 +101,7 @@ impl Keys {
             transaction.execute("INSERT INTO api_key_scope (api_key, scope) VALUES (?1, ?2)", params![id, scope.name()])?;
         }
         let row = one(&transaction, id)?;
+        keylog::book(&transaction, &row, (KeyDeed::Made, &keylog::told(terms)), &self.by, now)?;
         transaction.commit()?;
         Ok(NewKey { text: text(&public, &secret), row })
     }
@@ -117,6 +126,8 @@ impl Keys {
             params![row.id.0, (now + overlap).micros(), hash_secret(&secret), rotated.micros()],
         )?;
         let row = one(&transaction, row.id.0)?;
+        let terms = format!("the secret before is good until {}", now + overlap);
+        keylog::book(&transaction, &row, (KeyDeed::Rotated, &terms), &self.by, now)?;
         transaction.commit()?;
         Ok(NewKey { text: text(&row.public, &secret), row })
     }
@@ -129,8 +140,13 @@ impl Keys {
         let mut open = self.lock();
         let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let id = find(&transaction, which)?;
-        transaction.execute("UPDATE api_key SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL", params![id, now.micros()])?;
+        let revoked =
+            transaction.execute("UPDATE api_key SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL", params![id, now.micros()])?;
         let row = one(&transaction, id)?;
+        // One that was revoked before stays as it is.
+        if revoked > 0 {
+            keylog::book(&transaction, &row, (KeyDeed::Revoked, "may nothing"), &self.by, now)?;
+        }
         transaction.commit()?;
         Ok(row)
     }

@@ -19,6 +19,7 @@ use crate::ingest::Ingester;
 use crate::insert::Rows;
 use crate::journal::{self, Journal, When, encode, inspect};
 use crate::register::{Register, Registers};
+use crate::removed::removed;
 use crate::rows::stored_intent;
 use crate::{directory, schema, unposted};
 
@@ -62,11 +63,12 @@ pub(crate) fn recover(
     directory::keep_text(directory, fleet.version, fleet_text)?;
     Registers::remember(&mut connection, &fleet, now)?;
     let registers = Arc::new(Registers::read(&connection)?);
+    let closes = (!directory::takes_part(directory), removed(&connection, &registers, directory, &fleet, now)?);
     let mut fold = Fold::new(fleet, now);
     let booked = chain::head(&connection)?;
     fold.catch_up(&connection, booked.posting_to)?;
     let folder = journal::folder(directory);
-    let mut ingester = Ingester::new(connection, registers, folder.clone(), fold, !directory::takes_part(directory))?;
+    let mut ingester = Ingester::new(connection, registers, folder.clone(), fold, closes)?;
 
     let mut recovery = Recovery::default();
     let found = inspect(&folder, ingester.at())?;

@@ -98,6 +98,10 @@ impl Register {
         self.contracts.id(name)
     }
 
+    pub(crate) fn contract_names(&self) -> impl Iterator<Item = &str> {
+        self.contracts.0.iter().map(String::as_str)
+    }
+
     pub(crate) fn token_meters(&self, contract: ContractId, endpoint: EndpointId) -> Option<TokenMeters> {
         self.token_meters.get(&(contract, endpoint)).copied()
     }

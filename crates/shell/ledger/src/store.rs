@@ -203,11 +203,11 @@ impl Store {
         Arc::clone(&self.inner.shared.books.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Every key that was ever made, by number, whichever process made it.
+    /// Every key that was ever made, by number, whichever process made it: the same rows as before while there was no change.
     ///
     /// # Errors
     /// When the database refused.
-    pub fn keys(&self) -> Result<Vec<KeyRow>, LedgerError> {
+    pub fn keys(&self) -> Result<Arc<[KeyRow]>, LedgerError> {
         self.inner.keys.list()
     }
 

@@ -24,6 +24,7 @@ use crate::closing;
 use crate::copied::ChainEntry;
 use crate::error::LedgerError;
 use crate::register::Registers;
+use crate::removed::{Removed, removed};
 use crate::view::View;
 use crate::{directory, schema};
 
@@ -97,6 +98,8 @@ pub struct Whole {
     folder: PathBuf,
     connection: Connection,
     fold: Option<Fold>,
+    /// Contracts that a fleet lacks, after so many openings.
+    removed: (Option<FleetVersion>, i64, Vec<Removed>),
 }
 
 impl Whole {
@@ -114,7 +117,7 @@ impl Whole {
             Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
             done => done.and_then(|()| is_whole(&connection))?,
         };
-        let mut whole = Self { folder: folder.to_owned(), connection, fold: None };
+        let mut whole = Self { folder: folder.to_owned(), connection, fold: None, removed: (None, 0, Vec::new()) };
         if !known || !whole.passed_over()?.is_empty() {
             whole.begin_anew("")?;
         }
@@ -126,7 +129,7 @@ impl Whole {
     /// # Errors
     /// When the database refused.
     pub fn begin_anew(&mut self, origin: &str) -> Result<(), LedgerError> {
-        self.fold = None;
+        (self.fold, self.removed) = (None, (None, 0, Vec::new()));
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::make_anew(&transaction)?;
         transaction.execute_batch(TABLES)?;
@@ -215,6 +218,16 @@ impl Whole {
         Ok(self.fold.insert(fold))
     }
 
+    /// Finds the contracts that this fleet lacks and others had: anew once another process has begun.
+    fn find_removed(&mut self, fleet: &Fleet, now: Instant) -> Result<(), LedgerError> {
+        let openings = self.connection.query_row("SELECT count(*) FROM opening", [], |row| row.get(0))?;
+        if (self.removed.0, self.removed.1) != (Some(fleet.version), openings) {
+            let registers = Registers::read(&self.connection)?;
+            self.removed = (Some(fleet.version), openings, removed(&self.connection, &registers, &self.folder, fleet, now)?);
+        }
+        Ok(())
+    }
+
     /// Closes every period that `now` allows, and gives the entries of it that are not copied yet; nothing is kept here until
     /// they come back as copies.
     ///
@@ -222,7 +235,8 @@ impl Whole {
     /// When the database refused.
     pub fn closing(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<Vec<ChainEntry>, LedgerError> {
         // Asked every second, and mostly for nothing.
-        if !closing::any(&self.connection, fleet, now)? {
+        self.find_removed(fleet, now)?;
+        if !closing::any(&self.connection, fleet, &self.removed.2, now)? {
             return Ok(Vec::new());
         }
         self.fold(fleet, now)?;
@@ -235,7 +249,7 @@ impl Whole {
         }
         let before = transaction.query_row("SELECT coalesce(max(number), 0) FROM entry", [], |row| row.get(0))?;
         let mut booking = Booking::new(&transaction, &registers)?;
-        closing::close(&mut booking, fold, now)?;
+        closing::close(&mut booking, fold, &self.removed.2, now)?;
         let entries = crate::copied::entries(&transaction, before, i64::MAX, closing::CLOSINGS_MAX)?;
         // What is closed is only so once all have it.
         drop(booking);

@@ -35,7 +35,7 @@ impl Agreed {
     async fn look(&mut self, client: &mut Client, keys: &Keys, replica: &ReplicaId) -> Result<(), ShareError> {
         let own = keys.list()?;
         let last: Option<i64> = client.query_one("SELECT max(change) FROM baseload.api_key", &[]).await?.get(0);
-        let local: BTreeMap<String, KeyRow> = own.into_iter().map(|row| (row.public.clone(), row)).collect();
+        let local: BTreeMap<String, KeyRow> = own.iter().map(|row| (row.public.clone(), row.clone())).collect();
         let same_here = local.len() == self.rows.len()
             && local.iter().all(|(public, row)| self.rows.get(public).is_some_and(|agreed| is_same(agreed, row)));
         if same_here && self.change == last && self.change.is_some() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use fleet::{Allowance, Budget, Fleet, PerMinute};
-use ledger::{KeyRow, KeyTerms, Keys, NewKey, Scope, View};
+use ledger::{By, KeyChange, KeyRow, KeyTerms, Keys, NewKey, Scope, View};
 use serde_json::json;
 use units::{Currency, Instant};
 
@@ -13,26 +13,27 @@ use crate::args::Key;
 use crate::exit::{Exit, wrong};
 use crate::{clock, place};
 
-/// Makes, lists or revokes keys.
+/// Makes, lists, rotates or revokes keys, and says who did.
 pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
     match command {
-        Key::Create { name, models, scopes, team, budget, requests, tokens, expires, state } => {
+        Key::Create { name, models, scopes, team, budget, requests, tokens, expires, by, state } => {
             let scopes = if scopes.is_empty() { Scope::Inference.into() } else { scopes.into_iter().collect() };
             let terms = KeyTerms { name, scopes, models, team, allowance: Allowance { requests, tokens, budget }, expires };
             let directory = place::state(state.dir, "up")?;
             known(&directory, &terms)?;
-            let made = create(&open_at(&directory)?, &terms)?;
+            let made = create(&open_at(&directory)?.by(by.into()), &terms)?;
             writeln!(out, "{}", made.text.0)?;
         }
-        Key::Rotate { which, overlap, state } => {
-            let made = open(state.dir)?.rotate(&which, drawn()?, overlap, clock::now())?;
+        Key::Rotate { which, overlap, by, state } => {
+            let made = open(state.dir)?.by(by.into()).rotate(&which, drawn()?, overlap, clock::now())?;
             writeln!(out, "{}", made.text.0)?;
         }
         Key::List { json, state } => list(&open(state.dir)?.list()?, json, out)?,
-        Key::Revoke { which, state } => {
-            let row = open(state.dir)?.revoke(&which, clock::now())?;
+        Key::Revoke { which, by, state } => {
+            let row = open(state.dir)?.by(by.into()).revoke(&which, clock::now())?;
             writeln!(out, "revoked {} (bl-{}-...)", row.name, row.public)?;
         }
+        Key::Log { json, state } => log(&open(state.dir)?.log()?, json, out)?,
     }
     Ok(Exit::Done)
 }
@@ -107,6 +108,27 @@ fn list(rows: &[KeyRow], json: bool, out: &mut dyn Write) -> Result<()> {
         let models = if row.models.is_empty() { "all models".to_owned() } else { row.models.join(", ") };
         let created = jiff::Timestamp::from(row.created).strftime("%Y-%m-%d");
         writeln!(out, "{:<20} bl-{}-...  {:<8} made {created}  {models}{}", row.name, row.public, standing(row, now), held_to(row))?;
+    }
+    Ok(())
+}
+
+/// What was done to keys.
+fn log(changes: &[KeyChange], json: bool, out: &mut dyn Write) -> Result<()> {
+    if json {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|KeyChange { public, name, deed, terms, by: By { who, why }, at }| {
+                json!({ "at": at.to_string(), "public": public, "name": name, "what": deed.word(), "terms": terms, "who": who, "why": why })
+            })
+            .collect();
+        return Ok(writeln!(out, "{}", json!({ "changes": changes }))?);
+    }
+    if changes.is_empty() {
+        writeln!(out, "nothing was done to any key here yet")?;
+    }
+    for KeyChange { public, name, deed, terms, by: By { who, why }, at } in changes {
+        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        writeln!(out, "{at}  {:<7}  {name} (bl-{public}-...)  {terms}  by {who}{why}", deed.word())?;
     }
     Ok(())
 }

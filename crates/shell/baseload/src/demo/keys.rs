@@ -7,14 +7,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use ledger::{KeyTerms, Keys, hash_secret, split_key};
+use ledger::{By, KeyTerms, Keys, hash_secret, split_key};
 
 use crate::clock;
 use crate::command::key::create;
 
 /// The text of the demo's key of that name; made when there is none that is still good.
 pub fn kept(state: &Path, name: &str) -> Result<String> {
-    let keys = Keys::open(state).context("open the demo's keys")?;
+    let by = By { who: "baseload demo".to_owned(), why: String::new() };
+    let keys = Keys::open(state).context("open the demo's keys")?.by(by);
     let path = state.join(format!("{name}.key"));
     if let Ok(text) = fs::read_to_string(&path)
         && is_good(&keys, text.trim())?

@@ -70,7 +70,7 @@ fn begin(run: &Arc<Run>, life: &Arc<Life>) -> Result<Gateway, Box<dyn std::error
         fleet: served(run),
         journal: Arc::new(Journaling { run: Arc::clone(run), life: Arc::clone(life) }),
         policy: scene::policy(run.seed),
-        keys: scene::keys(run.mischief != Some(Mischief::NoBudgets)),
+        keys: scene::keys(run.mischief != Some(Mischief::NoBudgets)).into(),
         upstreams: BTreeMap::new(),
         clock: clock.clone(),
         limits: scene::limits(),

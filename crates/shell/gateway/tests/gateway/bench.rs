@@ -143,7 +143,7 @@ impl Bench {
                 fleet: Arc::clone(&fleet),
                 journal: Arc::clone(&journal) as Arc<dyn Journal>,
                 policy: dispatch::Policy::MarginalCost,
-                keys: setup.keys,
+                keys: setup.keys.into(),
                 upstreams: setup.hosted.iter().map(|(name, upstream)| (endpoint(&fleet, name), upstream.clone())).collect(),
                 clock: setup.clock,
                 limits: setup.limits,

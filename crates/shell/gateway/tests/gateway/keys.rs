@@ -132,7 +132,7 @@ async fn cve_2026_42208_no_header_is_read_as_sql() {
     let store = Keys::open(folder.path()).expect("a new store");
     let now = gateway::Clock::system().now();
     let made = store.create(&KeyTerms::named("x'); DROP TABLE api_key; --"), [7; 38], now).expect("a key");
-    let bench = Bench::of(Setup { keys: store.list().expect("read"), ..Setup::default() }).await;
+    let bench = Bench::of(Setup { keys: store.list().expect("read").to_vec(), ..Setup::default() }).await;
     let public = &made.row.public;
     for attack in [
         "bl-' OR 1=1 --",
@@ -200,7 +200,7 @@ async fn a_rotation_and_a_revocation_hold_as_soon_as_keys_are_reread() {
     let store = Keys::open(folder.path()).expect("a new store");
     let now = gateway::Clock::system().now();
     let first = store.create(&KeyTerms::named("ada"), [7; 38], now).expect("a key").text.0;
-    let bench = Bench::of(Setup { keys: store.list().expect("read"), ..Setup::default() }).await;
+    let bench = Bench::of(Setup { keys: store.list().expect("read").to_vec(), ..Setup::default() }).await;
     let status = async |text: &str| bench.chat_with(text, HELLO).await.status.as_u16();
     assert_eq!(status(&first).await, 200);
     let second = store.rotate("ada", [8; 32], Duration::from_secs(3_600), now).expect("rotated").text.0;

@@ -22,10 +22,6 @@ impl Fleets {
 
     /// A fleet, unless its text is gone or can't be read any more.
     pub fn get(&mut self, version: FleetVersion) -> Option<Arc<Fleet>> {
-        let read = || {
-            let text = directory::text(&self.directory, version).ok()?;
-            fleet::parse(&text).fleet.filter(|fleet| fleet.version == version).map(Arc::new)
-        };
-        self.read.entry(version).or_insert_with(read).clone()
+        self.read.entry(version).or_insert_with(|| directory::fleet(&self.directory, version)).clone()
     }
 }

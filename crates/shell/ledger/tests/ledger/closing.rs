@@ -335,3 +335,32 @@ fn a_period_of_an_earlier_calendar_is_amended_by_no_other_and_by_nothing_that_it
     let verified = verify(directory.path(), None).expect("read");
     assert!(verified.holds(), "{verified:?}");
 }
+
+#[test]
+fn a_contract_that_left_the_fleet_file_is_closed_by_the_last_version_that_had_it() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.flush().expect("committed");
+    drop(store);
+    let renamed = LAPTOP.replace("spill-on-demand", "spill-by-token");
+    let fleet = Arc::new(fleet::parse(&renamed).fleet.expect("it is sound"));
+    for again in [false, true] {
+        let (store, _) = Store::open(directory.path(), &renamed, Arc::clone(&fleet), start() + 7 * MINUTE).expect("opened");
+        if again {
+            // What was in flight when the process before ended, or was found out by an invoice.
+            spill(&store, 2, Known::Reported, TOKENS, start() + 2 * MINUTE);
+        }
+        store.close_periods(start() + 60 * MINUTE).expect("closed");
+        let closed = store.closings(Some("spill-on-demand")).expect("read");
+        let told: Vec<_> = closed.iter().map(|closed| (closed.span.from, closed.span.to, closed.due.nanos())).collect();
+        let at = |minutes: u32| start() + minutes * MINUTE;
+        // The period in which it left is its last.
+        assert_eq!(told, [(at(0), at(5), 21_000_000), (at(5), at(10), 0)]);
+        let other = store.closings(Some("spill-by-token")).expect("read");
+        assert_eq!(other.iter().map(|closed| closed.due.nanos()).collect::<Vec<_>>(), [0; 9]);
+        drop(store);
+        let verified = verify(directory.path(), None).expect("read");
+        assert!(verified.holds(), "{verified:?}");
+    }
+}

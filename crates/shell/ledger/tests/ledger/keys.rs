@@ -1,8 +1,10 @@
 //! Keys are shown once, kept as hashes, and seen by every process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{KeyTerms, LedgerError, Scope, Store, hash_secret, split_key};
+use fleet::Allowance;
+use ledger::{By, Finding, KeyChange, KeyTerms, LedgerError, Scope, Store, hash_secret, split_key, verify};
 
 use crate::fixture::{open, seconds, start};
 
@@ -14,7 +16,7 @@ fn a_key_is_kept_without_its_secret() {
     let made = store.create_key(&KeyTerms { models: vec!["small".to_owned()], ..KeyTerms::named("ada") }, random, start()).expect("made");
     let (public, secret) = split_key(&made.text.0).expect("formed like a key");
     assert_eq!((public, hash_secret(secret)), (made.row.public.as_str(), made.row.hash));
-    assert_eq!(store.keys().expect("read"), std::slice::from_ref(&made.row));
+    assert_eq!(*store.keys().expect("read"), *std::slice::from_ref(&made.row));
     assert!(!format!("{made:?}").contains(secret));
     drop(store);
     for file in directory.path().read_dir().expect("read") {
@@ -30,15 +32,57 @@ fn another_process_makes_and_revokes_keys_while_one_runs() {
     let directory = tempfile::tempdir().expect("a folder");
     let (store, _) = open(directory.path());
     let other = Store::open_keys(directory.path()).expect("opened");
-    assert_eq!(store.keys().expect("read"), []);
+    assert_eq!(*store.keys().expect("read"), []);
     let made = other.create(&KeyTerms { expires: Some(seconds(60)), ..KeyTerms::named("ada") }, [7; 38], start()).expect("made");
-    assert_eq!(store.keys().expect("read"), std::slice::from_ref(&made.row));
+    assert_eq!(*store.keys().expect("read"), *std::slice::from_ref(&made.row));
     assert!(made.row.valid(seconds(59)) && !made.row.valid(seconds(60)));
     let revoked = other.revoke("ada", seconds(5)).expect("revoked");
-    assert_eq!(store.keys().expect("read"), std::slice::from_ref(&revoked));
+    assert_eq!(*store.keys().expect("read"), *std::slice::from_ref(&revoked));
     assert!(!revoked.valid(seconds(5)));
+    let again = [store.keys().expect("read"), store.keys().expect("read")];
+    assert!(Arc::ptr_eq(&again[0], &again[1]), "nothing is copied while nothing changes");
     assert!(matches!(store.revoke_key("ada", seconds(6)), Err(LedgerError::Missing { .. })));
     assert_eq!(store.revoke_key(&made.row.public, seconds(7)).expect("again").revoked, Some(seconds(5)), "the first time stays");
+}
+
+#[test]
+fn who_did_what_to_a_key_and_why_is_in_the_chain() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    let by = |who: &str, why: &str| Store::open_keys(directory.path()).expect("opened").by(By { who: who.to_owned(), why: why.to_owned() });
+    let terms = KeyTerms {
+        models: vec!["small".to_owned()],
+        team: Some("chat".to_owned()),
+        allowance: Allowance { requests: "600/min".parse().ok(), tokens: None, budget: "5 USD/day".parse().ok() },
+        ..KeyTerms::named("ada")
+    };
+    let made = by("eve", "a new hire").create(&terms, [7; 38], start()).expect("made").row;
+    by("bob", "").rotate("ada", [8; 32], Duration::from_secs(60), seconds(5)).expect("rotated");
+    by("eve", "she left").revoke("ada", seconds(9)).expect("revoked");
+    // It was revoked already.
+    by("eve", "again").revoke(&made.public, seconds(10)).expect("there is one");
+    let log = by("", "").log().expect("read");
+    let told: Vec<_> = log
+        .iter()
+        .map(|KeyChange { deed, terms, by, at, .. }| (deed.word(), terms.as_str(), by.who.as_str(), by.why.as_str(), *at))
+        .collect();
+    let until = format!("the secret before is good until {}", seconds(65));
+    assert_eq!(
+        told,
+        [
+            ("made", "may inference; models small; team chat; requests 600/min; budget 5.00 USD/day", "eve", "a new hire", start()),
+            ("rotated", until.as_str(), "bob", "", seconds(5)),
+            ("revoked", "may nothing", "eve", "she left", seconds(9)),
+        ]
+    );
+    assert!(log.iter().all(|change| change.public == made.public && change.name == "ada"));
+    drop(store);
+    assert!(verify(directory.path(), None).expect("read").holds());
+    let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    database.execute("UPDATE key_change SET who = 'mallory'", []).expect_err("it is never changed");
+    database.execute_batch("DROP TRIGGER key_change_stays; UPDATE key_change SET who = 'mallory' WHERE what = 'revoked'").expect("planted");
+    let found = verify(directory.path(), None).expect("read");
+    assert!(found.findings.iter().any(|finding| matches!(finding, Finding::Chain { .. })), "{:?}", found.findings);
 }
 
 #[test]
@@ -72,7 +116,7 @@ fn what_a_key_is_to_be_is_what_is_read() {
     };
     let made = keys.create(&terms, [2; 38], start()).expect("made").row;
     let read = Store::open_keys(directory.path()).expect("open").list().expect("read");
-    assert_eq!(read, [plain, made.clone()]);
+    assert_eq!(*read, [plain, made.clone()]);
     assert_eq!((made.team, made.allowance, made.scopes), (terms.team, terms.allowance, terms.scopes));
 }
 
@@ -88,7 +132,7 @@ fn a_rotated_key_has_two_secrets_until_the_overlap_ends() {
     assert_eq!(second.row.previous.map(|previous| (previous.hash, previous.until)), Some((hash(&first), seconds(65))));
     let third = keys.rotate(&first.row.public, [3; 32], Duration::ZERO, seconds(6)).expect("rotated");
     assert_eq!(third.row.previous.map(|previous| previous.hash), Some(hash(&second)), "the first has gone");
-    assert_eq!(keys.list().expect("read"), [third.row]);
+    assert_eq!(*keys.list().expect("read"), [third.row]);
     keys.revoke("ada", seconds(7)).expect("revoked");
     assert!(matches!(keys.rotate(&first.row.public, [4; 32], Duration::ZERO, seconds(8)), Err(LedgerError::Missing { .. })));
 }
@@ -139,6 +183,6 @@ fn cve_2025_45809_who_is_revoked_or_rotated_is_not_read_as_sql() {
         assert_eq!(keys.list().expect("read"), before, "{attack}");
     }
     keys.revoke("ada", seconds(2)).expect("revoked");
-    let revoked: Vec<String> = keys.list().expect("read").into_iter().filter(|row| row.revoked.is_some()).map(|row| row.name).collect();
+    let revoked: Vec<String> = keys.list().expect("read").iter().filter(|row| row.revoked.is_some()).map(|row| row.name.clone()).collect();
     assert_eq!(revoked, ["ada"]);
 }
