@@ -5,6 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BASELOAD := $(TARGET)/debug/baseload
+export CHECK_BOOKS := $(TARGET)/debug/examples/check_books
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup build model solver demo test check bench bench-gateway compat soak clean
@@ -53,7 +54,7 @@ test: model solver tests/sdk/node/node_modules
 	@echo '== test: crates'
 	@cargo nextest run --workspace --no-fail-fast
 	@echo '== test: plans against a second formulation'
-	@cargo build --quiet -p testkit --example reference
+	@cargo build --quiet --workspace --example reference --example check_books
 	@python3 tests/plan/run.py $(TARGET)/debug/examples/reference
 	@echo '== test: the OpenAI SDKs against the demo'
 	@python3 tests/sdk/run.py $(BASELOAD)
@@ -117,6 +118,7 @@ soak: build
 	@if rustup run nightly rustc --version >/dev/null 2>&1; then tools/setup --cargo cargo-fuzz; fi
 	@cargo build --quiet --release -p baseload
 	@cargo build --quiet --release -p testkit --example bench_upstream --example bench_load
+	@cargo build --quiet --workspace --example check_books
 	@python3 tests/soak/run.py $(TARGET) --minutes $(MINUTES)
 
 .compat/ready: tests/compat/requirements.txt

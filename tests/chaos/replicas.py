@@ -17,7 +17,7 @@ import tempfile
 
 import rounds
 import scripted
-from books import START_SECONDS, Books, Finding, check_answer, check_request, kill, said
+from books import START_SECONDS, Books, Finding, called, check, kill, said, told
 from postgres import Postgres
 
 NAMES = ("one", "two", "three")
@@ -170,21 +170,17 @@ class World:
 
     def check_attempts(self, shown, counts):
         """Each call is one attempt, each answer is booked as it was told, and the budget held."""
-        rows = {}
-        for row in shown:
-            rows.setdefault(row["request"], []).append(row)
-        if lost := set(self.upstream.calls) - set(rows):
-            raise Finding(f"calls of {lost} are in no copy")
-        for request, attempts in rows.items():
-            check_request(attempts, self.upstream.calls.get(request, []))
+        answers = [answer for replica in self.all for answer in replica.books.answers]
+        calls = [call for calls in self.upstream.calls.values() for call in calls]
+        check(shown, map(called, calls), map(told, answers))
         settled = int(self.postgres.sql("SELECT count(*) FROM baseload.entry WHERE kind = 'settlement'")[0][0])
         if settled != len(shown):
             raise Finding(f"{settled} settlements in all copies, of {len(shown)} attempts")
-        answers = [answer for replica in self.all for answer in replica.books.answers]
-        for answer in answers:
-            check_answer(answer, rows.get(answer.request, []))
         counts["attempts, each in the copies once"] += len(shown)
         counts["answers, each in the copies once"] += sum(answer.whole for answer in answers)
+        rows = {}
+        for row in shown:
+            rows.setdefault(row["request"], []).append(row)
         self.check_budget(rows, counts)
 
     def check_budget(self, rows, counts):

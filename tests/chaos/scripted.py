@@ -25,6 +25,7 @@ class Call:
 
     def __init__(self, endpoint, request, reply, tokens):
         self.endpoint, self.request, self.reply, self.tokens, self.generated, self.whole = endpoint, request, reply, tokens, 0, False
+        self.streamed = False
 
 
 class Upstream:
@@ -60,6 +61,7 @@ class Upstream:
         if reply in ("whole", "stream"):
             reply = "stream" if body.get("stream") else "whole"
         call = Call(self.name, head["x-request-id"], reply, (self.random.randint(1, 500), self.random.randint(1, EVENTS_MAX)))
+        call.streamed = bool(body.get("stream"))
         self.calls.setdefault(call.request, []).append(call)
         if reply in self.faults:
             self.faults[reply] += 1
@@ -126,6 +128,8 @@ class Answer:
 
     def __init__(self, status, request):
         self.status, self.request, self.tokens, self.events, self.whole = status, request, None, 0, False
+        # Which endpoint the head named.
+        self.endpoint = None
 
 
 class Clients:
@@ -157,6 +161,7 @@ class Clients:
             writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
             head = await read_head(reader)
             answer = Answer(int(head[""].split()[1]), head.get("x-request-id"))
+            answer.endpoint = head.get("x-baseload-endpoint")
             self.answers.append(answer)
             hangs_up = self.random.randint(1, EVENTS_MAX) if streamed and self.random.random() < 0.1 else None
             if "content-length" in head:

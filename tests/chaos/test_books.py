@@ -1,94 +1,93 @@
 #!/usr/bin/env python3
-"""What the checks of the chaos tests must find: each planted beside books that are right."""
+"""What the chaos tests' checks must find, by the checkers that they call: each planted beside books that are right."""
 
 import copy
 import sys
 import unittest
 
+import books
 import scripted
-from books import Finding, check_answer, check_request
 from faults import USAGE, Call
-from misbehave import is_booked_right
+from misbehave import called
+
+REQUEST = f"req_{7:032x}"
 
 
-def call(endpoint, tokens):
-    """A call that ended well."""
-    return scripted.Call(endpoint, "r", "whole", tokens)
+def call(endpoint, tokens, whole):
+    """A call, all of whose tokens were generated."""
+    call = scripted.Call(endpoint, REQUEST, "whole" if whole else "drop", tokens)
+    call.streamed, call.generated, call.whole = True, tokens[1], whole
+    return call
 
 
 def row(attempt, endpoint, outcome, known, tokens):
     """A row of the ledger."""
-    settled = {"outcome": outcome, "known": known, "input_tokens": tokens[0], "output_tokens": tokens[1]}
-    return {"request": "r", "attempt": attempt, "endpoint": endpoint, "settled": settled}
+    settled = {"outcome": outcome, "known": known, "input_tokens": tokens[0], "cached_tokens": 0, "output_tokens": tokens[1]}
+    return {"request": REQUEST, "attempt": attempt, "endpoint": endpoint, "settled": settled}
 
 
-def told(tokens, events=0, whole=True):
-    """An answer as its client got it."""
-    answer = scripted.Answer(200, "r")
-    answer.tokens, answer.events, answer.whole = tokens, events, whole
+def told(endpoint, tokens):
+    """An answer as its client got it, to its end."""
+    answer = scripted.Answer(200, REQUEST)
+    answer.endpoint, answer.tokens, answer.events, answer.whole = endpoint, tokens, tokens[1], True
     return answer
 
 
-CALLS = [call("east", (5, 2)), call("west", (7, 3))]
 ROWS = [row(1, "east", "failed", "bounded", (9, 12)), row(2, "west", "answered", "reported", (7, 3))]
+CALLS = [call("east", (5, 2), False), call("west", (7, 3), True)]
+TOLD = [told("west", (7, 3))]
 
 
 class Planted(unittest.TestCase):
-    def test_what_is_right_passes(self):
-        check_request(ROWS, CALLS)
-        check_answer(told((7, 3)), ROWS)
-        check_answer(told(None, events=2, whole=False), ROWS)
+    def check(self, rows, untold=0):
+        books.check(rows, map(books.called, CALLS), map(books.told, TOLD), untold)
 
-    def plant(self, change, words):
+    def find(self, words, change):
         rows = copy.deepcopy(ROWS)
         change(rows)
-        with self.assertRaisesRegex(Finding, words):
-            check_request(rows, CALLS)
+        with self.assertRaisesRegex(books.Finding, words):
+            self.check(rows)
+
+    def test_what_is_right_passes(self):
+        self.check(ROWS)
 
     def test_what_is_planted_among_attempts_is_found(self):
-        self.plant(lambda rows: rows.append(copy.deepcopy(rows[1])), "an attempt twice")
-        self.plant(lambda rows: rows[0].update(settled=None), "is open")
-        self.plant(lambda rows: rows.pop(0), "called east 1 times, and 0 are")
-        self.plant(lambda rows: rows[1]["settled"].update(output_tokens=4), "never told")
-        self.plant(lambda rows: rows[0]["settled"].update(outcome="answered"), "answered twice")
+        self.find("I2: .* booked twice", lambda rows: rows.append(copy.deepcopy(rows[1])))
+        self.find("I2: .* no attempt is booked", lambda rows: rows.pop(0))
+        self.find("I2: .* answered twice", lambda rows: rows[0]["settled"].update(outcome="answered"))
+        self.find("I3: .* other tokens than its upstream reported", lambda rows: rows[1]["settled"].update(output_tokens=4))
+        self.find("I3: .* bounded below", lambda rows: rows[0]["settled"].update(output_tokens=1))
+        self.find("I13: .* never settled", lambda rows: rows[0].update(settled=None))
+        self.find("I14: .* answered to the end", lambda rows: rows[1]["settled"].update(outcome="cut"))
+        self.find("no outcome", lambda rows: rows[1]["settled"].update(outcome="somehow"))
 
-    def test_what_is_planted_beside_an_answer_is_found(self):
-        for answer, rows in [(told((7, 4)), ROWS), (told((7, 3)), []), (told((7, 3)), ROWS[:1]), (told(None, events=13, whole=False), ROWS)]:
-            with self.assertRaises(Finding):
-                check_answer(answer, rows)
+    def test_an_end_that_no_disk_took_is_allowed_so_often(self):
+        rows = copy.deepcopy(ROWS)
+        rows[1]["settled"].update(outcome="interrupted", known="bounded", output_tokens=12)
+        self.check(rows, untold=1)
+        with self.assertRaisesRegex(books.Finding, "I14"):
+            self.check(rows)
 
-    def test_what_is_planted_among_the_tokens_of_calls_is_found(self):
-        prompt, taken = USAGE["prompt_tokens"], USAGE["completion_tokens"]
-        told, untold, none = Call("east", streamed=True), Call("east", streamed=True), None
-        told.generated, told.told, untold.generated = taken, [(prompt, taken)], 9
-        right = [
-            (told, "answered", "reported", (prompt, taken)),
-            (told, "client gone", "counted", (8, 2)),
-            (untold, "answered", "counted", (8, 9)),
-            (untold, "cut", "counted", (8, 3)),
-            (untold, "failed", "bounded", (8, 9)),
-            (none, "failed", "counted", (0, 0)),
-            (none, "client gone", "bounded", (8, 9)),
-        ]
-        wrong = [
-            (told, "answered", "reported", (prompt, taken + 1)),
-            (told, "answered", "counted", (prompt, taken)),
-            (untold, "answered", "counted", (8, 8)),
-            (untold, "cut", "counted", (8, 1)),
-            (untold, "cut", "counted", (8, 10)),
-            (untold, "failed", "bounded", (8, 8)),
-            (untold, "failed", "bounded", (prompt - 1, 9)),
-            (none, "answered", "counted", (0, 0)),
-            (none, "failed", "bounded", (8, 9)),
-            (none, "client gone", "reported", (8, 9)),
-        ]
-        for cases, wanted in ((right, True), (wrong, False)):
-            for call, *booked in cases:
-                self.assertEqual(is_booked_right(row(1, "east", *booked)["settled"], call, delivered=2), wanted, booked)
+    def test_what_an_upstream_tells_of_itself_is_believed_and_nothing_else(self):
+        lies = Call("west", True)
+        lies.generated, lies.told = 5, [(USAGE["prompt_tokens"], 5), (9, 3)]
+        for tokens, is_right in [((7, 5), True), ((9, 3), True), ((9, 5), False), ((7, 3), False)]:
+            rows = [row(1, "west", "answered", "reported", tokens)]
+            calls = [called(REQUEST, lies, rows[0]["settled"])]
+            if is_right:
+                books.check(rows, calls, [])
+            else:
+                with self.assertRaisesRegex(books.Finding, "I3"):
+                    books.check(rows, calls, [])
+
+
+def main():
+    """Runs them, and prints how many held."""
+    ran = unittest.TextTestRunner(stream=sys.stdout).run(unittest.TestLoader().loadTestsFromTestCase(Planted))
+    wrong = len(ran.failures) + len(ran.errors)
+    print(f"books: {ran.testsRun - wrong} passed, {wrong} failed", flush=True)
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":
-    result = unittest.main(exit=False).result
-    failed = len(result.failures) + len(result.errors)
-    print(f"books: {result.testsRun - failed} passed, {failed} failed", flush=True)
-    sys.exit(bool(failed))
+    main()

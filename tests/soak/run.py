@@ -45,6 +45,7 @@ class Soak:
     """One run: where things are, and what it counted."""
 
     def __init__(self, options):
+        os.environ["CHECK_BOOKS"] = str(options.target.resolve() / "debug" / "examples" / "check_books")
         self.target, self.seconds = options.target.resolve(), 60 * options.minutes
         self.baseload = self.target / "debug" / "baseload"
         self.folder = state_folder() / commit()

@@ -172,7 +172,7 @@ impl Heard {
     pub fn call(&self, endpoint: EndpointId, began: Instant) -> Option<Call> {
         let request = self.header("x-request-id")?.parse().ok()?;
         let (at, streamed) = (self.at.duration_since(began), self.streamed);
-        Some(Call { request, endpoint, at, streamed, generated: self.generated, reported: self.reported })
+        Some(Call { request, endpoint, at, streamed, read: 0, generated: self.generated, reported: self.reported })
     }
 
     /// The body as JSON.

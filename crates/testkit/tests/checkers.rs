@@ -60,6 +60,7 @@ fn sound() -> Run {
         endpoint: place(index),
         at: SECOND * 2,
         streamed: true,
+        read: 9,
         generated,
         reported,
     };
@@ -70,6 +71,7 @@ fn sound() -> Run {
         over: Some(SECOND * 3),
         status: Some(200),
         delivered: 5,
+        usage: Some(Tokens { input: 9, cached: 0, output: 5 }),
         whole: true,
     };
     let rows = vec![booked(1, Outcome::Failed, Known::Bounded, 20), booked(2, Outcome::Answered, Known::Reported, 5)];
@@ -117,6 +119,8 @@ fn i2_an_attempt_that_is_not_metered_once_is_found() {
     check("was asked of EndpointId(1) twice", |run| run.calls.push(run.calls[1].clone()));
     check("and no attempt is booked", |run| _ = run.booked.pop());
     check("has tokens that no upstream reported", |run| _ = run.calls.pop());
+    check("is answered, and no upstream was asked", |run| _ = run.calls.pop());
+    check("is answered twice", |run| settled(run, 0).outcome = Outcome::Answered);
 }
 
 #[test]
@@ -126,12 +130,18 @@ fn i3_tokens_that_are_not_those_generated_are_found() {
     });
     check("has other tokens than were generated", |run| run.calls[1].generated = 6);
     check("is bounded below what was generated", |run| run.calls[0].generated = 21);
-    check("was answered, and counts otherwise", |run| (settled(run, 1).known, settled(run, 1).tokens.output) = (Known::Counted, 4));
+    check("is bounded below what was read", |run| run.calls[0].read = 10);
+    check("has other tokens than its client was told", |run| run.told[0].usage = Some(Tokens { input: 8, cached: 0, output: 5 }));
+    check("was answered with usage, and is counted", |run| settled(run, 1).known = Known::Counted);
+    check("was answered, and counts otherwise", |run| {
+        (settled(run, 1).known, settled(run, 1).tokens.output) = (Known::Counted, 4);
+        run.calls[1].reported = None;
+    });
     let cut =
         |output| move |run: &mut Run| *settled(run, 1) = booked(2, Outcome::Cut, Known::Counted, output).settled.expect("it is settled");
     check("counts less than was delivered", cut(4));
     check("counts more than was generated", cut(6));
-    check("counts what no upstream generated", |run| {
+    check("counts what no upstream took", |run| {
         *settled(run, 0) = booked(1, Outcome::Failed, Known::Counted, 1).settled.expect("it is settled");
         run.calls.remove(0);
     });
@@ -144,7 +154,7 @@ fn i14_an_effect_before_its_intent_and_a_lost_answer_are_found() {
     });
     check("was called before its intent was written", |run| run.calls[0].at = Duration::ZERO);
     check("was journaled and is gone", |run| _ = run.booked.remove(0));
-    check("was answered to the end, and is booked as Some(Interrupted)", |run| settled(run, 1).outcome = Outcome::Interrupted);
+    check("was answered to the end, and is booked as [Interrupted]", |run| settled(run, 1).outcome = Outcome::Interrupted);
     // What a power cut took may be gone.
     let mut run = sound();
     (run.booked, run.lost) = (Vec::new(), run.booked.iter().map(|row| row.attempt).collect());

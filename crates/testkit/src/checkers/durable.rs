@@ -1,6 +1,6 @@
 //! I14: the intent before the effect, and what a client was told survives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dispatch::{AttemptId, Outcome, RequestId};
@@ -27,17 +27,21 @@ pub fn check_durable(
             Some(_) => {}
         }
     }
-    let rows: BTreeMap<_, _> = booked.iter().map(|row| ((row.attempt.request, row.endpoint), row)).collect();
+    let there: BTreeSet<_> = booked.iter().map(|row| row.attempt).collect();
     for (attempt, _) in intents.values() {
-        if !lost.contains(attempt) && !booked.iter().any(|row| row.attempt == *attempt) {
+        if !lost.contains(attempt) && !there.contains(attempt) {
             find(format!("the intent of attempt {attempt} was journaled and is gone"));
         }
     }
+    let mut rows: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    booked.iter().for_each(|row| rows.entry(row.attempt.request).or_default().push(row));
     for told in told.iter().filter(|told| told.whole && told.status == Some(200)) {
-        let Some(place) = told.request.zip(told.endpoint) else { continue };
-        let outcome = rows.get(&place).and_then(|row| row.settled).map(|settled| settled.outcome);
-        if outcome != Some(Outcome::Answered) && !lost.iter().any(|lost| lost.request == place.0) {
-            find(format!("{} was answered to the end, and is booked as {outcome:?}", place.0));
+        let Some(request) = told.request else { continue };
+        // Where it isn't said who answered, any of them may have.
+        let of = rows.get(&request).into_iter().flatten().filter(|row| told.endpoint.is_none_or(|endpoint| endpoint == row.endpoint));
+        let outcomes: Vec<_> = of.filter_map(|row| row.settled).map(|settled| settled.outcome).collect();
+        if !outcomes.contains(&Outcome::Answered) && !lost.iter().any(|lost| lost.request == request) {
+            find(format!("{request} was answered to the end, and is booked as {outcomes:?}"));
         }
     }
     breaches

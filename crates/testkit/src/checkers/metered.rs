@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dispatch::{Known, Outcome, Settlement};
+use market::Tokens;
 
 use super::{Booked, Breach, Call, Invariant, Lost, Told};
 
-/// I2: each call that an upstream got is one attempt in the books, and no attempt is there twice. A request never asks one endpoint
-/// twice, so the two name an attempt.
+/// I2: each call that an upstream got is one attempt in the books, no attempt is there twice, and no request is answered twice. A request
+/// never asks one endpoint twice, so the two name an attempt.
 #[must_use]
 pub fn check_once(booked: &[Booked], calls: &[Call], lost: &Lost) -> Vec<Breach> {
     let mut breaches = Vec::new();
@@ -35,29 +36,44 @@ pub fn check_once(booked: &[Booked], calls: &[Call], lost: &Lost) -> Vec<Breach>
             find(format!("{} was asked of {:?}, and no attempt is booked", call.request, call.endpoint));
         }
     }
+    let mut answered = BTreeSet::new();
     for (row, settled) in booked.iter().filter_map(|row| Some((row, row.settled?))) {
-        if settled.known == Known::Reported && !heard.contains(&(row.attempt.request, row.endpoint)) {
+        let is_heard = heard.contains(&(row.attempt.request, row.endpoint));
+        if settled.known == Known::Reported && !is_heard {
             find(format!("attempt {} has tokens that no upstream reported", row.attempt));
+        }
+        if settled.outcome == Outcome::Answered {
+            if !is_heard {
+                find(format!("attempt {} is answered, and no upstream was asked", row.attempt));
+            }
+            if !answered.insert(row.attempt.request) {
+                find(format!("{} is answered twice", row.attempt.request));
+            }
         }
     }
     breaches
 }
 
 /// I3: the tokens of an attempt that ended well are what its upstream generated; of a broken one delivered <= metered <= generated; and
-/// where only a bound is known nothing was generated beyond it. An answer that comes whole without usage is estimated: only its being
-/// marked so is checked.
+/// where only a bound is known nothing was read or generated beyond it. What a client was told is what is booked. An answer that comes
+/// whole without usage is estimated: only its being marked so is checked.
 #[must_use]
 pub fn check_tokens(booked: &[Booked], calls: &[Call], told: &[Told]) -> Vec<Breach> {
     let calls: BTreeMap<_, _> = calls.iter().map(|call| ((call.request, call.endpoint), call)).collect();
-    let delivered: BTreeMap<_, _> = told.iter().filter_map(|told| Some(((told.request?, told.endpoint?), told.delivered))).collect();
+    let heard: BTreeMap<_, _> = told.iter().filter_map(|told| Some(((told.request?, told.endpoint?), told.delivered))).collect();
+    // Who answers tells what it came to, whether or not it is said who that was.
+    let usage: BTreeMap<_, _> = told.iter().filter_map(|told| Some((told.request?, told.usage?))).collect();
     let mut breaches = Vec::new();
     for (row, settled) in booked.iter().filter_map(|row| Some((row, row.settled?))) {
         let place = (row.attempt.request, row.endpoint);
         let wrong = match calls.get(&place) {
-            Some(call) => wrong_with(&settled, call, delivered.get(&place).copied().unwrap_or(0)),
-            None if settled.known == Known::Counted && settled.tokens.output > 0 => Some("counts what no upstream generated"),
+            Some(call) => wrong_with(&settled, call, heard.get(&place).copied().unwrap_or(0)),
+            None if settled.known == Known::Counted && settled.tokens != Tokens::default() => Some("counts what no upstream took"),
             None => None,
         };
+        let is_answer = settled.outcome == Outcome::Answered;
+        let is_told_otherwise = is_answer && usage.get(&row.attempt.request).is_some_and(|usage| *usage != settled.tokens);
+        let wrong = wrong.or(is_told_otherwise.then_some("has other tokens than its client was told"));
         breaches.extend(wrong.map(|why| Breach::new(Invariant::I3, format!("attempt {} {why}: {settled:?}", row.attempt))));
     }
     breaches
@@ -69,12 +85,16 @@ fn wrong_with(settled: &Settlement, call: &Call, delivered: u32) -> Option<&'sta
         Known::Reported if call.reported != Some(settled.tokens) => Some("has other tokens than its upstream reported"),
         Known::Reported if output != call.generated => Some("has other tokens than were generated"),
         Known::Reported => None,
+        Known::Counted if settled.outcome == Outcome::Answered && call.reported.is_some() => {
+            Some("was answered with usage, and is counted")
+        }
         Known::Counted if !call.streamed => None,
         Known::Counted if settled.outcome == Outcome::Answered && output != call.generated => Some("was answered, and counts otherwise"),
         Known::Counted if output < delivered => Some("counts less than was delivered"),
         Known::Counted if output > call.generated => Some("counts more than was generated"),
         Known::Counted => None,
         Known::Bounded if output < call.generated => Some("is bounded below what was generated"),
+        Known::Bounded if settled.tokens.input < call.read => Some("is bounded below what was read"),
         Known::Bounded => None,
     }
 }

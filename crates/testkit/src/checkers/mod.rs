@@ -123,6 +123,8 @@ pub struct Call {
     pub at: Duration,
     /// Whether its answer was streamed.
     pub streamed: bool,
+    /// Input tokens that it read; nought where that isn't known.
+    pub read: u32,
     /// Output tokens that it generated, whether or not anyone got them.
     pub generated: u32,
     /// What it said that it took, once it had.
@@ -144,6 +146,8 @@ pub struct Told {
     pub status: Option<u16>,
     /// Output tokens that were delivered.
     pub delivered: u32,
+    /// What it was told that these and the prompt came to, if it was.
+    pub usage: Option<Tokens>,
     /// The answer came to its proper end.
     pub whole: bool,
 }

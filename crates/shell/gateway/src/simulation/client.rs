@@ -86,7 +86,7 @@ async fn live(run: Arc<Run>, mut dice: Dice) {
 fn begin(run: &Run) -> usize {
     run.cover(|coverage| coverage.count("requests"));
     let mut told = lock(&run.told);
-    told.push(Told { request: None, endpoint: None, asked: run.now(), over: None, status: None, delivered: 0, whole: false });
+    told.push(Told { request: None, endpoint: None, asked: run.now(), over: None, status: None, delivered: 0, usage: None, whole: false });
     told.len() - 1
 }
 

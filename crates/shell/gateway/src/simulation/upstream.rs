@@ -95,7 +95,7 @@ async fn serve(run: Arc<Run>, index: usize, endpoint: EndpointId, request: Reque
     let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
     let asked: Value = serde_json::from_slice(&body)?;
     let streamed = asked["stream"] == json!(true);
-    let call = Call { request: request_id, endpoint, at: run.now(), streamed, generated: 0, reported: None };
+    let call = Call { request: request_id, endpoint, at: run.now(), streamed, read: 0, generated: 0, reported: None };
     let number = {
         let mut calls = lock(&run.calls);
         calls.push(call);

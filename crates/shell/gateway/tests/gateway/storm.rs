@@ -57,7 +57,7 @@ async fn ask(bench: &Bench, began: Instant, streamed: bool, leaves: bool) -> Tol
     let request = header("x-request-id").and_then(|id| id.parse().ok());
     let endpoint = header("x-baseload-endpoint").map(|name| endpoint(&bench.fleet, name));
     let status = Some(response.status().as_u16());
-    let told = Told { request, endpoint, asked, over: None, status, delivered: 0, whole: false };
+    let told = Told { request, endpoint, asked, over: None, status, delivered: 0, usage: None, whole: false };
     if leaves {
         drop((connection, response));
         return Told { over: Some(began.elapsed()), ..told };
