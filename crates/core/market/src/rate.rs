@@ -37,9 +37,10 @@ impl RateBucket {
         RATE_WHOLE.saturating_sub(self.full_at.saturating_sub(nanos(now)).max(0))
     }
 
-    /// A lease that has come back without its holder having said what it took counts as taken, all of it.
+    /// A lease that has come back without its holder having said what it took counts as taken, all of it, when it came back: whenever that is
+    /// found out, the bucket has filled since.
     pub fn settle(&mut self, holding: &mut Holding, now: Instant) {
-        self.take(holding.granted.saturating_sub(holding.taken).max(0), now);
+        self.take(holding.granted.saturating_sub(holding.taken).max(0), now.min(holding.returns));
         holding.taken = holding.taken.max(holding.granted);
     }
 
@@ -66,10 +67,13 @@ impl RateBucket {
             return None;
         }
         let mut before = before;
+        let returned = before.is_some_and(|before| before.lapsed(now));
         for holding in others.iter_mut().chain(before.as_mut()).filter(|holding| holding.lapsed(now)) {
             self.settle(holding, now);
         }
-        self.take(ask.taken.saturating_sub(before.map_or(0, |before| before.taken)), now);
+        let more = ask.taken.saturating_sub(before.map_or(0, |before| before.taken));
+        // What counted as taken when its lease came back unsaid has been filled up since, as if it were: it is not given back as well.
+        self.take(if returned { more.max(0) } else { more }, now);
         let out = others.iter().map(|holding| holding.granted.saturating_sub(holding.taken).max(0)).fold(0, i64::saturating_add);
         let (left, free) = (self.left(now), self.left(now).saturating_sub(out).max(0));
         if ask.need > 0 && free < least && least <= left {

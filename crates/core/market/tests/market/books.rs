@@ -100,6 +100,8 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn nothing_posted_is_lost_and_held_is_used_and_idle((fleet, usages) in a_nest()) {
         let balances = post(&fleet, usages.iter());
@@ -176,6 +178,8 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     /// The look-back of carry-over ends early; the whole chain from the term's first window must say the same.
     #[test]
     fn carrying_over_comes_out_as_if_from_the_term_s_start(

@@ -210,6 +210,8 @@ fn endpoint(region: RegionId) -> Endpoint {
         key_as: fleet::KeyAs::Dialect,
         picker: None,
         stream_usage: fleet::StreamUsage::Asked,
+        organization: None,
+        project: None,
         slots: 8,
         queue: 8,
         profile: None,
