@@ -76,7 +76,7 @@ class World:
         return genai.Client(vertexai=True, project="lab", location="europe-west4", credentials=token, http_options=options)
 
     def direct_surface(self, fake):
-        return openai.OpenAI(base_url=f"{fake.origin}{fake.PATH}", api_key=vendor.KEY, max_retries=0)
+        return openai.OpenAI(base_url=f"{fake.origin}{fake.PATH}", api_key=vendor.KEY, project=fake.PROJECT, max_retries=0)
 
     def direct_azure(self):
         return openai.AzureOpenAI(azure_endpoint=self.azure.origin, api_key=vendor.KEY, api_version="2024-10-21", max_retries=0)

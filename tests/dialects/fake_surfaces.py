@@ -19,18 +19,19 @@ def check_bearer(asked):
 class OpenAiSurface(Azure):
     """OpenAI's chat completions at another vendor's."""
 
-    PATH, MODEL, FILTERS = "", "", False
+    PATH, MODEL, FILTERS, PROJECT = "", "", False, None
 
     def check_address(self, asked):
         expect(asked.path == f"{self.PATH}/chat/completions", f"{asked.path}: no such path")
         check_bearer(asked)
+        expect(asked.headers.get("openai-project") == self.PROJECT, "openai-project: is wrong")
         expect(asked.body.get("model") == self.MODEL, f"{asked.body.get('model')}: no such model")
 
 
 class Oci(OpenAiSurface):
-    """Oracle's, with a key of its Generative AI."""
+    """Oracle's, with a key of its Generative AI, and a project."""
 
-    PATH, MODEL = "/openai/v1", "xai.grok-fake-1"
+    PATH, MODEL, PROJECT = "/openai/v1", "xai.grok-fake-1", "ocid1.generativeaiproject.fake"
 
 
 class VertexOpenAi(OpenAiSurface):

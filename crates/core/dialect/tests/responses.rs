@@ -255,6 +255,8 @@ fn a_stream_that_is_cut_ends_with_an_error_and_never_cleanly() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn no_body_and_no_chunk_panics(body in prop::collection::vec(any::<u8>(), 0..80), text in "[\\{\\}\\[\\]\":,a-z0-9 ]{0,80}") {
         for bytes in [body.as_slice(), text.as_bytes()] {

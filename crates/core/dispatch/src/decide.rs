@@ -186,10 +186,9 @@ pub fn decide_in(fleet: &Fleet, question: &Question, room: Vec<PassedOver>) -> R
     };
     let best = candidates[chosen].cost.total();
     for (_, other) in candidates.iter().enumerate().filter(|(index, _)| *index != chosen) {
-        let reason = match policy {
-            Policy::MarginalCost => Reason::Dearer { by: other.cost.total() - best },
-            _ => Reason::NotItsTurn,
-        };
+        let by = other.cost.total() - best;
+        // What costs less was put behind others for having no free slot.
+        let reason = if policy == Policy::MarginalCost && by >= Money::ZERO { Reason::Dearer { by } } else { Reason::NotItsTurn };
         passed_over.push(PassedOver { endpoint: other.endpoint, reason, cost: Some(other.cost) });
     }
     Ok(told(&candidates[chosen], rule, passed_over, None))

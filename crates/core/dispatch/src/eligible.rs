@@ -90,7 +90,7 @@ impl<'a> Shared<'a> {
     /// The first payer while its units last, then the overflow; each only while its contract is in force.
     fn payer(&self, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
         let exhausted = price.units_per_minute > 0 && {
-            let weight = score::weight(self.fleet, seen, score::tokens_at(self, seen));
+            let weight = score::weight(self.fleet, seen, score::tokens_at(self.question, seen));
             seen.units_left < weight
         };
         let payer = if exhausted { price.overflow.ok_or(Reason::Full)? } else { price.payer };

@@ -55,6 +55,7 @@ pub(crate) struct Candidate {
     pub(crate) prepaid: bool,
     list: Money,
     has_free_slot: bool,
+    saved_by_waiting: Money,
     outstanding: u64,
     slots: u64,
 }
@@ -71,9 +72,10 @@ impl Candidate {
             cost: score::cost(shared, seen, payer, rule),
             prices: payer.list,
             marginal: payer.marginal,
-            list: payer.list.cost(score::tokens_at(shared, seen)),
+            list: payer.list.cost(score::tokens_at(shared.question, seen)),
             prepaid: payer.prepaid,
             has_free_slot: score::has_free_slot(fleet, seen),
+            saved_by_waiting: score::saved_by_waiting(shared, seen, payer, rule),
             outstanding: u64::from(seen.outstanding),
             slots: u64::from(slots),
         }
@@ -86,10 +88,14 @@ impl Policy {
     pub(crate) fn choose(self, candidates: &Candidates, sequence: u64) -> Option<usize> {
         let by = |key: &dyn Fn(&Candidate) -> (bool, Money)| (0..candidates.len()).min_by_key(|index| key(&candidates[*index]));
         match self {
-            Self::MarginalCost => (0..candidates.len()).min_by_key(|index| {
-                let candidate = &candidates[*index];
-                (candidate.cost.total(), !candidate.has_free_slot, !candidate.prepaid)
-            }),
+            Self::MarginalCost => {
+                let some_is_free = candidates.iter().any(|candidate| candidate.has_free_slot);
+                (0..candidates.len()).min_by_key(|index| {
+                    let candidate = &candidates[*index];
+                    let cost = candidate.cost.total() + if some_is_free { candidate.saved_by_waiting } else { Money::ZERO };
+                    (cost, some_is_free && !candidate.has_free_slot, !candidate.prepaid)
+                })
+            }
             Self::LowestListPrice => by(&|candidate| (false, candidate.list)),
             Self::ReservedFirst => by(&|candidate| match candidate.prepaid && candidate.has_free_slot {
                 true => (false, Money::ZERO),

@@ -31,12 +31,21 @@ pub(crate) fn has_free_slot(fleet: &Fleet, seen: &Seen) -> bool {
     seen.outstanding < fleet.endpoints[seen.endpoint].slots.max(1)
 }
 
-/// The request's tokens with what this endpoint's cache is expected to hold. Where nobody said what waiting costs, nobody waits for a cache:
-/// without a free slot what it holds counts for nothing. Else a prefix that all prompts share would send them all to where they wait.
-pub(crate) fn tokens_at(shared: &Shared<'_>, seen: &Seen) -> Tokens {
-    let tokens = shared.question.ask.tokens;
-    let counts = shared.class.is_some() || has_free_slot(shared.fleet, seen);
-    Tokens { cached: if counts { seen.cached_tokens.min(tokens.input) } else { 0 }, ..tokens }
+/// The request's tokens with what this endpoint's cache is expected to hold.
+pub(crate) fn tokens_at(question: &Question, seen: &Seen) -> Tokens {
+    Tokens { cached: seen.cached_tokens.min(question.ask.tokens.input), ..question.ask.tokens }
+}
+
+/// What the endpoint's cache saves a request that has to wait for it, where nobody said what waiting costs; nothing elsewhere. It may not
+/// speak for an endpoint while another has a free slot: else a prefix that all prompts share would send them all to where they wait.
+pub(crate) fn saved_by_waiting(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -> Money {
+    let Some(price) = seen.price.as_ref().filter(|_| shared.class.is_none() && !has_free_slot(shared.fleet, seen)) else {
+        return Money::ZERO;
+    };
+    let prices = if rule == Rule::Policy { payer.marginal } else { with_margin(payer) };
+    let here = tokens_at(shared.question, seen);
+    let unheld = Tokens { cached: 0, ..here };
+    (prices.cost(unheld) + price.energy.cost(unheld)) - (prices.cost(here) + price.energy.cost(here))
 }
 
 /// What the tokens weigh on provisioned units, in input tokens.
@@ -54,7 +63,7 @@ pub(crate) fn cost(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -
     let (fleet, question) = (shared.fleet, shared.question);
     let Some(price) = seen.price.as_ref() else { return Cost::default() };
     let prices = if rule == Rule::Policy { payer.marginal } else { with_margin(payer) };
-    let here = tokens_at(shared, seen);
+    let here = tokens_at(question, seen);
     let best = Tokens { cached: question.ask.tokens.cached.max(here.cached).min(here.input), ..here };
     let marginal = prices.cost(best);
     let replacement = price.replacement.cost(here);

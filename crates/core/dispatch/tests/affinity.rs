@@ -118,6 +118,6 @@ fn a_held_prefix_wins_where_nobody_waits_and_loses_to_a_free_endpoint_as_the_lin
 fn where_nobody_said_what_waiting_costs_nobody_waits_for_a_held_prefix() {
     let unclassed = TEXT.split("[workloads.w]").next().expect("what comes before");
     for held in [1_000, 7_800] {
-        assert_eq!(leaves(unclassed, held), (8, Money::ZERO), "it wins with a free slot, and with none the other does, as dear as it");
+        assert_eq!(leaves(unclassed, held), (8, Money::ZERO), "it wins with a free slot, and with none the other does");
     }
 }

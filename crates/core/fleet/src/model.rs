@@ -386,6 +386,10 @@ pub struct Endpoint {
     pub key: Option<Secret>,
     /// How it is sent.
     pub key_as: KeyAs,
+    /// The organisation that it counts requests to, where it has several: `OpenAI-Organization`.
+    pub organization: Option<String>,
+    /// The project that it counts requests to, where it has several: `OpenAI-Project`.
+    pub project: Option<String>,
     /// What picks a server behind its URL, where something does.
     pub picker: Option<Picker>,
     /// When it says what a stream used.

@@ -71,6 +71,22 @@ fn a_key_is_sent_as_its_dialect_has_it_or_as_a_bearers() {
 }
 
 #[test]
+fn whom_a_supplier_counts_requests_to_is_said_in_openais_dialect_only() {
+    let check = |fields: &str, want: Result<[Option<&str>; 2], &str>| {
+        let want = want.map(|names| names.map(|name| name.map(str::to_owned)));
+        let read = |endpoint: &fleet::Endpoint| [endpoint.organization.clone(), endpoint.project.clone()];
+        check_endpoint(&format!("url = \"https://x.example\"\n{fields}"), read, want);
+    };
+    check("", Ok([None, None]));
+    check("organization = \"org-1\"\nproject = \"proj_2\"", Ok([Some("org-1"), Some("proj_2")]));
+    let message = "`project` is for the dialect `openai` only";
+    check("dialect = \"gemini\"\nproject = \"proj_2\"", Err(message));
+    for bad in ["", "a b", "é", "a\\r\\nb: c"] {
+        check(&format!("project = \"{bad}\""), Err("`project` has characters that no header may have, or none"));
+    }
+}
+
+#[test]
 fn an_upstream_says_what_a_stream_used_when_asked_or_always() {
     let check = |fields: &str, want| {
         check_endpoint(&format!("url = \"https://x.example\"\n{fields}"), |endpoint| endpoint.stream_usage, want);

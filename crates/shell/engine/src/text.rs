@@ -131,6 +131,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn text_survives_any_cut(text in "\\PC{0,40}", cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
             let mut joiner = Utf8Joiner::default();

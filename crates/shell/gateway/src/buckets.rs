@@ -143,6 +143,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         /// Whatever is taken, given back and refused: the shared bucket stands where `market`'s does.
         #[test]
         fn a_shared_bucket_is_markets(

@@ -171,6 +171,9 @@ fn request(upstream: &Upstream, asked: &Asked<'_>, body: Bytes) -> Request<Parte
     if let Some((name, secret)) = &upstream.secret {
         head.insert(name, secret.clone());
     }
+    for (name, value) in &upstream.counted_to {
+        head.insert(name, value.clone());
+    }
     if upstream.dialect == Dialect::Anthropic {
         head.insert(ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01"));
     }

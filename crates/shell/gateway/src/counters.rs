@@ -253,6 +253,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         /// Whatever fails and whenever: never left alone for longer than the most, and a success ends it at once.
         #[test]
         fn no_endpoint_is_left_alone_for_longer_than_the_most(steps in prop::collection::vec((0..20_000_i64, any::<bool>()), 1..40)) {
@@ -271,6 +273,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         /// Busy time is the length of the union of the requests' spans.
         #[test]
         fn busy_time_is_the_union(spans in prop::collection::vec((0..300_u64, 1..60_u64), 0..30), read in 0..400_u64) {

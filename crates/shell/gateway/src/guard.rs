@@ -381,6 +381,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn no_bytes_panic(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..20), length in 0..100_usize) {
             let (mut guard, watch) = Guarded::new((), Duration::MAX);

@@ -296,6 +296,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn no_header_panics_or_lets_anyone_in(value in prop::collection::vec(any::<u8>(), 0..200), name in 0..3_usize) {
             let keys = keys(&[row("pub", "s3-cret")]);

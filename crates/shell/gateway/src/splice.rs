@@ -125,6 +125,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn a_spliced_body_says_what_was_meant(
             others in prop::collection::vec(("[a-z\"\\\\ ]{1,8}", value()), 0..5),

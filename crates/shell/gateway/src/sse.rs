@@ -182,6 +182,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn cuts_make_no_difference(
             lines in prop::collection::vec(prop::sample::select(vec!["", "data: a", "data: strip", "data: \u{e9}\u{1F600}", ": c", "id: 1"]), 0..20),

@@ -38,6 +38,8 @@ pub struct Upstream {
     pub(crate) most: Most,
     /// The most answer tokens that it takes, when that is known.
     pub(crate) output_max: Option<u32>,
+    /// The fields that say whom its supplier counts a request to.
+    pub(crate) counted_to: Vec<(HeaderName, HeaderValue)>,
     /// What picks a server behind it, where something does.
     pub(crate) picker: Option<Picker>,
     /// When it says what a stream used.
@@ -59,6 +61,9 @@ pub enum UpstreamError {
     /// An address where clouds keep their machines' credentials, or that nobody has.
     #[error("use the upstream {0}: link-local addresses, metadata services and addresses that nobody has are refused")]
     Forbidden(String),
+    /// Its organisation or project has characters that no header may have.
+    #[error("use the organisation and project of upstream {0}: one has characters that a header can't carry")]
+    CountedTo(String),
     /// The secret has characters that no header may have.
     #[error("use the secret of upstream {0}: it has characters that a header can't carry")]
     Secret(String),
@@ -87,6 +92,7 @@ impl Upstream {
             model: model.map(str::to_owned),
             most: if host == OPENAI_HOST { Most::CompletionTokens } else { Most::Tokens },
             output_max: None,
+            counted_to: Vec::new(),
             picker: None,
             stream_usage: StreamUsage::Asked,
         })
@@ -99,7 +105,8 @@ impl Upstream {
     pub fn of(endpoint: &Endpoint, name: &str, key: Option<&str>) -> Result<Self, UpstreamError> {
         let (base, model) = (endpoint.url.as_str(), endpoint.upstream_model.as_deref());
         let Endpoint { dialect, output_max, picker, stream_usage, .. } = *endpoint;
-        let plain = Self { dialect, output_max, picker, stream_usage, ..Self::new(base, key, model)? };
+        let counted_to = counted_to(endpoint).ok_or_else(|| UpstreamError::CountedTo(host(base).unwrap_or_default()))?;
+        let plain = Self { dialect, output_max, counted_to, picker, stream_usage, ..Self::new(base, key, model)? };
         let (host, root) = (host(base)?, base.trim_end_matches('/'));
         let segment = segment(model.unwrap_or(name));
         let own = |header: &'static str| match endpoint.key_as {
@@ -151,6 +158,16 @@ impl Upstream {
     pub(crate) fn is_tls(&self) -> bool {
         self.chat.scheme_str() == Some("https")
     }
+}
+
+/// The fields that say whom its supplier counts a request to; `None` where a text is none that a header may have.
+fn counted_to(endpoint: &Endpoint) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let fields = [("openai-organization", &endpoint.organization), ("openai-project", &endpoint.project)];
+    let field = |(name, text): (&'static str, &Option<String>)| {
+        let value = HeaderValue::from_str(text.as_deref()?).ok();
+        Some(value.map(|value| (HeaderName::from_static(name), value)))
+    };
+    fields.into_iter().filter_map(field).collect()
 }
 
 const OPENAI_HOST: &str = "api.openai.com";

@@ -183,6 +183,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn what_is_printed_reads_back(units in any::<i128>()) {
             let one = Exact(units / 2);

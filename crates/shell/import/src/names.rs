@@ -62,6 +62,11 @@ pub(crate) fn is_variable(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(fits) && !looks_secret(text)
 }
 
+/// Whether a text may stand in a head as it is, and is no secret.
+pub(crate) fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) && !looks_secret(text)
+}
+
 /// Whether a text looks like a secret, by the rule that the fleet file itself is held to.
 pub(crate) fn looks_secret(text: &str) -> bool {
     let line = text.replace(['\n', '\r', '='], " ");

@@ -83,6 +83,19 @@ fn a_provider_that_refuses_to_be_asked_for_usage_is_not() {
     check_endpoint("openai/gpt-4o", &[], &["stream_usage"]);
 }
 
+#[test]
+fn the_organization_that_a_vendor_counts_requests_to_comes_along() {
+    let config = |model: &str, organization: &str| {
+        let params = format!("      model: {model}\n      organization: {organization}\n");
+        litellm(&format!("model_list:\n  - model_name: m\n    litellm_params:\n{params}")).expect("it can be imported")
+    };
+    assert!(config("openai/gpt-4o", "org-1").fleet.contains("\norganization = \"org-1\"\n"));
+    let marked = config("openai/gpt-4o", "os.environ/ORG").fleet;
+    assert!(marked.contains("takes it from the environment") && !marked.contains("os.environ"), "{marked}");
+    let other = config("anthropic/claude-sonnet-4-5", "org-1");
+    assert!(!other.fleet.contains("organization ="), "{}", other.fleet);
+}
+
 fn check_broken(config: &str, expected: &Expect) {
     expected.assert_eq(&litellm(config).expect_err("it is broken").shown("config.yaml"));
 }

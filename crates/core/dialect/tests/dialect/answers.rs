@@ -96,6 +96,8 @@ fn a_call_that_the_most_tokens_cut_is_not_told() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn an_answer_told_to_anthropics_clients_means_the_same(
         text in prop::option::of("[a-z\"\\\\\u{e9}]{1,9}"),

@@ -231,6 +231,8 @@ fn a_failure_is_told_in_anthropics_words_and_nothing_after_it() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), gemini in any::<bool>(), sse in any::<bool>()) {
         let from = if gemini { Foreign::Gemini } else { Foreign::Anthropic };

@@ -86,6 +86,8 @@ pub(crate) const ENDPOINT: &[Key] = &[
     ),
     may("key", Shape::Secret, "where the upstream's key is to be found"),
     or("key_as", "as its dialect has it", Shape::Word(KEY_AS_WORDS), "in `Authorization: Bearer`, whatever the dialect"),
+    may("organization", Shape::Text("org-4711"), "the organisation that its supplier counts requests to, as `OpenAI-Organization`"),
+    may("project", Shape::Text("proj_4711"), "the project that its supplier counts requests to, as `OpenAI-Project`"),
     may("picker", Shape::Word(PICKER_WORDS), "what picks a server behind the URL: it is told each request's tier and whose it is"),
     or(
         "stream_usage",
@@ -178,6 +180,7 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
     let key: Option<Secret> = row.entry("key").and_then(|entry| secret::read(row, &entry));
     let stated = row.has("key_as") && row.check("key_as", row.has("key"), "is said of no key", "add `key = { env = \"NAME\" }`");
     let key_as = if stated { row.word("key_as", &KEYS_AS) } else { Some(KeyAs::Dialect) };
+    let (organization, project) = (counted_to(row, "organization", dialect), counted_to(row, "project", dialect));
     let picker = picker(row, dialect);
     let asked = dialect.is_none_or(|dialect| matches!(dialect, Dialect::OpenAi | Dialect::Azure));
     let stated = row.has("stream_usage")
@@ -197,6 +200,8 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         output_max,
         key,
         key_as: key_as?,
+        organization,
+        project,
         picker,
         stream_usage: stream_usage?,
         slots: slots?,
@@ -204,6 +209,17 @@ pub(super) fn endpoint(row: &Reader<'_>) -> Option<Endpoint> {
         profile,
         shadow,
     })
+}
+
+/// Whom a supplier of OpenAI's dialect counts requests to; it goes into a head as it is.
+fn counted_to(row: &Reader<'_>, name: &str, dialect: Option<Dialect>) -> Option<String> {
+    let text = row.text(name)?;
+    let is_visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let known = dialect.is_none_or(|dialect| dialect == Dialect::OpenAi);
+    let fits =
+        row.check(name, is_visible, "has characters that no header may have, or none", "write it as the supplier's console shows it")
+            && row.check(name, known, "is for the dialect `openai` only", "leave one of the two out");
+    fits.then(|| text.to_owned())
 }
 
 /// A picker stands behind a URL and reads the requests that come there; it knows two of the dialects.

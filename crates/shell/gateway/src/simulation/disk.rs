@@ -63,6 +63,8 @@ struct Inner {
     room: Room,
     /// Attempts whose ends it has refused and not taken since.
     refused: BTreeSet<AttemptId>,
+    /// The same of held time, behind which ends wait untold.
+    refused_held: bool,
     /// When it last took one of them after all.
     taken_at: Option<Duration>,
     /// Appends until the process is killed by the last of them.
@@ -173,7 +175,8 @@ impl Disk {
         // What only memory knew is gone with it: of those that the disk refused first, and of those that waited behind them, which may have been
         // on their way to the disk just then.
         let were_taken = inner.taken_at.is_some() && inner.taken_at == inner.kept.last().map(|kept| kept.at);
-        if !std::mem::take(&mut inner.refused).is_empty() || were_taken {
+        let were_refused = std::mem::take(&mut inner.refused_held) | !std::mem::take(&mut inner.refused).is_empty();
+        if were_refused || were_taken {
             let open = inner.open();
             inner.lost.extend(open);
         }
@@ -276,8 +279,10 @@ impl Disk {
             }
             (Room::Nothing, false) => {
                 run.cover(|coverage| coverage.count("end refused by a disk"));
-                if let Record::Settled(settled) = record {
-                    inner.refused.insert(settled.attempt);
+                match record {
+                    Record::Settled(settled) => _ = inner.refused.insert(settled.attempt),
+                    Record::Held(_) => inner.refused_held = true,
+                    Record::Decided { .. } => {}
                 }
                 return Err(LedgerError::Full);
             }
@@ -285,9 +290,12 @@ impl Disk {
             (Room::All, _) => {}
         }
         store.append(record)?;
-        if let Record::Settled(settled) = record
-            && inner.refused.remove(&settled.attempt)
-        {
+        let again = match record {
+            Record::Settled(settled) => inner.refused.remove(&settled.attempt),
+            Record::Held(_) => std::mem::take(&mut inner.refused_held),
+            Record::Decided { .. } => false,
+        };
+        if again {
             inner.taken_at = Some(run.now());
             run.cover(|coverage| coverage.count("end told again"));
         }

@@ -77,6 +77,8 @@ fn a_replica_draws_contracts_in_order_and_leaves_the_rest_to_the_next_endpoint()
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn held_is_used_and_idle_and_shares_add_up(
         name in prop::sample::select(vec!["north", "west"]),

@@ -49,8 +49,17 @@ pub(super) struct Units {
 const PRICES: [&str; 3] = ["input_cost_per_token", "cache_read_input_token_cost", "output_cost_per_token"];
 const UNITS: [&str; 4] = ["ptu_count", "cost_per_ptu_per_hour", "ptu_effective_from", "ptu_effective_to"];
 /// Keys that have a place in a fleet file.
-const KEPT: &[&str] =
-    &["model", "api_base", "base_url", "api_key", "api_version", "max_tokens", "max_parallel_requests", "custom_llm_provider"];
+const KEPT: &[&str] = &[
+    "model",
+    "api_base",
+    "base_url",
+    "api_key",
+    "api_version",
+    "organization",
+    "max_tokens",
+    "max_parallel_requests",
+    "custom_llm_provider",
+];
 const KEPT_INFO: &[&str] =
     &["mode", "max_input_tokens", "max_output_tokens", "supports_function_calling", "supports_vision", "supports_response_schema"];
 

@@ -156,6 +156,15 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a s
         page.say("stream_usage", "always");
     }
     key(page, named, secrets);
+    if let Some(node) = it.get("organization") {
+        match node.text().filter(|text| it.provider.dialect == "openai" && names::is_visible(text)) {
+            Some(text) if text.starts_with("os.environ/") => {
+                page.unknown("organization", "\"org-4711\"", Some(node.line), "the config takes it from the environment")
+            }
+            Some(text) => page.say("organization", text),
+            None => page.left(node.line, format!("{}.organization: only OpenAI's dialect has a field for it", it.path)),
+        }
+    }
     if let Some(slots) = it.slots {
         page.set("slots", &slots.to_string());
     }
