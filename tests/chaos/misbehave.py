@@ -235,6 +235,12 @@ def compare(books, server, delivered):
         {**answer, "request": request, "endpoint": endpoint, "delivered": count} for (request, endpoint), count in delivered.items() if request and endpoint
     ]
     books_check(shown["attempts"], calls, told)
+    # Whom nobody was asked for owes nothing, but for those who left before the upstream had read all of it.
+    asked = {(call["request"], call["endpoint"]) for call in calls}
+    for row in shown["attempts"]:
+        settled = row["settled"]
+        if (row["request"], row["endpoint"]) not in asked and settled["known"] == "bounded" and settled["outcome"] != "client gone":
+            raise Finding(f"it is bounded, and no upstream was asked: {row}")
     bounded = sum(row["settled"]["known"] == "bounded" for row in shown["attempts"])
     if shown["unreconciled"]["attempts"] != bounded:
         raise Finding(f"{bounded} attempts are only bounded, and {shown['unreconciled']} is marked")

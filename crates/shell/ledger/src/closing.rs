@@ -3,10 +3,11 @@
 //! The periods of a contract are closed one after another: the next one begins where the last one ended. So what a clock
 //! says can put a closing off, or bring several at once, but it can close nothing twice and leave nothing out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet::{Contract, ContractId, Fleet, Status};
+use fleet::{Contract, ContractId, Fleet, FleetVersion, Status};
 use market::{Clause, Line, statement};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -20,6 +21,7 @@ use crate::field::{Field, fields};
 use crate::line::write_fields;
 use crate::register::Register;
 use crate::removed::Removed;
+use crate::whole;
 use crate::words::{Nanos, Word};
 
 /// How long after its end a period is closed: what was held and used in it is posted by then.
@@ -31,7 +33,8 @@ pub(crate) const CLOSINGS_MAX: usize = 64;
 /// A line of a closed period, with names that outlive the fleet version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedLine {
-    /// Which clause: its word, and its index among those of its kind; for `amendment` the period that changed.
+    /// Which clause: its word, and its index among those of its kind; for `amendment` the period that changed; `closed-before` is what was closed
+    /// of the same time by an earlier calendar.
     pub clause: String,
     /// The index, where the clause has one.
     pub place: Option<i64>,
@@ -75,6 +78,8 @@ pub struct Closed {
 }
 
 const AMENDMENT: &str = "amendment";
+/// What of a period's statement was closed by an earlier calendar.
+const CLOSED_BEFORE: &str = "closed-before";
 
 /// The next period to close of a contract whose last closing ended at `closed_to`, once its end is [`GRACE`] past. A contract
 /// of which nothing was closed begins with the period that holds the beginning of the books.
@@ -96,27 +101,70 @@ fn began(connection: &Connection) -> Result<Option<Instant>, LedgerError> {
     Ok(began.map(Instant::from_micros))
 }
 
-/// Whether there is any period that `now` allows to be closed.
-pub(crate) fn any(connection: &Connection, fleet: &Fleet, removed: &[Removed], now: Instant) -> Result<bool, LedgerError> {
-    for (_, name, terms) in fleet.contracts.iter() {
-        if next(connection, name, terms, Instant::MAX, now)?.is_some() {
-            return Ok(true);
+/// The contracts of the present fleet, and those that it lacks, each of these with what is booked by the last fleet that had it.
+pub(crate) struct All<'a> {
+    pub(crate) fold: &'a Fold,
+    pub(crate) removed: &'a [Removed],
+    pub(crate) folds: &'a Folds,
+}
+
+/// What is booked, by the fleets that had contracts which are to be closed and are there no more.
+#[derive(Debug, Default)]
+pub(crate) struct Folds(BTreeMap<FleetVersion, Fold>);
+
+impl Folds {
+    /// Folds what is booked by each fleet of a removed contract that has a period to be closed; the others are let go of. To be done before
+    /// anything is locked: it takes as long as a start.
+    pub(crate) fn prepare(&mut self, connection: &Connection, removed: &[Removed], now: Instant) -> Result<(), LedgerError> {
+        let mut wanted = BTreeMap::new();
+        for removed in removed {
+            if next_of(connection, removed, now)?.is_some() {
+                wanted.insert(removed.fleet.version, &removed.fleet);
+            }
         }
+        self.0.retain(|version, _| wanted.contains_key(version));
+        let newest = whole::newest(connection)?;
+        for (version, fleet) in wanted {
+            self.0.entry(version).or_insert_with(|| Fold::new(Arc::clone(fleet), now)).catch_up(connection, newest)?;
+        }
+        Ok(())
     }
-    for removed in removed {
-        if next(connection, removed.name(), removed.terms(), removed.at, now)?.is_some() {
+
+    /// Whether any of them has a period to be closed.
+    pub(crate) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Folds the rest, up to what the present fleet's has.
+    pub(crate) fn catch_up(&mut self, connection: &Connection, to: i64) -> Result<(), LedgerError> {
+        self.0.values_mut().try_for_each(|fold| fold.catch_up(connection, to))
+    }
+}
+
+/// Whether the fleet has any period that `now` allows to be closed.
+pub(crate) fn any(connection: &Connection, fleet: &Fleet, now: Instant) -> Result<bool, LedgerError> {
+    for (_, name, terms) in fleet.contracts.iter() {
+        if next(connection, name, terms, now)?.is_some() {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// The next period to close of a contract that was in the fleet file until then.
-fn next(connection: &Connection, name: &str, terms: &Contract, until: Instant, now: Instant) -> Result<Option<Next>, LedgerError> {
+/// The next period of a contract to close.
+fn next(connection: &Connection, name: &str, terms: &Contract, now: Instant) -> Result<Option<Next>, LedgerError> {
     let Some(began) = began(connection)? else { return Ok(None) };
     let last = last_closed(connection, name)?;
-    let found = closable(terms, last.map(|(to, _)| to), began, now).filter(|(_, span)| span.from < until);
+    let found = closable(terms, last.map(|(to, _)| to), began, now);
     Ok(found.map(|(period, span)| Next { period, span, known_to: last.map(|(_, posting_to)| posting_to) }))
+}
+
+/// The same of one that the present fleet lacks.
+fn next_of(connection: &Connection, removed: &Removed, now: Instant) -> Result<Option<Next>, LedgerError> {
+    match next(connection, removed.name(), removed.terms(), now)? {
+        Some(next) if removed.has(connection, next.span.from)? => Ok(Some(next)),
+        _ => Ok(None),
+    }
 }
 
 /// A period that can be closed.
@@ -127,44 +175,36 @@ struct Next {
     known_to: Option<i64>,
 }
 
-/// Closes what `now` allows, at most [`CLOSINGS_MAX`] periods, and says how many those were. The fold is of all that is booked.
-pub(crate) fn close(booking: &mut Booking<'_>, fold: &Fold, removed: &[Removed], now: Instant) -> Result<usize, LedgerError> {
+/// Closes what `now` allows, at most [`CLOSINGS_MAX`] periods, and says how many those were. The folds are of all that is booked.
+pub(crate) fn close(booking: &mut Booking<'_>, all: &All<'_>, now: Instant) -> Result<usize, LedgerError> {
     let mut closed = 0;
-    for (contract, ..) in fold.fleet.contracts.iter() {
-        closed += close_one(booking, fold, (contract, Instant::MAX), CLOSINGS_MAX - closed, now)?;
-    }
-    // Each by the last fleet that had it: one after another, those of the same one mostly.
-    let mut before: Option<Fold> = None;
-    for Removed { fleet, contract, at } in removed {
-        let (name, terms) = (fleet.contracts.name(*contract), &fleet.contracts[*contract]);
-        if closed == CLOSINGS_MAX || next(booking.connection, name, terms, *at, now)?.is_none() {
-            continue;
+    for (contract, name, terms) in all.fold.fleet.contracts.iter() {
+        while closed < CLOSINGS_MAX
+            && let Some(next) = next(booking.connection, name, terms, now)?
+        {
+            close_one(booking, all.fold, contract, &next, now)?;
+            closed += 1;
         }
-        let same = before.take().filter(|before| before.fleet.version == fleet.version);
-        let mut fold_then = same.unwrap_or_else(|| Fold::new(Arc::clone(fleet), now));
-        fold_then.catch_up(booking.connection, fold.posting_to)?;
-        closed += close_one(booking, &fold_then, (*contract, *at), CLOSINGS_MAX - closed, now)?;
-        before = Some(fold_then);
+    }
+    for removed in all.removed {
+        // Without a fold it had nothing to close a moment ago; the next turn looks again.
+        let Some(fold) = all.folds.0.get(&removed.fleet.version) else { continue };
+        while closed < CLOSINGS_MAX
+            && let Some(next) = next_of(booking.connection, removed, now)?
+        {
+            close_one(booking, fold, removed.contract, &next, now)?;
+            closed += 1;
+        }
     }
     Ok(closed)
 }
 
-/// Closes the periods of one contract of the fold's fleet that begin before `until`, at most so many.
-fn close_one(
-    booking: &mut Booking<'_>,
-    fold: &Fold,
-    (contract, until): (ContractId, Instant),
-    most: usize,
-    now: Instant,
-) -> Result<usize, LedgerError> {
-    let (connection, name, terms) = (booking.connection, fold.fleet.contracts.name(contract), &fold.fleet.contracts[contract]);
-    for closed in 0..most {
-        let Some(Next { period, span, known_to }) = next(connection, name, terms, until, now)? else { return Ok(closed) };
-        let lines = lines(connection, fold, (contract, period, span.from), known_to, i64::MAX)?;
-        // In a ledger that is put together of several the chain names fewer postings.
-        insert(booking, fold, (contract, period), span, fold.posting_to, &lines, now)?;
-    }
-    Ok(most)
+/// Closes a period of a contract of the fold's fleet.
+fn close_one(booking: &mut Booking<'_>, fold: &Fold, contract: ContractId, next: &Next, now: Instant) -> Result<(), LedgerError> {
+    let Next { period, span, known_to } = *next;
+    let lines = lines(booking.connection, fold, (contract, period, span), known_to, i64::MAX)?;
+    // In a ledger that is put together of several the chain names fewer postings.
+    insert(booking, fold, (contract, period), span, fold.posting_to, &lines, now)
 }
 
 /// Where the last closing of a contract ended, and the newest posting that it knew.
@@ -173,20 +213,49 @@ pub(crate) fn last_closed(connection: &Connection, contract: &str) -> Result<Opt
     Ok(select.query_row([contract], |row| Ok((Instant::from_micros(row.get(0)?), row.get(1)?))).optional()?)
 }
 
-/// The lines of a period that begins at `from`: its statement's, then what earlier periods have changed by since they were closed, as far
-/// as closings with numbers below `before` booked it.
+/// The lines of a period that is closed over `span`: its statement's, less what is closed of it by an earlier calendar, then what earlier
+/// periods have changed by since they were closed, as far as closings with numbers below `before` booked it.
 pub(crate) fn lines(
     connection: &Connection,
     fold: &Fold,
-    (contract, period, from): (ContractId, i64, Instant),
+    (contract, period, span): (ContractId, i64, Span),
     known_to: Option<i64>,
     before: i64,
 ) -> Result<Vec<ClosedLine>, LedgerError> {
     let mut lines = statement_lines(fold, contract, period)?;
+    let whole = fold.fleet.contracts[contract].period(period);
+    let closed = closed_within(connection, fold.fleet.contracts.name(contract), Span { to: span.from, ..whole }, before)?;
+    if closed != Money::ZERO {
+        lines.push(of_money(CLOSED_BEFORE, None, Money::ZERO - closed));
+    }
     if let Some(known_to) = known_to {
-        lines.extend(amendments(connection, fold, (contract, from), known_to, before)?);
+        lines.extend(amendments(connection, fold, (contract, span.from), known_to, before)?);
     }
     Ok(lines)
+}
+
+/// What was closed of time that lies within `span`, amendments of it among that: by an earlier calendar, if the contract's present period
+/// begins before.
+fn closed_within(connection: &Connection, contract: &str, span: Span, before: i64) -> Result<Money, LedgerError> {
+    if span.is_empty() {
+        return Ok(Money::ZERO);
+    }
+    let mut select = connection.prepare_cached(
+        "SELECT closing_line.money FROM closing_line JOIN closing ON closing.id = closing_line.closing
+         WHERE closing.contract = ?1 AND closing.id < ?4 AND
+             ((clause <> 'amendment' AND from_us >= ?2 AND to_us <= ?3)
+                 OR (clause = 'amendment' AND EXISTS (SELECT 1 FROM closing AS amended WHERE amended.contract = ?1
+                     AND amended.period = closing_line.place AND amended.to_us <= closing.from_us
+                     AND amended.from_us >= ?2 AND amended.to_us <= ?3)))",
+    )?;
+    let money =
+        select.query_map(params![contract, span.from.micros(), span.to.micros(), before], |row| row.get(0).map(|Nanos(money)| money))?;
+    Ok(money.collect::<Result<Vec<_>, _>>()?.into_iter().sum())
+}
+
+/// A line that is money and nothing else.
+fn of_money(clause: &str, place: Option<i64>, money: Money) -> ClosedLine {
+    ClosedLine { clause: clause.to_owned(), place, tier: None, meter: None, quantity: Quantity::ZERO, rate: None, money }
 }
 
 /// The lines of a period's statement by what is in the fold.
@@ -225,8 +294,7 @@ fn amendments(
         let now_due = statement(&fold.fleet, &fold.balances, contract, of).due;
         let money = now_due - booked_due(connection, name, (number, of, span), before)?;
         if money != Money::ZERO {
-            let clause = AMENDMENT.to_owned();
-            lines.push(ClosedLine { clause, place: Some(of), tier: None, meter: None, quantity: Quantity::ZERO, rate: None, money });
+            lines.push(of_money(AMENDMENT, Some(of), money));
         }
     }
     Ok(lines)
@@ -243,7 +311,7 @@ fn booked_due(
     let mut select = connection.prepare_cached(
         "SELECT closing_line.money FROM closing_line JOIN closing ON closing.id = closing_line.closing
          WHERE closing.id < ?4 AND
-             ((closing.id = ?1 AND clause <> 'amendment')
+             ((closing.id = ?1 AND clause NOT IN ('amendment', 'closed-before'))
                  OR (closing.contract = ?2 AND closing.from_us >= ?5 AND clause = 'amendment' AND place = ?3))",
     )?;
     let money =

@@ -98,10 +98,14 @@ impl Keys {
         transaction.execute(
             "INSERT INTO api_key (name, public, hash, created, expires, team, requests, tokens, budget, previous, previous_until, revoked, rotated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT (public) DO UPDATE SET name = excluded.name, hash = excluded.hash, expires = excluded.expires, team = excluded.team,
-                 requests = excluded.requests, tokens = excluded.tokens, budget = excluded.budget, previous = excluded.previous,
-                 previous_until = excluded.previous_until, revoked = excluded.revoked,
-                 rotated = excluded.rotated",
+             ON CONFLICT (public) DO UPDATE SET name = excluded.name, expires = excluded.expires, team = excluded.team,
+                 requests = excluded.requests, tokens = excluded.tokens, budget = excluded.budget,
+                 -- What was said here while the copy was on its way stays said: a revocation, and a later rotation.
+                 revoked = coalesce(min(revoked, excluded.revoked), revoked, excluded.revoked),
+                 hash = iif(coalesce(rotated, 0) > coalesce(excluded.rotated, 0), hash, excluded.hash),
+                 previous = iif(coalesce(rotated, 0) > coalesce(excluded.rotated, 0), previous, excluded.previous),
+                 previous_until = iif(coalesce(rotated, 0) > coalesce(excluded.rotated, 0), previous_until, excluded.previous_until),
+                 rotated = nullif(max(coalesce(rotated, 0), coalesce(excluded.rotated, 0)), 0)",
             params![
                 name,
                 public,

@@ -16,7 +16,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use crate::book::Booking;
 use crate::books::{Books, Fold};
 use crate::chain::{Chain, ENDING, Kind, Of};
-use crate::closing;
+use crate::closing::{self, All, Folds};
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::field::fields;
@@ -143,6 +143,7 @@ pub(crate) struct Ingester {
     closes: bool,
     /// Contracts that the fleet no longer has.
     removed: Vec<Removed>,
+    folds: Folds,
     at: Position,
     /// Attempts without a settlement, with their rows.
     open: BTreeMap<AttemptId, i64>,
@@ -166,7 +167,7 @@ impl Ingester {
         let open = open_attempts(&connection, settled_below)?;
         // It names only rows that it read or has just inserted: to look each of them up again is a twentieth of its work.
         connection.pragma_update(None, "foreign_keys", false)?;
-        Ok(Self { connection, registers, folder, fold, closes, removed, at, open, newest })
+        Ok(Self { connection, registers, folder, fold, closes, removed, folds: Folds::default(), at, open, newest })
     }
 
     pub(crate) fn at(&self) -> Position {
@@ -246,10 +247,15 @@ impl Ingester {
     /// Takes in what other processes booked, and closes what `now` allows where that is for these books to do.
     fn close(&mut self, now: units::Instant) -> Result<(), LedgerError> {
         loop {
+            if self.closes {
+                self.folds.prepare(&self.connection, &self.removed, now)?;
+            }
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut booking = Booking::new(&transaction, &self.registers)?;
             self.fold.catch_up(&transaction, booking.chain.posting_to())?;
-            let closed = if self.closes { closing::close(&mut booking, &self.fold, &self.removed, now)? } else { 0 };
+            self.folds.catch_up(&transaction, booking.chain.posting_to())?;
+            let all = All { fold: &self.fold, removed: &self.removed, folds: &self.folds };
+            let closed = if self.closes { closing::close(&mut booking, &all, now)? } else { 0 };
             drop(booking);
             transaction.commit()?;
             if closed < closing::CLOSINGS_MAX {

@@ -20,19 +20,16 @@ use units::Instant;
 use crate::book::Booking;
 use crate::books::{Books, Fold};
 use crate::chain::{Hash, Kind, Table};
-use crate::closing;
+use crate::closing::{self, All, Folds};
 use crate::copied::ChainEntry;
 use crate::error::LedgerError;
 use crate::register::Registers;
-use crate::removed::{Removed, removed};
+use crate::removed::{APART, Removed, removed};
 use crate::view::View;
 use crate::{directory, schema};
 
 /// The folder of a state directory that the ledger of all replicas is put together in.
 pub const WHOLE: &str = "whole";
-
-/// How far apart rows of two replicas are.
-const APART: i64 = 1 << 40;
 
 /// Columns that hold nano-units: a number where it fits, else its digits.
 const NANOS: [&str; 11] = ["marginal", "energy", "scarcity", "cache_loss", "slo_miss", "list", "due", "rate", "money", "billed", "ours"];
@@ -100,6 +97,7 @@ pub struct Whole {
     fold: Option<Fold>,
     /// Contracts that a fleet lacks, after so many openings.
     removed: (Option<FleetVersion>, i64, Vec<Removed>),
+    folds: Folds,
 }
 
 impl Whole {
@@ -117,7 +115,7 @@ impl Whole {
             Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
             done => done.and_then(|()| is_whole(&connection))?,
         };
-        let mut whole = Self { folder: folder.to_owned(), connection, fold: None, removed: (None, 0, Vec::new()) };
+        let mut whole = Self { folder: folder.to_owned(), connection, fold: None, removed: (None, 0, Vec::new()), folds: Folds::default() };
         if !known || !whole.passed_over()?.is_empty() {
             whole.begin_anew("")?;
         }
@@ -129,7 +127,7 @@ impl Whole {
     /// # Errors
     /// When the database refused.
     pub fn begin_anew(&mut self, origin: &str) -> Result<(), LedgerError> {
-        (self.fold, self.removed) = (None, (None, 0, Vec::new()));
+        (self.fold, self.removed, self.folds) = (None, (None, 0, Vec::new()), Folds::default());
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::make_anew(&transaction)?;
         transaction.execute_batch(TABLES)?;
@@ -236,11 +234,14 @@ impl Whole {
     pub fn closing(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<Vec<ChainEntry>, LedgerError> {
         // Asked every second, and mostly for nothing.
         self.find_removed(fleet, now)?;
-        if !closing::any(&self.connection, fleet, &self.removed.2, now)? {
+        self.folds.prepare(&self.connection, &self.removed.2, now)?;
+        if !closing::any(&self.connection, fleet, now)? && !self.folds.any() {
             return Ok(Vec::new());
         }
-        self.fold(fleet, now)?;
+        let to = self.fold(fleet, now)?.posting_to;
+        self.folds.catch_up(&self.connection, to)?;
         let Some(fold) = &self.fold else { return Ok(Vec::new()) };
+        let all = All { fold, removed: &self.removed.2, folds: &self.folds };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let registers = Registers::read(&transaction)?;
         // Without its entry nothing can name it yet.
@@ -249,7 +250,7 @@ impl Whole {
         }
         let before = transaction.query_row("SELECT coalesce(max(number), 0) FROM entry", [], |row| row.get(0))?;
         let mut booking = Booking::new(&transaction, &registers)?;
-        closing::close(&mut booking, fold, &self.removed.2, now)?;
+        closing::close(&mut booking, &all, now)?;
         let entries = crate::copied::entries(&transaction, before, i64::MAX, closing::CLOSINGS_MAX)?;
         // What is closed is only so once all have it.
         drop(booking);

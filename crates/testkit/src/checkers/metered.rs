@@ -88,6 +88,7 @@ fn wrong_with(settled: &Settlement, call: &Call, delivered: u32) -> Option<&'sta
         Known::Counted if settled.outcome == Outcome::Answered && call.reported.is_some() => {
             Some("was answered with usage, and is counted")
         }
+        Known::Counted if !call.streamed && output == 0 && call.generated > 0 => Some("counts nothing of what was generated"),
         Known::Counted if !call.streamed => None,
         Known::Counted if settled.outcome == Outcome::Answered && output != call.generated => Some("was answered, and counts otherwise"),
         Known::Counted if output < delivered => Some("counts less than was delivered"),

@@ -11,7 +11,8 @@ use super::FocusRow;
 use crate::books::Fold;
 use crate::closing::{self, Closed, ClosedLine};
 use crate::error::LedgerError;
-use crate::view::View;
+use crate::removed::removed;
+use crate::view::{Open, View};
 use crate::whole;
 
 /// A billing period with its lines, closed or not.
@@ -26,32 +27,52 @@ struct Billed {
 }
 
 /// Every charge of the billing periods that share time with `within` and have begun by `now`: as they were closed, or as they
-/// stand. The fleet says who supplies what; contracts that it doesn't have are left out.
+/// stand. The fleet says who supplies what; of a contract that it lacks, the last one that had it.
 ///
 /// # Errors
 /// When the database refused.
 pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -> Result<Vec<FocusRow>, LedgerError> {
     let open = view.lock()?;
+    let newest = whole::newest(&open.connection)?;
     let mut fold = Fold::new(Arc::clone(fleet), now);
-    fold.catch_up(&open.connection, whole::newest(&open.connection)?)?;
+    fold.catch_up(&open.connection, newest)?;
     let began: Option<i64> = open.connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get(0))?;
     let within = within.overlap(Span { from: began.map_or(now, Instant::from_micros), to: Instant::MAX });
     let mut rows = Vec::new();
-    for (contract, name, terms) in fleet.contracts.iter().filter(|(.., terms)| terms.status == Status::Signed) {
-        let closed = closing::all(&open.connection, Some(name))?;
-        let mut billed: Vec<Billed> = Vec::new();
-        for closed in closed.iter().filter(|closed| !closed.span.overlap(within).is_empty()) {
-            let fleet = open.registers.at_row(closed.fleet)?.version;
-            let (period, span, lines) = (closed.period, closed.span, closed.lines.clone());
-            billed.push(Billed { contract, period, span, fleet, closing: Some(closed.number), lines });
-        }
-        let closed_to = closed.iter().map(|closed| closed.span.to).max();
-        billed.extend(open_periods(&open.connection, &fold, contract, closed_to, within.overlap(terms.term), now)?);
-        for billed in &billed {
-            rows.extend(rows_of(&fold, &closed, billed));
-        }
+    for (contract, ..) in fleet.contracts.iter() {
+        rows.extend(of_contract(&open, &fold, (contract, Instant::MAX), within, now)?);
+    }
+    for removed in removed(&open.connection, &open.registers, &view.directory, fleet, now)? {
+        let mut fold = Fold::new(Arc::clone(&removed.fleet), now);
+        fold.catch_up(&open.connection, newest)?;
+        rows.extend(of_contract(&open, &fold, (removed.contract, removed.at), within, now)?);
     }
     Ok(rows)
+}
+
+/// The charges of one contract of the fold's fleet; of periods that are not closed, those that begin before `until`.
+fn of_contract(
+    open: &Open,
+    fold: &Fold,
+    (contract, until): (ContractId, Instant),
+    within: Span,
+    now: Instant,
+) -> Result<Vec<FocusRow>, LedgerError> {
+    let (name, terms) = (fold.fleet.contracts.name(contract), &fold.fleet.contracts[contract]);
+    if terms.status != Status::Signed {
+        return Ok(Vec::new());
+    }
+    let closed = closing::all(&open.connection, Some(name))?;
+    let mut billed: Vec<Billed> = Vec::new();
+    for closed in closed.iter().filter(|closed| !closed.span.overlap(within).is_empty()) {
+        let fleet = open.registers.at_row(closed.fleet)?.version;
+        let (period, span, lines) = (closed.period, closed.span, closed.lines.clone());
+        billed.push(Billed { contract, period, span, fleet, closing: Some(closed.number), lines });
+    }
+    let closed_to = closed.iter().map(|closed| closed.span.to).max();
+    let periods = open_periods(&open.connection, fold, contract, closed_to, within.overlap(terms.term), now)?;
+    billed.extend(periods.into_iter().filter(|billed| billed.span.from < until));
+    Ok(billed.iter().flat_map(|billed| rows_of(fold, &closed, billed)).collect())
 }
 
 /// The periods that are not closed, by the fleet's calendar: the first one begins where the last that was closed ended.
@@ -76,7 +97,7 @@ fn open_periods(
             break;
         }
         if !span.is_empty() {
-            let lines = open_lines(connection, fold, (contract, period, span.from))?;
+            let lines = open_lines(connection, fold, (contract, period, span))?;
             open.push(Billed { contract, period, span, fleet: fold.fleet.version, closing: None, lines });
         }
     }
@@ -87,12 +108,12 @@ fn open_periods(
 fn open_lines(
     connection: &rusqlite::Connection,
     fold: &Fold,
-    (contract, period, from): (ContractId, i64, Instant),
+    (contract, period, span): (ContractId, i64, Span),
 ) -> Result<Vec<ClosedLine>, LedgerError> {
     let known = closing::last_closed(connection, fold.fleet.contracts.name(contract))?;
     // Only the next period to close takes amendments up.
-    let next = known.filter(|(to, _)| *to == from);
-    closing::lines(connection, fold, (contract, period, from), next.map(|(_, posting_to)| posting_to), i64::MAX)
+    let next = known.filter(|(to, _)| *to == span.from);
+    closing::lines(connection, fold, (contract, period, span), next.map(|(_, posting_to)| posting_to), i64::MAX)
 }
 
 /// The lines of a period as rows; what was used of a committed quantity is of its first tiers.

@@ -22,6 +22,7 @@ use crate::directory;
 use crate::error::LedgerError;
 use crate::field::fields;
 use crate::register::Registers;
+use crate::removed::removed;
 use crate::words::{Nanos, Word, attempt_at};
 
 /// What an invoice and our metering say of one contract's meter in one billing period.
@@ -77,10 +78,13 @@ impl Reconciliation {
 /// What an invoice says of one contract's billing period.
 type Said = BTreeMap<Option<(MeterKind, String)>, (Exact, Stated)>;
 
-/// Where invoice lines belong.
+/// A fleet whose contracts an invoice may be of: all of them, or one that left the fleet file.
+type Terms = (Arc<Fleet>, Option<ContractId>);
+
+/// Where invoice lines belong: to a contract's period by the terms at that place.
 #[derive(Default)]
 struct Sorted {
-    ours: BTreeMap<(ContractId, i64), Said>,
+    ours: BTreeMap<(usize, ContractId, i64), Said>,
     strange: Vec<Difference>,
 }
 
@@ -107,22 +111,28 @@ pub fn import_invoice(
         return Err(LedgerError::Imported { number });
     }
     let mut booking = Booking::new(&transaction, &registers)?;
-    let mut fold = Fold::new(Arc::clone(fleet), now);
-    fold.catch_up(&transaction, booking.chain.posting_to())?;
+    let gone = removed(&transaction, &registers, directory, fleet, now)?;
+    let terms: Vec<Terms> =
+        [(Arc::clone(fleet), None)].into_iter().chain(gone.into_iter().map(|gone| (gone.fleet, Some(gone.contract)))).collect();
     let number: i64 = transaction.query_row("SELECT coalesce(max(id), 0) + 1 FROM invoice", [], |row| row.get(0))?;
-    let sorted = sort(fleet, lines);
+    let sorted = sort(&terms, lines);
+    let mut folds: BTreeMap<usize, Fold> = BTreeMap::new();
+    for (place, ..) in sorted.ours.keys() {
+        folds.entry(*place).or_insert_with(|| Fold::new(Arc::clone(&terms[*place].0), now));
+    }
+    folds.values_mut().try_for_each(|fold| fold.catch_up(&transaction, booking.chain.posting_to()))?;
     let mut cleared = Vec::new();
-    for ((contract, period), said) in &sorted.ours {
-        for said in corrections(&transaction, &fold, (*contract, *period), said)? {
+    for ((place, contract, period), said) in &sorted.ours {
+        for said in corrections(&transaction, &folds[place], (*contract, *period), said)? {
             let said = Correct { why: format!("invoice {name}"), who: who.to_owned(), ..said };
             correct(&mut booking, &said, Some(number), now)?;
             cleared.push(said.attempt);
         }
     }
-    fold.catch_up(&transaction, booking.chain.posting_to())?;
+    folds.values_mut().try_for_each(|fold| fold.catch_up(&transaction, booking.chain.posting_to()))?;
     let mut compared = Vec::new();
-    for ((contract, period), said) in &sorted.ours {
-        compared.extend(compare(&fold, (*contract, *period), said)?);
+    for ((place, contract, period), said) in &sorted.ours {
+        compared.extend(compare(&folds[place], (*contract, *period), said)?);
     }
     compared.extend(sorted.strange);
     keep(&mut booking, (number, name, digest), &compared, who, now)?;
@@ -131,11 +141,15 @@ pub fn import_invoice(
     Ok(Reconciliation { number, cleared, lines: compared })
 }
 
-fn sort(fleet: &Fleet, lines: &[InvoiceLine]) -> Sorted {
+fn sort(terms: &[Terms], lines: &[InvoiceLine]) -> Sorted {
     let mut sorted = Sorted::default();
     for line in lines {
         let meter = line.meter.zip(line.subject.clone());
-        let Some(place) = place(fleet, line) else {
+        let ours = terms.iter().enumerate().find_map(|(index, (fleet, only))| {
+            let (contract, period) = place(fleet, line)?;
+            only.is_none_or(|only| only == contract).then_some((index, contract, period))
+        });
+        let Some(place) = ours else {
             let contract = line.contract.clone().unwrap_or_else(|| line.provider.clone());
             sorted.strange.push(Difference {
                 contract,

@@ -19,7 +19,9 @@ pub fn journal(bytes: &[u8]) {
     assert_eq!(read.as_ref(), Some(&record), "what is written is read");
     assert_eq!(read.and_then(|record| encode(&record).ok()).as_ref(), Some(&frame), "and written again as it was");
     assert_eq!(count_whole_frames(&[&frame, bytes].concat()), 1 + here, "what follows is read by itself");
-    assert_eq!(count_whole_frames(&frame[..frame.len() - 1]), 0, "a cut frame is none");
+    // Its own bytes may look like frames.
+    let within = count_whole_frames(&frame[HEAD_BYTES..frame.len() - 1]);
+    assert_eq!(count_whole_frames(&frame[..frame.len() - 1]), within, "a cut frame is none");
 }
 
 /// The record of a frame.

@@ -67,7 +67,7 @@ pub(super) fn check(
 /// How the lines differ from what the contract comes to by what was booked at the time.
 fn difference(connection: &Connection, fold: &Fold, closed: &Closed, known_to: Option<i64>) -> Result<Option<String>, LedgerError> {
     let Some(contract) = fold.fleet.contracts.id(&closed.contract) else { return Ok(Some("its fleet has no such contract".to_owned())) };
-    let expected = lines(connection, fold, (contract, closed.period, closed.span.from), known_to, closed.number)?;
+    let expected = lines(connection, fold, (contract, closed.period, closed.span), known_to, closed.number)?;
     if expected == closed.lines {
         return Ok(None);
     }

@@ -97,6 +97,8 @@ fn whatever_the_clock_says_nothing_closes_twice_and_nothing_is_left_out() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
     #[test]
     fn any_walk_of_the_clock_closes_what_its_highest_reading_does(steps in proptest::collection::vec(-90_i64..120, 1..40)) {
         let small = fleet();
@@ -329,8 +331,9 @@ fn a_period_of_an_earlier_calendar_is_amended_by_no_other_and_by_nothing_that_it
     let closed = store.closings(Some("spill-on-demand")).expect("read");
     let told: Vec<_> = closed.iter().map(|closed| (closed.span.from, closed.span.to, closed.due.nanos())).collect();
     let at = |minutes: u32| start() + minutes * MINUTE;
-    // Each attempt is 21 millidollars. The hour's statement is whole: it has all three, what was closed before among them.
-    assert_eq!(told, [(at(0), at(5), 21_000_000), (at(5), at(10), 21_000_000), (at(10), at(60), 63_000_000), (at(60), at(120), 0),]);
+    // Each attempt is 21 millidollars, and is billed once: the hour's statement has all three, less the two that were closed before.
+    assert_eq!(told, [(at(0), at(5), 21_000_000), (at(5), at(10), 21_000_000), (at(10), at(60), 21_000_000), (at(60), at(120), 0),]);
+    assert_eq!(lines(&closed[2]).last(), Some(&("closed-before".to_owned(), 0, -42_000_000)));
     drop(store);
     let verified = verify(directory.path(), None).expect("read");
     assert!(verified.holds(), "{verified:?}");
@@ -345,8 +348,9 @@ fn a_contract_that_left_the_fleet_file_is_closed_by_the_last_version_that_had_it
     drop(store);
     let renamed = LAPTOP.replace("spill-on-demand", "spill-by-token");
     let fleet = Arc::new(fleet::parse(&renamed).fleet.expect("it is sound"));
-    for again in [false, true] {
-        let (store, _) = Store::open(directory.path(), &renamed, Arc::clone(&fleet), start() + 7 * MINUTE).expect("opened");
+    // Whatever a clock said later, it left when a process first began without it.
+    for (minute, again) in [(7, false), (95, true), (25, true)] {
+        let (store, _) = Store::open(directory.path(), &renamed, Arc::clone(&fleet), start() + minute * MINUTE).expect("opened");
         if again {
             // What was in flight when the process before ended, or was found out by an invoice.
             spill(&store, 2, Known::Reported, TOKENS, start() + 2 * MINUTE);
@@ -357,10 +361,33 @@ fn a_contract_that_left_the_fleet_file_is_closed_by_the_last_version_that_had_it
         let at = |minutes: u32| start() + minutes * MINUTE;
         // The period in which it left is its last.
         assert_eq!(told, [(at(0), at(5), 21_000_000), (at(5), at(10), 0)]);
+        // And so the export has it.
+        let rows = ledger::focus_rows(&store, &fleet, Span { from: start(), to: at(60) }, at(60)).expect("read");
+        let cell = |row, name| ledger::COLUMNS.iter().find(|column| column.name == name).expect("it is one of ours").of(row).shown();
+        let exported: Vec<_> = rows.iter().filter(|row| cell(*row, "x_Contract") == "spill-on-demand").collect();
+        assert!(!exported.is_empty() && exported.iter().any(|row| cell(*row, "BilledCost").starts_with("0.015")), "{exported:?}");
         let other = store.closings(Some("spill-by-token")).expect("read");
         assert_eq!(other.iter().map(|closed| closed.due.nanos()).collect::<Vec<_>>(), [0; 9]);
         drop(store);
         let verified = verify(directory.path(), None).expect("read");
         assert!(verified.holds(), "{verified:?}");
     }
+}
+
+#[test]
+fn a_contract_that_is_used_after_it_left_one_fleet_file_is_closed_all_the_same() {
+    let directory = tempfile::tempdir().expect("a folder");
+    drop(open(directory.path()));
+    let renamed = LAPTOP.replace("spill-on-demand", "spill-by-token");
+    let fleet = Arc::new(fleet::parse(&renamed).fleet.expect("it is sound"));
+    let (store, _) = Store::open(directory.path(), &renamed, Arc::clone(&fleet), start() + MINUTE).expect("opened");
+    // As by a replica that has it for longer.
+    spill(&store, 1, Known::Reported, TOKENS, start() + 11 * MINUTE);
+    store.close_periods(start() + 60 * MINUTE).expect("closed");
+    let closed = store.closings(Some("spill-on-demand")).expect("read");
+    assert_eq!(closed.iter().map(|closed| closed.due.nanos()).collect::<Vec<_>>(), [0, 0, 21_000_000]);
+    store.close_periods(start() + 90 * MINUTE).expect("closed");
+    assert_eq!(store.closings(Some("spill-on-demand")).expect("read").len(), 3, "and no further than it was used");
+    drop(store);
+    assert!(verify(directory.path(), None).expect("read").holds());
 }

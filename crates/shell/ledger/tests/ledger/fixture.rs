@@ -80,6 +80,8 @@ fn endpoint(pool: Option<fleet::PoolId>) -> Endpoint {
         key_as: fleet::KeyAs::Dialect,
         picker: None,
         stream_usage: fleet::StreamUsage::Asked,
+        organization: None,
+        project: None,
         slots: 4,
         queue: 4,
         profile: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::Allowance;
-use ledger::{By, Finding, KeyChange, KeyTerms, LedgerError, Scope, Store, hash_secret, split_key, verify};
+use ledger::{By, Finding, KeyChange, KeyRow, KeyTerms, LedgerError, Scope, Store, hash_secret, split_key, verify};
 
 use crate::fixture::{open, seconds, start};
 
@@ -83,6 +83,20 @@ fn who_did_what_to_a_key_and_why_is_in_the_chain() {
     database.execute_batch("DROP TRIGGER key_change_stays; UPDATE key_change SET who = 'mallory' WHERE what = 'revoked'").expect("planted");
     let found = verify(directory.path(), None).expect("read");
     assert!(found.findings.iter().any(|finding| matches!(finding, Finding::Chain { .. })), "{:?}", found.findings);
+}
+
+#[test]
+fn a_copy_that_was_on_its_way_takes_back_no_revocation_and_no_later_secret() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let keys = Store::open_keys(directory.path()).expect("made");
+    let made = keys.create(&KeyTerms::named("ada"), [7; 38], start()).expect("made").row;
+    let rotated = keys.rotate("ada", [8; 32], Duration::ZERO, seconds(5)).expect("rotated").row;
+    let revoked = keys.revoke("ada", seconds(9)).expect("revoked");
+    keys.adopt(&KeyRow { name: "ada of old".to_owned(), ..made }).expect("adopted");
+    assert_eq!(*keys.list().expect("read"), [KeyRow { name: "ada of old".to_owned(), ..revoked.clone() }]);
+    let later = KeyRow { rotated: Some(seconds(20)), hash: [9; 32], previous: None, revoked: Some(seconds(3)), ..rotated };
+    keys.adopt(&later).expect("adopted");
+    assert_eq!(*keys.list().expect("read"), [later], "a later secret, and an earlier revocation");
 }
 
 #[test]

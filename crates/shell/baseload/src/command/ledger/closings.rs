@@ -23,7 +23,7 @@ pub fn show(view: &View, contract: Option<&str>, json: bool, out: &mut dyn Write
         }
     }
     for (contract, count) in late {
-        writeln!(out, "{contract}: {count} postings came after their period was closed; the next closing amends it")?;
+        writeln!(out, "{contract}: {count} postings came after their period was closed: its next closing amends it, if it has one")?;
     }
     Ok(Exit::Done)
 }
