@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use dispatch::Policy;
 use fleet::{EndpointId, Executor, Fleet};
 use gateway::{Clock, Config, Door, Gateway, Limits, Upstream};
-use ledger::{Books, Recovery, SpendingReader, Store};
+use ledger::{Books, Recovery, SpendingReader, Store, Unpriced};
 use share::Sharing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -335,10 +335,21 @@ fn engine_folder(state: &Path) -> PathBuf {
 
 /// Says what was found when the state directory was opened, where that is worth a line.
 pub fn describe(recovery: &Recovery) -> Option<String> {
+    let unpriced = recovery.unpriced.iter().map(|Unpriced { contract, subject }| {
+        format!(
+            "not priced: what was used of {subject} under the contract {contract} in a period that is not closed, as the fleet file no longer has \
+             {subject}; put it back until the period has closed"
+        )
+    });
+    let lines: Vec<String> = recovered(&Recovery { unpriced: Vec::new(), ..recovery.clone() }).into_iter().chain(unpriced).collect();
+    if lines.is_empty() { None } else { Some(lines.join("\n")) }
+}
+
+fn recovered(recovery: &Recovery) -> Option<String> {
     if *recovery == Recovery::default() {
         return None;
     }
-    let Recovery { replayed, interrupted, torn_bytes, aside_records, aside_bytes, held } = recovery;
+    let Recovery { replayed, interrupted, torn_bytes, aside_records, aside_bytes, held, unpriced: _ } = recovery;
     let torn = if *torn_bytes > 0 { format!(", {torn_bytes} bytes of an unfinished record cut off") } else { String::new() };
     let aside = match aside_bytes {
         0 => String::new(),

@@ -1,5 +1,6 @@
 //! The books: a fold over the postings under the present fleet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleet::Fleet;
@@ -35,12 +36,23 @@ pub(crate) struct Fold {
     latest: Instant,
     /// When it was begun, until it has caught up with what there was: what is later than that, as after a clock had been set ahead, is no flow.
     begun: Option<Instant>,
+    /// What the fleet's contracts have postings of that it lacks, and when the last of them was: contract and subject.
+    pub(crate) unpriced: BTreeMap<(String, String), Instant>,
 }
 
 impl Fold {
     pub(crate) fn new(fleet: Arc<Fleet>, now: Instant) -> Self {
         let present = Register::new(&fleet);
-        Self { fleet, present, balances: Balances::default(), posting_to: 0, flows: Flows::default(), latest: now, begun: Some(now) }
+        Self {
+            fleet,
+            present,
+            balances: Balances::default(),
+            posting_to: 0,
+            flows: Flows::default(),
+            latest: now,
+            begun: Some(now),
+            unpriced: BTreeMap::new(),
+        }
     }
 
     /// Folds every posting up to `to` that is not in it yet, whichever process booked it. Where one can't be read it goes on from there
@@ -67,6 +79,9 @@ impl Fold {
                 if is_use && self.begun.is_none_or(|begun| at <= begun) {
                     self.flow(&usage);
                 }
+            } else if contract.is_some() {
+                let last = self.unpriced.entry((row.get(0)?, row.get(2)?)).or_insert(at);
+                *last = at.max(*last);
             }
             self.posting_to = id;
         }

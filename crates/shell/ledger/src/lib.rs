@@ -63,7 +63,7 @@ pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
 pub use key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, hash_secret, split_key};
 pub use keylog::{By, KeyChange, KeyDeed};
 pub use keys::Keys;
-pub use recovery::Recovery;
+pub use recovery::{Recovery, Unpriced};
 pub use scope::{NoScope, Scope, Scopes};
 pub use shadow::{Move, Moved, Shadowed};
 pub use spending::{Spending, SpendingReader};

@@ -21,11 +21,23 @@ use crate::journal::{self, Journal, When, encode, inspect};
 use crate::register::{Register, Registers};
 use crate::removed::removed;
 use crate::rows::stored_intent;
-use crate::{directory, schema, unposted};
+use crate::{closing, directory, schema, unposted};
+
+/// Postings that nothing prices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpriced {
+    /// Under which contract.
+    pub contract: String,
+    /// Of which model, accelerator, site or region.
+    pub subject: String,
+}
 
 /// What was found and settled when the directory was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
+    /// What was used of a subject that the fleet file no longer has, under a contract that it still has and in a period that is not closed:
+    /// nothing prices it.
+    pub unpriced: Vec<Unpriced>,
     /// Journal records that the database did not have yet.
     pub replayed: usize,
     /// Attempts that were in flight: settled as interrupted, bounded, unreconciled.
@@ -96,6 +108,11 @@ pub(crate) fn recover(
     if let Some(unsynced) = journal.unsynced() {
         ingester.advance(unsynced.end, &unsynced.files)?;
         journal.mark_synced(&unsynced);
+    }
+    for ((contract, subject), last) in &ingester.fold.unpriced {
+        if closing::last_closed(&ingester.connection, contract)?.is_none_or(|(to, _)| *last >= to) {
+            recovery.unpriced.push(Unpriced { contract: contract.clone(), subject: subject.clone() });
+        }
     }
     remember_opening(&mut ingester, &recovery, now)?;
     Ok(Recovered { recovery, ingester, journal })

@@ -391,3 +391,26 @@ fn a_contract_that_is_used_after_it_left_one_fleet_file_is_closed_all_the_same()
     drop(store);
     assert!(verify(directory.path(), None).expect("read").holds());
 }
+
+#[test]
+fn what_was_used_of_a_model_that_left_the_fleet_file_is_told_while_its_period_is_open() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    drop(store);
+    let renamed = LAPTOP.replace("smollm2-135m", "another");
+    let fleet = Arc::new(fleet::parse(&renamed).fleet.expect("it is sound"));
+    let reopen = |text: &str, fleet: &Arc<Fleet>, minute: u32| {
+        let (store, recovery) = Store::open(directory.path(), text, Arc::clone(fleet), start() + minute * MINUTE).expect("opened");
+        (store, recovery.unpriced)
+    };
+    let (store, unpriced) = reopen(&renamed, &fleet, 2);
+    assert_eq!(unpriced, [ledger::Unpriced { contract: "spill-on-demand".to_owned(), subject: "smollm2-135m".to_owned() }]);
+    drop(store);
+    let (store, unpriced) = reopen(LAPTOP, &laptop(), 3);
+    assert_eq!(unpriced, [], "it is back");
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    assert_eq!(store.closings(Some("spill-on-demand")).expect("read")[0].due.nanos(), 21_000_000);
+    drop(store);
+    assert_eq!(reopen(&renamed, &fleet, 21).1, [], "its period is closed");
+}
