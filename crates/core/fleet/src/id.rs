@@ -3,7 +3,7 @@
 use core::fmt;
 use core::hash::Hash;
 use core::marker::PhantomData;
-use core::ops::Index;
+use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,5 +115,11 @@ impl<I: Id, T> Index<I> for Table<I, T> {
     type Output = T;
     fn index(&self, id: I) -> &T {
         &self.rows[id.index()].1
+    }
+}
+
+impl<I: Id, T> IndexMut<I> for Table<I, T> {
+    fn index_mut(&mut self, id: I) -> &mut T {
+        &mut self.rows[id.index()].1
     }
 }

@@ -337,8 +337,8 @@ fn engine_folder(state: &Path) -> PathBuf {
 pub fn describe(recovery: &Recovery) -> Option<String> {
     let unpriced = recovery.unpriced.iter().map(|Unpriced { contract, subject }| {
         format!(
-            "not priced: what was used of {subject} under the contract {contract} in a period that is not closed, as the fleet file no longer has \
-             {subject}; put it back until the period has closed"
+            "not priced: what was used of {subject} under the contract {contract} in a period that is not closed, as neither the fleet file has it \
+             nor a text of the version that it was used under; put {subject} back into the file until the period has closed"
         )
     });
     let lines: Vec<String> = recovered(&Recovery { unpriced: Vec::new(), ..recovery.clone() }).into_iter().chain(unpriced).collect();

@@ -21,8 +21,8 @@ pub(crate) struct Audit {
 
 impl Audit {
     pub(crate) fn new(view: View, fleet: Arc<Fleet>, now: Instant) -> Self {
-        let checked = Checked::live(&view.directory);
-        Self { view, checked, fold: Fold::new(fleet, now) }
+        let (checked, fold) = (Checked::live(&view.directory), Fold::new(fleet, &view.directory, now));
+        Self { view, checked, fold }
     }
 
     /// Checks what was added since the last time, and that `books` are the fold of all postings up to where they stand. Once something is

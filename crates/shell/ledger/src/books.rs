@@ -1,13 +1,15 @@
 //! The books: a fold over the postings under the present fleet.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use fleet::Fleet;
-use market::{Balances, Forecast, Usage};
+use fleet::{ContractId, Fleet, FleetVersion};
+use market::{Balances, Forecast, Statement, Usage, statement};
 use rusqlite::Connection;
 use units::{Instant, Quantity};
 
+use crate::earlier::Earlier;
 use crate::error::LedgerError;
 use crate::flow::Flows;
 use crate::register::Register;
@@ -16,7 +18,8 @@ use crate::words::Word;
 /// The balances under the present fleet, and what is expected of the rest of their periods.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
-    /// The fold of all usage posted under contracts that the fleet still has (by name).
+    /// The fold of all usage posted under contracts that the fleet still has (by name). What a meter counts may have left it: its id is then
+    /// behind those of the fleet.
     pub balances: Balances,
     /// Flows learnt from it.
     pub forecast: Forecast,
@@ -36,12 +39,15 @@ pub(crate) struct Fold {
     latest: Instant,
     /// When it was begun, until it has caught up with what there was: what is later than that, as after a clock had been set ahead, is no flow.
     begun: Option<Instant>,
-    /// What the fleet's contracts have postings of that it lacks, and when the last of them was: contract and subject.
-    pub(crate) unpriced: BTreeMap<(String, String), Instant>,
+    /// What it prices by nothing.
+    pub(crate) earlier: Earlier,
+    /// Fleet versions by their rows.
+    versions: BTreeMap<i64, FleetVersion>,
 }
 
 impl Fold {
-    pub(crate) fn new(fleet: Arc<Fleet>, now: Instant) -> Self {
+    /// Nothing yet. The directory has the texts of earlier fleets.
+    pub(crate) fn new(fleet: Arc<Fleet>, directory: &Path, now: Instant) -> Self {
         let present = Register::new(&fleet);
         Self {
             fleet,
@@ -51,7 +57,8 @@ impl Fold {
             flows: Flows::default(),
             latest: now,
             begun: Some(now),
-            unpriced: BTreeMap::new(),
+            earlier: Earlier::new(directory),
+            versions: BTreeMap::new(),
         }
     }
 
@@ -63,25 +70,24 @@ impl Fold {
             return Ok(());
         }
         let mut select = connection.prepare_cached(
-            "SELECT contract, meter, subject, at_us, held, used, id, correction IS NULL FROM posting WHERE id > ?1 AND id <= ?2 ORDER BY id",
+            "SELECT contract, meter, subject, at_us, held, used, id, correction IS NULL, fleet FROM posting
+             WHERE id > ?1 AND id <= ?2 ORDER BY id",
         )?;
         let mut rows = select.query([self.posting_to, to])?;
         while let Some(row) = rows.next()? {
             let contract = self.present.contract_id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
             let Word(kind) = row.get(1)?;
-            let meter = self.present.meter(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
             let (held, used) = (Quantity::new(row.get(4)?), Quantity::new(row.get(5)?));
             let (at, id, is_use) = (Instant::from_micros(row.get(3)?), row.get(6)?, row.get(7)?);
-            if let (Some(contract), Some(meter)) = (contract, meter) {
+            if let Some(contract) = contract {
+                let version = self.version(connection, row.get(8)?)?;
+                let meter = self.present.admit(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
                 let usage = Usage { contract, meter, at, held, used };
-                self.balances.post(&self.fleet, &usage);
+                self.post_under(version, &usage);
                 // What a correction changes was no use of its time.
                 if is_use && self.begun.is_none_or(|begun| at <= begun) {
                     self.flow(&usage);
                 }
-            } else if contract.is_some() {
-                let last = self.unpriced.entry((row.get(0)?, row.get(2)?)).or_insert(at);
-                *last = at.max(*last);
             }
             self.posting_to = id;
         }
@@ -90,27 +96,52 @@ impl Fold {
         Ok(())
     }
 
-    /// Folds one usage whose ids are those of `register`'s fleet; contracts and meters that are gone are left out.
+    /// Folds one usage whose ids are those of `register`'s fleet; contracts that are gone are left out.
     pub(crate) fn post(&mut self, register: &Register, usage: &Usage) -> Result<(), LedgerError> {
         if register.version == self.present.version {
-            self.add(usage);
-            return Ok(());
-        }
-        let contract = self.present.contract_id(register.contract(usage.contract)?);
-        let meter = self.present.meter(usage.meter.kind(), register.subject(usage.meter)?);
-        if let (Some(contract), Some(meter)) = (contract, meter) {
-            self.add(&Usage { contract, meter, ..*usage });
+            self.balances.post(&self.fleet, usage);
+            self.flow(usage);
+        } else if let Some(contract) = self.present.contract_id(register.contract(usage.contract)?) {
+            let meter = self.present.admit(usage.meter.kind(), register.subject(usage.meter)?);
+            let usage = Usage { contract, meter, ..*usage };
+            self.post_under(register.version, &usage);
+            self.flow(&usage);
         }
         Ok(())
     }
 
-    fn add(&mut self, usage: &Usage) {
+    fn post_under(&mut self, version: FleetVersion, usage: &Usage) {
         self.balances.post(&self.fleet, usage);
-        self.flow(usage);
+        self.earlier.note(&self.fleet, (usage.contract, usage.meter), version, usage.at);
     }
 
+    /// The fleet version of a row.
+    fn version(&mut self, connection: &Connection, row: i64) -> Result<FleetVersion, LedgerError> {
+        if let Some(version) = self.versions.get(&row) {
+            return Ok(*version);
+        }
+        let mut select = connection.prepare_cached("SELECT version FROM fleet WHERE id = ?1")?;
+        let version = select.query_row([row], |row| row.get(0).map(FleetVersion))?;
+        self.versions.insert(row, version);
+        Ok(version)
+    }
+
+    /// The fleet's terms, and earlier ones of what these price by nothing, as of a period that ends then.
+    pub(crate) fn terms(&self, until: Instant) -> Arc<Fleet> {
+        self.earlier.terms(&self.fleet, &self.present, until)
+    }
+
+    /// What a period of a contract comes to by what is folded.
+    pub(crate) fn statement(&self, contract: ContractId, period: i64) -> Statement {
+        let until = self.fleet.contracts[contract].period(period).to;
+        statement(&self.terms(until), &self.balances, contract, period)
+    }
+
+    /// What left the fleet flows no more.
     fn flow(&mut self, usage: &Usage) {
-        self.flows.post(usage);
+        if self.present.has(usage.meter) {
+            self.flows.post(usage);
+        }
         self.latest = self.latest.max(usage.at);
     }
 
@@ -130,12 +161,15 @@ mod tests {
     }
 
     fn fold(now: Instant) -> Fold {
-        Fold::new(Arc::new(fleet::parse(LAPTOP).fleet.expect("it is sound")), now)
+        Fold::new(Arc::new(fleet::parse(LAPTOP).fleet.expect("it is sound")), Path::new("/none"), now)
     }
 
     fn postings() -> Connection {
         let connection = Connection::open_in_memory().expect("memory");
-        let table = "CREATE TABLE posting (id INTEGER PRIMARY KEY, contract, meter, subject, at_us, held, used, correction)";
+        let table =
+            "CREATE TABLE posting (id INTEGER PRIMARY KEY, contract, meter, subject, at_us, held, used, correction, fleet DEFAULT 1);
+            CREATE TABLE fleet (id INTEGER PRIMARY KEY, version BLOB);
+            INSERT INTO fleet (version) VALUES (zeroblob(32))";
         connection.execute_batch(table).expect("made");
         connection
     }

@@ -3,12 +3,13 @@
 //! The periods of a contract are closed one after another: the next one begins where the last one ended. So what a clock
 //! says can put a closing off, or bring several at once, but it can close nothing twice and leave nothing out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::{Contract, ContractId, Fleet, FleetVersion, Status};
-use market::{Clause, Line, statement};
+use market::{Clause, Line};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 use units::{Currency, Instant, Money, Quantity, Rate, Span};
@@ -16,6 +17,7 @@ use units::{Currency, Instant, Money, Quantity, Rate, Span};
 use crate::book::Booking;
 use crate::books::Fold;
 use crate::chain::{CLOSING, CLOSING_LINE, Hash, Kind, Of};
+use crate::directory;
 use crate::error::LedgerError;
 use crate::field::{Field, fields};
 use crate::line::write_fields;
@@ -34,7 +36,7 @@ pub(crate) const CLOSINGS_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedLine {
     /// Which clause: its word, and its index among those of its kind; for `amendment` the period that changed; `closed-before` is what was closed
-    /// of the same time by an earlier calendar.
+    /// of the same time by an earlier calendar, `earlier-rates` a rate that left the fleet file.
     pub clause: String,
     /// The index, where the clause has one.
     pub place: Option<i64>,
@@ -80,6 +82,8 @@ pub struct Closed {
 const AMENDMENT: &str = "amendment";
 /// What of a period's statement was closed by an earlier calendar.
 const CLOSED_BEFORE: &str = "closed-before";
+/// Rates that left the fleet file, of what was metered under them.
+pub(crate) const EARLIER_RATES: &str = "earlier-rates";
 
 /// The next period to close of a contract whose last closing ended at `closed_to`, once its end is [`GRACE`] past. A contract
 /// of which nothing was closed begins with the period that holds the beginning of the books.
@@ -105,39 +109,80 @@ fn began(connection: &Connection) -> Result<Option<Instant>, LedgerError> {
 pub(crate) struct All<'a> {
     pub(crate) fold: &'a Fold,
     pub(crate) removed: &'a [Removed],
-    pub(crate) folds: &'a Folds,
+    pub(crate) folds: &'a mut Folds,
 }
 
-/// What is booked, by the fleets that had contracts which are to be closed and are there no more.
-#[derive(Debug, Default)]
-pub(crate) struct Folds(BTreeMap<FleetVersion, Fold>);
+/// What is booked, by fleets other than the present one: those that had contracts which are there no more, and those that periods were
+/// closed by.
+#[derive(Debug)]
+pub(crate) struct Folds {
+    directory: PathBuf,
+    by: BTreeMap<FleetVersion, Fold>,
+    read: BTreeMap<FleetVersion, Option<Arc<Fleet>>>,
+}
 
 impl Folds {
-    /// Folds what is booked by each fleet of a removed contract that has a period to be closed; the others are let go of. To be done before
+    /// None yet. The directory has the texts of the fleets.
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), by: BTreeMap::new(), read: BTreeMap::new() }
+    }
+
+    /// Folds what is booked by each fleet whose fold the periods that are to be closed need; the others are let go of. To be done before
     /// anything is locked: it takes as long as a start.
-    pub(crate) fn prepare(&mut self, connection: &Connection, removed: &[Removed], now: Instant) -> Result<(), LedgerError> {
-        let mut wanted = BTreeMap::new();
-        for removed in removed {
-            if next_of(connection, removed, now)?.is_some() {
-                wanted.insert(removed.fleet.version, &removed.fleet);
+    pub(crate) fn prepare(&mut self, connection: &Connection, fleet: &Fleet, removed: &[Removed], now: Instant) -> Result<(), LedgerError> {
+        let mut wanted = BTreeSet::new();
+        for (_, name, terms) in fleet.contracts.iter() {
+            if let Some(next) = next(connection, name, terms, now)? {
+                wanted.extend(next.late(connection, name)?.iter().map(|closed| closed.fleet));
             }
         }
-        self.0.retain(|version, _| wanted.contains_key(version));
+        for removed in removed {
+            if let Some(next) = next_of(connection, removed, now)? {
+                wanted.insert(removed.fleet.version);
+                wanted.extend(next.late(connection, removed.name())?.iter().map(|closed| closed.fleet));
+            }
+        }
+        wanted.remove(&fleet.version);
+        self.by.retain(|version, _| wanted.contains(version));
         let newest = whole::newest(connection)?;
-        for (version, fleet) in wanted {
-            self.0.entry(version).or_insert_with(|| Fold::new(Arc::clone(fleet), now)).catch_up(connection, newest)?;
+        for version in wanted {
+            if let Some(fold) = self.take(connection, version, newest, now)? {
+                self.put(fold);
+            }
         }
         Ok(())
     }
 
-    /// Whether any of them has a period to be closed.
+    /// What is booked up to posting `to` by a fleet, unless its text is gone or is none to this program; to be put back.
+    pub(crate) fn take(
+        &mut self,
+        connection: &Connection,
+        version: FleetVersion,
+        to: i64,
+        now: Instant,
+    ) -> Result<Option<Fold>, LedgerError> {
+        let Some(fleet) = self.fleet(version) else { return Ok(None) };
+        let mut fold = self.by.remove(&version).unwrap_or_else(|| Fold::new(fleet, &self.directory, now));
+        fold.catch_up(connection, to)?;
+        Ok(Some(fold))
+    }
+
+    pub(crate) fn put(&mut self, fold: Fold) {
+        self.by.insert(fold.fleet.version, fold);
+    }
+
+    fn fleet(&mut self, version: FleetVersion) -> Option<Arc<Fleet>> {
+        self.read.entry(version).or_insert_with(|| directory::fleet(&self.directory, version)).clone()
+    }
+
+    /// Whether any is there.
     pub(crate) fn any(&self) -> bool {
-        !self.0.is_empty()
+        !self.by.is_empty()
     }
 
     /// Folds the rest, up to what the present fleet's has.
     pub(crate) fn catch_up(&mut self, connection: &Connection, to: i64) -> Result<(), LedgerError> {
-        self.0.values_mut().try_for_each(|fold| fold.catch_up(connection, to))
+        self.by.values_mut().try_for_each(|fold| fold.catch_up(connection, to))
     }
 }
 
@@ -175,24 +220,61 @@ struct Next {
     known_to: Option<i64>,
 }
 
+impl Next {
+    /// The closed periods that something may have come late for.
+    fn late(&self, connection: &Connection, contract: &str) -> Result<Vec<Before>, LedgerError> {
+        let Some(known_to) = self.known_to else { return Ok(Vec::new()) };
+        earlier(connection, contract, self.span.from, (known_to, i64::MAX))
+    }
+}
+
+/// A period that was closed before.
+struct Before {
+    number: i64,
+    period: i64,
+    span: Span,
+    fleet: FleetVersion,
+}
+
+/// The contract's closed periods that ended by `from`, from the one that the oldest posting between those two lies in, which may be another
+/// contract's.
+fn earlier(connection: &Connection, contract: &str, from: Instant, (known_to, to): (i64, i64)) -> Result<Vec<Before>, LedgerError> {
+    let mut oldest = connection.prepare_cached("SELECT min(at_us) FROM posting WHERE id > ?1 AND id <= ?2")?;
+    let oldest = oldest.query_row([known_to, to], |row| row.get::<_, Option<i64>>(0))?.map(Instant::from_micros);
+    oldest.map_or_else(|| Ok(Vec::new()), |oldest| overlapping(connection, contract, Span { from: oldest, to: from }, i64::MAX))
+}
+
+/// The contract's closed periods that share time with `span` and have numbers below `before`.
+fn overlapping(connection: &Connection, contract: &str, span: Span, before: i64) -> Result<Vec<Before>, LedgerError> {
+    let mut select = connection.prepare_cached(
+        "SELECT closing.id, period, from_us, to_us, fleet.version FROM closing JOIN fleet ON fleet.id = closing.fleet
+         WHERE contract = ?1 AND to_us > ?2 AND from_us < ?3 AND closing.id < ?4 ORDER BY from_us",
+    )?;
+    let found = select.query_map(params![contract, span.from.micros(), span.to.micros(), before], |row| {
+        let span = Span { from: Instant::from_micros(row.get(2)?), to: Instant::from_micros(row.get(3)?) };
+        Ok(Before { number: row.get(0)?, period: row.get(1)?, span, fleet: FleetVersion(row.get(4)?) })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// Closes what `now` allows, at most [`CLOSINGS_MAX`] periods, and says how many those were. The folds are of all that is booked.
-pub(crate) fn close(booking: &mut Booking<'_>, all: &All<'_>, now: Instant) -> Result<usize, LedgerError> {
+pub(crate) fn close(booking: &mut Booking<'_>, all: &mut All<'_>, now: Instant) -> Result<usize, LedgerError> {
     let mut closed = 0;
     for (contract, name, terms) in all.fold.fleet.contracts.iter() {
         while closed < CLOSINGS_MAX
             && let Some(next) = next(booking.connection, name, terms, now)?
         {
-            close_one(booking, all.fold, contract, &next, now)?;
+            close_one(booking, (all.fold, all.folds), contract, &next, now)?;
             closed += 1;
         }
     }
     for removed in all.removed {
-        // Without a fold it had nothing to close a moment ago; the next turn looks again.
-        let Some(fold) = all.folds.0.get(&removed.fleet.version) else { continue };
         while closed < CLOSINGS_MAX
             && let Some(next) = next_of(booking.connection, removed, now)?
+            && let Some(fold) = all.folds.take(booking.connection, removed.fleet.version, all.fold.posting_to, now)?
         {
-            close_one(booking, fold, removed.contract, &next, now)?;
+            close_one(booking, (&fold, all.folds), removed.contract, &next, now)?;
+            all.folds.put(fold);
             closed += 1;
         }
     }
@@ -200,9 +282,15 @@ pub(crate) fn close(booking: &mut Booking<'_>, all: &All<'_>, now: Instant) -> R
 }
 
 /// Closes a period of a contract of the fold's fleet.
-fn close_one(booking: &mut Booking<'_>, fold: &Fold, contract: ContractId, next: &Next, now: Instant) -> Result<(), LedgerError> {
+fn close_one(
+    booking: &mut Booking<'_>,
+    (fold, folds): (&Fold, &mut Folds),
+    contract: ContractId,
+    next: &Next,
+    now: Instant,
+) -> Result<(), LedgerError> {
     let Next { period, span, known_to } = *next;
-    let lines = lines(booking.connection, fold, (contract, period, span), known_to, i64::MAX)?;
+    let lines = lines(booking.connection, (fold, folds), (contract, period, span), known_to, i64::MAX)?;
     // In a ledger that is put together of several the chain names fewer postings.
     insert(booking, fold, (contract, period), span, fold.posting_to, &lines, now)
 }
@@ -217,7 +305,7 @@ pub(crate) fn last_closed(connection: &Connection, contract: &str) -> Result<Opt
 /// periods have changed by since they were closed, as far as closings with numbers below `before` booked it.
 pub(crate) fn lines(
     connection: &Connection,
-    fold: &Fold,
+    (fold, folds): (&Fold, &mut Folds),
     (contract, period, span): (ContractId, i64, Span),
     known_to: Option<i64>,
     before: i64,
@@ -229,28 +317,24 @@ pub(crate) fn lines(
         lines.push(of_money(CLOSED_BEFORE, None, Money::ZERO - closed));
     }
     if let Some(known_to) = known_to {
-        lines.extend(amendments(connection, fold, (contract, span.from), known_to, before)?);
+        lines.extend(amendments(connection, (fold, folds), (contract, whole, span.from), known_to, before)?);
     }
     Ok(lines)
 }
 
-/// What was closed of time that lies within `span`, amendments of it among that: by an earlier calendar, if the contract's present period
-/// begins before.
+/// What was closed of the time in `span`, amendments of it among that: by an earlier calendar, if the contract's present period begins before.
+/// A closed period that lies in it only in part counts by the share of its time.
 fn closed_within(connection: &Connection, contract: &str, span: Span, before: i64) -> Result<Money, LedgerError> {
     if span.is_empty() {
         return Ok(Money::ZERO);
     }
-    let mut select = connection.prepare_cached(
-        "SELECT closing_line.money FROM closing_line JOIN closing ON closing.id = closing_line.closing
-         WHERE closing.contract = ?1 AND closing.id < ?4 AND
-             ((clause <> 'amendment' AND from_us >= ?2 AND to_us <= ?3)
-                 OR (clause = 'amendment' AND EXISTS (SELECT 1 FROM closing AS amended WHERE amended.contract = ?1
-                     AND amended.period = closing_line.place AND amended.to_us <= closing.from_us
-                     AND amended.from_us >= ?2 AND amended.to_us <= ?3)))",
-    )?;
-    let money =
-        select.query_map(params![contract, span.from.micros(), span.to.micros(), before], |row| row.get(0).map(|Nanos(money)| money))?;
-    Ok(money.collect::<Result<Vec<_>, _>>()?.into_iter().sum())
+    let mut money = Money::ZERO;
+    for closed in overlapping(connection, contract, span, before)? {
+        let [parts, whole] = [closed.span.overlap(span), closed.span].map(|span| i128::from(span.to.micros() - span.from.micros()));
+        let booked = booked(connection, contract, &closed, before)?;
+        money += (booked.due + booked.closed_before).times_ratio(parts, whole);
+    }
+    Ok(money)
 }
 
 /// A line that is money and nothing else.
@@ -260,68 +344,81 @@ fn of_money(clause: &str, place: Option<i64>, money: Money) -> ClosedLine {
 
 /// The lines of a period's statement by what is in the fold.
 pub(crate) fn statement_lines(fold: &Fold, contract: ContractId, period: i64) -> Result<Vec<ClosedLine>, LedgerError> {
-    statement(&fold.fleet, &fold.balances, contract, period).lines.iter().map(|line| closed_line(&fold.present, line)).collect()
+    let own = fold.fleet.contracts[contract].rates.len();
+    fold.statement(contract, period).lines.iter().map(|line| closed_line(&fold.present, own, line)).collect()
 }
 
-/// What each period of the contract that ended by `from` has changed by, where a posting came late for any contract's closed time. One of an
-/// earlier calendar is no period of the fleet's any more, and has no statement to compare with.
+/// What each period of the contract that ended by `from` has changed by, where a posting came late for any contract's closed time: by the
+/// terms that it was closed by, whatever the file has said since. The first period by a new calendar has all of its own time, `whole`, in its
+/// statement; and a number that a later calendar gave again could not be told from that one's.
 fn amendments(
     connection: &Connection,
-    fold: &Fold,
-    (contract, from): (ContractId, Instant),
+    (fold, folds): (&Fold, &mut Folds),
+    (contract, whole, from): (ContractId, Span, Instant),
     known_to: i64,
     before: i64,
 ) -> Result<Vec<ClosedLine>, LedgerError> {
     let name = fold.fleet.contracts.name(contract);
-    let mut oldest = connection.prepare_cached("SELECT min(at_us) FROM posting WHERE id > ?1 AND id <= ?2")?;
-    let Some(oldest) = oldest.query_row([known_to, fold.posting_to], |row| row.get::<_, Option<i64>>(0))? else { return Ok(Vec::new()) };
-    let mut select = connection.prepare_cached(
-        "SELECT closing.id, period, from_us, to_us, fleet.version = ?4 FROM closing JOIN fleet ON fleet.id = closing.fleet
-         WHERE contract = ?1 AND to_us > ?2 AND to_us <= ?3 ORDER BY from_us",
-    )?;
-    let values = params![name, oldest, from.micros(), fold.fleet.version.0];
-    let earlier = select.query_map(values, |row| {
-        let span = Span { from: Instant::from_micros(row.get(2)?), to: Instant::from_micros(row.get(3)?) };
-        Ok((row.get(0)?, row.get(1)?, span, row.get(4)?))
-    })?;
-    let mut lines = Vec::new();
-    for row in earlier {
-        let (number, of, span, same_fleet): (i64, i64, Span, bool) = row?;
-        // The first by a new calendar begins within its period.
-        if span != fold.fleet.contracts[contract].period(of) && !same_fleet {
-            continue;
+    let (mut lines, mut covered_from, mut numbers) = (Vec::new(), whole.from, BTreeSet::new());
+    for closed in earlier(connection, name, from, (known_to, fold.posting_to))?.into_iter().rev() {
+        let own = if closed.fleet == fold.fleet.version {
+            None
+        } else {
+            // By a fleet that can't be read any more nothing can be said of it.
+            let Some(own) = folds.take(connection, closed.fleet, fold.posting_to, from)? else { continue };
+            Some(own)
+        };
+        let by = own.as_ref().unwrap_or(fold);
+        if let Some(contract) = by.fleet.contracts.id(name) {
+            let is_last = numbers.insert(closed.period);
+            if closed.span.to <= covered_from && is_last {
+                let now_due = by.statement(contract, closed.period).due;
+                let money = now_due - booked(connection, name, &closed, before)?.due;
+                if money != Money::ZERO {
+                    lines.push(of_money(AMENDMENT, Some(closed.period), money));
+                }
+            }
+            covered_from = covered_from.min(by.fleet.contracts[contract].period(closed.period).from);
         }
-        let now_due = statement(&fold.fleet, &fold.balances, contract, of).due;
-        let money = now_due - booked_due(connection, name, (number, of, span), before)?;
-        if money != Money::ZERO {
-            lines.push(of_money(AMENDMENT, Some(of), money));
+        if let Some(own) = own {
+            folds.put(own);
         }
     }
+    lines.reverse();
     Ok(lines)
 }
 
-/// What was booked so far for a closed period: its own lines and the amendments of it, all of which came after it: before, another calendar
-/// may have given its number to another period.
-fn booked_due(
-    connection: &Connection,
-    contract: &str,
-    (closing, period, span): (i64, i64, Span),
-    before: i64,
-) -> Result<Money, LedgerError> {
-    let mut select = connection.prepare_cached(
-        "SELECT closing_line.money FROM closing_line JOIN closing ON closing.id = closing_line.closing
-         WHERE closing.id < ?4 AND
-             ((closing.id = ?1 AND clause NOT IN ('amendment', 'closed-before'))
-                 OR (closing.contract = ?2 AND closing.from_us >= ?5 AND clause = 'amendment' AND place = ?3))",
-    )?;
-    let money =
-        select.query_map(params![closing, contract, period, before, span.to.micros()], |row| row.get(0).map(|Nanos(money)| money))?;
-    Ok(money.collect::<Result<Vec<_>, _>>()?.into_iter().sum())
+/// What was booked for a closed period.
+struct Booked {
+    /// Its statement's lines, and the amendments of it.
+    due: Money,
+    /// What of that an earlier calendar had closed before.
+    closed_before: Money,
 }
 
-fn closed_line(register: &Register, line: &Line) -> Result<ClosedLine, LedgerError> {
+/// What was booked so far for a closed period: amendments of it all came after it; before, another calendar may have given its number to
+/// another period.
+fn booked(connection: &Connection, contract: &str, closed: &Before, before: i64) -> Result<Booked, LedgerError> {
+    let mut select = connection.prepare_cached(
+        "SELECT closing_line.money, clause = 'closed-before' FROM closing_line JOIN closing ON closing.id = closing_line.closing
+         WHERE closing.id < ?4 AND
+             ((closing.id = ?1 AND clause <> 'amendment')
+                 OR (closing.contract = ?2 AND closing.from_us >= ?5 AND clause = 'amendment' AND place = ?3))",
+    )?;
+    let mut rows = select.query(params![closed.number, contract, closed.period, before, closed.span.to.micros()])?;
+    let mut booked = Booked { due: Money::ZERO, closed_before: Money::ZERO };
+    while let Some(row) = rows.next()? {
+        let Nanos(money) = row.get(0)?;
+        *(if row.get(1)? { &mut booked.closed_before } else { &mut booked.due }) += money;
+    }
+    Ok(booked)
+}
+
+/// A line by names that outlive the fleet; of its rates clauses the first `own` are the contract's present ones.
+fn closed_line(register: &Register, own: usize, line: &Line) -> Result<ClosedLine, LedgerError> {
     let place = |index: usize| i64::try_from(index).ok();
     let (clause, place, tier) = match line.clause {
+        Clause::Rates { index, tier } if index >= own => (EARLIER_RATES, place(index - own), place(tier)),
         Clause::Rates { index, tier } => ("rates", place(index), place(tier)),
         Clause::Overflow => ("overflow", None, None),
         Clause::Prepayment { index } => ("prepayment", place(index), None),

@@ -167,7 +167,8 @@ impl Ingester {
         let open = open_attempts(&connection, settled_below)?;
         // It names only rows that it read or has just inserted: to look each of them up again is a twentieth of its work.
         connection.pragma_update(None, "foreign_keys", false)?;
-        Ok(Self { connection, registers, folder, fold, closes, removed, folds: Folds::default(), at, open, newest })
+        let folds = Folds::new(fold.earlier.directory());
+        Ok(Self { connection, registers, folder, fold, closes, removed, folds, at, open, newest })
     }
 
     pub(crate) fn at(&self) -> Position {
@@ -248,14 +249,14 @@ impl Ingester {
     fn close(&mut self, now: units::Instant) -> Result<(), LedgerError> {
         loop {
             if self.closes {
-                self.folds.prepare(&self.connection, &self.removed, now)?;
+                self.folds.prepare(&self.connection, &self.fold.fleet, &self.removed, now)?;
             }
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut booking = Booking::new(&transaction, &self.registers)?;
             self.fold.catch_up(&transaction, booking.chain.posting_to())?;
             self.folds.catch_up(&transaction, booking.chain.posting_to())?;
-            let all = All { fold: &self.fold, removed: &self.removed, folds: &self.folds };
-            let closed = if self.closes { closing::close(&mut booking, &all, now)? } else { 0 };
+            let mut all = All { fold: &self.fold, removed: &self.removed, folds: &mut self.folds };
+            let closed = if self.closes { closing::close(&mut booking, &mut all, now)? } else { 0 };
             drop(booking);
             transaction.commit()?;
             if closed < closing::CLOSINGS_MAX {

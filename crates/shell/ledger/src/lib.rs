@@ -15,6 +15,7 @@ mod closing;
 mod copied;
 mod correction;
 mod directory;
+mod earlier;
 mod entry;
 mod error;
 mod field;

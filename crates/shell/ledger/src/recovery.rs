@@ -35,8 +35,8 @@ pub struct Unpriced {
 /// What was found and settled when the directory was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// What was used of a subject that the fleet file no longer has, under a contract that it still has and in a period that is not closed:
-    /// nothing prices it.
+    /// What was used of a meter that a contract of the fleet file prices no longer, in a period that is not closed and under a version whose text
+    /// can't be read: nothing prices it.
     pub unpriced: Vec<Unpriced>,
     /// Journal records that the database did not have yet.
     pub replayed: usize,
@@ -76,7 +76,7 @@ pub(crate) fn recover(
     Registers::remember(&mut connection, &fleet, now)?;
     let registers = Arc::new(Registers::read(&connection)?);
     let closes = (!directory::takes_part(directory), removed(&connection, &registers, directory, &fleet, now)?);
-    let mut fold = Fold::new(fleet, now);
+    let mut fold = Fold::new(fleet, directory, now);
     let booked = chain::head(&connection)?;
     fold.catch_up(&connection, booked.posting_to)?;
     let folder = journal::folder(directory);
@@ -109,11 +109,13 @@ pub(crate) fn recover(
         ingester.advance(unsynced.end, &unsynced.files)?;
         journal.mark_synced(&unsynced);
     }
-    for ((contract, subject), last) in &ingester.fold.unpriced {
-        if closing::last_closed(&ingester.connection, contract)?.is_none_or(|(to, _)| *last >= to) {
-            recovery.unpriced.push(Unpriced { contract: contract.clone(), subject: subject.clone() });
+    for (contract, meter, last) in ingester.fold.earlier.unread() {
+        let contract = ingester.fold.present.contract(contract)?.to_owned();
+        if closing::last_closed(&ingester.connection, &contract)?.is_none_or(|(to, _)| last >= to) {
+            recovery.unpriced.push(Unpriced { contract, subject: ingester.fold.present.subject(meter)?.to_owned() });
         }
     }
+    recovery.unpriced.dedup();
     remember_opening(&mut ingester, &recovery, now)?;
     Ok(Recovered { recovery, ingester, journal })
 }

@@ -13,19 +13,38 @@ use crate::error::LedgerError;
 
 /// Names in the order of their ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Names(Vec<String>);
+struct Names {
+    own: Vec<String>,
+    /// Names that the fleet lacks, with ids behind its own; never stored.
+    #[serde(skip)]
+    gone: Vec<String>,
+}
 
 impl Names {
     fn of<I: Id, T>(table: &Table<I, T>) -> Self {
-        Self(table.iter().map(|(_, name, _)| name.to_owned()).collect())
+        Self { own: table.iter().map(|(_, name, _)| name.to_owned()).collect(), gone: Vec::new() }
     }
 
     fn name(&self, id: impl Id) -> Result<&str, LedgerError> {
-        self.0.get(id.index()).map(String::as_str).ok_or_else(|| LedgerError::Missing { what: format!("{id:?} in the fleet") })
+        let name = self.own.iter().chain(&self.gone).nth(id.index());
+        name.map(String::as_str).ok_or_else(|| LedgerError::Missing { what: format!("{id:?} in the fleet") })
     }
 
     fn id<I: Id>(&self, name: &str) -> Option<I> {
-        self.0.binary_search_by(|own| own.as_str().cmp(name)).ok().map(I::from_index)
+        let own = self.own.binary_search_by(|own| own.as_str().cmp(name)).ok();
+        own.or_else(|| Some(self.own.len() + self.gone.iter().position(|gone| gone == name)?)).map(I::from_index)
+    }
+
+    fn has(&self, id: impl Id) -> bool {
+        id.index() < self.own.len()
+    }
+
+    /// The name's id, which it is given if it has none.
+    fn admit<I: Id>(&mut self, name: &str) -> I {
+        self.id(name).unwrap_or_else(|| {
+            self.gone.push(name.to_owned());
+            I::from_index(self.own.len() + self.gone.len() - 1)
+        })
     }
 }
 
@@ -99,7 +118,7 @@ impl Register {
     }
 
     pub(crate) fn contract_names(&self) -> impl Iterator<Item = &str> {
-        self.contracts.0.iter().map(String::as_str)
+        self.contracts.own.iter().map(String::as_str)
     }
 
     pub(crate) fn token_meters(&self, contract: ContractId, endpoint: EndpointId) -> Option<TokenMeters> {
@@ -133,7 +152,7 @@ impl Register {
         }
     }
 
-    /// The meter of that kind and subject, if this fleet still has it.
+    /// The meter of that kind and subject, if this fleet still has it or it was admitted.
     pub(crate) fn meter(&self, kind: MeterKind, subject: &str) -> Option<Meter> {
         match kind {
             MeterKind::AcceleratorTime => self.accelerators.id(subject).map(Meter::AcceleratorTime),
@@ -143,6 +162,29 @@ impl Register {
             MeterKind::UnitTime => self.models.id(subject).map(Meter::UnitTime),
             MeterKind::Energy => self.sites.id(subject).map(Meter::Energy),
             MeterKind::Egress => self.regions.id(subject).map(Meter::Egress),
+        }
+    }
+
+    /// Whether what a meter counts is of this fleet: it was not admitted.
+    pub(crate) fn has(&self, meter: Meter) -> bool {
+        match meter {
+            Meter::AcceleratorTime(id) => self.accelerators.has(id),
+            Meter::InputTokens(id) | Meter::CachedTokens(id) | Meter::OutputTokens(id) | Meter::UnitTime(id) => self.models.has(id),
+            Meter::Energy(id) => self.sites.has(id),
+            Meter::Egress(id) => self.regions.has(id),
+        }
+    }
+
+    /// The meter of that kind and subject, admitted if this fleet lacks it.
+    pub(crate) fn admit(&mut self, kind: MeterKind, subject: &str) -> Meter {
+        match kind {
+            MeterKind::AcceleratorTime => Meter::AcceleratorTime(self.accelerators.admit(subject)),
+            MeterKind::InputTokens => Meter::InputTokens(self.models.admit(subject)),
+            MeterKind::CachedTokens => Meter::CachedTokens(self.models.admit(subject)),
+            MeterKind::OutputTokens => Meter::OutputTokens(self.models.admit(subject)),
+            MeterKind::UnitTime => Meter::UnitTime(self.models.admit(subject)),
+            MeterKind::Energy => Meter::Energy(self.sites.admit(subject)),
+            MeterKind::Egress => Meter::Egress(self.regions.admit(subject)),
         }
     }
 }

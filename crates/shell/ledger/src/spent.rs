@@ -1,13 +1,16 @@
 //! What was taken and what it cost, bucket by bucket: what usage and cost reports are made from.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::KeyId;
-use fleet::{ContractId, Fleet, ServiceTier};
+use fleet::{ContractId, Fleet, FleetVersion, ServiceTier};
 use market::{Accrual, Balances, Usage};
-use rusqlite::{Rows, params};
+use rusqlite::{Connection, Rows, params};
 use units::{Instant, Money, Quantity, Span};
 
+use crate::earlier::Earlier;
 use crate::error::LedgerError;
 use crate::register::Register;
 use crate::schema;
@@ -91,18 +94,19 @@ impl View {
     pub fn spent(&self, fleet: &Fleet, days: &[Instant]) -> Result<Vec<Spent>, LedgerError> {
         let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(Vec::new()) };
         let within = Span { from: *first, to: *last };
-        let (connection, register) = (schema::connect(&self.directory)?, Register::new(fleet));
+        let connection = schema::connect(&self.directory)?;
+        let (fleet, register) = terms(&connection, &self.directory, fleet, within.to)?;
         let mut select = connection.prepare(POSTED)?;
         let mut rows = select.query([within.to.micros()])?;
         let mut next = posted(&mut rows, &register)?;
         let (mut accrual, mut balances, mut since) = (Accrual::default(), Balances::default(), Instant::MIN);
         let mut spent: Vec<Spent> = Vec::new();
-        for cut in Accrual::cuts(fleet, within, days.iter().copied()) {
+        for cut in Accrual::cuts(&fleet, within, days.iter().copied()) {
             while let Some(usage) = next.filter(|usage| usage.at < cut) {
-                balances.post(fleet, &usage);
+                balances.post(&fleet, &usage);
                 next = posted(&mut rows, &register)?;
             }
-            for (contract, money) in accrual.cut(fleet, &balances, cut) {
+            for (contract, money) in accrual.cut(&fleet, &balances, cut) {
                 let from = days.iter().rev().find(|day| **day <= since).copied();
                 let Some(from) = from.filter(|_| since >= within.from) else { continue };
                 match spent.iter_mut().rev().take_while(|spent| spent.from == from).find(|spent| spent.contract == contract) {
@@ -118,6 +122,25 @@ impl View {
 
 /// Everything posted before an instant, by time.
 const POSTED: &str = "SELECT contract, meter, subject, at_us, held, used FROM posting WHERE at_us < ?1 ORDER BY at_us, id";
+
+/// The fleet with the prices that it lacks of what was posted before an instant, and the names of that too.
+fn terms(connection: &Connection, directory: &Path, fleet: &Fleet, until: Instant) -> Result<(Arc<Fleet>, Register), LedgerError> {
+    let (mut earlier, mut register) = (Earlier::new(directory), Register::new(fleet));
+    let mut select = connection.prepare(
+        "SELECT contract, meter, subject, version, min(at_us), max(at_us) FROM posting JOIN fleet ON fleet.id = posting.fleet
+         WHERE at_us < ?1 GROUP BY contract, meter, subject, version",
+    )?;
+    let mut rows = select.query([until.micros()])?;
+    while let Some(row) = rows.next()? {
+        let Some(contract) = register.contract_id(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?) else { continue };
+        let Word(kind) = row.get(1)?;
+        let meter = register.admit(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
+        for at in [row.get(4)?, row.get(5)?] {
+            earlier.note(fleet, (contract, meter), FleetVersion(row.get(3)?), Instant::from_micros(at));
+        }
+    }
+    Ok((earlier.terms(&Arc::new(fleet.clone()), &register, until), register))
+}
 
 /// The next of [`POSTED`] under a contract and meter that the fleet of `register` still has.
 fn posted(rows: &mut Rows<'_>, register: &Register) -> Result<Option<Usage>, LedgerError> {

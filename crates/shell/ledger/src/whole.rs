@@ -115,7 +115,8 @@ impl Whole {
             Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
             done => done.and_then(|()| is_whole(&connection))?,
         };
-        let mut whole = Self { folder: folder.to_owned(), connection, fold: None, removed: (None, 0, Vec::new()), folds: Folds::default() };
+        let mut whole =
+            Self { folder: folder.to_owned(), connection, fold: None, removed: (None, 0, Vec::new()), folds: Folds::new(folder) };
         if !known || !whole.passed_over()?.is_empty() {
             whole.begin_anew("")?;
         }
@@ -127,7 +128,7 @@ impl Whole {
     /// # Errors
     /// When the database refused.
     pub fn begin_anew(&mut self, origin: &str) -> Result<(), LedgerError> {
-        (self.fold, self.removed, self.folds) = (None, (None, 0, Vec::new()), Folds::default());
+        (self.fold, self.removed, self.folds) = (None, (None, 0, Vec::new()), Folds::new(&self.folder));
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::make_anew(&transaction)?;
         transaction.execute_batch(TABLES)?;
@@ -211,7 +212,7 @@ impl Whole {
     /// The fold of all that is there, caught up: from what was folded before.
     fn fold(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<&Fold, LedgerError> {
         let fold = self.fold.take().filter(|fold| fold.fleet.version == fleet.version);
-        let mut fold = fold.unwrap_or_else(|| Fold::new(Arc::clone(fleet), now));
+        let mut fold = fold.unwrap_or_else(|| Fold::new(Arc::clone(fleet), &self.folder, now));
         fold.catch_up(&self.connection, newest(&self.connection)?)?;
         Ok(self.fold.insert(fold))
     }
@@ -234,14 +235,14 @@ impl Whole {
     pub fn closing(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<Vec<ChainEntry>, LedgerError> {
         // Asked every second, and mostly for nothing.
         self.find_removed(fleet, now)?;
-        self.folds.prepare(&self.connection, &self.removed.2, now)?;
+        self.folds.prepare(&self.connection, fleet, &self.removed.2, now)?;
         if !closing::any(&self.connection, fleet, now)? && !self.folds.any() {
             return Ok(Vec::new());
         }
         let to = self.fold(fleet, now)?.posting_to;
         self.folds.catch_up(&self.connection, to)?;
         let Some(fold) = &self.fold else { return Ok(Vec::new()) };
-        let all = All { fold, removed: &self.removed.2, folds: &self.folds };
+        let mut all = All { fold, removed: &self.removed.2, folds: &mut self.folds };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let registers = Registers::read(&transaction)?;
         // Without its entry nothing can name it yet.
@@ -250,7 +251,7 @@ impl Whole {
         }
         let before = transaction.query_row("SELECT coalesce(max(number), 0) FROM entry", [], |row| row.get(0))?;
         let mut booking = Booking::new(&transaction, &registers)?;
-        closing::close(&mut booking, &all, now)?;
+        closing::close(&mut booking, &mut all, now)?;
         let entries = crate::copied::entries(&transaction, before, i64::MAX, closing::CLOSINGS_MAX)?;
         // What is closed is only so once all have it.
         drop(booking);

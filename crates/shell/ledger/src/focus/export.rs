@@ -9,7 +9,7 @@ use units::{Instant, Money, Span};
 
 use super::FocusRow;
 use crate::books::Fold;
-use crate::closing::{self, Closed, ClosedLine};
+use crate::closing::{self, Closed, ClosedLine, Folds};
 use crate::error::LedgerError;
 use crate::removed::removed;
 use crate::view::{Open, View};
@@ -34,18 +34,18 @@ struct Billed {
 pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -> Result<Vec<FocusRow>, LedgerError> {
     let open = view.lock()?;
     let newest = whole::newest(&open.connection)?;
-    let mut fold = Fold::new(Arc::clone(fleet), now);
+    let mut fold = Fold::new(Arc::clone(fleet), &view.directory, now);
     fold.catch_up(&open.connection, newest)?;
     let began: Option<i64> = open.connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get(0))?;
     let within = within.overlap(Span { from: began.map_or(now, Instant::from_micros), to: Instant::MAX });
-    let mut rows = Vec::new();
+    let (mut rows, mut folds) = (Vec::new(), Folds::new(&view.directory));
     for (contract, ..) in fleet.contracts.iter() {
-        rows.extend(of_contract(&open, &fold, (contract, Instant::MAX), within, now)?);
+        rows.extend(of_contract(&open, (&fold, &mut folds), (contract, Instant::MAX), within, now)?);
     }
     for removed in removed(&open.connection, &open.registers, &view.directory, fleet, now)? {
-        let mut fold = Fold::new(Arc::clone(&removed.fleet), now);
+        let mut fold = Fold::new(Arc::clone(&removed.fleet), &view.directory, now);
         fold.catch_up(&open.connection, newest)?;
-        rows.extend(of_contract(&open, &fold, (removed.contract, removed.at), within, now)?);
+        rows.extend(of_contract(&open, (&fold, &mut folds), (removed.contract, removed.at), within, now)?);
     }
     Ok(rows)
 }
@@ -53,7 +53,7 @@ pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -
 /// The charges of one contract of the fold's fleet; of periods that are not closed, those that begin before `until`.
 fn of_contract(
     open: &Open,
-    fold: &Fold,
+    (fold, folds): (&Fold, &mut Folds),
     (contract, until): (ContractId, Instant),
     within: Span,
     now: Instant,
@@ -70,7 +70,7 @@ fn of_contract(
         billed.push(Billed { contract, period, span, fleet, closing: Some(closed.number), lines });
     }
     let closed_to = closed.iter().map(|closed| closed.span.to).max();
-    let periods = open_periods(&open.connection, fold, contract, closed_to, within.overlap(terms.term), now)?;
+    let periods = open_periods(&open.connection, (fold, folds), contract, closed_to, within.overlap(terms.term), now)?;
     billed.extend(periods.into_iter().filter(|billed| billed.span.from < until));
     Ok(billed.iter().flat_map(|billed| rows_of(fold, &closed, billed)).collect())
 }
@@ -78,7 +78,7 @@ fn of_contract(
 /// The periods that are not closed, by the fleet's calendar: the first one begins where the last that was closed ended.
 fn open_periods(
     connection: &rusqlite::Connection,
-    fold: &Fold,
+    (fold, folds): (&Fold, &mut Folds),
     contract: ContractId,
     closed_to: Option<Instant>,
     within: Span,
@@ -97,7 +97,7 @@ fn open_periods(
             break;
         }
         if !span.is_empty() {
-            let lines = open_lines(connection, fold, (contract, period, span))?;
+            let lines = open_lines(connection, (fold, folds), (contract, period, span))?;
             open.push(Billed { contract, period, span, fleet: fold.fleet.version, closing: None, lines });
         }
     }
@@ -107,13 +107,13 @@ fn open_periods(
 /// The lines of a period that is not closed, as it stands; with what came late for earlier ones.
 fn open_lines(
     connection: &rusqlite::Connection,
-    fold: &Fold,
+    (fold, folds): (&Fold, &mut Folds),
     (contract, period, span): (ContractId, i64, Span),
 ) -> Result<Vec<ClosedLine>, LedgerError> {
     let known = closing::last_closed(connection, fold.fleet.contracts.name(contract))?;
     // Only the next period to close takes amendments up.
     let next = known.filter(|(to, _)| *to == span.from);
-    closing::lines(connection, fold, (contract, period, span), next.map(|(_, posting_to)| posting_to), i64::MAX)
+    closing::lines(connection, (fold, folds), (contract, period, span), next.map(|(_, posting_to)| posting_to), i64::MAX)
 }
 
 /// The lines of a period as rows; what was used of a committed quantity is of its first tiers.
@@ -174,7 +174,7 @@ fn row(fold: &Fold, closed: &[Closed], billed: &Billed, line: &ClosedLine) -> Fo
     let total = meter.filter(|_| is_present).map(|meter| fold.balances.total(billed.contract, billed.period, meter));
     let count = |part: fn(Total) -> units::Quantity| total.map(|total| part(total).count());
     let (category, class, frequency) = match line.clause.as_str() {
-        "rates" | "overflow" => ("Usage", None, "Usage-Based"),
+        "rates" | closing::EARLIER_RATES | "overflow" => ("Usage", None, "Usage-Based"),
         "prepayment" => ("Purchase", None, "One-Time"),
         "shortfall" => ("Usage", None, "Recurring"),
         "credit" | "penalty" => ("Credit", None, "Recurring"),

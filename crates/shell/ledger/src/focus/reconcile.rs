@@ -118,7 +118,7 @@ pub fn import_invoice(
     let sorted = sort(&terms, lines);
     let mut folds: BTreeMap<usize, Fold> = BTreeMap::new();
     for (place, ..) in sorted.ours.keys() {
-        folds.entry(*place).or_insert_with(|| Fold::new(Arc::clone(&terms[*place].0), now));
+        folds.entry(*place).or_insert_with(|| Fold::new(Arc::clone(&terms[*place].0), directory, now));
     }
     folds.values_mut().try_for_each(|fold| fold.catch_up(&transaction, booking.chain.posting_to()))?;
     let mut cleared = Vec::new();

@@ -1,35 +1,37 @@
 //! Closings: without gap or overlap, none before its time, each line what the contract came to by what was booked then.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use fleet::FleetVersion;
 use rusqlite::Connection;
 use units::Instant;
 
-use super::fleets::Fleets;
 use super::{Finding, Verification};
 use crate::books::Fold;
 use crate::chain::Hash;
-use crate::closing::{self, Closed, GRACE, digest, lines};
+use crate::closing::{self, Closed, Folds, GRACE, digest, lines};
 use crate::error::LedgerError;
 
 /// What is remembered of the closings so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Closings {
     number: i64,
-    fold: Option<Fold>,
+    folds: Folds,
     /// For each contract the end of its last closing, and the newest posting that this knew.
     ends: BTreeMap<String, (Instant, i64)>,
 }
 
+impl Closings {
+    /// Nothing yet of the books in a directory.
+    pub(super) fn none(directory: &Path) -> Self {
+        Self { number: 0, folds: Folds::new(directory), ends: BTreeMap::new() }
+    }
+}
+
 /// Checks every closing since, in the order in which they were made.
-pub(super) fn check(
-    closings: &mut Closings,
-    fleets: &mut Fleets,
-    connection: &Connection,
-    verification: &mut Verification,
-) -> Result<(), LedgerError> {
-    let Closings { number, fold, ends } = closings;
+pub(super) fn check(closings: &mut Closings, connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
+    let Closings { number, folds, ends } = closings;
     for closed in closing::past(connection, *number)? {
         *number = closed.number;
         let before = ends.insert(closed.contract.clone(), (closed.span.to, closed.posting_to));
@@ -48,26 +50,27 @@ pub(super) fn check(
         }
         let version =
             connection.query_row("SELECT version FROM fleet WHERE id = ?1", [closed.fleet], |row| row.get(0).map(FleetVersion))?;
-        let Some(fleet) = fleets.get(version) else {
+        let Some(fold) = folds.take(connection, version, closed.posting_to, closed.at)? else {
             find("the fleet that it was closed by can't be read any more".to_owned());
             continue;
         };
-        let fold = match &mut *fold {
-            Some(same) if same.fleet.version == fleet.version => same,
-            other => other.insert(Fold::new(fleet, closed.at)),
-        };
-        fold.catch_up(connection, closed.posting_to)?;
-        if let Some(why) = difference(connection, fold, &closed, before.map(|(_, posting_to)| posting_to))? {
+        if let Some(why) = difference(connection, (&fold, folds), &closed, before.map(|(_, posting_to)| posting_to))? {
             find(why);
         }
+        folds.put(fold);
     }
     Ok(())
 }
 
 /// How the lines differ from what the contract comes to by what was booked at the time.
-fn difference(connection: &Connection, fold: &Fold, closed: &Closed, known_to: Option<i64>) -> Result<Option<String>, LedgerError> {
+fn difference(
+    connection: &Connection,
+    (fold, folds): (&Fold, &mut Folds),
+    closed: &Closed,
+    known_to: Option<i64>,
+) -> Result<Option<String>, LedgerError> {
     let Some(contract) = fold.fleet.contracts.id(&closed.contract) else { return Ok(Some("its fleet has no such contract".to_owned())) };
-    let expected = lines(connection, fold, (contract, closed.period, closed.span), known_to, closed.number)?;
+    let expected = lines(connection, (fold, folds), (contract, closed.period, closed.span), known_to, closed.number)?;
     if expected == closed.lines {
         return Ok(None);
     }

@@ -273,7 +273,7 @@ impl Checked {
             correction: 0,
             settled_below: 0,
             journal: Position::default(),
-            closings: Closings::default(),
+            closings: Closings::none(directory),
             records: Records::new(again),
             fleets: Fleets::new(directory),
         }
@@ -313,7 +313,7 @@ impl Checked {
         postings::check_held(connection, self.held, verification)?;
         let head = chain::check(connection, self.head, noted, verification)?;
         corrections::check(connection, registers, self.correction, verification)?;
-        closings::check(&mut self.closings, &mut self.fleets, connection, verification)?;
+        closings::check(&mut self.closings, connection, verification)?;
         let read = (&mut self.records, &mut self.fleets);
         self.journal = journal::check(&self.directory, connection, registers, self.journal, read, verification)?;
         self.held = number("SELECT coalesce(max(id), 0) FROM held")?;

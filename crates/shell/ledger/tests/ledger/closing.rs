@@ -393,24 +393,98 @@ fn a_contract_that_is_used_after_it_left_one_fleet_file_is_closed_all_the_same()
 }
 
 #[test]
-fn what_was_used_of_a_model_that_left_the_fleet_file_is_told_while_its_period_is_open() {
+fn what_was_used_of_a_model_that_left_the_fleet_file_is_charged_by_the_last_rates_that_it_was_used_under() {
     let directory = tempfile::tempdir().expect("a folder");
     let store = open(directory.path());
     spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
     drop(store);
     let renamed = LAPTOP.replace("smollm2-135m", "another");
-    let fleet = Arc::new(fleet::parse(&renamed).fleet.expect("it is sound"));
-    let reopen = |text: &str, fleet: &Arc<Fleet>, minute: u32| {
-        let (store, recovery) = Store::open(directory.path(), text, Arc::clone(fleet), start() + minute * MINUTE).expect("opened");
+    let (store, fleet) = open_with(directory.path(), &renamed);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    let closed = &store.closings(Some("spill-on-demand")).expect("read")[0];
+    assert_eq!(lines(closed), [("earlier-rates".to_owned(), 1_000, 15_000_000), ("earlier-rates".to_owned(), 100, 6_000_000)]);
+    assert_eq!(closed.lines[1].meter, Some((fleet::MeterKind::OutputTokens, "smollm2-135m".to_owned())));
+    // It counts towards the floor above it: 26 cents, less the reservation's 20 and these 2.1.
+    assert_eq!(lines(&store.closings(Some("northgrid-umbrella")).expect("read")[0]), [("shortfall".to_owned(), 0, 39_000_000)]);
+    let rows = ledger::focus_rows(&store, &fleet, Span { from: start(), to: start() + 5 * MINUTE }, start() + 20 * MINUTE).expect("read");
+    let cell = |row, name| ledger::COLUMNS.iter().find(|column| column.name == name).expect("it is one of ours").of(row).shown();
+    let exported: Vec<_> = rows.iter().filter(|row| cell(*row, "x_Clause") == "earlier-rates").map(|row| cell(row, "BilledCost")).collect();
+    assert_eq!(exported, ["0.015", "0.006"]);
+    let days = [start(), start() + 60 * MINUTE];
+    let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
+    let spent = store.spent(&fleet, &days).expect("read").into_iter().filter(|spent| spent.contract == contract);
+    assert_eq!(spent.map(|spent| spent.money.nanos()).collect::<Vec<_>>(), [21_000_000]);
+    // Back at another price: what is closed stays as it was, and what came late is charged by what it was closed by.
+    let dearer = LAPTOP.replace("input = \"15 USD", "input = \"30 USD").replace("output = \"60 USD", "output = \"120 USD");
+    assert_ne!(dearer, LAPTOP);
+    drop(store);
+    let (store, _) = open_with(directory.path(), &dearer);
+    spill(&store, 2, Known::Reported, TOKENS, start() + 22 * MINUTE);
+    spill(&store, 3, Known::Reported, TOKENS, start() + 2 * MINUTE);
+    store.close_periods(start() + 40 * MINUTE).expect("closed");
+    let dues: Vec<_> = store.closings(Some("spill-on-demand")).expect("read").iter().map(|closed| closed.due.nanos()).collect();
+    assert_eq!(dues, [21_000_000, 21_000_000, 0, 0, 42_000_000]);
+    drop(store);
+    let verified = verify(directory.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
+}
+
+#[test]
+fn what_no_text_is_left_of_is_told_while_its_period_is_open() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    drop(store);
+    std::fs::remove_dir_all(directory.path().join("fleets")).expect("removed");
+    let renamed = LAPTOP.replace("smollm2-135m", "another");
+    let reopen = |text: &str, minute: u32| {
+        let fleet = Arc::new(fleet::parse(text).fleet.expect("it is sound"));
+        let (store, recovery) = Store::open(directory.path(), text, fleet, start() + minute * MINUTE).expect("opened");
         (store, recovery.unpriced)
     };
-    let (store, unpriced) = reopen(&renamed, &fleet, 2);
+    let (store, unpriced) = reopen(&renamed, 2);
     assert_eq!(unpriced, [ledger::Unpriced { contract: "spill-on-demand".to_owned(), subject: "smollm2-135m".to_owned() }]);
     drop(store);
-    let (store, unpriced) = reopen(LAPTOP, &laptop(), 3);
+    let (store, unpriced) = reopen(LAPTOP, 3);
     assert_eq!(unpriced, [], "it is back");
     store.close_periods(start() + 20 * MINUTE).expect("closed");
     assert_eq!(store.closings(Some("spill-on-demand")).expect("read")[0].due.nanos(), 21_000_000);
     drop(store);
-    assert_eq!(reopen(&renamed, &fleet, 21).1, [], "its period is closed");
+    assert_eq!(reopen(&renamed, 21).1, [], "its period is closed");
+}
+
+#[test]
+fn what_comes_late_is_charged_by_the_terms_that_its_period_was_closed_by() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    drop(store);
+    // From now on by quarters of an hour, and dearer. The first of them begins at 12:00 and takes the time before in.
+    let quarters = LAPTOP.replace("period = \"5 minutes\"", "period = \"15 minutes\"").replace("input = \"15 USD", "input = \"30 USD");
+    let (store, _) = open_with(directory.path(), &quarters);
+    store.close_periods(start() + 30 * MINUTE).expect("closed");
+    spill(&store, 2, Known::Reported, TOKENS, start() + 16 * MINUTE);
+    store.close_periods(start() + 45 * MINUTE).expect("closed");
+    drop(store);
+    // By ten minutes, at the old price again: the next one begins at 12:30.
+    let tens = LAPTOP.replace("period = \"5 minutes\"", "period = \"10 minutes\"");
+    let (store, _) = open_with(directory.path(), &tens);
+    spill(&store, 3, Known::Reported, TOKENS, start() + 17 * MINUTE);
+    spill(&store, 4, Known::Reported, TOKENS, start() + 38 * MINUTE);
+    store.close_periods(start() + 55 * MINUTE).expect("closed");
+    let closed = store.closings(Some("spill-on-demand")).expect("read");
+    let told: Vec<_> = closed.iter().map(|closed| (closed.span.from, closed.due.nanos())).collect();
+    let at = |minutes: u32| start() + minutes * MINUTE;
+    // The quarter from 12:15 on was closed at 30 dollars a million of input.
+    assert_eq!(told, [(at(0), 21_000_000), (at(5), 15_000_000), (at(15), 36_000_000), (at(30), 57_000_000)]);
+    drop(store);
+    // By 35 minutes: the period from 12:35 on has half of what was closed from 12:30 to 12:40.
+    let (store, _) = open_with(directory.path(), &LAPTOP.replace("period = \"5 minutes\"", "period = \"35 minutes\""));
+    store.close_periods(start() + 85 * MINUTE).expect("closed");
+    let last = store.closings(Some("spill-on-demand")).expect("read").pop().expect("it was closed");
+    assert_eq!((last.span.from, lines(&last).last().cloned()), (at(40), Some(("closed-before".to_owned(), 0, -10_500_000))));
+    drop(store);
+    let verified = verify(directory.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
 }
