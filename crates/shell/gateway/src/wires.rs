@@ -1,7 +1,7 @@
 //! The connections to upstreams: each serving thread keeps its own for reuse, so that an answer wakes nobody else.
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,8 +74,9 @@ pub(crate) struct Wires {
 /// others.
 pub(crate) struct Lanes(Vec<Mutex<Lane>>);
 
-/// One thread's connections, by the places that they go to; the last used at the back.
-type Lane = HashMap<Arc<str>, VecDeque<Wire>>;
+/// One thread's connections, by the places that they go to; the last used at the back. Sorted, so that a simulated process that dies closes
+/// them in the same order each time.
+type Lane = BTreeMap<Arc<str>, VecDeque<Wire>>;
 
 impl Lanes {
     /// Keeps a connection for the next request to that place.
