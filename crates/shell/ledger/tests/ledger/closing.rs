@@ -151,7 +151,7 @@ pub fn spill(store: &Store, request: u128, known: Known, tokens: Tokens, ended: 
 pub fn spill_by(fleet: &Fleet, store: &Store, request: u128, known: Known, tokens: Tokens, ended: Instant) -> AttemptId {
     let attempt = attempt(request, 1);
     let endpoint = fleet.endpoints.id("spill").expect("it is there");
-    let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
+    let (contract, ..) = fleet.contracts.iter().find(|(.., terms)| terms.endpoints.contains(&endpoint)).expect("it is paid by one");
     let list = TokenPrices { input: 15_000_000_000, cached: 15_000_000_000, output: 60_000_000_000 };
     let question = Question {
         wish: None,

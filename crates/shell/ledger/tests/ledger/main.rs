@@ -1,6 +1,7 @@
 //! The ledger from outside: one state directory, opened, filled, damaged, killed and opened again.
 
 mod audit;
+mod billing;
 mod books;
 mod closing;
 mod crash;
