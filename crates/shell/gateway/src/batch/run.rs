@@ -205,18 +205,22 @@ impl Runner {
 
     /// Starts a line of a batch, if one may start; `seen` is what each model costs now, and how many of its lines have just begun.
     fn start(&mut self, batch: &Arc<Batch>, now: Instant, seen: &mut BTreeMap<ModelId, (Option<Cheapest>, u32)>) -> Option<()> {
-        let (call, work) = (batch.call()?, self.works.get_mut(&batch.id)?);
+        let call = batch.call()?;
         // A model that the fleet has no more costs nothing: each line is only told so.
-        if let Some(model) = work.model {
+        if let Some(model) = self.works.get(&batch.id)?.model {
+            let (running, at_once) = (self.running_of(model), self.at_once(model));
+            if running >= at_once {
+                return None;
+            }
             let look = || (cheapest(&self.state, &self.state.snapshot.load(), model), 0);
             let (cheapest, fresh) = seen.entry(model).or_insert_with(look);
             let known = cheapest.filter(|found| found.service_us > 0);
             let moment = Moment {
                 now,
                 deadline: deadline(batch),
-                lines_left: work.queue.left(),
+                lines_left: self.works.get(&batch.id)?.queue.left(),
                 line: known.map_or(LINE_TIME, |found| Duration::from_micros(found.service_us.into())),
-                at_once: u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(1),
+                at_once,
                 price: cheapest.map(|found| found.price),
                 room: cheapest.is_some_and(|found| found.has_room(*fresh)),
             };
@@ -224,6 +228,7 @@ impl Runner {
                 return None;
             }
         }
+        let work = self.works.get_mut(&batch.id)?;
         let line = work.queue.begin()?;
         if let Some((_, fresh)) = work.model.and_then(|model| seen.get_mut(&model)) {
             *fresh += 1;
@@ -235,6 +240,19 @@ impl Runner {
         let task = self.running.spawn(line::run(Arc::clone(&self.state), job));
         self.tasks.insert(task.id(), (Arc::clone(batch), line));
         Some(())
+    }
+
+    /// Lines of a model that run.
+    fn running_of(&self, model: ModelId) -> u32 {
+        let of = self.works.values().filter(|work| work.model == Some(model));
+        of.map(|work| work.queue.running()).sum()
+    }
+
+    /// How many lines of a model may run at once: more would only stand in line before its endpoints, however the deadline presses.
+    fn at_once(&self, model: ModelId) -> u32 {
+        let snapshot = self.state.snapshot.load();
+        let slots = snapshot.endpoints(model).iter().map(|endpoint| snapshot.fleet.endpoints[*endpoint].slots);
+        slots.fold(0, u32::saturating_add).clamp(1, u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(1))
     }
 }
 

@@ -58,12 +58,15 @@ pub(super) async fn run(run: Arc<Run>, index: usize) -> turmoil::Result {
     let listener = TcpListener::bind("0.0.0.0:80").await?;
     let endpoint = super::scene::endpoint(&run.fleet, UPSTREAMS[index]);
     loop {
-        let (stream, _) = listener.accept().await?;
+        let (stream, peer) = listener.accept().await?;
+        run.note(&format!("{} meets {peer}", UPSTREAMS[index]));
         let run = Arc::clone(&run);
         tokio::task::spawn_local(async move {
-            let service = service_fn(move |request| serve(Arc::clone(&run), index, endpoint, request));
+            let serving = Arc::clone(&run);
+            let service = service_fn(move |request| serve(Arc::clone(&serving), index, endpoint, request));
             // Breaking connections is part of what it does.
             _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            run.note(&format!("{} parts from {peer}", UPSTREAMS[index]));
         });
     }
 }

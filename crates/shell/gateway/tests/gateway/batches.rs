@@ -348,6 +348,24 @@ async fn a_cancelled_batch_says_what_never_ran() {
 }
 
 #[tokio::test]
+async fn lines_take_all_slots_of_an_endpoint_that_idles_but_one() {
+    let (folder, gate) = (folder(), Gate::default());
+    let fleet = Setup::default().fleet.replace("slots = 4", "slots = 24");
+    let bench = over_with(folder.path(), Setup { fleet, ..Setup::default() }).await;
+    bench.only_north();
+    let lines: Vec<String> = (0..40).map(|number| line(&format!("l{number:02}"), "")).collect();
+    for _ in 0..lines.len() {
+        bench.north.then(Reply::late(&gate, Reply::answer(7, 5)));
+    }
+    let made = order(&bench, &lines).await;
+    bench.north.until_heard(23).await;
+    assert!(bench.north.heard().len() <= 24);
+    gate.open(lines.len());
+    let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
+    assert_eq!(done["request_counts"], json!({ "total": 40, "completed": 40, "failed": 0 }));
+}
+
+#[tokio::test]
 async fn metadata_past_openais_bounds_is_refused() {
     let folder = folder();
     let bench = over(folder.path()).await;
