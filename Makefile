@@ -112,13 +112,13 @@ bench-gateway: .bench/ready
 
 MINUTES ?= $(if $(HOURS),$(shell expr $(HOURS) \* 60),30)
 
-soak: build
+soak: build solver
 	@tools/setup libfaketime strace postgresql
-	@tools/setup --cargo cargo-nextest
+	@tools/setup --cargo cargo-nextest cargo-mutants
 	@if rustup run nightly rustc --version >/dev/null 2>&1; then tools/setup --cargo cargo-fuzz; fi
 	@cargo build --quiet --release -p baseload
 	@cargo build --quiet --release -p testkit --example bench_upstream --example bench_load
-	@cargo build --quiet --workspace --example check_books
+	@cargo build --quiet --workspace --example reference --example check_books
 	@python3 tests/soak/run.py $(TARGET) --minutes $(MINUTES)
 
 .compat/ready: tests/compat/requirements.txt

@@ -68,9 +68,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reference", help="the example `reference` of testkit, built")
     parser.add_argument("--random", type=int, default=RANDOM, help="how many random instances")
+    parser.add_argument("--from", dest="first", type=int, default=0, help="the seed of the first of them")
     asked = parser.parse_args()
     results = [counted(f"by hand: {name}", case, optimum) for name, case in by_hand.CASES]
-    instances = lines(asked.reference, "dump", str(asked.random))
+    instances = lines(asked.reference, "dump", str(asked.first), str(asked.random))
     answers = lines(asked.reference, "solve", stdin="\n".join(instances))
     for line, answer in zip(map(json.loads, instances), map(json.loads, answers), strict=True):
         assert line["name"] == answer["name"], "an answer for each instance, in order"

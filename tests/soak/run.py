@@ -31,13 +31,16 @@ WANTED = {
     "simulated: faults": 100_000,
     "simulated: requests": 2_000_000,
     "properties: histories of each": 1_000_000,
+    "plans: instances": 20_000,
 }
 # A kind of torn write is one test; so many variants of each take about a second on two cores.
 TORN_KINDS, TORN_A_SECOND = 5, 5
 # Seeds of the simulation at a time, of which so many are run twice, beside it; as many as every case has to come up in.
-SEEDS, TWICE = 220, 20
+SEEDS, TWICE = 240, 20
 # Histories of each property at a time, and how many may be thrown away for each test as saying nothing.
 HISTORIES, REJECTS = 5_000, 1_000_000
+# Histories of books at a time, and instances of plans.
+BOOKS, PLANS = 200, 50
 PURE = "package(/^(market|dispatch|dialect|fleet)$/)"
 
 
@@ -159,6 +162,35 @@ def properties(soak, seconds):
     soak.again_and_again("properties", seconds, once)
 
 
+def books(soak, seconds):
+    """Histories of books: closed, corrected, carried on with other fleet files."""
+
+    def once():
+        chosen = "package(ledger) & test(/^(billing|history)::/)"
+        return {"histories of each": BOOKS} if soak.tests(chosen, PROPTEST_CASES=BOOKS) else None
+
+    soak.again_and_again("books", seconds, once)
+
+
+def plans(soak, seconds):
+    """Plans against a second formulation, of instances that were not solved before."""
+
+    def once():
+        # The first ones are solved with each change.
+        fresh = PLANS + soak.sums["plans: instances"] + soak.counts["plans: instances"]
+        reference, program = soak.target / "debug" / "examples" / "reference", ROOT / "tests" / "plan" / "run.py"
+        failed = soak.run(sys.executable, program, reference, "--from", fresh, "--random", PLANS)
+        return None if failed else {"instances": PLANS}
+
+    soak.again_and_again("plans", seconds, once)
+
+
+def mutants(soak, seconds):
+    """Mutants of the crates that price and decide: how many of them the tests notice."""
+    first = soak.sums["mutants: shards"]
+    soak.script("mutants", ROOT / "tests" / "soak" / "mutants.py", "--first", first, "--seconds", seconds)
+
+
 def fuzzed(soak, seconds):
     """Any bytes."""
     executed, found = fuzz.run(ROOT, soak.target, soak.folder, soak.seed, seconds)
@@ -174,8 +206,8 @@ def memory(soak, seconds):
 
 # Each part's share of the time.
 PARTS = {
-    crash: 0.25,
-    simulated: 0.2,
+    crash: 0.2,
+    simulated: 0.18,
     fuzzed: 0.2,
     misbehave: 0.08,
     torn: 0.07,
@@ -183,8 +215,11 @@ PARTS = {
     every: 0.03,
     batched: 0.03,
     replicas: 0.04,
-    memory: 0.1,
+    memory: 0.08,
     properties: 0.05,
+    books: 0.03,
+    plans: 0.03,
+    mutants: 0.04,
 }
 
 

@@ -1,5 +1,5 @@
 //! Instances and what Rust makes of them, as JSON Lines, for the second formulation in `tests/plan`:
-//! `reference dump RANDOM` writes instances, `reference solve` reads such lines and writes what is chosen.
+//! `reference dump FROM COUNT` writes the reference instance and random ones of these seeds, `reference solve` reads such lines and writes what is chosen.
 
 use std::env;
 use std::error::Error;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::instance;
 
-const USAGE: &str = "usage: reference dump RANDOM | solve";
+const USAGE: &str = "usage: reference dump FROM COUNT | solve";
 /// The relative gap to which choices are searched.
 const GAP: f64 = 1e-6;
 
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String], out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["dump", count] => dump(out, count.parse()?),
+        ["dump", from, count] => dump(out, from.parse()?, count.parse()?),
         ["solve"] => {
             let mut solver = Highs::find(&folder())?;
             for line in io::stdin().lock().lines() {
@@ -60,8 +60,8 @@ struct Stated {
     instance: Instance,
 }
 
-fn dump(out: &mut dyn Write, count: u64) -> Result<(), Box<dyn Error>> {
-    let random = (0..count).map(|seed| (format!("random {seed}"), instance::random(seed)));
+fn dump(out: &mut dyn Write, from: u64, count: u64) -> Result<(), Box<dyn Error>> {
+    let random = (from..from + count).map(|seed| (format!("random {seed}"), instance::random(seed)));
     for (name, instance) in std::iter::once(("reference".to_owned(), instance::reference())).chain(random) {
         write(out, &name, json!({ "instance": instance }))?;
     }

@@ -150,7 +150,7 @@ pub(crate) fn for_writing(directory: &Path) -> Result<Connection, LedgerError> {
         return Err(LedgerError::Missing { what: format!("a ledger in {}", directory.display()) });
     }
     let mut connection = schema::connect(directory)?;
-    schema::migrate(&mut connection)?;
+    schema::migrate_beside(directory, &mut connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }

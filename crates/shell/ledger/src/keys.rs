@@ -33,11 +33,11 @@ impl Keys {
     /// Opens the keys of a state directory, which is made if there is none.
     ///
     /// # Errors
-    /// When the directory can't be used, the database refused, or it is newer than this program.
+    /// When the directory can't be used, the database refused, or it is newer than this program, or older and in use.
     pub fn open(directory: &Path) -> Result<Self, LedgerError> {
         crate::directory::make(directory)?;
         let mut connection = schema::connect(directory)?;
-        schema::migrate(&mut connection)?;
+        schema::migrate_beside(directory, &mut connection)?;
         // No journal is behind a revocation: it is on disk when it is committed.
         connection.pragma_update(None, "synchronous", "FULL")?;
         Ok(Self { open: Mutex::new(Open { connection, read: None }), by: By::default() })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::directory;
 use crate::error::LedgerError;
 
 /// How long one process waits for another's transaction.
@@ -61,6 +62,14 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
     }
     transaction.pragma_update(None, "user_version", known)?;
     Ok(transaction.commit()?)
+}
+
+/// The same, where another process may run on the tables: it would know the older ones only, so they are brought forward once it has ended.
+pub(crate) fn migrate_beside(directory: &Path, connection: &mut Connection) -> Result<(), LedgerError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let is_behind = usize::try_from(found).is_ok_and(|found| found < STEPS.len());
+    let _lock = is_behind.then(|| directory::lock(directory)).transpose()?;
+    migrate(connection)
 }
 
 /// Makes the tables anew, whatever is there: for what can be thrown away. Foreign keys must not be looked after.

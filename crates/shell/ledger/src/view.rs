@@ -99,13 +99,13 @@ impl View {
     /// Opens a state directory for reading, whether or not a process is running on it.
     ///
     /// # Errors
-    /// When there is none, or it is newer than this program.
+    /// When there is none, or it is newer than this program, or older and in use.
     pub fn open(directory: &Path) -> Result<Self, LedgerError> {
         if !schema::database(directory).exists() {
             return Err(LedgerError::Missing { what: format!("a ledger in {}", directory.display()) });
         }
         let mut connection = schema::connect(directory)?;
-        schema::migrate(&mut connection)?;
+        schema::migrate_beside(directory, &mut connection)?;
         Ok(Self { directory: directory.to_owned(), open: Mutex::new(Open { connection, registers: Registers::default(), newest: 0 }) })
     }
 

@@ -10,7 +10,7 @@ use dispatch::{Action, Actions, Decision, Event, Failure, Fault, Health, Known, 
 pub(super) struct Coverage(BTreeMap<&'static str, u64>);
 
 /// Every case of the gateway's own types; one that is not here does not compile below.
-const CASES: [&str; 54] = [
+const CASES: [&str; 55] = [
     "event decided",
     "event refused",
     "event content",
@@ -24,6 +24,7 @@ const CASES: [&str; 54] = [
     "fault busy",
     "fault overloaded",
     "fault broken",
+    "fault fruitless",
     "fault client",
     "action decide",
     "action call",
@@ -68,8 +69,8 @@ const CASES: [&str; 54] = [
 ];
 
 /// The codes of what clients are refused. The others need what is left out here: files and batches, several replicas, shadow mode, bodies that
-/// never end, answers that are too long, accounts that run dry, refusals that an upstream words. A line that overflows is too rare to be counted on.
-const CODES: [&str; 15] = [
+/// never end, answers that are too long, refusals that an upstream words; and budgets that pay for no endpoint, as one here costs its key nothing.
+const CODES: [&str; 17] = [
     "code ambiguous_head",
     "code context_length_exceeded",
     "code insufficient_permissions",
@@ -81,6 +82,8 @@ const CODES: [&str; 15] = [
     "code model_not_found",
     "code no_capacity",
     "code not_supported",
+    "code overloaded",
+    "code rate_limit_exceeded",
     "code request_too_large",
     "code simulated",
     "code unknown_url",
@@ -127,7 +130,6 @@ impl Coverage {
             // Only what stands behind a picker evicts, and nothing does here.
             Event::Failed(Fault::Evicted) => "fault evicted",
             Event::Failed(Fault::Broken) => "fault broken",
-            // Only streams that stall behind a good head are, and upstreams whose model fails.
             Event::Failed(Fault::Fruitless { .. }) => "fault fruitless",
             Event::Failed(Fault::Client) => "fault client",
         });

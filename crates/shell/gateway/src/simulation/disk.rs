@@ -245,7 +245,8 @@ impl Disk {
         lives.into_values().collect()
     }
 
-    /// The most attempts that were open at once, by the journal of each process: at an endpoint, with a key, in all.
+    /// The most attempts that were open at an endpoint at once, by the journal of each process, and the most requests with a key and in all,
+    /// each of which may have a second attempt beside its first.
     pub fn open_at_once(&self) -> (BTreeMap<EndpointId, u64>, BTreeMap<KeyId, u64>, u64) {
         let (mut endpoints, mut keys, mut most) = (BTreeMap::new(), BTreeMap::new(), 0);
         let mut open: BTreeMap<(u32, AttemptId), (EndpointId, KeyId)> = BTreeMap::new();
@@ -254,11 +255,14 @@ impl Disk {
                 Record::Decided { attempt, key, decision, .. } => {
                     open.retain(|(life, _), _| *life == kept.life);
                     open.insert((kept.life, *attempt), (decision.endpoint, *key));
-                    let count = |is: &dyn Fn(&(EndpointId, KeyId)) -> bool| open.values().filter(|at| is(at)).count() as u64;
-                    let (at_endpoint, with_key) = (count(&|at| at.0 == decision.endpoint), count(&|at| at.1 == *key));
+                    let at_endpoint = open.values().filter(|(endpoint, _)| *endpoint == decision.endpoint).count() as u64;
+                    let requests = |of: &dyn Fn(KeyId) -> bool| {
+                        let open = open.iter().filter(|(_, (_, key))| of(*key));
+                        open.map(|((_, attempt), _)| attempt.request).collect::<BTreeSet<_>>().len() as u64
+                    };
                     raise(endpoints.entry(decision.endpoint).or_default(), at_endpoint);
-                    raise(keys.entry(*key).or_default(), with_key);
-                    raise(&mut most, open.len() as u64);
+                    raise(keys.entry(*key).or_default(), requests(&|of| of == *key));
+                    raise(&mut most, requests(&|_| true));
                 }
                 Record::Settled(settled) => drop(open.remove(&(kept.life, settled.attempt))),
                 Record::Held(_) => {}

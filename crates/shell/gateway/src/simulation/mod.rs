@@ -37,7 +37,7 @@ use sha2::{Digest, Sha256};
 use testkit::checkers::Invariant;
 
 /// How many seeds are run with each change.
-const SEEDS: u64 = 220;
+const SEEDS: u64 = 240;
 /// How often every case has to come up in so many.
 const CASES_LEAST: u64 = 50;
 /// Of these, how many are run twice.

@@ -44,10 +44,10 @@ pub(super) fn limits() -> Limits {
     let seconds = Duration::from_secs;
     Limits {
         serving_threads: 1,
-        in_flight_max: 16,
+        in_flight_max: 6,
         key_in_flight_max: 12,
         peer_in_flight_max: 12,
-        queue_max: 6,
+        queue_max: 1,
         queue_timeout: seconds(2),
         queue_timeout_flex: seconds(4),
         header_timeout: seconds(4),
@@ -64,7 +64,7 @@ pub(super) fn limits() -> Limits {
 
 /// The keys; with `budgets` as the second one has it.
 pub(super) fn keys(budgets: bool) -> Vec<KeyRow> {
-    let rates = Allowance { requests: "90/min".parse().ok(), tokens: "20k/min".parse().ok(), budget: None };
+    let rates = Allowance { requests: "30/min".parse().ok(), tokens: "20k/min".parse().ok(), budget: None };
     let budget = Allowance { budget: budgets.then(|| BUDGET.parse().expect("a budget")), ..Allowance::default() };
     let allowances = [Allowance::default(), budget, rates];
     KEYS.iter().zip(1..).zip(allowances).map(|((public, id), allowance)| key(public, KeyId(id), allowance)).collect()

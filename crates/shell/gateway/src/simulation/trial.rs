@@ -183,7 +183,7 @@ fn caps(run: &Run) -> Vec<Reading> {
     let ((endpoints, keys, most), limits) = (run.disk.open_at_once(), scene::limits());
     let room = |endpoint| u64::from(run.fleet.endpoints[endpoint].slots + run.fleet.endpoints[endpoint].queue);
     let at_endpoints = endpoints.into_iter().map(|(endpoint, most)| Reading { what: "attempts at an endpoint", most, cap: room(endpoint) });
-    let with_keys = keys.into_values().map(|most| Reading { what: "attempts with a key", most, cap: limits.key_in_flight_max as u64 });
-    let in_all = Reading { what: "attempts in all", most, cap: limits.in_flight_max as u64 };
+    let with_keys = keys.into_values().map(|most| Reading { what: "requests with a key", most, cap: limits.key_in_flight_max as u64 });
+    let in_all = Reading { what: "requests in all", most, cap: limits.in_flight_max as u64 };
     at_endpoints.chain(with_keys).chain([in_all]).collect()
 }

@@ -46,6 +46,20 @@ fn another_process_makes_and_revokes_keys_while_one_runs() {
 }
 
 #[test]
+fn tables_of_an_older_program_are_left_to_it_while_it_runs() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, _) = open(directory.path());
+    let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    // As the version before has them.
+    database.execute_batch("DROP TABLE key_change; PRAGMA user_version = 7").expect("changed");
+    assert!(matches!(Store::open_keys(directory.path()), Err(LedgerError::Locked { .. })));
+    assert!(matches!(ledger::View::open(directory.path()), Err(LedgerError::Locked { .. })));
+    drop(store);
+    Store::open_keys(directory.path()).expect("brought forward");
+    assert_eq!(database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)), Ok(8));
+}
+
+#[test]
 fn who_did_what_to_a_key_and_why_is_in_the_chain() {
     let directory = tempfile::tempdir().expect("a folder");
     let (store, _) = open(directory.path());
