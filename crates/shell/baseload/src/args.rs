@@ -104,16 +104,25 @@ pub struct State {
 /// What several replicas share.
 #[derive(Debug, ClapArgs)]
 pub struct Share {
-    /// The PostgreSQL that several replicas share: postgres://USER:PASSWORD@HOST:PORT/NAME, beyond this machine over TLS
+    /// The PostgreSQL that several replicas share: postgres://USER@HOST:PORT/NAME, beyond this machine over TLS; with a password, in the
+    /// environment only
     #[arg(long = "share", value_name = "URL", env = "BASELOAD_SHARE", hide_env_values = true)]
     pub url: Option<String>,
 }
 
 impl Share {
-    /// Where it is, if it is anywhere. What can't be read is not shown: it may hold a password.
+    /// Where it is, if it is anywhere. What can't be read is not shown: it may hold a password. One that stands in the command line does not
+    /// go any further: whoever is on this machine can read it there.
     pub fn address(&self) -> anyhow::Result<Option<share::Address>> {
-        let address = self.url.as_deref().map(str::parse::<share::Address>).transpose();
-        address.map_err(|error| crate::exit::wrong(error.to_string()))
+        let Some(url) = &self.url else { return Ok(None) };
+        let address: share::Address = url.parse().map_err(|error: share::AddressError| crate::exit::wrong(error.to_string()))?;
+        let is_seen = std::env::args_os().any(|argument| argument.to_str().is_some_and(|argument| argument.ends_with(url)));
+        if is_seen && address.has_password() {
+            return Err(crate::exit::wrong(
+                "--share has a password, which all who are on this machine can read there: set BASELOAD_SHARE to it instead".to_owned(),
+            ));
+        }
+        Ok(Some(address))
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Asked<'a> {
     pub strip_usage: bool,
     /// What its upstream's picker is told, where it has one.
     pub share: Option<Share>,
+    /// The attempt's place in a trace, where one is kept.
+    pub trace: Option<HeaderValue>,
 }
 
 /// How an upstream answered.
@@ -181,6 +183,9 @@ fn request(upstream: &Upstream, asked: &Asked<'_>, body: Bytes) -> Request<Parte
         if let Some(value) = asked.head.get(name) {
             head.insert(name, value.clone());
         }
+    }
+    if let Some(trace) = &asked.trace {
+        head.insert(HeaderName::from_static("traceparent"), trace.clone());
     }
     if upstream.dialect == Dialect::Anthropic && asked.call == peek::Call::Messages {
         for name in [ANTHROPIC_VERSION, "anthropic-beta"] {

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dispatch::{
-    Action, Ask, Decision, ENDPOINTS_MAX, Event, Failure, Fault, KeyId, Known, Life, Outcome, Question, Reason, Record, Refusal, Seen,
-    SeenAll, Settlement, decide,
+    Action, Ask, AttemptId, Decision, ENDPOINTS_MAX, Event, Failure, Fault, KeyId, Known, Life, Outcome, Question, Reason, Record, Refusal,
+    Seen, SeenAll, Settlement, decide,
 };
 use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TeamId, TokenWeights};
 use market::{EndpointPrice, Tokens};
@@ -52,6 +52,7 @@ pub(crate) enum Undecided {
 /// Where a request went and at what price: what the answer's head says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chosen {
+    pub attempt: AttemptId,
     pub endpoint: EndpointId,
     pub contract: ContractId,
     pub marginal: Money,
@@ -340,13 +341,13 @@ impl Flight {
         let weighted = weigh(self.weights, self.ask.tokens);
         let units = (weighted, decision.contract, per_minute);
         self.take_units(now, units);
-        let held = self.snapshot.may_hold(endpoint);
-        let tally = held.then(|| Arc::new(Tally::new(self.life.next_attempt(), endpoint, decision.contract)));
+        let (attempt, held) = (self.life.next_attempt(), self.snapshot.may_hold(endpoint));
+        let tally = held.then(|| Arc::new(Tally::new(attempt, endpoint, decision.contract)));
         if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
         self.attempt = Some(Attempt { endpoint, began: now, tally, units });
-        self.chosen = Some(Chosen { endpoint, contract: decision.contract, marginal: decision.cost.marginal });
+        self.chosen = Some(Chosen { attempt, endpoint, contract: decision.contract, marginal: decision.cost.marginal });
     }
 
     /// Takes weighted tokens from a contract's units, or gives some back.

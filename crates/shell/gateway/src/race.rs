@@ -98,7 +98,7 @@ fn either(next: Next, mut legs: [Missed; 2]) -> Unanswered {
 fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl Future<Output = Result<Answered, Missed>> + use<'a> {
     let (state, snapshot) = (Arc::clone(&flight.state), Arc::clone(&flight.snapshot));
     let (chosen, id, model, output_max) = (flight.chosen, flight.ask.id, flight.ask.model, flight.ask.output_max);
-    let (tier, key, team) = (flight.ask.tier, flight.key, flight.team);
+    let (tier, key, team, trace) = (flight.ask.tier, flight.key, flight.team, flight.trace);
     async move {
         let chosen = chosen.ok_or(Fault::Unreachable)?;
         let upstream = snapshot.upstream(chosen.endpoint).ok_or(Fault::Unreachable)?;
@@ -118,6 +118,7 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
             choices: if said.call() == Call::Responses { 1 } else { peek.choices },
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
             share: upstream.picker.map(|picker| Share::of(picker, tier, key, team.map(|team| snapshot.fleet.teams.name(team)))),
+            trace: if state.is_traced(trace) { trace.header(chosen.attempt) } else { None },
         };
         call::call(&state, upstream, asked).await
     }

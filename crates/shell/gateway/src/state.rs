@@ -139,6 +139,11 @@ impl State {
         u64::try_from(now.since(self.started).as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// Whether a request's spans go anywhere.
+    pub fn is_traced(&self, trace: Trace) -> bool {
+        trace.is_sampled() && self.spans.get().is_some()
+    }
+
     /// Sends a span on its way, where there is one to send it to.
     pub fn trace(&self, span: impl FnOnce(&fleet::Fleet) -> serde_json::Value, trace: Trace) {
         let Some(spans) = self.spans.get().filter(|_| trace.is_sampled()) else { return };

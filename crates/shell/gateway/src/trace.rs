@@ -1,8 +1,9 @@
 //! Traces: one span for each attempt, as OTLP writes it in JSON, with the attributes of OpenTelemetry's conventions for generative AI.
 
-use dispatch::{KeyId, Outcome, Settlement};
-use fleet::{Fleet, ModelId};
+use dispatch::{AttemptId, KeyId, Outcome, Settlement};
+use fleet::{Dialect, Fleet, ModelId};
 use hyper::HeaderMap;
+use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 use units::Instant;
 
@@ -43,10 +44,20 @@ impl Trace {
         self.sampled
     }
 
-    /// The span of an attempt. Without a client's trace the request's id is the trace's.
+    /// The trace that an attempt's span is of: without a client's, the request's id is the trace's.
+    fn id(self, attempt: AttemptId) -> u128 {
+        self.parent.map_or(attempt.request.0, |(trace, _)| trace)
+    }
+
+    /// What an upstream is told, so that its spans are within the attempt's.
+    pub fn header(self, attempt: AttemptId) -> Option<HeaderValue> {
+        HeaderValue::try_from(format!("00-{:032x}-{:016x}-01", self.id(attempt), span_id(attempt.request.0, attempt.attempt))).ok()
+    }
+
+    /// The span of an attempt.
     pub fn span(self, fleet: &Fleet, key: KeyId, model: ModelId, settlement: &Settlement) -> Value {
         let request = settlement.attempt.request;
-        let trace = self.parent.map_or(request.0, |(trace, _)| trace);
+        let trace = self.id(settlement.attempt);
         let model = fleet.models.name(model);
         let failed = !matches!(settlement.outcome, Outcome::Answered | Outcome::ClientGone | Outcome::Outrun);
         let outcome = OUTCOMES.iter().find(|(known, _)| *known == settlement.outcome).map_or("interrupted", |(_, word)| *word);
@@ -54,6 +65,7 @@ impl Trace {
         let number = |key: &str, value: u64| json!({ "key": key, "value": { "intValue": value.to_string() } });
         let mut attributes = vec![
             text("gen_ai.operation.name", self.operation.to_owned()),
+            text("gen_ai.provider.name", provider(fleet.endpoints[settlement.endpoint].dialect).to_owned()),
             text("gen_ai.request.model", model.to_owned()),
             number("gen_ai.usage.input_tokens", settlement.tokens.input.into()),
             number("gen_ai.usage.output_tokens", settlement.tokens.output.into()),
@@ -83,6 +95,16 @@ impl Trace {
             "events": first.into_iter().collect::<Vec<_>>(),
             "status": { "code": if failed { 2 } else { 1 } },
         })
+    }
+}
+
+/// Whose API an endpoint speaks, by the words of the conventions.
+const fn provider(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "openai",
+        Dialect::Azure => "azure.ai.openai",
+        Dialect::Anthropic => "anthropic",
+        Dialect::Gemini => "gcp.gemini",
     }
 }
 

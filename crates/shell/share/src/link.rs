@@ -25,6 +25,14 @@ pub struct Address(Config);
 #[error("read the address of the shared database: it is written postgres://USER:PASSWORD@HOST:PORT/NAME")]
 pub struct AddressError(#[source] tokio_postgres::Error);
 
+impl Address {
+    /// Whether it holds a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.0.get_password().is_some()
+    }
+}
+
 impl FromStr for Address {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, AddressError> {

@@ -164,6 +164,10 @@ fn over_tls_only_a_database_that_is_vouched_for_is_used_and_no_password_is_told(
     let wire = cut::Wire::to(plain.postgres.socket());
     let (code, said) = plain.refused("one", &format!("postgres://postgres:s3cret@{}/postgres?sslmode=require", wire.address()));
     assert!(code != Some(0) && said.contains("TLS") && !said.contains("s3cret"), "{said}");
+
+    // Who lists this machine's processes reads their arguments.
+    let (code, said) = plain.told(&["up", "fleet.toml", "--share", "postgres://postgres:s3cret@localhost/postgres"], "one", None);
+    assert!(code != Some(0) && said.contains("set BASELOAD_SHARE") && !said.contains("s3cret"), "{said}");
 }
 
 /// For who reads a test's output.

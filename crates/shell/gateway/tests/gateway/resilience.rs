@@ -391,6 +391,15 @@ async fn a_collector_gets_a_span_of_each_attempt_in_the_clients_trace() {
         );
     }
     assert_ne!(spans[0]["spanId"], spans[1]["spanId"], "each attempt has its own");
+    // An upstream's spans are within its attempt's; what is not traced goes on as it came.
+    let heard = |upstream: &testkit::Upstream| {
+        upstream.heard().iter().map(|heard| heard.header("traceparent").unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let within =
+        |span: &serde_json::Value| format!("00-{}-{}-01", span["traceId"].as_str().unwrap_or(""), span["spanId"].as_str().unwrap_or(""));
+    assert_eq!((&heard(&bench.north)[0], &heard(&bench.west)[0]), (&within(&spans[0]), &within(&spans[1])));
+    assert!([heard(&bench.north), heard(&bench.west)].concat().contains(&unsampled[1].1.to_owned()));
+    assert_eq!(of(&spans[0], "gen_ai.provider.name"), r#"{"stringValue":"openai"}"#);
     assert_eq!(
         (of(&spans[1], "gen_ai.usage.output_tokens"), spans[1]["status"]["code"].as_i64()),
         (r#"{"intValue":"5"}"#.to_owned(), Some(1))
