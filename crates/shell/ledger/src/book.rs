@@ -15,6 +15,7 @@ use crate::field::fields;
 use crate::insert::Rows;
 use crate::journal::Position;
 use crate::register::Registers;
+use crate::removed::APART;
 use crate::rows::{offset, stored_intent, stored_settlement};
 use crate::words::{Nanos, Word};
 
@@ -54,6 +55,11 @@ impl<'a> Booking<'a> {
     /// One whose rows go in as `rows` says; by groups, they are all there when it has ended.
     pub(crate) fn with(connection: &'a Connection, registers: &'a Registers, rows: Rows) -> Result<Self, LedgerError> {
         Ok(Self { connection, registers, chain: Chain::read(connection, rows)?, booked: Booked::default() })
+    }
+
+    /// One of entries that are of all, in a ledger that is put together of several.
+    pub(crate) fn of_all(connection: &'a Connection, registers: &'a Registers, posting_to: i64) -> Result<Self, LedgerError> {
+        Ok(Self { connection, registers, chain: Chain::of_all(connection, posting_to, APART)?, booked: Booked::default() })
     }
 
     /// What was booked, and the newest posting.

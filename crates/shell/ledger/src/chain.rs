@@ -4,7 +4,7 @@
 //! as PostgreSQL's `COPY` writes them (`\N` for nothing, `\x..` for bytes). Its hash is SHA-256 over the hash before it and that text, so that
 //! anyone can compute the chain again with `sqlite3` and `sha256sum`.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 use sha2::{Digest, Sha256};
 
 use crate::error::LedgerError;
@@ -201,6 +201,8 @@ pub(crate) struct Chain<'a> {
     head: Head,
     text: Vec<u8>,
     rows: Rows,
+    /// Rows that entries name by their numbers have numbers below it.
+    below: i64,
     /// What was needed so far: to look a statement up by its text each time takes as long as to fill it in.
     inserts: Vec<Insert<'a>>,
     links: Insert<'a>,
@@ -217,7 +219,31 @@ impl<'a> Chain<'a> {
     /// The chain as the connection's transaction sees it. What goes in by groups is all there after [`Self::flush`].
     pub(crate) fn read(connection: &'a Connection, rows: Rows) -> Result<Self, LedgerError> {
         let links = Insert::new(connection, &ENTRY, rows)?;
-        Ok(Self { connection, head: head(connection)?, text: Vec::new(), rows, inserts: Vec::new(), links })
+        Ok(Self { connection, head: head(connection)?, text: Vec::new(), rows, below: i64::MAX, inserts: Vec::new(), links })
+    }
+
+    /// The chain of entries that are of all, in a ledger that is put together of several: behind `posting_to` postings of others, and with
+    /// numbers `below` those of every replica's rows.
+    pub(crate) fn of_all(connection: &'a Connection, posting_to: i64, below: i64) -> Result<Self, LedgerError> {
+        let chain = Self::read(connection, Rows::Single)?;
+        Ok(Self { head: Head { posting_to, ..chain.head }, below, ..chain })
+    }
+
+    /// The number of the next row of a table.
+    pub(crate) fn next_number(&self, table: &Table) -> Result<i64, LedgerError> {
+        let select = ["SELECT coalesce(max(id), 0) + 1 FROM ", table.name, " WHERE id < ?1"].concat();
+        Ok(self.connection.prepare_cached(&select)?.query_row([self.below], |row| row.get(0))?)
+    }
+
+    /// Inserts a row that can't be there already under [`Self::next_number`], and gives that.
+    pub(crate) fn insert_next(&mut self, table: &'static Table, row: &[Field<'_>]) -> Result<i64, LedgerError> {
+        let number = self.next_number(table)?;
+        let places: Vec<&str> = row.iter().map(|_| "?").collect();
+        let insert = ["INSERT INTO ", table.name, " (", table.columns, ", id) VALUES (", &places.join(", "), ", ?)"].concat();
+        let values = row.iter().map(|field| field as &dyn ToSql).chain([&number as &dyn ToSql]);
+        self.connection.prepare_cached(&insert)?.execute(params_from_iter(values))?;
+        write_line(&mut self.text, table, row);
+        Ok(number)
     }
 
     /// Inserts a row and adds its line to the entry; gives the row's number, and nothing when it is there already.

@@ -67,7 +67,17 @@ impl View {
 
 pub(crate) fn entries(connection: &Connection, after: i64, last: i64, limit: usize) -> Result<Vec<ChainEntry>, LedgerError> {
     let mut before = connection.prepare_cached("SELECT posting_to FROM entry WHERE number = ?1")?;
-    let mut posting_to: i64 = before.query_row([after], |row| row.get(0)).optional()?.unwrap_or(0);
+    let posting_to = before.query_row([after], |row| row.get(0)).optional()?.unwrap_or(0);
+    entries_behind(connection, (after, posting_to), last, limit)
+}
+
+/// Entries past number `after`, whose postings are those past `posting_to`.
+pub(crate) fn entries_behind(
+    connection: &Connection,
+    (after, mut posting_to): (i64, i64),
+    last: i64,
+    limit: usize,
+) -> Result<Vec<ChainEntry>, LedgerError> {
     let mut select = connection.prepare_cached(LINK)?;
     let mut rows = select.query([after])?;
     let mut entries = Vec::new();

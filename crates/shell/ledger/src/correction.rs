@@ -61,7 +61,7 @@ pub(crate) fn correct(booking: &mut Booking<'_>, correct: &Correct, invoice: Opt
     let intent = stored_intent(booking.connection, booking.registers, attempt)?.ok_or_else(missing)?;
     let before = of(booking.connection, attempt)?.pop();
     let list = intent.why.list.cost(correct.tokens);
-    let number = booking.chain.insert_new(
+    let number = booking.chain.insert_next(
         &CORRECTION,
         &fields![
             attempt.request,

@@ -23,6 +23,7 @@ use crate::chain::{Hash, Kind, Table};
 use crate::closing::{self, All, Folds};
 use crate::copied::ChainEntry;
 use crate::error::LedgerError;
+use crate::focus::reconcile::{self, Invoice, Reckoned, Reconciliation};
 use crate::register::Registers;
 use crate::removed::{APART, Removed, removed};
 use crate::view::View;
@@ -225,6 +226,38 @@ impl Whole {
             self.removed = (Some(fleet.version), openings, removed(&self.connection, &registers, &self.folder, fleet, now)?);
         }
         Ok(())
+    }
+
+    /// Reckons an invoice up with what is there: what takes long, done before anybody has to wait for it.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn reckon(&self, fleet: &Arc<Fleet>, invoice: &Invoice<'_>, now: Instant) -> Result<Reckoned, LedgerError> {
+        let registers = Registers::read(&self.connection)?;
+        Reckoned::new(&self.connection, &registers, &self.folder, fleet, invoice.lines, now)
+    }
+
+    /// Sets an invoice beside what all took, and gives the entries of it and of what it clears; nothing is kept here until they come back
+    /// as copies.
+    ///
+    /// # Errors
+    /// When it was imported before, or the database refused.
+    pub fn import(
+        &mut self,
+        reckoned: Reckoned,
+        invoice: &Invoice<'_>,
+        now: Instant,
+    ) -> Result<(Reconciliation, Vec<ChainEntry>), LedgerError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let registers = Registers::read(&transaction)?;
+        let before = transaction.query_row("SELECT coalesce(max(number), 0) FROM entry", [], |row| row.get(0))?;
+        let posted = newest(&transaction)?;
+        let mut booking = Booking::of_all(&transaction, &registers, posted)?;
+        let found = reconcile::book(&mut booking, reckoned, invoice, now)?;
+        let entries = crate::copied::entries_behind(&transaction, (before, posted), i64::MAX, usize::MAX)?;
+        drop(booking);
+        transaction.rollback()?;
+        Ok((found, entries))
     }
 
     /// Closes every period that `now` allows, and gives the entries of it that are not copied yet; nothing is kept here until

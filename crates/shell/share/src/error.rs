@@ -42,7 +42,7 @@ pub enum ShareError {
         number: i64,
     },
     /// This replica's own books could not be read.
-    #[error("read this replica's books")]
+    #[error("read the books")]
     Ledger(#[from] LedgerError),
     /// A row is not what this program writes.
     #[error("read {what} in the shared database")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::{Fleet, FleetVersion};
-use ledger::{ChainEntry, Copied, Hash, PassedOver, Whole};
+use ledger::{ChainEntry, Copied, Hash, Invoice, PassedOver, Reconciliation, View, Whole};
 use tokio_postgres::{GenericClient, Row};
 use units::Instant;
 
@@ -136,11 +136,30 @@ pub async fn gather(address: &Address, folder: &Path) -> Result<Vec<PassedOver>,
     Ok(whole.passed_over()?)
 }
 
+/// Imports an invoice, once for all replicas; the ledger of all is put together in a folder for it.
+///
+/// # Errors
+/// When it was imported before, the database can't be reached, refused or is newer than this program, or the folder can't be used.
+pub async fn import(address: &Address, folder: &Path, invoice: &Invoice<'_>, now: Instant) -> Result<Reconciliation, ShareError> {
+    let mut client = address.connect().await?;
+    schema::known(&client).await?;
+    let mut whole = Whole::open(folder)?;
+    fetch(&client, &mut whole).await?;
+    let fleet = View::open(folder)?.fleet()?;
+    let reckoned = whole.reckon(&fleet, invoice, now)?;
+    let transaction = locked(&mut client, Lock::Entries).await?;
+    // What came since may belong to it, or clear the same.
+    fetch(&transaction, &mut whole).await?;
+    let (found, entries) = whole.import(reckoned, invoice, now)?;
+    within(TIMEOUT, insert(&transaction, ALL, &entries)).await?;
+    within(TIMEOUT, async { Ok(transaction.commit().await?) }).await?;
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    use ledger::View;
     use testkit::Postgres;
     use tokio_postgres::Client;
 

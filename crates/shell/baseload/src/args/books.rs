@@ -76,6 +76,8 @@ pub enum Ledger {
         json: bool,
         #[command(flatten)]
         state: State,
+        #[command(flatten)]
+        share: Share,
     },
     /// Says what an attempt really took; what was booked stays beside it
     Correct {

@@ -113,6 +113,11 @@ impl Place {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Writes a file beside the fleet file, where commands run.
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).expect("written");
+    }
+
     /// How a command ends over a state directory, with or without a shared database named, and what it says.
     pub fn told(&self, args: &[&str], state: &str, share: Option<&str>) -> (Option<i32>, String) {
         let mut command = self.baseload(args);

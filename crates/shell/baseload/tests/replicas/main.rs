@@ -126,6 +126,17 @@ fn a_bill_is_of_all_replicas_or_refused() {
     let (_, said) = place.told(&["ledger", "export", "--format", "csv"], "one", Some(&address));
     assert!(said.lines().any(|line| line.contains("output-tokens") && line.contains(",10,")), "{said}");
     assert_eq!(place.told(&["ledger", "show"], "one", None).1.lines().count(), 2, "its own attempts are its own to show");
+    // An invoice is of all, and imported once.
+    let bill = said.replace("output-tokens", "Output Tokens");
+    place.write("bill.csv", &bill);
+    let import = ["ledger", "import", "bill.csv", "--who", "ada"];
+    let (code, told) = place.told(&import, "one", None);
+    assert!(code == Some(2) && told.contains("one of several replicas"), "{told}");
+    let (code, told) = place.told(&import, "one", Some(&address));
+    assert!(code == Some(0) && told.contains("invoice 1:") && told.contains(" 0 differ"), "{told}");
+    let (code, told) = place.told(&import, "two", Some(&address));
+    assert!(code == Some(1) && told.contains("is invoice 1 already"), "{told}");
+    assert_eq!(place.verified().0, Some(0), "{}", place.verified().1);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::error::LedgerError;
 use crate::field::fields;
 use crate::register::Registers;
 use crate::removed::removed;
+use crate::whole;
 use crate::words::{Nanos, Word, attempt_at};
 
 /// What an invoice and our metering say of one contract's meter in one billing period.
@@ -82,62 +83,110 @@ type Said = BTreeMap<Option<(MeterKind, String)>, (Exact, Stated)>;
 type Terms = (Arc<Fleet>, Option<ContractId>);
 
 /// Where invoice lines belong: to a contract's period by the terms at that place.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Sorted {
     ours: BTreeMap<(usize, ContractId, i64), Said>,
     strange: Vec<Difference>,
+}
+
+/// An invoice as it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Invoice<'a> {
+    /// What its file is called.
+    pub name: &'a str,
+    /// The file.
+    pub bytes: &'a [u8],
+    /// Its lines.
+    pub lines: &'a [InvoiceLine],
+    /// Who imports it.
+    pub who: &'a str,
 }
 
 /// Books an invoice once, by the bytes of its file: clears what was unreconciled with what it says, and compares the rest.
 ///
 /// # Errors
 /// When it was imported before, the directory is one of several replicas (an invoice is of what all of them took), or the database refused.
-pub fn import_invoice(
-    directory: &Path,
-    fleet: &Arc<Fleet>,
-    (name, bytes, lines): (&str, &[u8], &[InvoiceLine]),
-    who: &str,
-    now: Instant,
-) -> Result<Reconciliation, LedgerError> {
+pub fn import_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_>, now: Instant) -> Result<Reconciliation, LedgerError> {
     if directory::takes_part(directory) {
         return Err(LedgerError::OneOfSeveral { path: directory.to_owned() });
     }
     let mut connection = for_writing(directory)?;
     let registers = Registers::read(&connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let digest: [u8; 32] = Sha256::digest(bytes).into();
-    let known = transaction.query_row("SELECT id FROM invoice WHERE digest = ?1", [digest], |row| row.get(0)).optional()?;
+    let reckoned = Reckoned::new(&transaction, &registers, directory, fleet, invoice.lines, now)?;
+    let mut booking = Booking::new(&transaction, &registers)?;
+    let found = book(&mut booking, reckoned, invoice, now)?;
+    drop(booking);
+    transaction.commit()?;
+    Ok(found)
+}
+
+/// An invoice's lines by the contracts that they are of, and what is booked by the terms of those.
+#[derive(Debug)]
+pub struct Reckoned {
+    sorted: Sorted,
+    folds: BTreeMap<usize, Fold>,
+}
+
+impl Reckoned {
+    /// Folds all that is booked, which takes as long as a start.
+    pub(crate) fn new(
+        connection: &Connection,
+        registers: &Registers,
+        directory: &Path,
+        fleet: &Arc<Fleet>,
+        lines: &[InvoiceLine],
+        now: Instant,
+    ) -> Result<Self, LedgerError> {
+        let gone = removed(connection, registers, directory, fleet, now)?;
+        let gone = gone.into_iter().map(|gone| (gone.fleet, Some(gone.contract)));
+        let terms: Vec<Terms> = [(Arc::clone(fleet), None)].into_iter().chain(gone).collect();
+        let sorted = sort(&terms, lines);
+        let places = sorted.ours.keys().map(|(place, ..)| *place);
+        let mut folds: BTreeMap<usize, Fold> =
+            places.map(|place| (place, Fold::new(Arc::clone(&terms[place].0), directory, now))).collect();
+        let newest = whole::newest(connection)?;
+        folds.values_mut().try_for_each(|fold| fold.catch_up(connection, newest))?;
+        Ok(Self { sorted, folds })
+    }
+
+    fn catch_up(&mut self, connection: &Connection) -> Result<(), LedgerError> {
+        let newest = whole::newest(connection)?;
+        self.folds.values_mut().try_for_each(|fold| fold.catch_up(connection, newest))
+    }
+}
+
+/// Books an invoice that was reckoned before.
+pub(crate) fn book(
+    booking: &mut Booking<'_>,
+    mut reckoned: Reckoned,
+    invoice: &Invoice<'_>,
+    now: Instant,
+) -> Result<Reconciliation, LedgerError> {
+    let (connection, who) = (booking.connection, invoice.who);
+    let digest: [u8; 32] = Sha256::digest(invoice.bytes).into();
+    let known = connection.query_row("SELECT id FROM invoice WHERE digest = ?1", [digest], |row| row.get(0)).optional()?;
     if let Some(number) = known {
         return Err(LedgerError::Imported { number });
     }
-    let mut booking = Booking::new(&transaction, &registers)?;
-    let gone = removed(&transaction, &registers, directory, fleet, now)?;
-    let terms: Vec<Terms> =
-        [(Arc::clone(fleet), None)].into_iter().chain(gone.into_iter().map(|gone| (gone.fleet, Some(gone.contract)))).collect();
-    let number: i64 = transaction.query_row("SELECT coalesce(max(id), 0) + 1 FROM invoice", [], |row| row.get(0))?;
-    let sorted = sort(&terms, lines);
-    let mut folds: BTreeMap<usize, Fold> = BTreeMap::new();
-    for (place, ..) in sorted.ours.keys() {
-        folds.entry(*place).or_insert_with(|| Fold::new(Arc::clone(&terms[*place].0), directory, now));
-    }
-    folds.values_mut().try_for_each(|fold| fold.catch_up(&transaction, booking.chain.posting_to()))?;
+    reckoned.catch_up(connection)?;
+    let number = booking.chain.next_number(&INVOICE)?;
     let mut cleared = Vec::new();
-    for ((place, contract, period), said) in &sorted.ours {
-        for said in corrections(&transaction, &folds[place], (*contract, *period), said)? {
-            let said = Correct { why: format!("invoice {name}"), who: who.to_owned(), ..said };
-            correct(&mut booking, &said, Some(number), now)?;
+    for ((place, contract, period), said) in &reckoned.sorted.ours {
+        for said in corrections(connection, &reckoned.folds[place], (*contract, *period), said)? {
+            let said = Correct { why: format!("invoice {}", invoice.name), who: who.to_owned(), ..said };
+            correct(booking, &said, Some(number), now)?;
             cleared.push(said.attempt);
         }
     }
-    folds.values_mut().try_for_each(|fold| fold.catch_up(&transaction, booking.chain.posting_to()))?;
+    reckoned.catch_up(connection)?;
+    let Reckoned { sorted, folds } = reckoned;
     let mut compared = Vec::new();
     for ((place, contract, period), said) in &sorted.ours {
         compared.extend(compare(&folds[place], (*contract, *period), said)?);
     }
     compared.extend(sorted.strange);
-    keep(&mut booking, (number, name, digest), &compared, who, now)?;
-    drop(booking);
-    transaction.commit()?;
+    keep(booking, (number, invoice.name, digest), &compared, who, now)?;
     Ok(Reconciliation { number, cleared, lines: compared })
 }
 
@@ -302,7 +351,7 @@ fn keep(
     who: &str,
     now: Instant,
 ) -> Result<(), LedgerError> {
-    booking.chain.insert_new(&INVOICE, &fields![name, &digest[..], who, now.micros()])?;
+    booking.chain.insert_next(&INVOICE, &fields![name, &digest[..], who, now.micros()])?;
     for (place, line) in (0_i64..).zip(lines) {
         booking.chain.insert_new(
             &INVOICE_LINE,

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use dispatch::Known;
-use ledger::{COLUMNS, FOCUS_VERSION, FocusRow, LedgerError, Reconciliation, Store, focus_rows, import_invoice, read_invoice, verify};
+use ledger::{
+    COLUMNS, FOCUS_VERSION, FocusRow, Invoice, LedgerError, Reconciliation, Store, focus_rows, import_invoice, read_invoice, verify,
+};
 use market::Tokens;
 use units::{Instant, Money, Span};
 
@@ -35,7 +37,8 @@ fn csv(rows: &[FocusRow], keep: impl Fn(&str) -> bool) -> String {
 
 fn import(directory: &Path, name: &str, text: &str) -> Result<Reconciliation, LedgerError> {
     let lines = read_invoice(text.as_bytes()).expect("an invoice");
-    import_invoice(directory, &laptop(), (name, text.as_bytes(), &lines), "an accountant", start() + 60 * MINUTE)
+    let invoice = Invoice { name, bytes: text.as_bytes(), lines: &lines, who: "an accountant" };
+    import_invoice(directory, &laptop(), &invoice, start() + 60 * MINUTE)
 }
 
 #[test]
@@ -197,8 +200,8 @@ fn cached_input_that_only_one_side_tells_apart_is_no_use_beyond() {
         let cached = cached.map_or(String::new(), |cached| format!("0,{FIRST},Cached Tokens,{cached},,\n"));
         let invoice = format!("{HEAD}\n0,{FIRST},Input Tokens,{input},,\n0,{FIRST},Output Tokens,100,,\n{cached}");
         let lines = read_invoice(invoice.as_bytes()).expect("an invoice");
-        let bill = ("november.csv", invoice.as_bytes(), lines.as_slice());
-        let found = import_invoice(directory.path(), &fleet, bill, "an accountant", start() + 60 * MINUTE).expect("imported");
+        let bill = Invoice { name: "november.csv", bytes: invoice.as_bytes(), lines: &lines, who: "an accountant" };
+        let found = import_invoice(directory.path(), &fleet, &bill, start() + 60 * MINUTE).expect("imported");
         assert_eq!(found.cleared, [lost]);
         let taken = store.attempts_of(lost.request).expect("read")[0].taken().expect("cleared").0;
         assert_eq!((taken.input, taken.cached), expected, "{invoice}");

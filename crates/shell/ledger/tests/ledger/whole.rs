@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::{KeyId, Known, Record};
-use ledger::{ChainEntry, Copied, Hash, LedgerError, REPLICA, Store, View, Whole, import_invoice, read_invoice};
+use ledger::{ChainEntry, Copied, Hash, Invoice, LedgerError, REPLICA, Store, View, Whole, import_invoice, read_invoice};
 use market::Tokens;
 
 use crate::closing::{self, LAPTOP, MINUTE, laptop};
@@ -126,7 +126,8 @@ const BILL: &str =
 
 fn import(directory: &Path) -> Result<ledger::Reconciliation, LedgerError> {
     let lines = read_invoice(BILL.as_bytes()).expect("an invoice");
-    import_invoice(directory, &laptop(), ("bill.csv", BILL.as_bytes(), &lines), "ada", closing::start() + 30 * MINUTE)
+    let invoice = Invoice { name: "bill.csv", bytes: BILL.as_bytes(), lines: &lines, who: "ada" };
+    import_invoice(directory, &laptop(), &invoice, closing::start() + 30 * MINUTE)
 }
 
 #[test]
@@ -227,6 +228,63 @@ fn only_what_comes_for_a_closed_period_is_late() {
     assert_eq!(view.late().expect("read").into_iter().collect::<Vec<_>>(), [("tokens".to_owned(), 2)], "input and output");
     close(&mut whole, seconds(7_200));
     assert_eq!(view.late().expect("read"), BTreeMap::new(), "the next closing has it");
+}
+
+/// One of them lost an answer each: 500 input tokens, and up to 40 and 80 output tokens. The bill has 1,000 and 40.
+#[test]
+fn an_invoice_is_set_beside_what_all_took_and_clears_what_any_of_them_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let lose = |name: &str, request: u128, output: u32| {
+        let store = closing::open(&at(name));
+        let tokens = Tokens { input: 500, cached: 0, output };
+        closing::spill(&store, request, Known::Bounded, tokens, closing::start() + MINUTE);
+        store.flush().expect("committed");
+        // A correction of its own, of what no invoice is of: its number is the first at this replica.
+        closing::spill(&store, request + 10, Known::Reported, TOKENS, closing::start() + 7 * MINUTE);
+        store.flush().expect("committed");
+        let said = ledger::Correct { attempt: attempt(request + 10, 1), tokens: TOKENS, why: String::new(), who: String::new() };
+        ledger::correct(&at(name), &said, closing::start() + 8 * MINUTE).expect("booked");
+        store
+    };
+    let (first, second) = (lose("first", 1, 40), lose("second", 2, 80));
+    let mut copies = copies(&first, &second);
+    let (mut here, mut there) = (whole(&at("here"), &copies, 3), whole(&at("there"), &copies, 1));
+    for whole in [&here, &there] {
+        whole.keep_fleet(laptop().version, LAPTOP).expect("kept");
+    }
+    let lines = read_invoice(BILL.as_bytes()).expect("an invoice");
+    let (invoice, now) = (Invoice { name: "bill.csv", bytes: BILL.as_bytes(), lines: &lines, who: "ada" }, closing::start() + 30 * MINUTE);
+    let import = |whole: &mut Whole| {
+        let reckoned = whole.reckon(&laptop(), &invoice, now).expect("reckoned");
+        whole.import(reckoned, &invoice, now)
+    };
+    let (found, entries) = import(&mut here).expect("imported");
+    assert!(found.agrees() && found.cleared.len() == 2, "{found:?}");
+    assert_eq!(import(&mut there).expect("imported").1, entries, "word for word, and nothing is kept before all have it");
+    let place = here.place().expect("a place");
+    let all: Vec<Copied> =
+        entries.into_iter().zip(place + 1..).map(|(entry, place)| Copied { replica: 0, place, key: None, entry }).collect();
+    let chain = all.iter().fold(Hash::default(), |hash, copied| hash.then(&copied.entry.text));
+    assert_eq!(chain, all.last().expect("there are some").entry.hash, "a copy proves itself");
+    here.add(&all).expect("it takes them");
+    copies.extend(all);
+    assert_eq!(here.passed_over().expect("read"), []);
+    assert!(matches!(import(&mut here), Err(LedgerError::Imported { number: 1 })));
+    let view = View::open(&at("here")).expect("a ledger like any other");
+    assert_eq!(view.unreconciled_total().expect("read"), ledger::Unreconciled::default());
+    let taken = |request: u128| view.attempts_of(attempt(request, 1).request).expect("read")[0].taken().expect("cleared").0.output;
+    // By their bounds, one to two.
+    assert_eq!((taken(1), taken(2)), (13, 27));
+    // What closes from then on has it, wherever it is put together.
+    let mut again = whole(&at("again"), &copies, 2);
+    assert_eq!(here.books(&laptop(), now).expect("books").balances, again.books(&laptop(), now).expect("books").balances);
+    let closed = again.closing(&laptop(), now).expect("it closes");
+    assert!(closed.iter().any(|entry| entry.text.contains("spill-on-demand") && entry.text.contains("17400000")), "{closed:?}");
+    drop((first, second));
+    for name in ["first", "second"] {
+        assert!(ledger::verify(&at(name), None).expect("read").holds(), "{name}");
+    }
 }
 
 #[test]

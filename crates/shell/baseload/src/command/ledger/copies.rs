@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ledger::{PassedOver, View};
+use ledger::{Invoice, PassedOver, Reconciliation, View, import_invoice};
+use tokio::runtime::Runtime;
 
 use crate::args::Share;
+use crate::clock;
 use crate::exit::{Exit, wrong};
 use crate::place;
 
@@ -18,11 +20,26 @@ pub fn read<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -
 
 /// The same for what is a bill: one replica's own books are none, as the others took of the same contracts.
 pub fn bill<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
+    match bill_of(share, state)? {
+        Books::Own(own) => read(&super::open(Some(own))?),
+        Books::Shared(address) => gathered(&address, |folder, _| read(&View::open(folder)?)),
+    }
+}
+
+/// Which books a bill is of.
+enum Books {
+    /// Those of a directory that is all there is.
+    Own(PathBuf),
+    /// Those of all replicas.
+    Shared(share::Address),
+}
+
+fn bill_of(share: &Share, state: Option<PathBuf>) -> Result<Books> {
     let address = share.address()?;
     let own = if address.is_some() && state.is_none() { None } else { Some(place::state(state, "up")?) };
     match (own, address) {
-        (Some(own), _) if !ledger::takes_part(&own) => read(&super::open(Some(own))?),
-        (_, Some(address)) => gathered(&address, |folder, _| read(&View::open(folder)?)),
+        (Some(own), _) if !ledger::takes_part(&own) => Ok(Books::Own(own)),
+        (_, Some(address)) => Ok(Books::Shared(address)),
         (own, None) => {
             let own = own.unwrap_or_default();
             Err(wrong(format!("{} is one of several replicas: `--share` names the database that has the books of all", own.display())))
@@ -32,12 +49,35 @@ pub fn bill<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -
 
 /// Puts the ledger of all replicas together for a while, with what could not be added.
 fn gathered<T>(address: &share::Address, read: impl FnOnce(&Path, Vec<PassedOver>) -> Result<T>) -> Result<T> {
+    scratched(|runtime, folder| {
+        let passed = runtime.block_on(share::gather(address, folder)).with_context(|| format!("read the copies in {address}"))?;
+        read(folder, passed)
+    })
+}
+
+/// Does something with a folder that is thrown away then.
+fn scratched<T>(done: impl FnOnce(&Runtime, &Path) -> Result<T>) -> Result<T> {
     let folder = place::scratch()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    let result = runtime.block_on(share::gather(address, &folder)).with_context(|| format!("read the copies in {address}"));
-    let result = result.and_then(|passed| read(&folder, passed));
+    let result = done(&runtime, &folder);
     std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     result
+}
+
+/// Imports an invoice where the books of all are: in the shared database, unless the directory is none of several replicas.
+pub fn import(share: &Share, state: Option<PathBuf>, invoice: &Invoice<'_>) -> Result<Reconciliation> {
+    match bill_of(share, state)? {
+        Books::Own(own) => {
+            let fleet = View::open(&own).and_then(|view| view.fleet());
+            let fleet = fleet.with_context(|| format!("open the ledger in {} (`--state` names another)", own.display()))?;
+            Ok(import_invoice(&own, &fleet, invoice, clock::now())?)
+        }
+        Books::Shared(address) => scratched(|runtime, folder| {
+            runtime
+                .block_on(share::import(&address, folder, invoice, clock::now()))
+                .with_context(|| format!("change the books in {address}"))
+        }),
+    }
 }
 
 /// Checks every replica's chain in the shared database.

@@ -1,26 +1,24 @@
 //! `baseload ledger import`: an invoice beside our metering.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ledger::{Difference, View, import_invoice, read_invoice};
+use ledger::{Difference, Invoice, read_invoice};
 use serde_json::{Value, json};
 use units::Money;
 
-use crate::clock;
+use super::copies;
+use crate::args::Share;
 use crate::exit::{Exit, wrong};
 
 /// Imports an invoice; the answer is no when it asks for anything else than the contracts come to.
-pub fn run(directory: &Path, file: &Path, who: &str, json: bool, out: &mut dyn Write) -> Result<Exit> {
+pub fn run(share: &Share, state: Option<PathBuf>, (file, who): (&Path, &str), json: bool, out: &mut dyn Write) -> Result<Exit> {
     let bytes = std::fs::read(file).map_err(|error| wrong(format!("can't read {}: {error}", file.display())))?;
     let lines = read_invoice(&bytes).map_err(|error| wrong(format!("{}: can't {:#}", file.display(), anyhow::Error::from(error))))?;
-    let fleet = View::open(directory)
-        .and_then(|view| view.fleet())
-        .with_context(|| format!("open the ledger in {} (`--state` names another)", directory.display()))?;
     let name = file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let found = import_invoice(directory, &fleet, (&name, &bytes, &lines), who, clock::now())
-        .with_context(|| format!("import {}", file.display()))?;
+    let invoice = Invoice { name: &name, bytes: &bytes, lines: &lines, who };
+    let found = copies::import(share, state, &invoice).with_context(|| format!("import {}", file.display()))?;
     if json {
         let lines: Vec<Value> = found.lines.iter().map(document).collect();
         let cleared: Vec<String> = found.cleared.iter().map(ToString::to_string).collect();
