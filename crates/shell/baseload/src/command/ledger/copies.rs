@@ -31,7 +31,7 @@ enum Books {
     /// Those of a directory that is all there is.
     Own(PathBuf),
     /// Those of all replicas.
-    Shared(share::Address),
+    Shared(Box<share::Address>),
 }
 
 fn bill_of(share: &Share, state: Option<PathBuf>) -> Result<Books> {
@@ -39,7 +39,7 @@ fn bill_of(share: &Share, state: Option<PathBuf>) -> Result<Books> {
     let own = if address.is_some() && state.is_none() { None } else { Some(place::state(state, "up")?) };
     match (own, address) {
         (Some(own), _) if !ledger::takes_part(&own) => Ok(Books::Own(own)),
-        (_, Some(address)) => Ok(Books::Shared(address)),
+        (_, Some(address)) => Ok(Books::Shared(Box::new(address))),
         (own, None) => {
             let own = own.unwrap_or_default();
             Err(wrong(format!("{} is one of several replicas: `--share` names the database that has the books of all", own.display())))
