@@ -23,7 +23,9 @@ END_SECONDS = 120
 REPLIES = {"whole": 80, "busy": 8, "broken": 6, "drop": 6}
 BOUNDARY = "edge"
 # Lines that run at once: so many answers may be on their way to the disk when the gateway is killed, and only those are paid for twice.
-LINES_AT_ONCE = 8
+LINES_AT_ONCE = 16
+# Of each of the two endpoints: with one for live traffic that is as many.
+SLOTS = LINES_AT_ONCE // 2 + 1
 
 
 async def call(port, key, method, path, body=b"", kind="application/json"):
@@ -146,6 +148,7 @@ async def round_of(baseload, _number, seed, counts):
     with tempfile.TemporaryDirectory(prefix="baseload-batched-") as made:
         books = Books(baseload, pathlib.Path(made), upstreams)
         books.found(ports)
+        books.fleet.write_text(books.fleet.read_text().replace("slots = 64", f"slots = {SLOTS}"))
         orders = Orders(books.key, dice)
         try:
             for number in range(LIVES):

@@ -47,7 +47,7 @@ def main():
         return linopy_figures(sys.argv[2] == "sparse")
     examples = pathlib.Path(sys.argv[1])
     ours = json.loads(output(examples / "bench_plan", "10"))
-    stated = output(examples / "reference", "dump", "0")
+    stated = output(examples / "reference", "dump", "0", "0")
     theirs = {}
     for path in ("dense", "sparse"):
         said = output(sys.executable, __file__, "--linopy", path, stdin=stated)

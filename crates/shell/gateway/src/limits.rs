@@ -98,9 +98,11 @@ pub const BATCH_STEPS_AT_ONCE: usize = 4;
 pub const FORM_BYTES_MAX: usize = 64 * 1024;
 /// The least bytes that an upload has to bring in a second, beyond what any body may take.
 pub const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
-/// The most lines of all batches that run at once: the largest batch then ends within its day where a line takes up to a minute and a half.
-/// Of one model, no more run than its endpoints have slots.
+/// The most lines of all batches that run at once: the largest batch then ends within its day where a line takes up to a minute and a half,
+/// and an endpoint has as many slots.
 pub const BATCH_LINES_AT_ONCE: usize = 64;
+/// The most lines of one model that run at once whatever else its endpoints have to do, when a deadline presses.
+pub const BATCH_LINES_PRESSED: u32 = 8;
 
 /// The limits that a test or an operator may want to be other than usual.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -99,7 +99,7 @@ impl Fold {
     /// Folds one usage whose ids are those of `register`'s fleet; contracts that are gone are left out.
     pub(crate) fn post(&mut self, register: &Register, usage: &Usage) -> Result<(), LedgerError> {
         if register.version == self.present.version {
-            self.balances.post(&self.fleet, usage);
+            self.post_under(register.version, usage);
             self.flow(usage);
         } else if let Some(contract) = self.present.contract_id(register.contract(usage.contract)?) {
             let meter = self.present.admit(usage.meter.kind(), register.subject(usage.meter)?);

@@ -364,8 +364,8 @@ fn amendments(
         let own = if closed.fleet == fold.fleet.version {
             None
         } else {
-            // By a fleet that can't be read any more nothing can be said of it.
-            let Some(own) = folds.take(connection, closed.fleet, fold.posting_to, from)? else { continue };
+            // By a fleet that can't be read any more nothing can be said of it, nor of what it may have had of those before it.
+            let Some(own) = folds.take(connection, closed.fleet, fold.posting_to, from)? else { break };
             Some(own)
         };
         let by = own.as_ref().unwrap_or(fold);

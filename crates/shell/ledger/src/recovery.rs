@@ -24,7 +24,7 @@ use crate::rows::stored_intent;
 use crate::{closing, directory, schema, unposted};
 
 /// Postings that nothing prices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unpriced {
     /// Under which contract.
     pub contract: String,
@@ -109,12 +109,13 @@ pub(crate) fn recover(
         ingester.advance(unsynced.end, &unsynced.files)?;
         journal.mark_synced(&unsynced);
     }
-    for (contract, meter, last) in ingester.fold.earlier.unread() {
+    for (contract, meter, last) in ingester.fold.earlier.unread(ingester.fold.fleet.version) {
         let contract = ingester.fold.present.contract(contract)?.to_owned();
         if closing::last_closed(&ingester.connection, &contract)?.is_none_or(|(to, _)| last >= to) {
             recovery.unpriced.push(Unpriced { contract, subject: ingester.fold.present.subject(meter)?.to_owned() });
         }
     }
+    recovery.unpriced.sort();
     recovery.unpriced.dedup();
     remember_opening(&mut ingester, &recovery, now)?;
     Ok(Recovered { recovery, ingester, journal })

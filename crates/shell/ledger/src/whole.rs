@@ -231,8 +231,9 @@ impl Whole {
     /// Reckons an invoice up with what is there: what takes long, done before anybody has to wait for it.
     ///
     /// # Errors
-    /// When the database refused.
+    /// When it was imported before, or the database refused.
     pub fn reckon(&self, fleet: &Arc<Fleet>, invoice: &Invoice<'_>, now: Instant) -> Result<Reckoned, LedgerError> {
+        reconcile::refuse_known(&self.connection, invoice)?;
         let registers = Registers::read(&self.connection)?;
         Reckoned::new(&self.connection, &registers, &self.folder, fleet, invoice.lines, now)
     }

@@ -20,6 +20,10 @@ use crate::schema;
 const PAGE: i64 = 2_000;
 /// How long fetching a page, or closing, may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an invoice may be booked while others wait to copy and close.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(300);
+/// So many of its entries are put there at once.
+const IMPORTED_AT_ONCE: usize = 2_000;
 
 /// Forgets what was fetched of another database, or of this one before it was put back to an earlier day: places say nothing there.
 pub(crate) async fn recognise(client: &impl GenericClient, whole: &mut Whole) -> Result<(), ShareError> {
@@ -150,8 +154,13 @@ pub async fn import(address: &Address, folder: &Path, invoice: &Invoice<'_>, now
     let transaction = locked(&mut client, Lock::Entries).await?;
     // What came since may belong to it, or clear the same.
     fetch(&transaction, &mut whole).await?;
+    // It may clear many attempts, and nothing is said to the database meanwhile.
+    let patience = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)";
+    transaction.execute(patience, &[&IMPORT_TIMEOUT.as_millis().to_string()]).await?;
     let (found, entries) = whole.import(reckoned, invoice, now)?;
-    within(TIMEOUT, insert(&transaction, ALL, &entries)).await?;
+    for slice in entries.chunks(IMPORTED_AT_ONCE) {
+        within(TIMEOUT, insert(&transaction, ALL, slice)).await?;
+    }
     within(TIMEOUT, async { Ok(transaction.commit().await?) }).await?;
     Ok(found)
 }

@@ -15,6 +15,7 @@ use crate::batch::check::Line;
 use crate::batch::results::{Answered, Results};
 use crate::envelope::Refused;
 use crate::ids;
+use crate::memory;
 use crate::peek::Call;
 use crate::request::{self, Asking};
 use crate::state::State;
@@ -69,6 +70,9 @@ pub(crate) async fn run(state: Arc<State>, job: Job) -> Ran {
     let custom_id = read.custom_id.unwrap_or_default().into_owned();
     let Some(request) = ids::draw(state.clock.now()) else { return Ran::Later(AGAIN_AFTER) };
     let body = bytes::Bytes::from(read.body.map_or_else(Vec::new, |body| body.get().as_bytes().to_vec()));
+    drop(text);
+    // It takes of the room that all bodies have, as a client's does.
+    let Some(body) = memory::made(body, &state.memory) else { return Ran::Later(AGAIN_AFTER) };
     let named = request.to_string();
     let asked = Box::pin(ask(&state, key, request, call, body)).await;
     let answered = match &asked {

@@ -1,6 +1,6 @@
 //! Runs batches in the background: lines start while their price is low or their deadline presses, and after live traffic.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -19,11 +19,13 @@ use crate::batch::order::{Batch, Flaw, Status};
 use crate::batch::price::{Cheapest, cheapest};
 use crate::batch::queue::Turns;
 use crate::batch::work::Work;
-use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_STEPS_AT_ONCE};
+use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE};
 use crate::state::State;
 
 /// How often batches are looked at when nothing else happens, and when what failed is tried again.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a line that has begun is counted as on its way: longer than it takes to be read, let in and decided.
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
 /// How long a line takes while nothing is known.
 const LINE_TIME: Duration = Duration::from_secs(2);
 
@@ -45,6 +47,8 @@ pub(crate) struct Runner {
     again: BTreeMap<String, Instant>,
     /// How many lines have begun.
     begun: u64,
+    /// The lines that began last, by their models.
+    fresh: VecDeque<(Instant, ModelId)>,
 }
 
 impl Runner {
@@ -61,6 +65,7 @@ impl Runner {
             stepping: HashMap::new(),
             again: BTreeMap::new(),
             begun: 0,
+            fresh: VecDeque::new(),
         }
     }
 
@@ -185,16 +190,19 @@ impl Runner {
         if self.running.len() >= BATCH_LINES_AT_ONCE {
             return;
         }
+        while self.fresh.front().is_some_and(|(began, _)| *began + ON_ITS_WAY < now || *began > now) {
+            self.fresh.pop_front();
+        }
         let keys: BTreeMap<&str, _> = ready.iter().map(|batch| (batch.id.as_str(), batch.key)).collect();
         let queues = self.works.iter().filter_map(|(id, work)| Some((*keys.get(id.as_str())?, &work.queue)));
         let mut turns = Turns::of(queues, self.begun);
+        let mut models = self.seen(&ready);
         ready.retain(|batch| self.works.get_mut(&batch.id).is_some_and(|work| work.queue.has_next(now)));
-        let mut seen = BTreeMap::new();
         while self.running.len() < BATCH_LINES_AT_ONCE {
             let place = |batch: &Arc<Batch>| self.works.get(&batch.id).map(|work| turns.place(batch.key, &work.queue));
             let Some(next) = (0..ready.len()).min_by_key(|index| place(&ready[*index])) else { break };
             let batch = Arc::clone(&ready[next]);
-            if self.start(&batch, now, &mut seen).is_none() {
+            if self.start(&batch, now, &mut models).is_none() {
                 ready.remove(next);
             } else if let Some(work) = self.works.get_mut(&batch.id) {
                 turns.began(batch.key, &mut work.queue);
@@ -203,36 +211,53 @@ impl Runner {
         self.begun = turns.count();
     }
 
-    /// Starts a line of a batch, if one may start; `seen` is what each model costs now, and how many of its lines have just begun.
-    fn start(&mut self, batch: &Arc<Batch>, now: Instant, seen: &mut BTreeMap<ModelId, (Option<Cheapest>, u32)>) -> Option<()> {
-        let call = batch.call()?;
+    /// What is seen of the models of these batches before any of their lines starts.
+    fn seen(&self, ready: &[Arc<Batch>]) -> BTreeMap<ModelId, Looked> {
+        let mut models: BTreeMap<ModelId, Looked> = BTreeMap::new();
+        let snapshot = self.state.snapshot.load();
+        for batch in ready {
+            let Some(work) = self.works.get(&batch.id) else { continue };
+            let Some(model) = work.model else { continue };
+            let looked = models.entry(model).or_insert_with(|| Looked {
+                cheapest: cheapest(&self.state, &snapshot, model),
+                fresh: u32::try_from(self.fresh.iter().filter(|(_, of)| *of == model).count()).unwrap_or(u32::MAX),
+                running: self.works.values().filter(|work| work.model == Some(model)).map(|work| work.queue.running()).sum(),
+                left: Vec::new(),
+            });
+            looked.left.push((deadline(batch), work.queue.left()));
+        }
+        models
+    }
+
+    /// Starts a line of a batch, if one may start.
+    fn start(&mut self, batch: &Arc<Batch>, now: Instant, models: &mut BTreeMap<ModelId, Looked>) -> Option<()> {
+        let (call, work) = (batch.call()?, self.works.get_mut(&batch.id)?);
         // A model that the fleet has no more costs nothing: each line is only told so.
-        if let Some(model) = self.works.get(&batch.id)?.model {
-            let (running, at_once) = (self.running_of(model), self.at_once(model));
-            if running >= at_once {
-                return None;
-            }
-            let look = || (cheapest(&self.state, &self.state.snapshot.load(), model), 0);
-            let (cheapest, fresh) = seen.entry(model).or_insert_with(look);
-            let known = cheapest.filter(|found| found.service_us > 0);
+        if let Some(model) = work.model {
+            let looked = models.get_mut(&model)?;
+            let deadline = deadline(batch);
+            let known = looked.cheapest.filter(|found| found.service_us > 0);
+            let room = looked.cheapest.is_some_and(|found| found.has_room(looked.fresh));
             let moment = Moment {
                 now,
-                deadline: deadline(batch),
-                lines_left: self.works.get(&batch.id)?.queue.left(),
+                deadline,
+                // Those that are due before are in its way.
+                lines_left: looked.left.iter().filter(|(due, _)| *due <= deadline).map(|(_, left)| *left).fold(0, u32::saturating_add),
                 line: known.map_or(LINE_TIME, |found| Duration::from_micros(found.service_us.into())),
-                at_once,
-                price: cheapest.map(|found| found.price),
-                room: cheapest.is_some_and(|found| found.has_room(*fresh)),
+                at_once: looked.at_once(),
+                price: looked.cheapest.map(|found| found.price),
+                room,
             };
-            if !start(self.prices.entry(model).or_default(), &moment).is_now() {
+            let start = start(self.prices.entry(model).or_default(), &moment);
+            // More would stand in line before whatever is live, and be served no sooner.
+            if !start.is_now() || !room && looked.running >= BATCH_LINES_PRESSED {
                 return None;
             }
+            looked.fresh += 1;
+            looked.running += 1;
+            self.fresh.push_back((now, model));
         }
-        let work = self.works.get_mut(&batch.id)?;
         let line = work.queue.begin()?;
-        if let Some((_, fresh)) = work.model.and_then(|model| seen.get_mut(&model)) {
-            *fresh += 1;
-        }
         let place = work.lines.get(line as usize).cloned().unwrap_or_default();
         let id = format!("batch_req_{}_{line}", batch.id.trim_start_matches("batch_"));
         let (input, results) = (Arc::clone(&work.input), Arc::clone(&work.results));
@@ -241,18 +266,25 @@ impl Runner {
         self.tasks.insert(task.id(), (Arc::clone(batch), line));
         Some(())
     }
+}
 
-    /// Lines of a model that run.
-    fn running_of(&self, model: ModelId) -> u32 {
-        let of = self.works.values().filter(|work| work.model == Some(model));
-        of.map(|work| work.queue.running()).sum()
-    }
+/// What is seen of a model when lines may start.
+struct Looked {
+    /// Where they would go.
+    cheapest: Option<Cheapest>,
+    /// Lines that have begun and may not be there yet.
+    fresh: u32,
+    /// Lines that run.
+    running: u32,
+    /// Of each batch, when it is due and how many lines are left.
+    left: Vec<(Instant, u32)>,
+}
 
-    /// How many lines of a model may run at once: more would only stand in line before its endpoints, however the deadline presses.
-    fn at_once(&self, model: ModelId) -> u32 {
-        let snapshot = self.state.snapshot.load();
-        let slots = snapshot.endpoints(model).iter().map(|endpoint| snapshot.fleet.endpoints[*endpoint].slots);
-        slots.fold(0, u32::saturating_add).clamp(1, u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(1))
+impl Looked {
+    /// How many lines may run at once: as many as leave a slot where they go, and a few whatever is there.
+    fn at_once(&self) -> u32 {
+        let room = self.cheapest.map_or(0, |found| found.slots.saturating_sub(1));
+        room.clamp(BATCH_LINES_PRESSED, u32::try_from(BATCH_LINES_AT_ONCE).unwrap_or(u32::MAX))
     }
 }
 

@@ -45,8 +45,8 @@ pub(super) fn limits() -> Limits {
     Limits {
         serving_threads: 1,
         in_flight_max: 6,
-        key_in_flight_max: 12,
-        peer_in_flight_max: 12,
+        key_in_flight_max: 4,
+        peer_in_flight_max: 5,
         queue_max: 1,
         queue_timeout: seconds(2),
         queue_timeout_flex: seconds(4),

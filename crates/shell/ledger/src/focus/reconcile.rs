@@ -112,6 +112,7 @@ pub fn import_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_
     }
     let mut connection = for_writing(directory)?;
     let registers = Registers::read(&connection)?;
+    refuse_known(&connection, invoice)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let reckoned = Reckoned::new(&transaction, &registers, directory, fleet, invoice.lines, now)?;
     let mut booking = Booking::new(&transaction, &registers)?;
@@ -156,6 +157,13 @@ impl Reckoned {
     }
 }
 
+/// The digest of an invoice, which must be none of those that are there.
+pub(crate) fn refuse_known(connection: &Connection, invoice: &Invoice<'_>) -> Result<[u8; 32], LedgerError> {
+    let digest: [u8; 32] = Sha256::digest(invoice.bytes).into();
+    let known = connection.query_row("SELECT id FROM invoice WHERE digest = ?1", [digest], |row| row.get(0)).optional()?;
+    known.map_or(Ok(digest), |number| Err(LedgerError::Imported { number }))
+}
+
 /// Books an invoice that was reckoned before.
 pub(crate) fn book(
     booking: &mut Booking<'_>,
@@ -164,11 +172,7 @@ pub(crate) fn book(
     now: Instant,
 ) -> Result<Reconciliation, LedgerError> {
     let (connection, who) = (booking.connection, invoice.who);
-    let digest: [u8; 32] = Sha256::digest(invoice.bytes).into();
-    let known = connection.query_row("SELECT id FROM invoice WHERE digest = ?1", [digest], |row| row.get(0)).optional()?;
-    if let Some(number) = known {
-        return Err(LedgerError::Imported { number });
-    }
+    let digest = refuse_known(connection, invoice)?;
     reckoned.catch_up(connection)?;
     let number = booking.chain.next_number(&INVOICE)?;
     let mut cleared = Vec::new();
@@ -272,7 +276,8 @@ fn corrections(
             let most: i64 = bounds.iter().sum();
             split_busy(Quantity::new(theirs.unwrap_or(ours).saturating_sub(ours).clamp(0, most)), bounds)
         };
-        let clauses = &fold.fleet.contracts[contract].rates;
+        let terms = fold.terms(fold.fleet.contracts[contract].period(period).to);
+        let clauses = &terms.contracts[contract].rates;
         let cached_apart = meter(MeterKind::CachedTokens).is_some_and(|meter| clauses.iter().any(|clause| clause.meter == meter));
         let (mut whole, mut whole_ours, mut from_cache) = (theirs, ours(MeterKind::InputTokens), vec![Quantity::ZERO; open.len()]);
         let mut left = input.clone();

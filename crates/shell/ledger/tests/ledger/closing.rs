@@ -430,6 +430,25 @@ fn what_was_used_of_a_model_that_left_the_fleet_file_is_charged_by_the_last_rate
 }
 
 #[test]
+fn a_meter_that_is_used_on_without_a_price_is_free() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    drop(store);
+    let (store, fleet) = open_with(directory.path(), &LAPTOP.replacen("input = \"15 USD/1M tokens\"\n", "", 1));
+    for (request, minute) in [(2, 6), (3, 12)] {
+        spill_by(&fleet, &store, request, Known::Reported, TOKENS, start() + minute * MINUTE);
+    }
+    store.close_periods(start() + 40 * MINUTE).expect("closed");
+    let dues: Vec<_> = store.closings(Some("spill-on-demand")).expect("read").iter().map(|closed| closed.due.nanos()).collect();
+    assert_eq!(dues, [21_000_000, 6_000_000, 6_000_000, 0, 0]);
+    drop(store);
+    let verified = verify(directory.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
+}
+
+#[test]
 fn what_no_text_is_left_of_is_told_while_its_period_is_open() {
     let directory = tempfile::tempdir().expect("a folder");
     let store = open(directory.path());

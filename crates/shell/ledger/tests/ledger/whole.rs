@@ -256,7 +256,7 @@ fn an_invoice_is_set_beside_what_all_took_and_clears_what_any_of_them_lost() {
     let lines = read_invoice(BILL.as_bytes()).expect("an invoice");
     let (invoice, now) = (Invoice { name: "bill.csv", bytes: BILL.as_bytes(), lines: &lines, who: "ada" }, closing::start() + 30 * MINUTE);
     let import = |whole: &mut Whole| {
-        let reckoned = whole.reckon(&laptop(), &invoice, now).expect("reckoned");
+        let reckoned = whole.reckon(&laptop(), &invoice, now)?;
         whole.import(reckoned, &invoice, now)
     };
     let (found, entries) = import(&mut here).expect("imported");
