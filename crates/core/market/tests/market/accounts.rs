@@ -15,6 +15,12 @@ fn at(ms: i64) -> Instant {
     Instant::from_micros(1_800_000_000_000_000 + ms * 1_000)
 }
 
+#[test]
+fn a_full_bucket_holds_a_minute_of_its_rate() {
+    assert_eq!((limit("90/min").whole(), limit("90/min").time(90)), (90, 60_000_000_000));
+    assert_eq!((limit("1/min").time(i64::MAX), limit("1/min").time(i64::MIN), limit("1/min").time(0)), (i64::MAX, i64::MIN, 0));
+}
+
 /// Six a minute: one comes back each ten seconds.
 #[test]
 fn a_bucket_holds_a_minute_s_worth_and_fills_evenly() {
