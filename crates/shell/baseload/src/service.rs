@@ -261,7 +261,7 @@ fn sheet(fleet: &Fleet, plan: Option<&planner::Plan>, books: &Books, clock: &Clo
         Some(plan) => books.forecast.clone().guided(&planner::guide(fleet, plan, now)),
         None => books.forecast.clone(),
     };
-    market::price_sheet(fleet, &books.balances, &forecast, now)
+    market::price_sheet(&books.terms, &books.balances, &forecast, now)
 }
 
 fn announce(gateway: &Arc<Gateway>) -> Announce {

@@ -7,6 +7,7 @@ use units::Instant;
 
 use crate::books::{Books, Fold};
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::verify::{Checked, Finding, Verification};
 use crate::view::View;
 
@@ -21,7 +22,7 @@ pub(crate) struct Audit {
 
 impl Audit {
     pub(crate) fn new(view: View, fleet: Arc<Fleet>, now: Instant) -> Self {
-        let (checked, fold) = (Checked::live(&view.directory), Fold::new(fleet, &view.directory, now));
+        let (checked, fold) = (Checked::live(&view.directory), Fold::new(fleet, &Fleets::of(&view.directory), now));
         Self { view, checked, fold }
     }
 

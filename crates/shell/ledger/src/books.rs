@@ -1,7 +1,6 @@
 //! The books: a fold over the postings under the present fleet.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use fleet::{ContractId, Fleet, FleetVersion};
@@ -11,13 +10,16 @@ use units::{Instant, Quantity};
 
 use crate::earlier::Earlier;
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::flow::Flows;
 use crate::register::Register;
 use crate::words::Word;
 
 /// The balances under the present fleet, and what is expected of the rest of their periods.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Books {
+    /// The present fleet, and behind its rates those under which was used what it prices by nothing.
+    pub terms: Arc<Fleet>,
     /// The fold of all usage posted under contracts that the fleet still has (by name). What a meter counts may have left it: its id is then
     /// behind those of the fleet.
     pub balances: Balances,
@@ -46,8 +48,8 @@ pub(crate) struct Fold {
 }
 
 impl Fold {
-    /// Nothing yet. The directory has the texts of earlier fleets.
-    pub(crate) fn new(fleet: Arc<Fleet>, directory: &Path, now: Instant) -> Self {
+    /// Nothing yet. What left the fleet is priced by earlier ones.
+    pub(crate) fn new(fleet: Arc<Fleet>, fleets: &Arc<Fleets>, now: Instant) -> Self {
         let present = Register::new(&fleet);
         Self {
             fleet,
@@ -57,7 +59,7 @@ impl Fold {
             flows: Flows::default(),
             latest: now,
             begun: Some(now),
-            earlier: Earlier::new(directory),
+            earlier: Earlier::new(fleets),
             versions: BTreeMap::new(),
         }
     }
@@ -146,7 +148,8 @@ impl Fold {
     }
 
     pub(crate) fn books(&self) -> Books {
-        Books { balances: self.balances.clone(), forecast: self.flows.forecast(self.latest), posting_to: self.posting_to }
+        let terms = self.terms(Instant::from_micros(self.latest.micros().saturating_add(1)));
+        Books { terms, balances: self.balances.clone(), forecast: self.flows.forecast(self.latest), posting_to: self.posting_to }
     }
 }
 
@@ -161,7 +164,7 @@ mod tests {
     }
 
     fn fold(now: Instant) -> Fold {
-        Fold::new(Arc::new(fleet::parse(LAPTOP).fleet.expect("it is sound")), Path::new("/none"), now)
+        Fold::new(Arc::new(fleet::parse(LAPTOP).fleet.expect("it is sound")), &Fleets::of(std::path::Path::new("/none")), now)
     }
 
     fn postings() -> Connection {

@@ -4,7 +4,6 @@
 //! says can put a closing off, or bring several at once, but it can close nothing twice and leave nothing out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +16,9 @@ use units::{Currency, Instant, Money, Quantity, Rate, Span};
 use crate::book::Booking;
 use crate::books::Fold;
 use crate::chain::{CLOSING, CLOSING_LINE, Hash, Kind, Of};
-use crate::directory;
 use crate::error::LedgerError;
 use crate::field::{Field, fields};
+use crate::fleets::Fleets;
 use crate::line::write_fields;
 use crate::register::Register;
 use crate::removed::Removed;
@@ -116,15 +115,14 @@ pub(crate) struct All<'a> {
 /// closed by.
 #[derive(Debug)]
 pub(crate) struct Folds {
-    directory: PathBuf,
     by: BTreeMap<FleetVersion, Fold>,
-    read: BTreeMap<FleetVersion, Option<Arc<Fleet>>>,
+    fleets: Arc<Fleets>,
 }
 
 impl Folds {
-    /// None yet. The directory has the texts of the fleets.
-    pub(crate) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), by: BTreeMap::new(), read: BTreeMap::new() }
+    /// None yet.
+    pub(crate) fn new(fleets: &Arc<Fleets>) -> Self {
+        Self { by: BTreeMap::new(), fleets: Arc::clone(fleets) }
     }
 
     /// Folds what is booked by each fleet whose fold the periods that are to be closed need; the others are let go of. To be done before
@@ -161,18 +159,14 @@ impl Folds {
         to: i64,
         now: Instant,
     ) -> Result<Option<Fold>, LedgerError> {
-        let Some(fleet) = self.fleet(version) else { return Ok(None) };
-        let mut fold = self.by.remove(&version).unwrap_or_else(|| Fold::new(fleet, &self.directory, now));
+        let Some(fleet) = self.fleets.get(version) else { return Ok(None) };
+        let mut fold = self.by.remove(&version).unwrap_or_else(|| Fold::new(fleet, &self.fleets, now));
         fold.catch_up(connection, to)?;
         Ok(Some(fold))
     }
 
     pub(crate) fn put(&mut self, fold: Fold) {
         self.by.insert(fold.fleet.version, fold);
-    }
-
-    fn fleet(&mut self, version: FleetVersion) -> Option<Arc<Fleet>> {
-        self.read.entry(version).or_insert_with(|| directory::fleet(&self.directory, version)).clone()
     }
 
     /// Whether any is there.

@@ -5,15 +5,13 @@
 //! posted last. A meter that is posted on without a price is free, as the file says. Committed charges, floors and capacity are those of the
 //! present terms alone: they are owed by what was agreed, not by use.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleet::{Charge, Contract, ContractId, Fleet, FleetVersion, Meter, MeterKind, RateClause};
 use units::Instant;
 
-use crate::directory;
+use crate::fleets::Fleets;
 use crate::register::Register;
 
 /// When a meter was posted last under each fleet version, by its contract's periods.
@@ -22,20 +20,19 @@ type Posted = BTreeMap<i64, BTreeMap<FleetVersion, Instant>>;
 /// What was posted on meters that the present terms of its contract price by nothing, by the fleet versions that it was posted under.
 #[derive(Debug)]
 pub(crate) struct Earlier {
-    directory: PathBuf,
     posted: BTreeMap<(ContractId, Meter), Posted>,
-    read: RefCell<BTreeMap<FleetVersion, Option<Arc<Fleet>>>>,
+    fleets: Arc<Fleets>,
 }
 
 impl Earlier {
-    /// Nothing yet. The directory has the texts of earlier fleets.
-    pub(crate) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), posted: BTreeMap::new(), read: RefCell::default() }
+    /// Nothing yet.
+    pub(crate) fn new(fleets: &Arc<Fleets>) -> Self {
+        Self { posted: BTreeMap::new(), fleets: Arc::clone(fleets) }
     }
 
-    /// Where the texts of fleets are.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+    /// Earlier fleets.
+    pub(crate) fn fleets(&self) -> &Arc<Fleets> {
+        &self.fleets
     }
 
     /// Takes in that a meter was posted at that time under `version`, if `fleet` prices it by nothing.
@@ -58,7 +55,7 @@ impl Earlier {
             let (own, subject) = (&fleet.contracts[*contract], names.subject(*meter));
             let last = posted.range(..=own.calendar.index(before)).next_back().and_then(|(_, versions)| last_of(versions));
             let (Some((version, _)), Ok(subject)) = (last.filter(|(version, _)| *version != fleet.version), subject) else { continue };
-            let Some(earlier) = self.fleet(version) else { continue };
+            let Some(earlier) = self.fleets.get(version) else { continue };
             let clauses = metered(&earlier, (fleet.contracts.name(*contract), own), (meter.kind(), subject));
             if !clauses.is_empty() {
                 let clauses = clauses.into_iter().map(|clause| RateClause { meter: *meter, ..clause });
@@ -68,15 +65,11 @@ impl Earlier {
         terms
     }
 
-    fn fleet(&self, version: FleetVersion) -> Option<Arc<Fleet>> {
-        self.read.borrow_mut().entry(version).or_insert_with(|| directory::fleet(&self.directory, version)).clone()
-    }
-
     /// What was posted last under a version whose text is gone, or is none to this program, and when: nothing says what it costs.
     pub(crate) fn unread(&self, present: FleetVersion) -> impl Iterator<Item = (ContractId, Meter, Instant)> {
         self.posted.iter().filter_map(move |((contract, meter), posted)| {
             let (version, last) = posted.values().next_back().and_then(last_of)?;
-            (version != present && self.fleet(version).is_none()).then_some((*contract, *meter, last))
+            (version != present && self.fleets.get(version).is_none()).then_some((*contract, *meter, last))
         })
     }
 }

@@ -167,7 +167,7 @@ impl Ingester {
         let open = open_attempts(&connection, settled_below)?;
         // It names only rows that it read or has just inserted: to look each of them up again is a twentieth of its work.
         connection.pragma_update(None, "foreign_keys", false)?;
-        let folds = Folds::new(fold.earlier.directory());
+        let folds = Folds::new(fold.earlier.fleets());
         Ok(Self { connection, registers, folder, fold, closes, removed, folds, at, open, newest })
     }
 

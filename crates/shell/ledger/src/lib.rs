@@ -19,6 +19,7 @@ mod earlier;
 mod entry;
 mod error;
 mod field;
+mod fleets;
 mod flow;
 mod focus;
 #[doc(hidden)]

@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use fleet::{Contract, ContractId, Fleet, FleetVersion};
 use rusqlite::{Connection, params};
 use units::Instant;
 
-use crate::directory;
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::register::Registers;
 
 /// A contract that the present fleet lacks.
@@ -66,7 +65,7 @@ struct Had {
 pub(crate) fn removed(
     connection: &Connection,
     registers: &Registers,
-    directory: &Path,
+    fleets: &Fleets,
     present: &Fleet,
     now: Instant,
 ) -> Result<Vec<Removed>, LedgerError> {
@@ -84,12 +83,10 @@ pub(crate) fn removed(
             had.entry(name).or_default().insert(replica, Had { last: (at, register.version), gone: None });
         }
     }
-    let mut fleets: BTreeMap<FleetVersion, Option<Arc<Fleet>>> = BTreeMap::new();
-    let mut read = |version| fleets.entry(version).or_insert_with(|| directory::fleet(directory, version)).clone();
     let gone = had.into_iter().filter(|(name, _)| present.contracts.id(name).is_none());
     let removed = gone.filter_map(|(name, by)| {
         let (_, version) = by.values().map(|had| had.last).max()?;
-        let fleet = read(version)?;
+        let fleet = fleets.get(version)?;
         // A replica that never began again says nothing.
         let at = by.values().filter_map(|had| had.gone).max().unwrap_or(now);
         Some(Removed { contract: fleet.contracts.id(name)?, fleet, at, unused_to: Cell::new(0) })

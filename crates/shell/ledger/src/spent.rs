@@ -12,6 +12,7 @@ use units::{Instant, Money, Quantity, Span};
 
 use crate::earlier::Earlier;
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::register::Register;
 use crate::schema;
 use crate::view::View;
@@ -125,7 +126,7 @@ const POSTED: &str = "SELECT contract, meter, subject, at_us, held, used FROM po
 
 /// The fleet with the prices that it lacks of what was posted before an instant, and the names of that too.
 fn terms(connection: &Connection, directory: &Path, fleet: &Fleet, until: Instant) -> Result<(Arc<Fleet>, Register), LedgerError> {
-    let (mut earlier, mut register) = (Earlier::new(directory), Register::new(fleet));
+    let (mut earlier, mut register) = (Earlier::new(&Fleets::of(directory)), Register::new(fleet));
     let mut select = connection.prepare(
         "SELECT contract, meter, subject, version, min(at_us), max(at_us) FROM posting JOIN fleet ON fleet.id = posting.fleet
          WHERE at_us < ?1 GROUP BY contract, meter, subject, version",

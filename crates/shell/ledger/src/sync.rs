@@ -69,7 +69,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = Journal::open(folder.path(), Position::default(), 1 << 20).expect("a new journal");
         let now = Instant::from_micros(0);
-        let books = Fold::new(Arc::new(crowd::fleet(1)), folder.path(), now).books();
+        let books = Fold::new(Arc::new(crowd::fleet(1)), &crate::fleets::Fleets::of(folder.path()), now).books();
         let shared = Arc::new(Shared::new(journal, books, Position::default()));
         let syncing = std::thread::spawn({
             let (shared, folder) = (Arc::clone(&shared), folder.path().to_owned());

@@ -23,6 +23,7 @@ use crate::chain::{Hash, Kind, Table};
 use crate::closing::{self, All, Folds};
 use crate::copied::ChainEntry;
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::focus::reconcile::{self, Invoice, Reckoned, Reconciliation};
 use crate::register::Registers;
 use crate::removed::{APART, Removed, removed};
@@ -99,6 +100,7 @@ pub struct Whole {
     /// Contracts that a fleet lacks, after so many openings.
     removed: (Option<FleetVersion>, i64, Vec<Removed>),
     folds: Folds,
+    fleets: Arc<Fleets>,
 }
 
 impl Whole {
@@ -116,8 +118,9 @@ impl Whole {
             Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
             done => done.and_then(|()| is_whole(&connection))?,
         };
-        let mut whole =
-            Self { folder: folder.to_owned(), connection, fold: None, removed: (None, 0, Vec::new()), folds: Folds::new(folder) };
+        let (fleets, removed) = (Fleets::of(folder), (None, 0, Vec::new()));
+        let folds = Folds::new(&fleets);
+        let mut whole = Self { folder: folder.to_owned(), connection, fold: None, removed, folds, fleets };
         if !known || !whole.passed_over()?.is_empty() {
             whole.begin_anew("")?;
         }
@@ -129,7 +132,8 @@ impl Whole {
     /// # Errors
     /// When the database refused.
     pub fn begin_anew(&mut self, origin: &str) -> Result<(), LedgerError> {
-        (self.fold, self.removed, self.folds) = (None, (None, 0, Vec::new()), Folds::new(&self.folder));
+        self.fleets = Fleets::of(&self.folder);
+        (self.fold, self.removed, self.folds) = (None, (None, 0, Vec::new()), Folds::new(&self.fleets));
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::make_anew(&transaction)?;
         transaction.execute_batch(TABLES)?;
@@ -213,7 +217,7 @@ impl Whole {
     /// The fold of all that is there, caught up: from what was folded before.
     fn fold(&mut self, fleet: &Arc<Fleet>, now: Instant) -> Result<&Fold, LedgerError> {
         let fold = self.fold.take().filter(|fold| fold.fleet.version == fleet.version);
-        let mut fold = fold.unwrap_or_else(|| Fold::new(Arc::clone(fleet), &self.folder, now));
+        let mut fold = fold.unwrap_or_else(|| Fold::new(Arc::clone(fleet), &self.fleets, now));
         fold.catch_up(&self.connection, newest(&self.connection)?)?;
         Ok(self.fold.insert(fold))
     }
@@ -223,7 +227,7 @@ impl Whole {
         let openings = self.connection.query_row("SELECT count(*) FROM opening", [], |row| row.get(0))?;
         if (self.removed.0, self.removed.1) != (Some(fleet.version), openings) {
             let registers = Registers::read(&self.connection)?;
-            self.removed = (Some(fleet.version), openings, removed(&self.connection, &registers, &self.folder, fleet, now)?);
+            self.removed = (Some(fleet.version), openings, removed(&self.connection, &registers, &self.fleets, fleet, now)?);
         }
         Ok(())
     }
@@ -235,7 +239,7 @@ impl Whole {
     pub fn reckon(&self, fleet: &Arc<Fleet>, invoice: &Invoice<'_>, now: Instant) -> Result<Reckoned, LedgerError> {
         reconcile::refuse_known(&self.connection, invoice)?;
         let registers = Registers::read(&self.connection)?;
-        Reckoned::new(&self.connection, &registers, &self.folder, fleet, invoice.lines, now)
+        Reckoned::new(&self.connection, &registers, &self.fleets, fleet, invoice.lines, now)
     }
 
     /// Sets an invoice beside what all took, and gives the entries of it and of what it clears; nothing is kept here until they come back

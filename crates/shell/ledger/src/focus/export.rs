@@ -11,6 +11,7 @@ use super::FocusRow;
 use crate::books::Fold;
 use crate::closing::{self, Closed, ClosedLine, Folds};
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::removed::removed;
 use crate::view::{Open, View};
 use crate::whole;
@@ -34,16 +35,17 @@ struct Billed {
 pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -> Result<Vec<FocusRow>, LedgerError> {
     let open = view.lock()?;
     let newest = whole::newest(&open.connection)?;
-    let mut fold = Fold::new(Arc::clone(fleet), &view.directory, now);
+    let fleets = Fleets::of(&view.directory);
+    let mut fold = Fold::new(Arc::clone(fleet), &fleets, now);
     fold.catch_up(&open.connection, newest)?;
     let began: Option<i64> = open.connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get(0))?;
     let within = within.overlap(Span { from: began.map_or(now, Instant::from_micros), to: Instant::MAX });
-    let (mut rows, mut folds) = (Vec::new(), Folds::new(&view.directory));
+    let (mut rows, mut folds) = (Vec::new(), Folds::new(&fleets));
     for (contract, ..) in fleet.contracts.iter() {
         rows.extend(of_contract(&open, (&fold, &mut folds), (contract, Instant::MAX), within, now)?);
     }
-    for removed in removed(&open.connection, &open.registers, &view.directory, fleet, now)? {
-        let mut fold = Fold::new(Arc::clone(&removed.fleet), &view.directory, now);
+    for removed in removed(&open.connection, &open.registers, &fleets, fleet, now)? {
+        let mut fold = Fold::new(Arc::clone(&removed.fleet), &fleets, now);
         fold.catch_up(&open.connection, newest)?;
         rows.extend(of_contract(&open, (&fold, &mut folds), (removed.contract, removed.at), within, now)?);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dispatch::AttemptId;
-use fleet::{ContractId, Fleet, MeterKind, Status};
+use fleet::{ContractId, Fleet, FleetVersion, MeterKind, Status};
 use market::{Tokens, split_busy};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
@@ -21,6 +21,7 @@ use crate::correction::{Correct, correct};
 use crate::directory;
 use crate::error::LedgerError;
 use crate::field::fields;
+use crate::fleets::Fleets;
 use crate::register::Registers;
 use crate::removed::removed;
 use crate::whole;
@@ -79,13 +80,35 @@ impl Reconciliation {
 /// What an invoice says of one contract's billing period.
 type Said = BTreeMap<Option<(MeterKind, String)>, (Exact, Stated)>;
 
-/// A fleet whose contracts an invoice may be of: all of them, or one that left the fleet file.
-type Terms = (Arc<Fleet>, Option<ContractId>);
+/// A fleet whose contracts an invoice may be of.
+struct Terms {
+    fleet: Arc<Fleet>,
+    of: Which,
+}
 
-/// Where invoice lines belong: to a contract's period by the terms at that place.
+/// Which of a fleet's contracts and periods.
+enum Which {
+    All,
+    /// A contract that left the fleet file.
+    Contract(ContractId),
+    /// Those that were closed by it.
+    Closed(BTreeSet<(ContractId, i64)>),
+}
+
+impl Terms {
+    fn have(&self, contract: ContractId, period: i64) -> bool {
+        match &self.of {
+            Which::All => true,
+            Which::Contract(only) => *only == contract,
+            Which::Closed(periods) => periods.contains(&(contract, period)),
+        }
+    }
+}
+
+/// Where invoice lines belong: to a contract's period, by the fleet that says its terms.
 #[derive(Debug, Default)]
 struct Sorted {
-    ours: BTreeMap<(usize, ContractId, i64), Said>,
+    ours: BTreeMap<(FleetVersion, ContractId, i64), Said>,
     strange: Vec<Difference>,
 }
 
@@ -114,7 +137,7 @@ pub fn import_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_
     let registers = Registers::read(&connection)?;
     refuse_known(&connection, invoice)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let reckoned = Reckoned::new(&transaction, &registers, directory, fleet, invoice.lines, now)?;
+    let reckoned = Reckoned::new(&transaction, &registers, &Fleets::of(directory), fleet, invoice.lines, now)?;
     let mut booking = Booking::new(&transaction, &registers)?;
     let found = book(&mut booking, reckoned, invoice, now)?;
     drop(booking);
@@ -126,7 +149,7 @@ pub fn import_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_
 #[derive(Debug)]
 pub struct Reckoned {
     sorted: Sorted,
-    folds: BTreeMap<usize, Fold>,
+    folds: BTreeMap<FleetVersion, Fold>,
 }
 
 impl Reckoned {
@@ -134,21 +157,25 @@ impl Reckoned {
     pub(crate) fn new(
         connection: &Connection,
         registers: &Registers,
-        directory: &Path,
+        fleets: &Arc<Fleets>,
         fleet: &Arc<Fleet>,
         lines: &[InvoiceLine],
         now: Instant,
     ) -> Result<Self, LedgerError> {
-        let gone = removed(connection, registers, directory, fleet, now)?;
-        let gone = gone.into_iter().map(|gone| (gone.fleet, Some(gone.contract)));
-        let terms: Vec<Terms> = [(Arc::clone(fleet), None)].into_iter().chain(gone).collect();
+        let mut terms = closed(connection, fleets, lines)?;
+        terms.push(Terms { fleet: Arc::clone(fleet), of: Which::All });
+        let gone = removed(connection, registers, fleets, fleet, now)?;
+        terms.extend(gone.into_iter().map(|gone| Terms { fleet: gone.fleet, of: Which::Contract(gone.contract) }));
         let sorted = sort(&terms, lines);
-        let places = sorted.ours.keys().map(|(place, ..)| *place);
-        let mut folds: BTreeMap<usize, Fold> =
-            places.map(|place| (place, Fold::new(Arc::clone(&terms[place].0), directory, now))).collect();
-        let newest = whole::newest(connection)?;
-        folds.values_mut().try_for_each(|fold| fold.catch_up(connection, newest))?;
-        Ok(Self { sorted, folds })
+        let mut folds = BTreeMap::new();
+        for Terms { fleet, .. } in &terms {
+            if sorted.ours.keys().any(|(version, ..)| *version == fleet.version) {
+                folds.entry(fleet.version).or_insert_with(|| Fold::new(Arc::clone(fleet), fleets, now));
+            }
+        }
+        let mut reckoned = Self { sorted, folds };
+        reckoned.catch_up(connection)?;
+        Ok(reckoned)
     }
 
     fn catch_up(&mut self, connection: &Connection) -> Result<(), LedgerError> {
@@ -176,8 +203,8 @@ pub(crate) fn book(
     reckoned.catch_up(connection)?;
     let number = booking.chain.next_number(&INVOICE)?;
     let mut cleared = Vec::new();
-    for ((place, contract, period), said) in &reckoned.sorted.ours {
-        for said in corrections(connection, &reckoned.folds[place], (*contract, *period), said)? {
+    for ((version, contract, period), said) in &reckoned.sorted.ours {
+        for said in corrections(connection, &reckoned.folds[version], (*contract, *period), said)? {
             let said = Correct { why: format!("invoice {}", invoice.name), who: who.to_owned(), ..said };
             correct(booking, &said, Some(number), now)?;
             cleared.push(said.attempt);
@@ -186,21 +213,42 @@ pub(crate) fn book(
     reckoned.catch_up(connection)?;
     let Reckoned { sorted, folds } = reckoned;
     let mut compared = Vec::new();
-    for ((place, contract, period), said) in &sorted.ours {
-        compared.extend(compare(&folds[place], (*contract, *period), said)?);
+    for ((version, contract, period), said) in &sorted.ours {
+        compared.extend(compare(&folds[version], (*contract, *period), said)?);
     }
     compared.extend(sorted.strange);
     keep(booking, (number, invoice.name, digest), &compared, who, now)?;
     Ok(Reconciliation { number, cleared, lines: compared })
 }
 
+/// The fleets by which periods were closed that the lines may be of: what such a period comes to is by their terms, whatever the file has
+/// said since.
+fn closed(connection: &Connection, fleets: &Fleets, lines: &[InvoiceLine]) -> Result<Vec<Terms>, LedgerError> {
+    let mut by: BTreeMap<FleetVersion, BTreeSet<(String, i64)>> = BTreeMap::new();
+    let mut select = connection.prepare_cached(
+        "SELECT contract, period, version FROM closing JOIN fleet ON fleet.id = closing.fleet WHERE from_us < ?2 AND to_us > ?1",
+    )?;
+    for span in lines.iter().map(|line| (line.period.from.micros(), line.period.to.micros())).collect::<BTreeSet<_>>() {
+        let mut rows = select.query(span)?;
+        while let Some(row) = rows.next()? {
+            by.entry(FleetVersion(row.get(2)?)).or_default().insert((row.get(0)?, row.get(1)?));
+        }
+    }
+    let terms = by.into_iter().filter_map(|(version, periods)| {
+        let fleet = fleets.get(version)?;
+        let periods = periods.iter().filter_map(|(name, period)| Some((fleet.contracts.id(name)?, *period))).collect();
+        Some(Terms { fleet, of: Which::Closed(periods) })
+    });
+    Ok(terms.collect())
+}
+
 fn sort(terms: &[Terms], lines: &[InvoiceLine]) -> Sorted {
     let mut sorted = Sorted::default();
     for line in lines {
         let meter = line.meter.zip(line.subject.clone());
-        let ours = terms.iter().enumerate().find_map(|(index, (fleet, only))| {
-            let (contract, period) = place(fleet, line)?;
-            only.is_none_or(|only| only == contract).then_some((index, contract, period))
+        let ours = terms.iter().find_map(|terms| {
+            let (contract, period) = place(&terms.fleet, line)?;
+            terms.have(contract, period).then_some((terms.fleet.version, contract, period))
         });
         let Some(place) = ours else {
             let contract = line.contract.clone().unwrap_or_else(|| line.provider.clone());

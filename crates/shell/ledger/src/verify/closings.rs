@@ -1,7 +1,7 @@
 //! Closings: without gap or overlap, none before its time, each line what the contract came to by what was booked then.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 
 use fleet::FleetVersion;
 use rusqlite::Connection;
@@ -12,6 +12,7 @@ use crate::books::Fold;
 use crate::chain::Hash;
 use crate::closing::{self, Closed, Folds, GRACE, digest, lines};
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 
 /// What is remembered of the closings so far.
 #[derive(Debug)]
@@ -23,9 +24,9 @@ pub(super) struct Closings {
 }
 
 impl Closings {
-    /// Nothing yet of the books in a directory.
-    pub(super) fn none(directory: &Path) -> Self {
-        Self { number: 0, folds: Folds::new(directory), ends: BTreeMap::new() }
+    /// Nothing yet.
+    pub(super) fn none(fleets: &Arc<Fleets>) -> Self {
+        Self { number: 0, folds: Folds::new(fleets), ends: BTreeMap::new() }
     }
 }
 

@@ -6,12 +6,12 @@ use std::path::Path;
 use dispatch::{AttemptId, HeldTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::fleets::Fleets;
 use super::postings::Posting;
 use super::records::Records;
 use super::{Finding, Verification};
 use crate::entry::Entry;
 use crate::error::{LedgerError, at};
+use crate::fleets::Fleets;
 use crate::journal::{Next, Position, SegmentReader, folder, segment_path, segments};
 use crate::register::Registers;
 use crate::rows::{offset, stored_intent, stored_settlement};
@@ -24,7 +24,7 @@ pub(super) fn check(
     connection: &Connection,
     registers: &Registers,
     from: Position,
-    (records, fleets): (&mut Records, &mut Fleets),
+    (records, fleets): (&mut Records, &Fleets),
     verification: &mut Verification,
 ) -> Result<Position, LedgerError> {
     let folder = folder(directory);

@@ -6,12 +6,12 @@
 pub(crate) mod chain;
 mod closings;
 mod corrections;
-mod fleets;
 mod journal;
 mod postings;
 mod records;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::AttemptId;
@@ -20,12 +20,12 @@ use units::Instant;
 
 use crate::chain::{Hash, Head};
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::journal::Position;
 use crate::register::Registers;
 use crate::words::attempt_at;
 use crate::{directory, schema};
 use closings::Closings;
-use fleets::Fleets;
 use records::{Again, Records};
 
 /// Nothing of a request takes so long: what is open for longer, its process has lost.
@@ -261,11 +261,12 @@ pub(crate) struct Checked {
     journal: Position,
     closings: Closings,
     records: Records,
-    fleets: Fleets,
+    fleets: Arc<Fleets>,
 }
 
 impl Checked {
     fn none(directory: &Path, again: Again) -> Self {
+        let fleets = Fleets::of(directory);
         Self {
             directory: directory.to_owned(),
             head: Head::default(),
@@ -273,9 +274,9 @@ impl Checked {
             correction: 0,
             settled_below: 0,
             journal: Position::default(),
-            closings: Closings::none(directory),
+            closings: Closings::none(&fleets),
             records: Records::new(again),
-            fleets: Fleets::new(directory),
+            fleets,
         }
     }
 
@@ -314,7 +315,7 @@ impl Checked {
         let head = chain::check(connection, self.head, noted, verification)?;
         corrections::check(connection, registers, self.correction, verification)?;
         closings::check(&mut self.closings, connection, verification)?;
-        let read = (&mut self.records, &mut self.fleets);
+        let read = (&mut self.records, &*self.fleets);
         self.journal = journal::check(&self.directory, connection, registers, self.journal, read, verification)?;
         self.held = number("SELECT coalesce(max(id), 0) FROM held")?;
         self.correction = number("SELECT coalesce(max(id), 0) FROM correction")?;

@@ -7,9 +7,9 @@ use dispatch::{HeldTime, Record};
 use rusqlite::Connection;
 use units::Instant;
 
-use super::fleets::Fleets;
 use super::{Finding, Verification};
 use crate::error::LedgerError;
+use crate::fleets::Fleets;
 use crate::register::Registers;
 
 /// So many spans of held time are looked at together.
@@ -55,7 +55,7 @@ impl Records {
 
     /// Passes the times at which the directory was opened before a span of an endpoint was held. Where the clock was set back since the process
     /// before, that is where the span begins in time that has been held already.
-    fn pass_openings(&mut self, endpoint: &str, from: Instant, fleets: &mut Fleets, verification: &mut Verification) {
+    fn pass_openings(&mut self, endpoint: &str, from: Instant, fleets: &Fleets, verification: &mut Verification) {
         let rest = &self.openings[self.passed..];
         if from < self.until.of(endpoint) {
             let Some(opened) = rest.iter().position(|opened| *opened <= from) else { return };
@@ -80,7 +80,7 @@ impl Records {
         &mut self,
         record: &Record,
         registers: &Registers,
-        fleets: &mut Fleets,
+        fleets: &Fleets,
         verification: &mut Verification,
     ) -> Result<(), LedgerError> {
         match record {
@@ -111,7 +111,7 @@ impl Records {
     }
 
     /// Holds the spans so far against pools and sites.
-    pub fn finish(&mut self, fleets: &mut Fleets, verification: &mut Verification) {
+    pub fn finish(&mut self, fleets: &Fleets, verification: &mut Verification) {
         if std::mem::take(&mut self.new) == 0 {
             return;
         }

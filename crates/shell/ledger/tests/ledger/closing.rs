@@ -400,6 +400,10 @@ fn what_was_used_of_a_model_that_left_the_fleet_file_is_charged_by_the_last_rate
     drop(store);
     let renamed = LAPTOP.replace("smollm2-135m", "another");
     let (store, fleet) = open_with(directory.path(), &renamed);
+    // The books that prices are made from know it.
+    let (books, spilled) = (store.books(), fleet.contracts.id("spill-on-demand").expect("it is there"));
+    let period = fleet.contracts[spilled].calendar.index(start());
+    assert_eq!(market::statement(&books.terms, &books.balances, spilled, period).due.nanos(), 21_000_000);
     store.close_periods(start() + 20 * MINUTE).expect("closed");
     let closed = &store.closings(Some("spill-on-demand")).expect("read")[0];
     assert_eq!(lines(closed), [("earlier-rates".to_owned(), 1_000, 15_000_000), ("earlier-rates".to_owned(), 100, 6_000_000)]);
@@ -411,8 +415,7 @@ fn what_was_used_of_a_model_that_left_the_fleet_file_is_charged_by_the_last_rate
     let exported: Vec<_> = rows.iter().filter(|row| cell(*row, "x_Clause") == "earlier-rates").map(|row| cell(row, "BilledCost")).collect();
     assert_eq!(exported, ["0.015", "0.006"]);
     let days = [start(), start() + 60 * MINUTE];
-    let contract = fleet.contracts.id("spill-on-demand").expect("it is there");
-    let spent = store.spent(&fleet, &days).expect("read").into_iter().filter(|spent| spent.contract == contract);
+    let spent = store.spent(&fleet, &days).expect("read").into_iter().filter(|spent| spent.contract == spilled);
     assert_eq!(spent.map(|spent| spent.money.nanos()).collect::<Vec<_>>(), [21_000_000]);
     // Back at another price: what is closed stays as it was, and what came late is charged by what it was closed by.
     let dearer = LAPTOP.replace("input = \"15 USD", "input = \"30 USD").replace("output = \"60 USD", "output = \"120 USD");

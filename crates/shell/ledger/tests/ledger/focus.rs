@@ -1,8 +1,10 @@
 //! The books in FOCUS columns, and invoices in the same beside them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dispatch::Known;
+use fleet::Fleet;
 use ledger::{
     COLUMNS, FOCUS_VERSION, FocusRow, Invoice, LedgerError, Reconciliation, Store, focus_rows, import_invoice, read_invoice, verify,
 };
@@ -36,9 +38,13 @@ fn csv(rows: &[FocusRow], keep: impl Fn(&str) -> bool) -> String {
 }
 
 fn import(directory: &Path, name: &str, text: &str) -> Result<Reconciliation, LedgerError> {
+    import_by(&laptop(), directory, name, text)
+}
+
+fn import_by(fleet: &Arc<Fleet>, directory: &Path, name: &str, text: &str) -> Result<Reconciliation, LedgerError> {
     let lines = read_invoice(text.as_bytes()).expect("an invoice");
     let invoice = Invoice { name, bytes: text.as_bytes(), lines: &lines, who: "an accountant" };
-    import_invoice(directory, &laptop(), &invoice, start() + 60 * MINUTE)
+    import_invoice(directory, fleet, &invoice, start() + 60 * MINUTE)
 }
 
 #[test]
@@ -87,6 +93,28 @@ fn an_invoice_that_says_what_we_say_agrees_to_the_last_unit_and_counts_once() {
     assert!(found.agrees() && found.cleared.is_empty() && found.lines.len() == 5, "{found:?}");
     assert!(matches!(import(directory.path(), "again.csv", &text), Err(LedgerError::Imported { number: 1 })));
     drop(store);
+    assert!(verify(directory.path(), None).expect("read").holds());
+}
+
+#[test]
+fn an_invoice_of_a_closed_period_is_compared_by_the_terms_that_it_was_closed_by() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    // What comes late is compared by them as well.
+    spill(&store, 2, Known::Reported, TOKENS, start() + 2 * MINUTE);
+    store.flush().expect("committed");
+    let text = csv(&rows(&store, start() + 20 * MINUTE)[4..6], |name| !name.starts_with("x_"));
+    let text = text.replace(",1000,", ",2000,").replace(",100,", ",200,").replace("0.015,", "0.03,").replace("0.006,", "0.012,");
+    drop(store);
+    // From now on dearer, by quarters of an hour, and without the model.
+    let quarters = LAPTOP.replace("period = \"5 minutes\"", "period = \"15 minutes\"").replace("input = \"15 USD", "input = \"30 USD");
+    let (store, fleet) = open_with(directory.path(), &quarters.replace("smollm2-135m", "another"));
+    drop(store);
+    let found = import_by(&fleet, directory.path(), "november.csv", &text).expect("imported");
+    assert!(found.agrees() && found.lines.len() == 2, "{found:?}");
+    assert_eq!(found.lines.iter().map(|line| line.ours.nanos()).collect::<Vec<_>>(), [30_000_000, 12_000_000]);
     assert!(verify(directory.path(), None).expect("read").holds());
 }
 
