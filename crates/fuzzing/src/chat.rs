@@ -22,8 +22,7 @@ pub fn bodies(bytes: &[u8]) {
     if let Ok(chat) = anthropic::read(&text) {
         there_and_back(&chat);
     }
-    if let Ok(asked) = to_chat(text.as_bytes()) {
-        let chat = asked.chat();
+    if let Ok((chat, _)) = to_chat(text.as_bytes()) {
         let text = String::from_utf8_lossy(&chat);
         json(&chat);
         // A response that can be asked for can be asked as a chat, and each dialect says what it can't.

@@ -72,6 +72,15 @@ impl Hearing {
         }
     }
 
+    /// What was read of the request, where the dialect says it before the rest of usage.
+    #[must_use]
+    pub fn read(&self) -> Option<Usage> {
+        match &self.heard {
+            Heard::Anthropic(hearing) => hearing.read(),
+            Heard::Gemini(_) => None,
+        }
+    }
+
     /// The stream ended; what is left to tell is appended to `out`. A stream that was cut short has no end told.
     pub fn end(&mut self, out: &mut Vec<u8>) {
         if let Heard::Gemini(hearing) = &mut self.heard {

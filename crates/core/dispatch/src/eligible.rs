@@ -91,7 +91,8 @@ impl<'a> Shared<'a> {
     fn payer(&self, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
         let exhausted = price.units_per_minute > 0 && {
             let weight = score::weight(self.fleet, seen, score::tokens_at(self.question, seen));
-            seen.units_left < weight
+            // What takes more than a minute of them fits while nothing waits there: else it never would.
+            seen.units_left < weight.min(price.units_per_minute)
         };
         let payer = if exhausted { price.overflow.ok_or(Reason::Full)? } else { price.payer };
         if self.fleet.contracts[payer.contract].in_force(self.question.now) { Ok(payer) } else { Err(Reason::NoContract) }

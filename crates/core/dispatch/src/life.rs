@@ -59,6 +59,18 @@ pub enum Event {
     },
     /// No endpoint is eligible.
     Refused,
+    /// It was sent to the upstream, which can have done nothing of it before.
+    Sent {
+        /// The most output tokens that it was sent with.
+        output_max: u32,
+    },
+    /// The upstream said how much input it read, and how much of that from a cache, before it said all.
+    Read {
+        /// Input tokens, those from a cache among them.
+        input: u32,
+        /// Of these, read from a cache.
+        cached: u32,
+    },
     /// The upstream began to answer with success.
     Content,
     /// So many output tokens have passed, as counted, and perhaps usage as reported.
@@ -140,6 +152,10 @@ pub struct Life {
     list: TokenPrices,
     tried: ArrayVec<EndpointId, { ATTEMPTS_MAX as usize }>,
     started: Instant,
+    /// The most output tokens that the attempt was sent with, once it was.
+    sent: Option<u32>,
+    /// Input tokens that its upstream said it read, and of these from a cache.
+    read: Option<(u32, u32)>,
     first_content: Option<Instant>,
     counted: u32,
     reported: Option<Tokens>,
@@ -161,6 +177,8 @@ impl Life {
             list: TokenPrices::default(),
             tried: ArrayVec::new(),
             started: Instant::default(),
+            sent: None,
+            read: None,
             first_content: None,
             counted: 0,
             reported: None,
@@ -214,6 +232,8 @@ impl Life {
             (State::Deciding, Event::Decided { endpoint, contract, list }) => actions.push(self.call(now, endpoint, contract, list)),
             (State::Deciding, Event::Refused) => self.end(&mut actions, Some(Failure::NoCapacity)),
             (State::Deciding, Event::ClientGone) => self.end(&mut actions, None),
+            (State::Calling, Event::Sent { output_max }) => self.sent = Some(output_max),
+            (State::Calling | State::Answering, Event::Read { input, cached }) => self.read = Some((input, cached.min(input))),
             (State::Calling, Event::Content) => {
                 self.state = State::Answering;
                 // A clock that was set back makes no duration negative.
@@ -256,6 +276,8 @@ impl Life {
         self.list = list;
         self.mark_tried(endpoint);
         self.started = now;
+        self.sent = None;
+        self.read = None;
         self.first_content = None;
         self.counted = 0;
         self.reported = None;
@@ -290,16 +312,18 @@ impl Life {
     }
 
     /// What the upstream reported is the truth; else what passed through was counted; an upstream that was reached but
-    /// showed nothing is bounded by the request's own limits.
+    /// showed nothing is bounded by the request's own limits, and by what it said that it read. One that the request was never
+    /// sent to did nothing.
     fn settle(&self, now: Instant, outcome: Outcome, reached: bool) -> Action {
         let (endpoint, contract) = self.endpoint.expect("only an attempt that was called is settled");
-        let (tokens, known) = match (self.reported, reached) {
+        let (input, cached) = self.read.unwrap_or((self.bound.input, 0));
+        let (tokens, known) = match (self.reported, self.sent.filter(|_| reached)) {
             (Some(reported), _) => (reported, Known::Reported),
-            (None, false) => (Tokens::default(), Known::Counted),
-            (None, true) if self.first_content.is_some() || self.counted > 0 => {
-                (Tokens { input: self.bound.input, cached: 0, output: self.counted }, Known::Counted)
+            (None, _) if reached && (self.first_content.is_some() || self.counted > 0) => {
+                (Tokens { input, cached, output: self.counted }, Known::Counted)
             }
-            (None, true) => (self.bound, Known::Bounded),
+            (None, None) => (Tokens::default(), Known::Counted),
+            (None, Some(output_max)) => (Tokens { input, cached, output: self.bound.output.min(output_max) }, Known::Bounded),
         };
         Action::Settle(Settlement {
             attempt: AttemptId { request: self.request, attempt: self.attempt },

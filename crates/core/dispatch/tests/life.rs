@@ -34,10 +34,15 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+/// Sent as it was asked for.
+const SENT: Event = Event::Sent { output_max: BOUND.output };
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (0_usize..64).prop_map(decided),
         1 => Just(Event::Refused),
+        2 => (0_u32..200).prop_map(|output_max| Event::Sent { output_max }),
+        1 => (0_u32..80, 0_u32..80).prop_map(|(input, cached)| Event::Read { input, cached }),
         2 => Just(Event::Content),
         2 => (0_u32..500, any::<bool>()).prop_map(|(counted, said)| Event::Progress {
             counted,
@@ -109,11 +114,34 @@ fn an_upstream_that_was_reached_and_said_nothing_is_bounded() {
     for fault in [Fault::Lost, Fault::TimedOut, Fault::Evicted, Fault::Fruitless { used: None }] {
         let mut life = life();
         life.step(Instant::from_micros(1), decided(0));
+        life.step(Instant::from_micros(1), SENT);
         let actions = life.step(Instant::from_micros(2), Event::Failed(fault));
         assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.known == Known::Bounded && lost.tokens == BOUND), "{fault:?}");
         // 40 input tokens at a nano, 100 output tokens at two.
         assert!(matches!(actions.first(), Some(Action::Settle(lost)) if lost.list == Money::from_nanos(240)), "{fault:?}");
     }
+}
+
+#[test]
+fn a_bound_is_what_was_sent_and_what_was_said_of_it() {
+    let check = |before: &[Event], last: Event, tokens: Tokens, known: Known| {
+        let mut life = life();
+        life.step(Instant::from_micros(1), decided(0));
+        before.iter().for_each(|event| drop(life.step(Instant::from_micros(2), *event)));
+        let actions = life.step(Instant::from_micros(3), last);
+        let Some(Action::Settle(settled)) = actions.first() else { unreachable!("{actions:?}") };
+        assert_eq!((settled.tokens, settled.known), (tokens, known), "{before:?} {last:?}");
+    };
+    let (nothing, read) = (Tokens::default(), Event::Read { input: 50, cached: 30 });
+    for last in [Event::ClientGone, Event::Outrun, Event::Failed(Fault::TimedOut)] {
+        check(&[], last, nothing, Known::Counted);
+        check(&[SENT], last, BOUND, Known::Bounded);
+        check(&[Event::Sent { output_max: 30 }], last, Tokens { output: 30, ..BOUND }, Known::Bounded);
+        check(&[SENT, read], last, Tokens { input: 50, cached: 30, output: 100 }, Known::Bounded);
+    }
+    let progress = Event::Progress { counted: 6, reported: None };
+    check(&[SENT, read, Event::Content, progress], Event::ClientGone, Tokens { input: 50, cached: 30, output: 6 }, Known::Counted);
+    check(&[SENT, Event::Content, progress], Event::ClientGone, Tokens { output: 6, ..BOUND }, Known::Counted);
 }
 
 #[test]
@@ -149,6 +177,7 @@ fn a_second_attempt_beside_the_first_has_a_number_of_its_own_and_one_try() {
     let at = Instant::from_micros;
     assert_eq!(first.hedge(), None, "nothing is under way");
     first.step(at(1), decided(3));
+    first.step(at(1), SENT);
     let mut second = first.hedge().expect("one is under way");
     assert!(second.tried(EndpointId::from_index(3)));
     let numbers = [&second, &first].map(|life| life.next_attempt().attempt);

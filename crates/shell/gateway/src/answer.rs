@@ -1,5 +1,6 @@
 //! What is read out of an upstream's answers: usage, how it ended, whether it is an error after all.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use dispatch::Fault;
@@ -81,6 +82,10 @@ pub(crate) fn whole(body: &[u8]) -> Result<Whole, Fault> {
         Err(_) => serde_json::from_slice(body),
     };
     let fields = fields.map_err(|_| Fault::Lost)?;
+    // A response that failed says what it used; its upstream did as it was asked.
+    if fields.error.is_some() && fields.output.is_some() {
+        return Err(Fault::Fruitless { used: fields.reported() });
+    }
     if fields.error.is_some() || fields.choices.is_some_and(|raw| values(raw.get().as_bytes(), &KEYS.finish).any(is_abort)) {
         return Err(Fault::Broken);
     }
@@ -100,7 +105,11 @@ pub(crate) struct Heard {
     pub error: bool,
     pub content: bool,
     pub finish: bool,
+    /// What was read of the request, said before the rest of usage.
+    pub read: Option<Tokens>,
     pub reported: Option<Tokens>,
+    /// The error is the answer's own end in its client's words, and no end is told beside it.
+    pub is_told: bool,
     /// It holds usage and no choices: what `include_usage` adds at the end.
     pub usage_only: bool,
 }
@@ -116,29 +125,53 @@ pub(crate) fn hearing(call: Call) -> Hear {
     }
 }
 
+/// An event of a response.
+#[derive(Deserialize)]
+struct Typed<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+}
+
 /// Reads the data of one event of a response, whose kind stands in its `type`.
 fn heard_typed(data: &[u8]) -> Heard {
-    #[derive(Deserialize)]
-    struct Typed<'a> {
-        #[serde(borrow, default)]
-        r#type: Option<std::borrow::Cow<'a, str>>,
-        #[serde(borrow, default)]
-        response: Option<&'a RawValue>,
-        #[serde(borrow, default)]
-        delta: Option<&'a RawValue>,
-    }
     let Ok(event) = serde_json::from_slice::<Typed<'_>>(data) else { return Heard::default() };
-    let kind = event.r#type.unwrap_or_default();
+    let kind = event.kind.unwrap_or_default();
+    let failed = kind == "response.failed";
     let usage = |response: &RawValue| serde_json::from_str::<WholeFields<'_>>(response.get()).ok().and_then(|fields| fields.reported());
     let ended = matches!(kind.as_ref(), "response.completed" | "response.incomplete");
     Heard {
         done: ended,
-        error: matches!(kind.as_ref(), "response.failed" | "error"),
+        error: failed || kind == "error",
         content: kind.ends_with(".delta") && event.delta.is_some_and(|delta| delta.get() != "\"\""),
         finish: ended,
-        reported: event.response.filter(|_| ended).and_then(usage),
-        usage_only: false,
+        reported: event.response.filter(|_| ended || failed).and_then(usage),
+        is_told: failed,
+        ..Heard::default()
     }
+}
+
+/// Whether an event that carries no output only says that an answer is to come: whose part it will be, or that its prompt was looked at. What
+/// isn't known to be that is an answer's.
+pub(crate) fn is_prelude(data: &[u8]) -> bool {
+    let text = data.trim_ascii();
+    if KEYS.choices.find(text).is_some() {
+        let says = |key| values(text, key).any(|value| value.starts_with(b"\""));
+        return says(&KEYS.role) || says(&KEYS.content[1]) || has_no_choice(text);
+    }
+    let kind = serde_json::from_slice::<Typed<'_>>(text).ok().and_then(|event| event.kind);
+    let preludes =
+        ["response.created", "response.queued", "response.in_progress", "response.output_item.added", "response.content_part.added"];
+    kind.is_some_and(|kind| preludes.contains(&kind.as_ref()))
+}
+
+/// Whether its list of choices is empty.
+fn has_no_choice(text: &[u8]) -> bool {
+    let is_empty = |value: &[u8]| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]"));
+    values(text, &KEYS.choices).any(is_empty)
 }
 
 /// What is searched for in every event: to set a search up costs more than to run it.
@@ -147,6 +180,7 @@ struct Keys {
     finish: Finder<'static>,
     usage: Finder<'static>,
     choices: Finder<'static>,
+    role: Finder<'static>,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
@@ -154,6 +188,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     finish: Finder::new("\"finish_reason\""),
     usage: Finder::new("\"usage\""),
     choices: Finder::new("\"choices\""),
+    role: Finder::new("\"role\""),
 });
 
 /// Reads the data of one event by searching for the few keys that matter: a stream has thousands of events and the
@@ -174,9 +209,8 @@ pub(crate) fn heard(data: &[u8]) -> Heard {
         Usage::deserialize(&mut reader).ok().map(Tokens::from)
     });
     let content = keys.content.iter().any(|key| word(key).is_some());
-    let is_empty = |value: &[u8]| value.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"]"));
-    let no_choice = || values(text, &keys.choices).any(is_empty);
-    Heard { done: false, error: false, content, finish: finish.is_some(), reported, usage_only: reported.is_some() && no_choice() }
+    let usage_only = reported.is_some() && has_no_choice(text);
+    Heard { content, finish: finish.is_some(), reported, usage_only, ..Heard::default() }
 }
 
 /// What stands after each `key` and its colon. A key inside a string has its quotes escaped, so it is not found.

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use dispatch::Fault;
 use hyper::body::{Body, Frame, SizeHint};
+use market::Tokens;
 use tokio::sync::mpsc;
 use units::Instant;
 
@@ -42,12 +44,14 @@ pub(crate) struct Streaming {
     relay: Relay,
     flight: Box<Flight>,
     call: Call,
+    /// What the upstream said it read, as it was told last.
+    read: Option<Tokens>,
     over: bool,
 }
 
 impl Streaming {
     pub fn new(relay: Relay, flight: Box<Flight>, call: Call) -> Self {
-        Self { relay, flight, call, over: false }
+        Self { relay, flight, call, read: None, over: false }
     }
 
     /// The next events; `None` once it is over.
@@ -57,6 +61,9 @@ impl Streaming {
         }
         let next = ready!(self.relay.poll_next(cx));
         let (progress, now) = (self.relay.progress(), self.flight.state.clock.now());
+        if let Some(read) = progress.read.filter(|read| self.read.replace(*read) != Some(*read)) {
+            self.flight.read(now, read);
+        }
         self.flight.progress(now, progress.counted, progress.reported);
         match next {
             Next::Events(events) => {
@@ -78,6 +85,10 @@ impl Streaming {
             Ending::Whole { done_sent } => {
                 self.flight.ended(now);
                 (!done_sent).then(|| Bytes::from_static(b"data: [DONE]\n\n"))
+            }
+            Ending::Told => {
+                self.flight.failed(Fault::Fruitless { used: None });
+                None
             }
             Ending::Failed(fault) => {
                 self.flight.failed(fault);

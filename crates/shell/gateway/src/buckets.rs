@@ -44,9 +44,12 @@ impl Bucket {
         }
     }
 
-    /// Weighted tokens that fit now.
+    /// Weighted tokens that fit now. A part of the units in which nothing waits takes one request that only fits the whole: else such a one
+    /// would never be let in.
     pub fn room(&self, now: Instant, per_minute: i64) -> i64 {
-        UnitBucket::of_word(self.word.load(Ordering::Relaxed)).room(now, self.rate(now, per_minute))
+        let rate = self.rate(now, per_minute);
+        let room = UnitBucket::of_word(self.word.load(Ordering::Relaxed)).room(now, rate);
+        if rate > 0 && room >= rate { per_minute } else { room }
     }
 
     /// Takes weighted tokens, or gives some back when `weight` is below zero.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
+use crate::flight::Sent;
 use crate::ids;
 use crate::limits::ERROR_BODY_MAX;
 use crate::memory::{self, Unread};
@@ -48,6 +49,8 @@ pub(crate) struct Asked<'a> {
     pub share: Option<Share>,
     /// The attempt's place in a trace, where one is kept.
     pub trace: Option<HeaderValue>,
+    /// Where it is marked that it was sent, and the most output tokens that it is sent with.
+    pub sent: (Sent, u32),
 }
 
 /// How an upstream answered.
@@ -101,7 +104,7 @@ pub(crate) async fn call(state: &State, upstream: &Upstream, mut asked: Asked<'_
     let State { wires, limits, .. } = state;
     let (begun, body) = (Instant::now(), std::mem::take(&mut asked.body));
     let for_head = if asked.streamed { limits.first_token_timeout.min(limits.answer_timeout) } else { limits.answer_timeout };
-    let sent = timeout_at(begun + for_head, wires.send(upstream, request(upstream, &asked, body))).await;
+    let sent = timeout_at(begun + for_head, wires.send(upstream, request(upstream, &asked, body), (&asked.sent.0, asked.sent.1))).await;
     let response = sent.map_err(|_| Fault::TimedOut)??;
     let thinks = asked.streamed && response.status().is_success();
     let until = begun + if thinks { limits.answer_timeout } else { for_head };

@@ -7,7 +7,7 @@ use dispatch::Health;
 use market::Tokens;
 use units::Instant;
 
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, FAILURES_MAX, HUNG_MIN, HUNG_TIMES};
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, FAILURES_MAX, HUNG_MIN, HUNG_TIMES, OUTRUNS_MAX};
 use crate::prefix::Remembered;
 
 /// Requests outstanding and the time in which there was at least one, in one word: so every reading is consistent.
@@ -73,6 +73,8 @@ pub(crate) struct Counters {
     /// Set by the meter from `begun`.
     pub arrivals_per_ks: AtomicU32,
     failures: AtomicU32,
+    /// Attempts in a row that others beside them outran before they had any content.
+    outruns: AtomicU32,
     /// Zero when up, else the instant in microseconds from which a probe may go.
     down_until: AtomicI64,
     /// When it was last found to be down, in microseconds.
@@ -106,10 +108,22 @@ impl Counters {
         }
     }
 
+    /// The upstream began to answer: it is up. Whether it also ends what it begins is still to be seen.
+    pub fn began(&self) {
+        self.outruns.store(0, Ordering::Relaxed);
+        self.down_until.store(0, Ordering::Relaxed);
+    }
+
     /// The upstream answered: whatever it was, it is up.
     pub fn succeeded(&self) {
+        self.began();
         self.failures.store(0, Ordering::Relaxed);
-        self.down_until.store(0, Ordering::Relaxed);
+    }
+
+    /// An attempt was outrun before it had any content; says whether that shows that the upstream hangs: nobody waits for it long enough to
+    /// see.
+    pub fn outrun(&self) -> bool {
+        self.outruns.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= OUTRUNS_MAX
     }
 
     /// The upstream failed an attempt that began at `began`; `at_once` when that alone shows that it is down. What was under way when it was

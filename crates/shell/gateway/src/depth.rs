@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 use crate::envelope::Refused;
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX};
 use crate::names;
 
 /// Refuses a body that goes deeper than the limit, or has a field that others may take for another; whether it is JSON at all is for its
@@ -37,6 +37,26 @@ pub(crate) fn check(body: &[u8]) -> Result<(), Refused> {
     }
     Ok(())
 }
+
+/// Refuses a body of more values than may be made into a tree of them; gives the most that such a tree takes in memory.
+pub(crate) fn tree(body: &[u8]) -> Result<usize, Refused> {
+    let (mut at, mut values) = (0, 1_usize);
+    while let Some(byte) = body.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = string_end(body, at),
+            b',' | b':' | b'[' | b'{' => values += 1,
+            _ => {}
+        }
+    }
+    if values > JSON_VALUES_MAX {
+        return Err(Refused::bad_body(format!("The body of your request has more than {JSON_VALUES_MAX} values.")));
+    }
+    Ok(body.len() + values * VALUE_BYTES)
+}
+
+/// What one value of a tree takes beside its text: itself, and its part of what holds it.
+const VALUE_BYTES: usize = 160;
 
 /// Down to this depth names are looked at.
 const NAMED: usize = 2;
@@ -74,6 +94,14 @@ mod tests {
         for text in [nested(JSON_DEPTH_MAX + 1), format!(r#"["\\",{}"#, "{".repeat(JSON_DEPTH_MAX)), "[{".repeat(100_000)] {
             assert!(check(text.as_bytes()).is_err());
         }
+    }
+
+    #[test]
+    fn a_tree_is_reckoned_by_the_values_outside_strings() {
+        let reckoned = |text: &str| tree(text.as_bytes()).ok();
+        assert_eq!(reckoned(r#"{"a":[1,2],"b":",:[{"}"#), Some(22 + 7 * VALUE_BYTES));
+        let many = |count: usize| format!("[{}0]", "0,".repeat(count));
+        assert!(reckoned(&many(JSON_VALUES_MAX - 2)).is_some() && reckoned(&many(JSON_VALUES_MAX - 1)).is_none());
     }
 
     #[test]

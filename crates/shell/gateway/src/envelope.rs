@@ -192,6 +192,12 @@ impl Refused {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", "overloaded", message).again_after(wait)
     }
 
+    /// All that the model's suppliers said was that they take no more of what is ours.
+    pub fn pushed_back(wait: Duration) -> Self {
+        let message = "The suppliers of this model take no more requests at the moment. Please try again.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", "overloaded", message).again_after(wait)
+    }
+
     pub fn no_model(name: &str) -> Self {
         let shown: String = name.chars().take(128).collect();
         let message = format!("The model '{shown}' does not exist or you do not have access to it.");

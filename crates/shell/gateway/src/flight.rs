@@ -1,7 +1,7 @@
 //! One request under way: its [`Life`], and what must be put right however it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dispatch::{
@@ -66,6 +66,48 @@ struct Attempt {
     tally: Option<Arc<Tally>>,
     /// Weighted tokens taken from provisioned units when it began, whose they are, and what they handle a minute.
     units: (i64, ContractId, i64),
+    sent: Sent,
+    /// Whether the life of the request was told that it was sent.
+    told_sent: bool,
+}
+
+/// The most output tokens that a call was sent with; zero before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(Arc<AtomicU32>);
+
+impl Sent {
+    /// It is being sent.
+    pub fn mark(&self, output_max: u32) {
+        self.0.store(output_max.max(1), Ordering::Relaxed);
+    }
+
+    /// Nothing of it left after all.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What the attempts of a request heard so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum PushedBack {
+    #[default]
+    Nothing,
+    /// Only that there is too much of what is ours (429), and the least time after which one may be asked again.
+    Always(Option<Duration>),
+    /// Other things, too.
+    NotAlways,
+}
+
+impl PushedBack {
+    fn then(self, fault: Fault) -> Self {
+        let Fault::Busy { retry_after_ms } = fault else { return Self::NotAlways };
+        let again = (retry_after_ms > 0).then(|| Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
+        match self {
+            Self::Nothing => Self::Always(again),
+            Self::Always(before) => Self::Always(before.into_iter().chain(again).min()),
+            Self::NotAlways => self,
+        }
+    }
 }
 
 /// One request under way. Dropping it is the client going away: an attempt under way is settled then, and only once.
@@ -92,6 +134,7 @@ pub(crate) struct Flight {
     pub trace: Trace,
     /// Whether an attempt so far was booked with tokens.
     pub paid: bool,
+    pushed_back: PushedBack,
     /// Until its life is over.
     places: Option<(Place, UnderWay)>,
     pub ticket: Ticket,
@@ -130,6 +173,7 @@ impl Flight {
             barred: Vec::new(),
             trace: Trace::default(),
             paid: false,
+            pushed_back: PushedBack::default(),
             places,
             ticket,
         })
@@ -287,9 +331,15 @@ impl Flight {
             barred: self.barred.clone(),
             trace: self.trace,
             paid: false,
+            pushed_back: PushedBack::default(),
             places: None,
             ticket: self.ticket.beside(),
         })
+    }
+
+    /// When to come back, where all that was heard was back-pressure of suppliers (429); the inner `None` where they didn't say.
+    pub fn pushed_back(&self) -> Option<Option<Duration>> {
+        if let PushedBack::Always(again) = self.pushed_back { Some(again) } else { None }
     }
 
     /// Its places, where it may be over before they are needed no more.
@@ -319,6 +369,7 @@ impl Flight {
         if let Some(chosen) = other.chosen {
             self.life.mark_tried(chosen.endpoint);
         }
+        self.pushed_back = self.pushed_back.then(missed.fault());
         other.missed(missed);
     }
 
@@ -346,7 +397,7 @@ impl Flight {
         if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
-        self.attempt = Some(Attempt { endpoint, began: now, tally, units });
+        self.attempt = Some(Attempt { endpoint, began: now, tally, units, sent: Sent::default(), told_sent: false });
         self.chosen = Some(Chosen { attempt, endpoint, contract: decision.contract, marginal: decision.cost.marginal });
     }
 
@@ -357,11 +408,21 @@ impl Flight {
         }
     }
 
+    /// Where whoever sends the attempt says so.
+    pub fn sent(&self) -> Sent {
+        self.attempt.as_ref().map(|attempt| attempt.sent.clone()).unwrap_or_default()
+    }
+
+    /// The upstream said how much input it read.
+    pub fn read(&mut self, now: Instant, read: Tokens) {
+        self.step_at(now, Event::Read { input: read.input, cached: read.cached });
+    }
+
     /// The upstream began to answer.
     pub fn content(&mut self, now: Instant) {
         if let Some(attempt) = &self.attempt {
             let counters = self.state.counters(attempt.endpoint);
-            counters.succeeded();
+            counters.began();
             counters.remembered.read(&self.prefixes, self.uptime(now));
         }
         self.step_at(now, Event::Content);
@@ -396,6 +457,7 @@ impl Flight {
                 Fault::Client => counters.succeeded(),
             }
         }
+        self.pushed_back = self.pushed_back.then(fault);
         let units = self.attempt.as_ref().map(|attempt| attempt.units).filter(|(.., per_minute)| *per_minute > 0);
         let next = self.step(Event::Failed(fault));
         // After what this attempt took has been given back: by the supplier's count it does not fit.
@@ -414,6 +476,7 @@ impl Flight {
 
     /// Tells the life of the request what happened; settles at once, and says what else there is to do.
     fn step_at(&mut self, now: Instant, event: Event) -> Next {
+        self.tell_sent(now);
         let mut next = Next::Nothing;
         let actions = self.life.step(now, event);
         #[cfg(test)]
@@ -434,6 +497,20 @@ impl Flight {
         next
     }
 
+    /// Tells the life of the request that its attempt was sent, once it was.
+    fn tell_sent(&mut self, now: Instant) {
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.told_sent) else { return };
+        let output_max = attempt.sent.0.load(Ordering::Relaxed);
+        if output_max > 0 {
+            attempt.told_sent = true;
+            let event = Event::Sent { output_max };
+            let actions = self.life.step(now, event);
+            #[cfg(test)]
+            crate::simulation::stepped(&event, &actions);
+            debug_assert!(actions.is_empty(), "it is only noted");
+        }
+    }
+
     /// Posts an attempt's end, and counts it out.
     fn settle(&mut self, settlement: Settlement) {
         let Some(attempt) = self.attempt.take() else { return };
@@ -448,6 +525,7 @@ impl Flight {
         match settlement.outcome {
             Outcome::Answered => {
                 counters.answered.fetch_add(1, Ordering::Relaxed);
+                counters.succeeded();
                 counters.stayed(settlement.ended.since(settlement.started));
                 if let Some(first) = settlement.first_content.filter(|_| self.streamed) {
                     counters.streamed(first.since(settlement.started), settlement.ended.since(first), settlement.tokens.output);
@@ -458,8 +536,13 @@ impl Flight {
             }
             Outcome::ClientGone | Outcome::Outrun => {
                 counters.abandoned.fetch_add(1, Ordering::Relaxed);
-                let is_silent = settlement.outcome == Outcome::ClientGone && settlement.first_content.is_none();
-                if is_silent && counters.hangs(self.streamed, settlement.ended.since(settlement.started)) {
+                let waited = settlement.ended.since(settlement.started);
+                let is_silent = settlement.first_content.is_none();
+                let hangs = match settlement.outcome {
+                    Outcome::Outrun => is_silent && counters.outrun(),
+                    _ => is_silent && counters.hangs(self.streamed, waited),
+                };
+                if hangs {
                     counters.failed(settlement.started, settlement.ended, false);
                 }
             }

@@ -16,6 +16,8 @@ pub const BODY_SMALL: usize = 16 * 1024;
 pub(crate) const SETTINGS_BYTES: usize = 512;
 /// How deep the JSON of a request's body may go.
 pub const JSON_DEPTH_MAX: usize = 64;
+/// At most so many values has a body that is told in other words as a whole, such as a response as a chat.
+pub const JSON_VALUES_MAX: usize = 262_144;
 /// The most bytes of one server-sent event.
 pub const EVENT_MAX: usize = 1024 * 1024;
 /// The most bytes of an upstream's error that are read to find out what it says.
@@ -37,6 +39,8 @@ pub const FAILURES_MAX: u32 = 3;
 pub const HUNG_MIN: Duration = Duration::from_secs(10);
 /// and for more than so many times as long as the endpoint usually takes.
 pub const HUNG_TIMES: u32 = 4;
+/// From so many in a row on that were outrun without any content, each one shows that an upstream hangs.
+pub const OUTRUNS_MAX: u32 = 8;
 /// How long a connection to an upstream is kept without work: less than the 5 s after which uvicorn, and so vLLM, closes it,
 /// as a request sent into a closing connection is lost.
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(4);

@@ -39,7 +39,7 @@ impl Share {
     }
 
     /// Takes as much as a body of that length needs; `false` when there is not so much.
-    fn reach(&mut self, length: usize) -> bool {
+    pub fn reach(&mut self, length: usize) -> bool {
         let more = if length > BODY_SMALL { length.saturating_sub(self.bytes) } else { 0 };
         let taken = self.memory.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more)).is_ok();
         self.bytes += if taken { more } else { 0 };

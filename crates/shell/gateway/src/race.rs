@@ -98,12 +98,13 @@ fn either(next: Next, mut legs: [Missed; 2]) -> Unanswered {
 fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl Future<Output = Result<Answered, Missed>> + use<'a> {
     let (state, snapshot) = (Arc::clone(&flight.state), Arc::clone(&flight.snapshot));
     let (chosen, id, model, output_max) = (flight.chosen, flight.ask.id, flight.ask.model, flight.ask.output_max);
-    let (tier, key, team, trace) = (flight.ask.tier, flight.key, flight.team, flight.trace);
+    let (tier, key, team, trace, sent) = (flight.ask.tier, flight.key, flight.team, flight.trace, flight.sent());
     async move {
         let chosen = chosen.ok_or(Fault::Unreachable)?;
         let upstream = snapshot.upstream(chosen.endpoint).ok_or(Fault::Unreachable)?;
         let model = upstream.model.as_deref().unwrap_or_else(|| snapshot.fleet.models.name(model));
-        let (peek, body) = (said.peek(), said.body(upstream, model, output_max)?);
+        let (peek, most) = (said.peek(), Said::most(said.call(), upstream, output_max));
+        let body = said.body(upstream, model, most)?;
         // A copy takes as much memory again.
         let body = if said.is_own(&body) { Some(body) } else { memory::made(body, &state.memory) };
         let asked = Asked {
@@ -118,6 +119,7 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
             choices: if said.call() == Call::Responses { 1 } else { peek.choices },
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
             share: upstream.picker.map(|picker| Share::of(picker, tier, key, team.map(|team| snapshot.fleet.teams.name(team)))),
+            sent: (sent, most),
             trace: if state.is_traced(trace) { trace.header(chosen.attempt) } else { None },
         };
         call::call(&state, upstream, asked).await

@@ -22,13 +22,17 @@ pub(crate) struct Progress {
     /// Events with output.
     pub counted: u32,
     pub reported: Option<Tokens>,
+    /// What the upstream said it read, before it said all.
+    pub read: Option<Tokens>,
     /// Choices that have come to their end.
     finished: u32,
     /// Events with data.
-    events: u64,
+    events: usize,
     done: bool,
     error: bool,
-    /// Whether any event with data has come.
+    /// The error was passed on as the answer's own end.
+    is_told: bool,
+    /// Whether anything has come that another upstream can't say again.
     begun: bool,
 }
 
@@ -47,6 +51,8 @@ pub(crate) enum Ending {
         done_sent: bool,
     },
     Failed(Fault),
+    /// The upstream said itself that it failed, in its client's words, and what that used.
+    Told,
 }
 
 /// Why a stream ended before it began, and the error event that said so, if one did.
@@ -82,7 +88,7 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// Reads up to the first event with data: until then nothing has been sent, so another upstream can still answer. One that thinks says
+    /// Reads up to the first event that says anything: until then nothing has been sent, so another upstream can still answer. One that thinks says
     /// so now and then, if only to keep the connection open: whatever comes is waited for anew.
     pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, choices: u32, limits: &Limits) -> Result<Self, Unbegun> {
         let mut relay = Self {
@@ -108,6 +114,7 @@ impl Relay {
         }
         let fault = match relay.ending {
             Some(Ending::Failed(fault)) if relay.ready.is_empty() || !relay.progress.begun => fault,
+            Some(Ending::Told) if !relay.progress.begun => Fault::Fruitless { used: relay.progress.reported },
             Some(Ending::Whole { .. }) if !relay.progress.begun => Fault::Broken,
             _ => return Ok(relay),
         };
@@ -168,13 +175,14 @@ impl Relay {
         let (progress, ear, error, strip_usage) = (&mut self.progress, &mut self.ear, &mut self.error, self.strip_usage);
         let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, error, strip_usage, event));
         self.progress.reported = self.body.used().or(self.progress.reported);
+        self.progress.read = self.body.read().or(self.progress.read);
         // Neither a comment nor a part of an event is an answer that goes on. What another dialect says of that is not told here.
         if self.progress.events > before || !self.body.is_own() {
             self.heard_at = Instant::now();
         }
         if self.progress.error {
-            self.ending = Some(Ending::Failed(self.ear.fault()));
-        } else if judged.is_err() || !self.progress.begun && self.early > EVENT_MAX {
+            self.ending = Some(if self.progress.is_told { Ending::Told } else { Ending::Failed(self.ear.fault()) });
+        } else if judged.is_err() || !self.progress.begun && self.early > EVENT_MAX * (1 + self.progress.events.min(PRELUDES_MAX)) {
             // It answered with success, so it may bill what can't be read.
             self.ending = Some(Ending::Failed(Fault::Lost));
         }
@@ -187,6 +195,9 @@ impl Relay {
     }
 }
 
+/// So many events before an answer begins may each be as long as any.
+const PRELUDES_MAX: usize = 3;
+
 /// Reads one event, and says whether the client gets it.
 fn judge(progress: &mut Progress, ear: &mut Ear, said: &mut Bytes, strip_usage: bool, event: &[u8]) -> Verdict {
     // What says nothing is not kept for an answer that may never begin.
@@ -196,17 +207,19 @@ fn judge(progress: &mut Progress, ear: &mut Ear, said: &mut Bytes, strip_usage: 
         return Verdict::Strip;
     }
     let heard = ear.hear(&data);
-    progress.begun |= ear.begins(&heard);
-    let Heard { done, error, content, finish, reported, usage_only } = heard;
+    progress.begun = progress.begun || ear.begins(&heard, &data);
+    let Heard { done, error, content, finish, read, reported, is_told, usage_only } = heard;
     progress.done |= done;
     if error {
-        progress.error = true;
+        (progress.error, progress.is_told) = (true, is_told);
         *said = Bytes::copy_from_slice(&data);
     }
     progress.finished = progress.finished.saturating_add(if finish { finishes(&data) } else { 0 });
     progress.counted = progress.counted.saturating_add(content.into());
     progress.reported = reported.or(progress.reported);
-    if error || usage_only && strip_usage { Verdict::Strip } else { Verdict::Forward }
+    progress.read = read.or(progress.read);
+    let is_kept = is_told && progress.begun;
+    if error && !is_kept || usage_only && strip_usage { Verdict::Strip } else { Verdict::Forward }
 }
 
 /// How many choices end with an event that says a finish; where it has no reasons of OpenAI's, the only one.

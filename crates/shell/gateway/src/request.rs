@@ -171,7 +171,10 @@ async fn begin(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>) -> Result
                 Err(Unanswered::Refused(refused)) => return Err(refused),
             },
             Next::Fail(Failure::NoCapacity | Failure::Client | Failure::Cut) | Next::Nothing => {
-                return Err(Refused::no_capacity("Every endpoint that could take the request has failed.", RETRY_SOON));
+                return Err(match flight.pushed_back() {
+                    Some(again) => Refused::pushed_back(again.unwrap_or(RETRY_SOON)),
+                    None => Refused::no_capacity("Every endpoint that could take the request has failed.", RETRY_SOON),
+                });
             }
         };
     }
@@ -289,6 +292,11 @@ fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
         && let Some(refused) = said.refusal()
     {
         return refused;
+    }
+    let may_come =
+        |reason| matches!(reason, Reason::Down { .. } | Reason::Probing | Reason::Full | Reason::OverBudget { .. } | Reason::Dearer { .. });
+    if let Some(again) = flight.pushed_back().filter(|_| !reasons().any(may_come)) {
+        return Refused::pushed_back(again.unwrap_or(RETRY_SOON));
     }
     let refused = explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now());
     if refused.param.as_deref() == Some(Call::Chat.prompt()) { refused.about(said.call().prompt()) } else { refused }

@@ -9,7 +9,9 @@ use dispatch::RequestId;
 use fleet::Capability;
 
 use crate::body::{Answer, Streaming};
+use crate::depth;
 use crate::envelope::Refused;
+use crate::memory::{self, Share};
 use crate::peek::Call;
 use crate::request::{Asking, Served};
 use crate::snapshot::Snapshot;
@@ -21,6 +23,9 @@ pub(crate) struct Told {
     asked: Asked,
     id: RequestId,
     created: i64,
+    /// What it takes, and what the longest that is told of it may.
+    share: Share,
+    answer_bytes_max: usize,
 }
 
 /// Turns a response into a chat where the model's upstreams don't speak responses; leaves everything else as it is.
@@ -33,26 +38,39 @@ pub(crate) fn door<'a>(
     if asking.call != Call::Responses {
         return Ok((asking, None));
     }
-    let model = dialect::responses::model(&asking.body).and_then(|name| snapshot.model(&name));
-    if model.is_some_and(|model| snapshot.fleet.models[model].capabilities.contains(&Capability::Responses)) {
+    depth::check(&asking.body)?;
+    let model = dialect::responses::model(&asking.body).map(|name| snapshot.model(&name));
+    let passes = |model| snapshot.fleet.models[model].capabilities.contains(&Capability::Responses);
+    // A model that isn't there has nobody to be told to either.
+    if model.is_some_and(|model| model.is_none_or(passes)) {
         return Ok((asking, None));
     }
-    let asked = to_chat(&asking.body)?;
-    let body = Bytes::from(asked.chat());
+    // Few of its values may take many times the room of its text.
+    let share = Share::take(&state.memory, depth::tree(&asking.body)?).ok_or_else(Refused::overloaded)?;
+    let (chat, asked) = to_chat(&asking.body)?;
+    let body = memory::made(Bytes::from(chat), &state.memory).ok_or_else(Refused::overloaded)?;
     let created = state.clock.now().micros().div_euclid(1_000_000);
-    Ok((Asking { call: Call::Chat, body, ..asking }, Some(Told { asked, id, created })))
+    let told = Told { asked, id, created, share, answer_bytes_max: state.limits.upstream_body_bytes_max };
+    Ok((Asking { call: Call::Chat, body, ..asking }, Some(told)))
 }
 
 /// Tells a chat's answer as a response.
 pub(crate) fn tell(told: Told, served: Served) -> Result<Served, Refused> {
-    let Told { asked, id, created } = told;
+    let Told { asked, id, created, mut share, answer_bytes_max } = told;
     let id = format!("{:032x}", id.0);
     let body = match served.body {
-        Answer::Whole(whole) => Answer::from(Bytes::from(asked.response(&id, created, whole.rest()).ok_or_else(Refused::untold)?)),
+        Answer::Whole(whole) => {
+            let fits = depth::tree(whole.rest()).is_ok_and(|bytes| share.reach(bytes));
+            let told = fits.then(|| asked.response(&id, created, whole.rest())).flatten();
+            Answer::from(Bytes::from(told.ok_or_else(Refused::untold)?))
+        }
         Answer::Stream(inner) => Answer::Response(Box::new(ToldStream {
             inner: *inner,
             splitter: Splitter::default(),
             stream: asked.stream(&id, created),
+            share,
+            told: 0,
+            bytes_max: answer_bytes_max,
             over: false,
         })),
         other @ (Answer::Messages(_) | Answer::Response(_) | Answer::Pieces { .. }) => other,
@@ -74,6 +92,10 @@ pub(crate) struct ToldStream {
     inner: Streaming,
     splitter: Splitter,
     stream: Stream,
+    /// All that was told is told again at the end.
+    share: Share,
+    told: usize,
+    bytes_max: usize,
     over: bool,
 }
 
@@ -85,6 +107,13 @@ impl ToldStream {
                 self.over = true;
                 return Poll::Ready(Some(Bytes::from(self.stream.end())).filter(|last| !last.is_empty()));
             };
+            self.told += came.len();
+            if self.told > self.bytes_max || !self.share.reach(self.told) {
+                self.over = true;
+                let refused = Refused::answer_too_large(self.bytes_max);
+                let code = refused.code.as_deref().unwrap_or_default();
+                return Poll::Ready(Some(Bytes::from(error_event(code, &refused.message, None))));
+            }
             let (mut out, mut forwarded, stream) = (Vec::new(), VecDeque::new(), &mut self.stream);
             let mut each = |event: &[u8]| {
                 if let Some(chunk) = sse::data(event) {

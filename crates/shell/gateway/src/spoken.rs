@@ -52,6 +52,14 @@ impl Spoken {
         }
     }
 
+    /// What the upstream says it read of the request, where that does not stand in what is told.
+    pub fn read(&self) -> Option<Tokens> {
+        match self {
+            Self::Own(_) => None,
+            Self::Translated(translated) => translated.hearing.read().map(translate::tokens),
+        }
+    }
+
     /// The next piece, which may be empty when the upstream said what OpenAI's clients aren't told.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         match self {
@@ -104,11 +112,12 @@ impl Ear {
         }
     }
 
-    /// Whether the client's answer begins with what was heard: until then another upstream can still give it.
-    pub fn begins(self, heard: &Heard) -> bool {
+    /// Whether the client's answer begins with what was heard in `data`: until then another upstream can still give it.
+    pub fn begins(self, heard: &Heard, data: &[u8]) -> bool {
+        let says = heard.content || heard.finish || heard.done;
         match self {
-            Self::OpenAi(_) => !heard.error,
-            Self::Anthropic(..) => heard.content || heard.finish || heard.done,
+            Self::OpenAi(_) => !heard.error && (says || !answer::is_prelude(data)),
+            Self::Anthropic(..) => says,
         }
     }
 
@@ -124,9 +133,10 @@ impl Ear {
         match self {
             Self::OpenAi(hear) => hear(data),
             Self::Anthropic(ear, fault) => {
-                let Overheard { error, content, finish, done, reported } = ear.event(data);
+                let Overheard { error, content, finish, done, read, reported } = ear.event(data);
                 *fault = error.map_or(*fault, translate::fault);
-                Heard { done, error: error.is_some(), content, finish, reported: reported.map(translate::tokens), usage_only: false }
+                let (read, reported) = (read.map(translate::tokens), reported.map(translate::tokens));
+                Heard { done, error: error.is_some(), content, finish, read, reported, ..Heard::default() }
             }
         }
     }

@@ -146,7 +146,15 @@ impl<'a> Said<'a> {
         body.as_ptr() == self.body.as_ptr()
     }
 
-    /// The body as an upstream gets it, which calls the model `model`; `most` is the most output tokens that were reckoned with.
+    /// The most output tokens that an upstream is asked for, of those that were reckoned with: Anthropic's wants to be told.
+    pub fn most(call: Call, upstream: &Upstream, reckoned: u32) -> u32 {
+        match (call, upstream.dialect) {
+            (Call::Messages, _) | (_, Dialect::OpenAi | Dialect::Azure | Dialect::Gemini) => reckoned,
+            (_, Dialect::Anthropic) => upstream.output_max.unwrap_or(OUTPUT_MAX_UNSAID).min(reckoned).max(1),
+        }
+    }
+
+    /// The body as an upstream gets it, which calls the model `model` and is asked for at most `most` output tokens where it wants to be told.
     pub fn body(&self, upstream: &Upstream, model: &str, most: u32) -> Result<Bytes, Fault> {
         let spliced = || Ok(splice::for_upstream(self.body, self.peek, model, upstream.stream_usage));
         let Some(chat) = &self.chat else { return spliced() };
@@ -156,10 +164,7 @@ impl<'a> Said<'a> {
                 StreamUsage::Always => chat.unasked().body(model, upstream.most),
             }),
             (Call::Messages, Dialect::Anthropic) | (_, Dialect::OpenAi | Dialect::Azure) => return spliced(),
-            (_, Dialect::Anthropic) => {
-                let most = upstream.output_max.unwrap_or(OUTPUT_MAX_UNSAID).min(most).max(1);
-                anthropic::write(chat).map(|chat| chat.body(model, most))
-            }
+            (_, Dialect::Anthropic) => anthropic::write(chat).map(|chat| chat.body(model, most)),
             (_, Dialect::Gemini) => gemini::write(chat).map(|chat| chat.body()),
         };
         // Such an endpoint is not eligible, so it isn't chosen either.

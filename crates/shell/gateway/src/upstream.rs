@@ -121,9 +121,14 @@ impl Upstream {
                     None => uri(base, format!("{root}/{call}")),
                 };
                 let (chat, completions, embeddings) = (at("chat/completions")?, at("completions")?, at("embeddings")?);
+                // The one call that names its deployment in the body.
+                let responses = match &endpoint.api_version {
+                    Some(version) => uri(base, format!("{root}/openai/responses?api-version={version}"))?,
+                    None => plain.responses.clone(),
+                };
                 // The older surface learnt the newer name in late 2024 only.
                 let most = if endpoint.api_version.is_some() { Most::Tokens } else { Most::CompletionTokens };
-                Self { streamed: chat.clone(), chat, completions, embeddings, secret: own("api-key")?, most, ..plain }
+                Self { streamed: chat.clone(), chat, completions, embeddings, responses, secret: own("api-key")?, most, ..plain }
             }
             Dialect::Anthropic => {
                 let chat = uri(base, format!("{root}/messages"))?;
@@ -292,6 +297,8 @@ mod tests {
             "dialect = \"azure\"\nurl = \"https://x.example/\"\napi_version = \"2024-10-21\"\nupstream_model = \"a b\"",
             [deployment, deployment, "api-key"],
         );
+        let azure = of("dialect = \"azure\"\nurl = \"https://x.example/\"\napi_version = \"2025-04-01-preview\"");
+        assert_eq!(azure.responses, "https://x.example/openai/responses?api-version=2025-04-01-preview", "its deployment is in the body");
         let messages = "https://x.example/v1/messages";
         check_of("dialect = \"anthropic\"\nurl = \"https://x.example/v1\"", [messages, messages, "x-api-key"]);
         // vLLM's Messages, behind a key.

@@ -21,6 +21,7 @@ use tower_service::Service;
 use crate::call::Missed;
 use crate::cork::{Corked, Leads};
 use crate::envelope::Refused;
+use crate::flight::Sent;
 use crate::limits::{Limits, UPSTREAM_IDLE_MAX};
 use crate::parted::Parted;
 use crate::resolve::Resolver;
@@ -122,22 +123,28 @@ impl Wires {
         LANE.set(lane);
     }
 
-    /// Sends one request; what comes back is the head, with the body still on its way.
-    pub async fn send(&self, upstream: &Upstream, request: Request<Parted>) -> Result<Response<Coming>, Missed> {
+    /// Sends one request, and marks that it does; what comes back is the head, with the body still on its way.
+    pub async fn send(&self, upstream: &Upstream, request: Request<Parted>, sent: (&Sent, u32)) -> Result<Response<Coming>, Missed> {
+        let (sent, output_max) = sent;
         let mut request = addressed(upstream, request);
         let coming = |wire, response: Response<_>| response.map(|body| Coming::new(body, wire, &self.lanes, &upstream.place));
         while let Some(mut wire) = self.free(&upstream.place) {
+            sent.mark(output_max);
             match wire.ask(request).await {
                 Ok(response) => return Ok(coming(wire, response)),
                 // It was closed before anything was sent: the next one, or a new one, takes the request.
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
+                    Some(unsent) => {
+                        sent.clear();
+                        request = unsent;
+                    }
                     None => return Err(Fault::Lost.into()),
                 },
             }
         }
         // To connect is rare and takes much to remember: that is not kept beside every request.
         let mut wire = Box::pin(self.connect(upstream)).await?;
+        sent.mark(output_max);
         let response = wire.ask(request).await.map_err(|_| Fault::Lost)?;
         Ok(coming(wire, response))
     }
@@ -243,7 +250,7 @@ mod tests {
         for _ in 0..3 {
             let mut request = Request::post(upstream.chat.clone()).body(Bytes::from_static(b"{}").into()).expect("a request");
             request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
-            let answer = wires.send(&upstream, request).await.expect("it answers");
+            let answer = wires.send(&upstream, request, (&Sent::default(), 1)).await.expect("it answers");
             answer.into_body().collect().await.expect("a whole body");
         }
         let kept = |wires: &Wires| wires.lanes.own().values().map(VecDeque::len).sum::<usize>();
@@ -270,7 +277,7 @@ mod tests {
         let mut upstream = Upstream::moved_to(address, None).expect("it is this machine");
         upstream.chat = format!("https://{address}/v1/chat/completions").parse().expect("an address");
         // The kernel takes the connection, and nobody says anything on it.
-        assert_eq!(fault(wires.send(&upstream, asked(&upstream)).await), Some(Fault::Unreachable));
+        assert_eq!(fault(wires.send(&upstream, asked(&upstream), (&Sent::default(), 1)).await), Some(Fault::Unreachable));
         drop(listener);
     }
 
@@ -278,7 +285,7 @@ mod tests {
     async fn a_thread_that_serves_nobody_takes_no_connection_of_one_that_does() {
         let (server, wires) = (Server::start().await.expect("this machine has a free port"), wires());
         let upstream = Upstream::moved_to(server.address(), None).expect("it is this machine");
-        let answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        let answer = wires.send(&upstream, asked(&upstream), (&Sent::default(), 1)).await.expect("it answers");
         answer.into_body().collect().await.expect("a whole body");
         assert!(
             wires.free(&upstream.place).is_some_and(|wire| {
@@ -333,7 +340,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_its_upstream_closed_is_let_go_of() {
         let (wires, (upstream, close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await);
-        let answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        let answer = wires.send(&upstream, asked(&upstream), (&Sent::default(), 1)).await.expect("it answers");
         assert_eq!(answer.into_body().collect().await.expect("a whole body").to_bytes(), "{}");
         let kept = || wires.lanes.own().values().map(VecDeque::len).sum::<usize>();
         wires.tidy();
@@ -345,27 +352,32 @@ mod tests {
             tokio::task::yield_now().await;
             wires.tidy();
         }
-        assert_eq!(fault(wires.send(&upstream, asked(&upstream)).await), Some(Fault::Unreachable), "nobody listens any more");
+        assert_eq!(
+            fault(wires.send(&upstream, asked(&upstream), (&Sent::default(), 1)).await),
+            Some(Fault::Unreachable),
+            "nobody listens any more"
+        );
     }
 
     #[tokio::test]
     async fn a_request_on_a_connection_that_was_just_closed_does_not_wait() {
         let (wires, (upstream, close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await);
-        let answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        let answer = wires.send(&upstream, asked(&upstream), (&Sent::default(), 1)).await.expect("it answers");
         answer.into_body().collect().await.expect("a whole body");
         close.send(()).expect("it waits");
         served.await.expect("it ends");
         // It is still among those kept: nobody has looked.
         assert_eq!(wires.lanes.own().values().map(VecDeque::len).sum::<usize>(), 1);
         tokio::task::yield_now().await;
-        let again = tokio::time::timeout(std::time::Duration::from_secs(20), wires.send(&upstream, asked(&upstream))).await;
+        let again =
+            tokio::time::timeout(std::time::Duration::from_secs(20), wires.send(&upstream, asked(&upstream), (&Sent::default(), 1))).await;
         assert!(again.expect("it does not wait for what can't come").is_err());
     }
 
     #[tokio::test]
     async fn an_answer_left_before_its_end_closes_its_connection() {
         let (wires, (upstream, _close, served)) = (wires(), answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{").await);
-        let mut answer = wires.send(&upstream, asked(&upstream)).await.expect("it answers");
+        let mut answer = wires.send(&upstream, asked(&upstream), (&Sent::default(), 1)).await.expect("it answers");
         answer.body_mut().frame().await.expect("a piece").expect("of the body");
         drop(answer);
         assert_eq!(served.await.expect("it ends"), 1, "the upstream sees the end, and nothing before it");

@@ -60,6 +60,11 @@ impl ReadUsage {
         (self.input_tokens.is_some() && self.output_tokens.is_some()).then(|| self.into())
     }
 
+    /// What was read of the request, once that is said; nothing is said of output by it.
+    pub fn input(self) -> Option<Usage> {
+        self.input_tokens.map(|_| Self { output_tokens: None, output_tokens_details: None, ..self }.into())
+    }
+
     /// The usage of a stream whose last event with usage says `last`: what the output came to is not known before.
     pub fn at_end(self, last: Option<Self>) -> Option<Usage> {
         last.and_then(|last| last.output_tokens).and(self.whole())

@@ -65,6 +65,11 @@ impl Hearing {
         Self { chunks: Chunks::new(about), begun: false, usage: ReadUsage::default(), calls: 0, call: None, over: false }
     }
 
+    /// What was read, as far as it was said.
+    pub fn read(&self) -> Option<Usage> {
+        self.usage.input()
+    }
+
     /// Hears the data of one event; what OpenAI's clients are told of it goes to `out`.
     pub fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), NoAnswer> {
         if self.over {
@@ -167,6 +172,8 @@ pub struct Overheard {
     pub finish: bool,
     /// It is the last.
     pub done: bool,
+    /// What was read, said before the rest of usage.
+    pub read: Option<Usage>,
     /// Usage, once all of it is known.
     pub reported: Option<Usage>,
 }
@@ -185,7 +192,7 @@ impl Overhearing {
         match event.r#type.as_str() {
             "message_start" => {
                 self.usage = event.message.and_then(|message| message.usage).unwrap_or_default();
-                none
+                Overheard { read: self.usage.input(), ..none }
             }
             "content_block_delta" => Overheard { content: true, ..none },
             "message_delta" => {

@@ -10,17 +10,10 @@ use crate::responses::stateless::stateless;
 /// A response that was asked for: the chat that says the same, and what its answer has to repeat.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
-    pub(crate) chat: Map<String, Value>,
+    /// The model that was asked for.
+    pub(crate) model: Value,
     /// The fields of a response that repeat the request.
     pub(crate) echo: Map<String, Value>,
-}
-
-impl Asked {
-    /// The body of the chat.
-    #[must_use]
-    pub fn chat(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.chat).expect("a JSON object can always be written")
-    }
 }
 
 /// Fields that mean the same in both, under the same name.
@@ -49,11 +42,11 @@ const OTHERWISE: [&str; 18] = [
     "max_tool_calls",
 ];
 
-/// Tells a response that is asked for as a chat.
+/// Tells a response that is asked for as a chat: the chat's body, and what its answer has to repeat.
 ///
 /// # Errors
 /// With the name of the field that a chat can't express, or that can't be read.
-pub fn to_chat(body: &[u8]) -> Result<Asked, Unsupported> {
+pub fn to_chat(body: &[u8]) -> Result<(Vec<u8>, Asked), Unsupported> {
     stateless(body)?;
     let Ok(Value::Object(asked)) = serde_json::from_slice::<Value>(body) else {
         return refuse("body", "We could not read the body of your request: it is not a JSON object.");
@@ -75,7 +68,9 @@ pub fn to_chat(body: &[u8]) -> Result<Asked, Unsupported> {
     // What neither knows is for the upstream.
     let known = |name: &String| SAME.contains(&name.as_str()) || OTHERWISE.contains(&name.as_str());
     chat.extend(asked.iter().filter(|(name, _)| !known(name)).map(|(name, value)| (name.clone(), value.clone())));
-    Ok(Asked { chat, echo: echo(&asked) })
+    let model = chat.get("model").cloned().unwrap_or(Value::Null);
+    let chat = serde_json::to_vec(&chat).expect("a JSON object can always be written");
+    Ok((chat, Asked { model, echo: echo(&asked) }))
 }
 
 /// Refuses what a chat has no words for.

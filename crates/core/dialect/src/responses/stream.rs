@@ -57,12 +57,11 @@ impl Asked {
     /// Begins to tell a chat's stream. `id` is the request's, without a prefix.
     #[must_use]
     pub fn stream(self, id: &str, created: i64) -> Stream {
-        let model = self.chat.get("model").cloned().unwrap_or(Value::Null);
         Stream {
             echo: self.echo,
             id: id.to_owned(),
             created,
-            model,
+            model: self.model,
             sequence: 0,
             begun: false,
             over: false,

@@ -117,6 +117,9 @@ impl Coverage {
         self.count(match event {
             Event::Decided { .. } => "event decided",
             Event::Refused => "event refused",
+            Event::Sent { .. } => "event sent",
+            // Said apart only by upstreams of another dialect, and none is here.
+            Event::Read { .. } => "event read",
             Event::Content => "event content",
             Event::Progress { .. } => "event progress",
             Event::Ended => "event ended",

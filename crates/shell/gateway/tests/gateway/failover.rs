@@ -72,6 +72,51 @@ async fn streams_move_on() {
     }
 }
 
+/// What comes before an answer's first word can be said by another upstream just as well.
+#[tokio::test]
+async fn a_stream_that_only_said_that_it_would_answer_moves_on() {
+    let events = |events: &[&str]| Reply::Raw(events.iter().map(|data| format!("data: {data}\n\n").into_bytes()).collect());
+    let role = r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
+    let filter = r#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#;
+    for preludes in [vec![role], vec![filter, role], vec![role, role]] {
+        check(STREAM, events(&preludes)).await;
+    }
+    // What isn't known to be a prelude is an answer: it is passed on as it comes, and the stream ends with an error.
+    let bench = Bench::start().await;
+    bench.north.then(events(&[role, r#"{"choices":[{"delta":{"refusal":"no"}}]}"#]));
+    let reply = bench.chat(STREAM).await;
+    assert_eq!((reply.events().len(), reply.header("x-baseload-endpoint")), (3, "north"), "{}", reply.text);
+    assert!(reply.events()[0] == role && reply.events()[2].contains("upstream_lost"), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn an_upstream_that_begins_and_never_ends_is_left_alone() {
+    let bench = Bench::start().await;
+    for _ in 0..3 {
+        bench.north.then(Reply::ending(1, Ending::Reset));
+        assert_eq!(bench.chat(STREAM).await.header("x-baseload-endpoint"), "north");
+    }
+    bench.journal.settled(3).await;
+    bench.west.then(Reply::stream(2));
+    assert_eq!(bench.chat(STREAM).await.header("x-baseload-endpoint"), "west");
+}
+
+#[tokio::test]
+async fn where_suppliers_take_no_more_the_client_hears_that_and_when_to_come_back() {
+    let check = async |replies: [Reply; 3], error: (u16, &str), again: &str| {
+        let bench = Bench::start().await;
+        for (upstream, reply) in [&bench.north, &bench.west, &bench.spill].into_iter().zip(replies) {
+            upstream.then(reply);
+        }
+        let reply = bench.chat(WHOLE).await;
+        assert_eq!((reply.error(), reply.header("retry-after")), ((error.0, error.1.to_owned()), again), "{}", reply.text);
+    };
+    let busy = |after| Reply::busy(after);
+    check([busy(Some("30")), busy(Some("7")), busy(None)], (429, "overloaded"), "7").await;
+    check([busy(None), busy(None), busy(None)], (429, "overloaded"), "1").await;
+    check([busy(Some("30")), busy(Some("7")), Reply::status(500)], (503, "no_capacity"), "1").await;
+}
+
 /// North does each of these, one after the other, and is asked again each time; west answers. How north's attempts were booked.
 async fn check_asked_again(bench: &Bench, faults: &[(&str, Reply)], known: Known, tokens: Option<Tokens>) {
     for (index, (body, fault)) in faults.iter().enumerate() {

@@ -54,6 +54,18 @@ async fn the_second_answers_when_the_first_is_late() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_is_outrun_each_time_is_left_alone() {
+    let bench = hedged().await;
+    for _ in 0..gateway::OUTRUNS_MAX + 2 {
+        bench.north.then(Reply::Hang(Gate::default()));
+        assert_eq!(bench.chat(WHOLE).await.header("x-baseload-endpoint"), "west");
+    }
+    let asked = bench.north.heard().len();
+    assert_eq!(bench.chat(WHOLE).await.header("x-baseload-endpoint"), "west");
+    assert_eq!(bench.north.heard().len(), asked, "three in a row beyond the most: it hangs");
+}
+
+#[tokio::test]
 async fn the_first_goes_on_when_the_second_fails() {
     let (bench, gate) = (hedged().await, Gate::default());
     bench.north.then(Reply::Hang(gate.clone()));

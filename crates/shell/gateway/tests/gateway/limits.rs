@@ -291,6 +291,7 @@ async fn no_reservation_outlives_its_request() {
         (Reply::Drop, 2, FIVE),
         (Reply::Half, 2, FIVE),
         (Reply::busy(None), 2, FIVE),
+        (Reply::Answer(None), 1, FIVE),
         (Reply::ending(3, Ending::Reset), 1, stream),
         (Reply::ending(3, Ending::Error), 1, stream),
         (Reply::Answer(None), 1, FIVE),

@@ -1,6 +1,7 @@
 //! Embeddings and responses: passed through, translated, refused.
 
 use dispatch::{Known, Outcome};
+use gateway::Limits;
 use market::Tokens;
 use serde_json::{Value, json};
 use testkit::{Ending, Reply};
@@ -127,8 +128,52 @@ async fn check_cut(events: &[Vec<u8>]) {
 async fn a_cut_responses_stream_ends_with_an_error_event() {
     let begun = typed("response.output_text.delta", &json!({ "delta": "x" }));
     check_cut(std::slice::from_ref(&begun)).await;
-    check_cut(&[begun.clone(), typed("response.failed", &json!({ "response": {} }))]).await;
     check_cut(&[begun, typed("error", &json!({ "code": "x", "message": "m" }))]).await;
+}
+
+#[tokio::test]
+async fn a_response_that_failed_says_so_itself_and_what_it_used() {
+    let usage = json!({ "input_tokens": 9, "output_tokens": 2, "total_tokens": 11 });
+    let failed = json!({ "status": "failed", "error": { "code": "server_error", "message": "m" }, "output": [], "usage": usage });
+    let (created, last) = (typed("response.created", &json!({ "response": {} })), typed("response.failed", &json!({ "response": failed })));
+    let begun = typed("response.output_text.delta", &json!({ "delta": "x" }));
+    let used = Tokens { input: 9, cached: 0, output: 2 };
+    // After content its own words are the end; before any, another upstream answers.
+    let bench = able(RESPONDS).await;
+    let events = [created.clone(), begun.clone(), last.clone()];
+    bench.north.then(Reply::Raw(events.to_vec()));
+    assert_eq!(post(&bench, "/v1/responses", STREAMED).await.text.as_bytes(), events.concat());
+    let cut = &bench.journal.settled(1).await[0];
+    assert_eq!((cut.outcome, cut.known, cut.tokens), (Outcome::Cut, Known::Reported, used));
+    bench.north.then(Reply::Raw(vec![created.clone(), last]));
+    let done = typed("response.completed", &json!({ "response": { "usage": usage } }));
+    bench.west.then(Reply::Raw(vec![created, begun, done]));
+    assert_eq!(post(&bench, "/v1/responses", STREAMED).await.header("x-baseload-endpoint"), "west");
+    bench.north.then(answer(&failed));
+    bench.west.then(answer(&json!({ "output": [], "error": null, "usage": usage })));
+    assert_eq!(post(&bench, "/v1/responses", r#"{"model":"default","input":"hi"}"#).await.header("x-baseload-endpoint"), "west");
+    for settled in &bench.journal.settled(5).await[1..] {
+        assert_eq!((settled.known, settled.tokens), (Known::Reported, used));
+    }
+}
+
+#[tokio::test]
+async fn what_a_response_takes_as_a_chat_is_reckoned_by_its_values() {
+    let bench = Bench::of(Setup { limits: Limits { bodies_bytes_max: 2 << 20, ..Limits::default() }, ..Setup::default() }).await;
+    let asked = |zeros: usize| format!(r#"{{"model":"default","input":"hi","metadata":[{}0]}}"#, "0,".repeat(zeros));
+    assert_eq!(post(&bench, "/v1/responses", &asked(1_000)).await.status, 200);
+    // Forty kilobytes of text, and three megabytes as a tree.
+    assert_eq!(post(&bench, "/v1/responses", &asked(20_000)).await.error(), (503, "overloaded".to_owned()));
+    assert_eq!(post(&bench, "/v1/responses", &asked(300_000)).await.error().0, 400);
+    let deep = format!(r#"{{"model":"default","input":"hi","metadata":{}{}}}"#, "[".repeat(70), "]".repeat(70));
+    assert_eq!(post(&bench, "/v1/responses", &deep).await.error().0, 400);
+    assert_eq!(bench.north.heard().len(), 1);
+    // A stream that never ends would be kept for its last event.
+    let chunk = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(60_000)).into_bytes();
+    bench.north.then(Reply::Raw(vec![chunk; 64]));
+    let reply = post(&bench, "/v1/responses", STREAMED).await;
+    let last = reply.text.trim_end().rsplit("\n\n").next().expect("an event");
+    assert!(last.starts_with("event: error") && last.contains("answer_too_large"), "{last:.200}");
 }
 
 #[tokio::test]

@@ -46,6 +46,17 @@ async fn endpoints_of_one_contract_share_its_units_and_spill_before_any_429() {
 }
 
 #[tokio::test]
+async fn what_takes_more_than_a_minute_of_units_has_them_while_they_are_idle() {
+    let bench = Bench::of(Setup { fleet: LAPTOP.to_owned(), ..Setup::default() }).await;
+    on_units(&bench, 60);
+    let long = WHOLE.replace("hello", &"hello ".repeat(200));
+    for want in ["north", "spill"] {
+        bench.north.then(Reply::answer(300, 2));
+        assert_eq!(bench.chat(&long).await.header("x-baseload-endpoint"), want);
+    }
+}
+
+#[tokio::test]
 async fn a_429_fills_the_bucket_and_the_same_request_goes_on() {
     let bench = Bench::start().await;
     on_units(&bench, 1_200);
