@@ -84,7 +84,7 @@ impl Gateway {
         let tls = config.upstreams.values().any(Upstream::is_tls);
         let wires = Wires::new(&config.limits, tls).map_err(GatewayError::Certificates)?;
         let (mut snapshot, now) = (Snapshot::new(Arc::clone(&config.fleet), config.policy), config.clock.now());
-        let accounts = Arc::new(Accounts::new(Arc::clone(&config.fleet), config.limits.shared, now));
+        let accounts = Arc::new(Accounts::new(Arc::clone(&config.fleet), &config.limits, now));
         snapshot.keys = Arc::new(Keys::new(&config.fleet, &accounts, &config.keys, now));
         for (endpoint, upstream) in config.upstreams {
             snapshot.upstreams[endpoint.index()] = Some(Arc::new(upstream));

@@ -1,8 +1,6 @@
 //! Whose request it is: the key check.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use dispatch::{KeyId, KeyScope};
 use fleet::{Fleet, ModelId, TeamId};
@@ -12,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use units::Instant;
 
-use crate::admission::{Accounts, Belongs};
+use crate::admission::{Accounts, Counted};
 use crate::envelope::Refused;
 
 /// Which models a key may use.
@@ -33,7 +31,7 @@ pub(crate) struct Key {
     models: Models,
     ends: Instant,
     /// What its requests are counted against; `None` when its team is gone, and with it what it may spend.
-    accounts: Option<(Belongs, Arc<AtomicUsize>)>,
+    counted: Option<Counted>,
     /// Its team, when it has one that the fleet knows.
     pub team: Option<TeamId>,
 }
@@ -49,12 +47,12 @@ impl Key {
         let ends = if row.revoked.is_some() { Instant::MIN } else { row.expires.unwrap_or(Instant::MAX) };
         let previous = row.previous.map_or(([0; 32], Instant::MIN), |previous| (previous.hash, previous.until));
         let team = row.team.as_deref().and_then(|name| fleet.teams.id(name));
-        Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, accounts: accounts.of(row, now), team }
+        Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, counted: accounts.of(row, now), team }
     }
 
-    /// What its requests are counted against, and how many are under way.
-    pub fn accounts(&self) -> Result<&(Belongs, Arc<AtomicUsize>), Refused> {
-        self.accounts.as_ref().ok_or_else(Refused::no_team)
+    /// What its requests are counted against.
+    pub fn counted(&self) -> Result<&Counted, Refused> {
+        self.counted.as_ref().ok_or_else(Refused::no_team)
     }
 
     /// From when on it is good no more.
@@ -210,7 +208,7 @@ mod tests {
 
     fn keys(rows: &[KeyRow]) -> Keys {
         let fleet = fixture::fleet();
-        let accounts = Accounts::new(Arc::new(fleet.clone()), false, Instant::default());
+        let accounts = Accounts::new(std::sync::Arc::new(fleet.clone()), &crate::Limits::default(), Instant::default());
         Keys::new(&fleet, &accounts, rows, Instant::default())
     }
 
@@ -272,7 +270,7 @@ mod tests {
     #[test]
     fn names_that_the_fleet_lacks_allow_nothing() {
         let fleet = fixture::fleet();
-        let accounts = Accounts::new(Arc::new(fleet.clone()), false, Instant::default());
+        let accounts = Accounts::new(std::sync::Arc::new(fleet.clone()), &crate::Limits::default(), Instant::default());
         let key = Key::new(&fleet, &accounts, &KeyRow { models: vec!["gone".to_owned()], ..row("pub", "s") }, Instant::default());
         assert!(fleet.models.iter().all(|(model, ..)| !key.allows(model)));
     }
@@ -291,7 +289,7 @@ mod tests {
         let (keys, mut head) = (keys(&rows), HeaderMap::new());
         head.insert("api-key", HeaderValue::from_static("bl-pub-s"));
         let key = keys.admit(&head, Instant::default(), Scope::Inference).expect("the key itself is good");
-        assert_eq!(key.accounts().map(|_| ()), Err(Refused::no_team()));
+        assert_eq!(key.counted().map(|_| ()), Err(Refused::no_team()));
         assert_eq!(key.may(Scope::Read).map(|key| key.id), Err(Refused::out_of_scope("read")));
     }
 

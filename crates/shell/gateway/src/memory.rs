@@ -12,16 +12,39 @@ use crate::limits::BODY_SMALL;
 
 /// How many bytes of bodies there is room for now.
 #[derive(Debug)]
-pub(crate) struct Memory(AtomicUsize);
+pub(crate) struct Memory {
+    left: AtomicUsize,
+    /// What all of it is taken of as well.
+    within: Option<Arc<Self>>,
+}
 
 impl Memory {
     pub fn new(bytes: usize) -> Arc<Self> {
-        Arc::new(Self(AtomicUsize::new(bytes)))
+        Arc::new(Self { left: bytes.into(), within: None })
+    }
+
+    /// At most half of a room: what one key may have of it, so that none takes the room of all others.
+    pub fn half(of: &Arc<Self>, bytes: usize) -> Arc<Self> {
+        Arc::new(Self { left: (bytes / 2).into(), within: Some(Arc::clone(of)) })
     }
 
     /// How many bytes are left.
     pub fn left(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.left.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let taken = self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok();
+        if taken && self.within.as_ref().is_some_and(|whole| !whole.take(bytes)) {
+            self.left.fetch_add(bytes, Ordering::Relaxed);
+            return false;
+        }
+        taken
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::Relaxed);
+        self.within.iter().for_each(|whole| whole.give_back(bytes));
     }
 }
 
@@ -41,7 +64,7 @@ impl Share {
     /// Takes as much as a body of that length needs; `false` when there is not so much.
     pub fn reach(&mut self, length: usize) -> bool {
         let more = if length > BODY_SMALL { length.saturating_sub(self.bytes) } else { 0 };
-        let taken = self.memory.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more)).is_ok();
+        let taken = self.memory.take(more);
         self.bytes += if taken { more } else { 0 };
         taken
     }
@@ -54,7 +77,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.memory.0.fetch_add(self.bytes, Ordering::Relaxed);
+        self.memory.give_back(self.bytes);
     }
 }
 
@@ -163,9 +186,9 @@ mod tests {
             assert_eq!(told, *want, "{lengths:?}");
             kept.push(got);
         }
-        assert_eq!(memory.0.load(Ordering::Relaxed), left);
+        assert_eq!(memory.left(), left);
         drop(kept);
-        assert_eq!(memory.0.load(Ordering::Relaxed), ROOM, "all of it is given back");
+        assert_eq!(memory.left(), ROOM, "all of it is given back");
     }
 
     #[tokio::test]
@@ -177,14 +200,30 @@ mod tests {
         check(&[&[7 * KIB, KIB, 1], &[9 * KIB]], &[Err("too long"), Err("too long")], ROOM).await;
     }
 
+    #[test]
+    fn one_key_has_no_more_than_half_of_the_room() {
+        let all = Memory::new(ROOM);
+        let [one, other] = [(); 2].map(|()| Memory::half(&all, ROOM));
+        let held = Share::take(&one, ROOM / 2).expect("it has that");
+        assert!(Share::take(&one, 2 * BODY_SMALL).is_none());
+        let rest = Share::take(&other, ROOM / 2 - 2 * BODY_SMALL).expect("the other half");
+        assert!(Share::take(&all, 2 * BODY_SMALL + 1).is_none() && Share::take(&all, 2 * BODY_SMALL).is_some());
+        drop((held, rest));
+        assert_eq!([one.left(), other.left(), all.left()], [ROOM / 2, ROOM / 2, ROOM]);
+        let held = Share::take(&all, ROOM).expect("all of it");
+        assert!(Share::take(&one, 2 * BODY_SMALL).is_none());
+        drop(held);
+        assert_eq!([one.left(), all.left()], [ROOM / 2, ROOM], "what was not there of the whole is given back");
+    }
+
     #[tokio::test]
     async fn a_part_of_a_body_holds_the_room_of_all_of_it() {
         let memory = Memory::new(ROOM);
         let body = whole(pieces(&[2 * BODY_SMALL]), ROOM, &memory).await.expect("there is room");
         let part = body.slice(..1);
         drop(body);
-        assert_eq!(memory.0.load(Ordering::Relaxed), 8 * BODY_SMALL);
+        assert_eq!(memory.left(), 8 * BODY_SMALL);
         drop(part);
-        assert_eq!(memory.0.load(Ordering::Relaxed), ROOM);
+        assert_eq!(memory.left(), ROOM);
     }
 }

@@ -11,7 +11,6 @@ use hyper::HeaderMap;
 use crate::call::{self, Answered, Asked, Missed};
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next};
-use crate::memory;
 use crate::peek::{Call, Streaming};
 use crate::picker::Share;
 use crate::translate::Said;
@@ -106,7 +105,7 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
         let (peek, most) = (said.peek(), Said::most(said.call(), upstream, output_max));
         let body = said.body(upstream, model, most)?;
         // A copy takes as much memory again.
-        let body = if said.is_own(&body) { Some(body) } else { memory::made(body, &state.memory) };
+        let body = said.kept(body);
         let asked = Asked {
             id,
             call: said.call(),

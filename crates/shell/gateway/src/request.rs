@@ -14,7 +14,7 @@ use ledger::Scope;
 use market::Tokens;
 use units::Instant;
 
-use crate::admission::{Rates, Ticket, Visit, Waiting};
+use crate::admission::{Counted, Rates, Ticket, Visit, Waiting};
 use crate::answer::Whole;
 use crate::body::{Answer, Streaming};
 use crate::call::Answered;
@@ -22,7 +22,7 @@ use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
 use crate::learnt::BYTES_PER_TOKEN_MOST;
-use crate::memory::{self, Unread};
+use crate::memory::{self, Memory, Unread};
 use crate::messages::Told;
 use crate::peek::{Call, Peek};
 use crate::race::{self, Unanswered};
@@ -71,7 +71,7 @@ pub(crate) async fn serve(
     let (head, body) = request.into_parts();
     let key = snapshot.keys.admit(&head.headers, state.clock.now(), Scope::Inference)?;
     let place = state.admit()?;
-    let body = read(&state, body).await?;
+    let body = read(&state, &key.counted()?.room, body).await?;
     answer_to(&state, &snapshot, key, place, Some(visit), id, Asking { call, head: &head.headers, body, tier: None }).await
 }
 
@@ -94,17 +94,17 @@ pub(crate) async fn answer_to(
     id: RequestId,
     asking: Asking<'_>,
 ) -> Result<Served, Refused> {
-    let (asking, told) = responses::door(state, snapshot, id, asking)?;
+    let (asking, told) = responses::door(state, snapshot, &key.counted()?.room, id, asking)?;
     let Asking { call, head, body, tier } = asking;
     let mut peek = Peek::parse(call, &body)?;
     peek.tier = tier.unwrap_or(peek.tier);
     let ask = ask(state, snapshot, key, id, &peek)?;
     let wish = if state.shadow { Some(shadow::wish(snapshot, head, ask.model)?) } else { None };
-    let (accounts, under_way) = key.accounts()?;
+    let Counted { belongs, under_way, room } = key.counted()?;
     let output = state.learnt(ask.model).likely(ask.output_max, peek.output_max.is_some());
-    let ticket = Ticket::take(accounts, &ask, output, state).await?;
+    let ticket = Ticket::take(belongs, &ask, output, state).await?;
     let under_way = state.gate.enter(ask.tier, under_way, visit, &state.limits).await?;
-    let said = Said::new(snapshot, ask.model, call, &body, &peek);
+    let said = Said::new(snapshot, ask.model, call, (&body, room), &peek);
     let mut flight = Flight::new(Arc::clone(state), Arc::clone(snapshot), (place, under_way), ticket, key, ask, &peek);
     flight.wish = wish;
     flight.barred = said.barred();
@@ -117,12 +117,12 @@ pub(crate) async fn answer_to(
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
-pub(crate) async fn read(state: &State, body: Incoming) -> Result<Bytes, Refused> {
+pub(crate) async fn read(state: &State, room: &Arc<Memory>, body: Incoming) -> Result<Bytes, Refused> {
     let limit = state.limits.body_bytes_max;
     if body.size_hint().lower() > limit as u64 {
         return Err(Refused::too_large(limit));
     }
-    match tokio::time::timeout(state.limits.body_timeout, memory::whole(body, limit, &state.memory)).await {
+    match tokio::time::timeout(state.limits.body_timeout, memory::whole(body, limit, room)).await {
         Ok(Ok(whole)) => Ok(whole),
         Ok(Err(Unread::TooLong)) => Err(Refused::too_large(limit)),
         Ok(Err(Unread::NoRoom)) => Err(Refused::overloaded()),

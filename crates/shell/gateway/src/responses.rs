@@ -1,6 +1,7 @@
 //! `/v1/responses`: passed through where the model's upstreams speak it, else told as a chat and its answer told back.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use fleet::Capability;
 use crate::body::{Answer, Streaming};
 use crate::depth;
 use crate::envelope::Refused;
-use crate::memory::{self, Share};
+use crate::memory::{self, Memory, Share};
 use crate::peek::Call;
 use crate::request::{Asking, Served};
 use crate::snapshot::Snapshot;
@@ -32,6 +33,7 @@ pub(crate) struct Told {
 pub(crate) fn door<'a>(
     state: &State,
     snapshot: &Snapshot,
+    room: &Arc<Memory>,
     id: RequestId,
     asking: Asking<'a>,
 ) -> Result<(Asking<'a>, Option<Told>), Refused> {
@@ -46,9 +48,9 @@ pub(crate) fn door<'a>(
         return Ok((asking, None));
     }
     // Few of its values may take many times the room of its text.
-    let share = Share::take(&state.memory, depth::tree(&asking.body)?).ok_or_else(Refused::overloaded)?;
+    let share = Share::take(room, depth::tree(&asking.body)?).ok_or_else(Refused::overloaded)?;
     let (chat, asked) = to_chat(&asking.body)?;
-    let body = memory::made(Bytes::from(chat), &state.memory).ok_or_else(Refused::overloaded)?;
+    let body = memory::made(Bytes::from(chat), room).ok_or_else(Refused::overloaded)?;
     let created = state.clock.now().micros().div_euclid(1_000_000);
     let told = Told { asked, id, created, share, answer_bytes_max: state.limits.upstream_body_bytes_max };
     Ok((Asking { call: Call::Chat, body, ..asking }, Some(told)))

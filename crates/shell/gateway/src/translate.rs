@@ -1,5 +1,7 @@
 //! A request in the words of every dialect that its model's endpoints speak, and answers told back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dialect::{About, Chat, Foreign, Unsupported, anthropic, gemini, openai};
 use dispatch::{Fault, RequestId};
@@ -8,6 +10,7 @@ use fleet::{Dialect, ModelId, StreamUsage};
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
 use crate::limits::OUTPUT_MAX_UNSAID;
+use crate::memory::{self, Memory};
 use crate::peek::{Call, Peek};
 use crate::snapshot::Snapshot;
 use crate::splice;
@@ -71,6 +74,8 @@ pub(crate) fn about(id: RequestId, created: units::Instant, model: &str) -> Abou
 /// A request, and what of it can't be said in which dialect.
 pub(crate) struct Said<'a> {
     call: Call,
+    /// For what is made of it.
+    room: &'a Arc<Memory>,
     body: &'a Bytes,
     peek: &'a Peek<'a>,
     /// As all dialects mean it; `None` while every endpoint speaks the client's own.
@@ -80,8 +85,8 @@ pub(crate) struct Said<'a> {
 
 impl<'a> Said<'a> {
     /// Reads a request as far as the dialects of its model's endpoints want it read.
-    pub fn new(snapshot: &Snapshot, model: ModelId, call: Call, body: &'a Bytes, peek: &'a Peek<'a>) -> Self {
-        let mut said = Self { call, body, peek, chat: None, barred: Vec::new() };
+    pub fn new(snapshot: &Snapshot, model: ModelId, call: Call, (body, room): (&'a Bytes, &'a Arc<Memory>), peek: &'a Peek<'a>) -> Self {
+        let mut said = Self { call, room, body, peek, chat: None, barred: Vec::new() };
         for endpoint in snapshot.endpoints(model) {
             let dialect = snapshot.fleet.endpoints[*endpoint].dialect;
             let own = match call {
@@ -137,13 +142,13 @@ impl<'a> Said<'a> {
         self.call
     }
 
-    pub fn peek(&self) -> &Peek<'a> {
-        self.peek
+    /// A body that was made for an upstream, with the room that it takes; `None` when there is not so much. The client's own has room already.
+    pub fn kept(&self, body: Bytes) -> Option<Bytes> {
+        if body.as_ptr() == self.body.as_ptr() { Some(body) } else { memory::made(body, self.room) }
     }
 
-    /// Whether these are the bytes that the client sent, and no copy.
-    pub fn is_own(&self, body: &Bytes) -> bool {
-        body.as_ptr() == self.body.as_ptr()
+    pub fn peek(&self) -> &Peek<'a> {
+        self.peek
     }
 
     /// The most output tokens that an upstream is asked for, of those that were reckoned with: Anthropic's wants to be told.

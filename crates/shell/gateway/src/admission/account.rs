@@ -14,6 +14,8 @@ use units::{Instant, Money, Span};
 
 use crate::admission::allotment::{Allotment, Lease};
 use crate::admission::rate::{Bucket, Lack, RatePart};
+use crate::limits::Limits;
+use crate::memory::Memory;
 
 /// Which of the two rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,12 +236,24 @@ fn in_fleet_currency(fleet: &Fleet, budget: &Budget, now: Instant) -> Money {
 /// Whose accounts a request belongs to: its key's, its team's and the fleet's, as far as they have limits.
 pub(crate) type Belongs = ArrayVec<Arc<Account>, 3>;
 
-/// A key's own account, its requests under way, and its team.
+/// What the requests of a key are counted against.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    /// Its accounts.
+    pub belongs: Belongs,
+    /// How many are under way.
+    pub under_way: Arc<AtomicUsize>,
+    /// Room for their bodies.
+    pub room: Arc<Memory>,
+}
+
+/// A key's own account, its requests under way, room for their bodies, and its team.
 #[derive(Clone, Debug)]
 struct Own {
     account: Arc<Account>,
     allowance: Allowance,
     under_way: Arc<AtomicUsize>,
+    room: Arc<Memory>,
     team: Option<TeamId>,
 }
 
@@ -252,33 +266,44 @@ pub(crate) struct Accounts {
     whole: Arc<Account>,
     teams: Vec<Arc<Account>>,
     keys: Mutex<BTreeMap<KeyId, Own>>,
+    /// Room for the bodies of all.
+    room: Arc<Memory>,
+    bodies_bytes_max: usize,
 }
 
 impl Accounts {
-    pub fn new(fleet: Arc<Fleet>, shared: bool, now: Instant) -> Self {
+    pub fn new(fleet: Arc<Fleet>, limits: &Limits, now: Instant) -> Self {
+        let shared = limits.shared;
         let account = |of, allowance| Arc::new(Account::new(of, &fleet, allowance, shared, now));
         let whole = account("the whole fleet", &fleet.limits);
         let teams = fleet.teams.iter().map(|(.., allowance)| account("your team", allowance)).collect();
-        Self { whole, teams, keys: Mutex::default(), shared, fleet }
+        let bodies_bytes_max = limits.bodies_bytes_max;
+        Self { whole, teams, keys: Mutex::default(), room: Memory::new(bodies_bytes_max), bodies_bytes_max, shared, fleet }
     }
 
-    /// The accounts of a key and its count of requests under way; `None` when the fleet lacks its team.
-    pub fn of(&self, row: &KeyRow, now: Instant) -> Option<(Belongs, Arc<AtomicUsize>)> {
+    /// Room for the bodies of all keys.
+    pub fn room(&self) -> &Arc<Memory> {
+        &self.room
+    }
+
+    /// What the requests of a key are counted against; `None` when the fleet lacks its team.
+    pub fn of(&self, row: &KeyRow, now: Instant) -> Option<Counted> {
         let team = match &row.team {
             Some(name) => Some(self.fleet.teams.id(name)?),
             None => None,
         };
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let account = || Arc::new(Account::new("your key", &self.fleet, &row.allowance, self.shared, now));
-        let own =
-            keys.entry(row.id).or_insert_with(|| Own { account: account(), allowance: row.allowance, under_way: Arc::default(), team });
+        let room = || Memory::half(&self.room, self.bodies_bytes_max);
+        let new = || Own { account: account(), allowance: row.allowance, under_way: Arc::default(), room: room(), team };
+        let own = keys.entry(row.id).or_insert_with(new);
         if own.allowance != row.allowance {
             (own.account, own.allowance) = (Arc::new(own.account.with(&self.fleet, &row.allowance, self.shared, now)), row.allowance);
         }
         own.team = team;
         let all = [Some(&own.account), team.map(|team| &self.teams[team.index()]), Some(&self.whole)];
         let belongs = all.into_iter().flatten().filter(|account| account.is_limited()).cloned().collect();
-        Some((belongs, Arc::clone(&own.under_way)))
+        Some(Counted { belongs, under_way: Arc::clone(&own.under_way), room: Arc::clone(&own.room) })
     }
 
     /// From when on the ledger says what is spent of the present periods; `None` when nothing has a budget.

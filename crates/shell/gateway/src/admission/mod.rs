@@ -16,7 +16,7 @@ mod rate;
 mod room;
 mod ticket;
 
-pub(crate) use account::{Accounts, Belongs};
+pub(crate) use account::{Accounts, Counted};
 pub use account::{Balance, Owner};
 pub use allotment::Allotment;
 pub(crate) use gate::{Gate, UnderWay};

@@ -93,7 +93,7 @@ struct Order {
 }
 
 async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<Incoming>) -> Result<Served, Refused> {
-    let body = request::read(state, request.into_body()).await?;
+    let body = request::read(state, &state.memory, request.into_body()).await?;
     let order: Order = serde_json::from_slice(&body).map_err(|error| {
         Refused::bad_body(format!("We could not read the body of your request (line {}, column {}).", error.line(), error.column()))
     })?;

@@ -197,7 +197,7 @@ impl Asked<'_> {
         let body = bytes::Bytes::copy_from_slice(body);
         let head = HeaderMap::new();
         let asking = Asking { call: self.call, head: &head, body, tier: None };
-        let (asking, _) = responses::door(state, snapshot, RequestId(0), asking)?;
+        let (asking, _) = responses::door(state, snapshot, &state.memory, RequestId(0), asking)?;
         let peek = Peek::parse(asking.call, &asking.body)?;
         if peek.streaming != Streaming::No {
             return Err(Refused::invalid("stream", "Requests of a batch are not streamed."));

@@ -73,6 +73,6 @@ fn keys() -> Keys {
         revoked: None,
     };
     let fleet = fleet::parse(FLEET).fleet.map(Arc::new).expect("it is valid");
-    let accounts = Accounts::new(Arc::clone(&fleet), false, Instant::default());
+    let accounts = Accounts::new(Arc::clone(&fleet), &crate::Limits::default(), Instant::default());
     Keys::new(&fleet, &accounts, &[row], Instant::default())
 }
