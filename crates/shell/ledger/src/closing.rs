@@ -104,15 +104,15 @@ fn began(connection: &Connection) -> Result<Option<Instant>, LedgerError> {
     Ok(began.map(Instant::from_micros))
 }
 
-/// The contracts of the present fleet, and those that it lacks, each of these with what is booked by the last fleet that had it.
+/// The contracts of the present fleet, and those that it has not signed, each of these with what is booked by the last fleet that had.
 pub(crate) struct All<'a> {
     pub(crate) fold: &'a Fold,
     pub(crate) removed: &'a [Removed],
     pub(crate) folds: &'a mut Folds,
 }
 
-/// What is booked, by fleets other than the present one: those that had contracts which are there no more, and those that periods were
-/// closed by.
+/// What is booked, by fleets other than the present one: those that had contracts signed which are so no more, and those that periods
+/// were closed by.
 #[derive(Debug)]
 pub(crate) struct Folds {
     by: BTreeMap<FleetVersion, Fold>,
@@ -198,7 +198,7 @@ fn next(connection: &Connection, name: &str, terms: &Contract, now: Instant) -> 
     Ok(found.map(|(period, span)| Next { period, span, known_to: last.map(|(_, posting_to)| posting_to) }))
 }
 
-/// The same of one that the present fleet lacks.
+/// The same of one that the present fleet has not signed.
 fn next_of(connection: &Connection, removed: &Removed, now: Instant) -> Result<Option<Next>, LedgerError> {
     match next(connection, removed.name(), removed.terms(), now)? {
         Some(next) if removed.has(connection, next.span.from)? => Ok(Some(next)),

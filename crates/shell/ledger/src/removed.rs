@@ -1,10 +1,11 @@
-//! Contracts that the fleet file no longer has: what they came to while it had them is still to be closed.
+//! Contracts that the fleet file no longer has, or no longer has as signed: what they came to while they were is still to be closed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use fleet::{Contract, ContractId, Fleet, FleetVersion};
+use fleet::{Contract, ContractId, Fleet, FleetVersion, Status};
 use rusqlite::{Connection, params};
 use units::Instant;
 
@@ -12,10 +13,10 @@ use crate::error::LedgerError;
 use crate::fleets::Fleets;
 use crate::register::Registers;
 
-/// A contract that the present fleet lacks.
+/// A contract that the present fleet lacks, or has as one that isn't signed.
 #[derive(Debug)]
 pub(crate) struct Removed {
-    /// The last fleet that had it.
+    /// The last fleet that had it signed.
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) contract: ContractId,
     /// When it was gone everywhere, as far as openings say: a period that begins later is none of it, unless it was used in it.
@@ -25,7 +26,7 @@ pub(crate) struct Removed {
 }
 
 impl Removed {
-    /// Whether a period that begins then is one of its: it was there, or was used all the same, as by a replica that had it for longer.
+    /// Whether a period that begins then is one of its: it was in force, or was used all the same, as by a replica that had it for longer.
     pub(crate) fn has(&self, connection: &Connection, begin: Instant) -> Result<bool, LedgerError> {
         if begin < self.at {
             return Ok(true);
@@ -54,14 +55,14 @@ pub(crate) const APART: i64 = 1 << 40;
 
 /// What the openings of one replica say of one contract.
 struct Had {
-    /// When it last began with a fleet that had it, and with which.
+    /// When it last began with a fleet that had it signed, and with which.
     last: (Instant, FleetVersion),
     /// When it first began without it after that.
     gone: Option<Instant>,
 }
 
-/// The contracts that some process had and `present` lacks, as of a process that begins at `now` with it. Where the text of the last fleet
-/// that had one is gone, or is none to this program, it can't be closed.
+/// The contracts that some process had signed and `present` has not, as of a process that begins at `now` with it. Where the text of the last
+/// fleet that had one is gone, or is none to this program, it can't be closed.
 pub(crate) fn removed(
     connection: &Connection,
     registers: &Registers,
@@ -70,21 +71,25 @@ pub(crate) fn removed(
     now: Instant,
 ) -> Result<Vec<Removed>, LedgerError> {
     let mut had: BTreeMap<&str, BTreeMap<i64, Had>> = BTreeMap::new();
-    // In the order in which each replica booked them, whatever its clock said.
-    let mut openings = connection.prepare("SELECT fleet, at_us, id FROM opening ORDER BY id")?;
+    // When each replica began the next time.
+    let mut next: BTreeMap<i64, Instant> = BTreeMap::new();
+    // In the order in which each replica booked them, whatever its clock said, from the last one back: few texts are read then.
+    let mut openings = connection.prepare("SELECT fleet, at_us, id FROM opening ORDER BY id DESC")?;
     let mut openings = openings.query([])?;
     while let Some(opening) = openings.next()? {
         let (register, at) = (registers.at_row(opening.get(0)?)?, Instant::from_micros(opening.get(1)?));
         let replica = opening.get::<_, i64>(2)? / APART;
-        for (_, by) in had.iter_mut().filter(|(name, _)| register.contract_id(name).is_none()) {
-            by.get_mut(&replica).map(|had| had.gone.get_or_insert(at));
+        for name in register.contract_names().filter(|name| !has_signed(present, name)) {
+            // A text that can't be read may have it signed.
+            if let Entry::Vacant(had) = had.entry(name).or_default().entry(replica)
+                && fleets.get(register.version).is_none_or(|fleet| has_signed(&fleet, name))
+            {
+                had.insert(Had { last: (at, register.version), gone: next.get(&replica).copied() });
+            }
         }
-        for name in register.contract_names() {
-            had.entry(name).or_default().insert(replica, Had { last: (at, register.version), gone: None });
-        }
+        next.insert(replica, at);
     }
-    let gone = had.into_iter().filter(|(name, _)| present.contracts.id(name).is_none());
-    let removed = gone.filter_map(|(name, by)| {
+    let removed = had.into_iter().filter_map(|(name, by)| {
         let (_, version) = by.values().map(|had| had.last).max()?;
         let fleet = fleets.get(version)?;
         // A replica that never began again says nothing.
@@ -92,4 +97,8 @@ pub(crate) fn removed(
         Some(Removed { contract: fleet.contracts.id(name)?, fleet, at, unused_to: Cell::new(0) })
     });
     Ok(removed.collect())
+}
+
+fn has_signed(fleet: &Fleet, name: &str) -> bool {
+    fleet.contracts.id(name).is_some_and(|contract| fleet.contracts[contract].status == Status::Signed)
 }

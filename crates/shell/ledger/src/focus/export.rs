@@ -28,7 +28,7 @@ struct Billed {
 }
 
 /// Every charge of the billing periods that share time with `within` and have begun by `now`: as they were closed, or as they
-/// stand. The fleet says who supplies what; of a contract that it lacks, the last one that had it.
+/// stand. The fleet says who supplies what; of a contract that it has not signed, the last one that had.
 ///
 /// # Errors
 /// When the database refused.
@@ -41,10 +41,13 @@ pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -
     let began: Option<i64> = open.connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get(0))?;
     let within = within.overlap(Span { from: began.map_or(now, Instant::from_micros), to: Instant::MAX });
     let (mut rows, mut folds) = (Vec::new(), Folds::new(&fleets));
-    for (contract, ..) in fleet.contracts.iter() {
-        rows.extend(of_contract(&open, (&fold, &mut folds), (contract, Instant::MAX), within, now)?);
+    let removed = removed(&open.connection, &open.registers, &fleets, fleet, now)?;
+    for (contract, name, _) in fleet.contracts.iter() {
+        if removed.iter().all(|removed| removed.name() != name) {
+            rows.extend(of_contract(&open, (&fold, &mut folds), (contract, Instant::MAX), within, now)?);
+        }
     }
-    for removed in removed(&open.connection, &open.registers, &fleets, fleet, now)? {
+    for removed in removed {
         let mut fold = Fold::new(Arc::clone(&removed.fleet), &fleets, now);
         fold.catch_up(&open.connection, newest)?;
         rows.extend(of_contract(&open, (&fold, &mut folds), (removed.contract, removed.at), within, now)?);
@@ -61,9 +64,6 @@ fn of_contract(
     now: Instant,
 ) -> Result<Vec<FocusRow>, LedgerError> {
     let (name, terms) = (fold.fleet.contracts.name(contract), &fold.fleet.contracts[contract]);
-    if terms.status != Status::Signed {
-        return Ok(Vec::new());
-    }
     let closed = closing::all(&open.connection, Some(name))?;
     let mut billed: Vec<Billed> = Vec::new();
     for closed in closed.iter().filter(|closed| !closed.span.overlap(within).is_empty()) {
@@ -72,8 +72,10 @@ fn of_contract(
         billed.push(Billed { contract, period, span, fleet, closing: Some(closed.number), lines });
     }
     let closed_to = closed.iter().map(|closed| closed.span.to).max();
-    let periods = open_periods(&open.connection, (fold, folds), contract, closed_to, within.overlap(terms.term), now)?;
-    billed.extend(periods.into_iter().filter(|billed| billed.span.from < until));
+    if terms.status == Status::Signed {
+        let periods = open_periods(&open.connection, (fold, folds), contract, closed_to, within.overlap(terms.term), now)?;
+        billed.extend(periods.into_iter().filter(|billed| billed.span.from < until));
+    }
     Ok(billed.iter().flat_map(|billed| rows_of(fold, &closed, billed)).collect())
 }
 

@@ -15,7 +15,7 @@ use units::{Instant, Money};
 use crate::closing::{LAPTOP, MINUTE, spill_by, start};
 
 /// Fleet files that a lab may go on with: what an attempt costs is the same in each.
-fn files() -> [String; 5] {
+fn files() -> [String; 6] {
     let calendar = |minutes: u32| LAPTOP.replace("period = \"5 minutes\"", &format!("period = \"{minutes} minutes\""));
     [
         LAPTOP.to_owned(),
@@ -23,6 +23,7 @@ fn files() -> [String; 5] {
         LAPTOP.replace("spill-on-demand", "spill-by-token"),
         calendar(15),
         calendar(60),
+        both().replace("[contracts.spill-on-demand]\n", "[contracts.spill-on-demand]\nstatus = \"ended\"\n"),
     ]
 }
 
@@ -49,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (late, 0..9_u32, 0..9_u32, any::<bool>()).prop_map(|(ago, input, output, bounded)| Step::Use { ago, input, output, bounded }),
         2 => (any::<prop::sample::Index>(), 0..9_u32, 0..9_u32).prop_map(|(which, input, output)| Step::Correct { which, input, output }),
         4 => (0..40_u32, prop_oneof![4 => Just(0), 1 => 0..60_u32]).prop_map(|(forward, back)| Step::Close { forward, back }),
-        2 => (0..5_usize).prop_map(|file| Step::Begin { file }),
+        2 => (0..6_usize).prop_map(|file| Step::Begin { file }),
     ]
 }
 
@@ -125,10 +126,9 @@ proptest! {
             }
         }
         // Both contracts come back for good, so that what came late for either is taken up.
-        let both = LAPTOP.replace("[contracts.spill-on-demand]", &[&of_token(), "[contracts.spill-on-demand]"].concat());
         drop(store);
         now = contracts_closed_to(directory.path(), now) + Duration::from_secs(3 * 3_600);
-        let (store, _) = begin(directory.path(), &both, now);
+        let (store, _) = begin(directory.path(), &both(), now);
         close(&store, now);
         let billed: Money = contracts(&store).map(|closed| closed.due).sum();
         let expected: Money = taken.values().flatten().map(|tokens| price(*tokens)).sum();
@@ -136,6 +136,11 @@ proptest! {
         drop(store);
         prop_assert_eq!(unsound(verify(directory.path(), None).expect("read")), Vec::new());
     }
+}
+
+/// A file with both contracts.
+fn both() -> String {
+    LAPTOP.replace("[contracts.spill-on-demand]", &[&of_token(), "[contracts.spill-on-demand]"].concat())
 }
 
 /// The other contract, beside the first one.

@@ -375,6 +375,41 @@ fn a_contract_that_left_the_fleet_file_is_closed_by_the_last_version_that_had_it
 }
 
 #[test]
+fn a_contract_that_is_signed_no_longer_is_closed_as_one_that_left() {
+    for status in ["\"ended\"", "\"stalled\"", "{ substituted_by = \"west-standard\" }"] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let store = open(directory.path());
+        spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+        store.close_periods(start() + 20 * MINUTE).expect("closed");
+        // One late, and one in the period under way.
+        spill(&store, 2, Known::Reported, TOKENS, start() + 2 * MINUTE);
+        spill(&store, 3, Known::Reported, TOKENS, start() + 6 * MINUTE);
+        store.flush().expect("committed");
+        drop(store);
+        let head = "[contracts.spill-on-demand]\n";
+        let ended = LAPTOP.replace(head, &format!("{head}status = {status}\n"));
+        let fleet = Arc::new(fleet::parse(&ended).fleet.expect("it is sound"));
+        let at = |minutes: u32| start() + minutes * MINUTE;
+        for minute in [7, 95] {
+            let (store, _) = Store::open(directory.path(), &ended, Arc::clone(&fleet), at(minute)).expect("opened");
+            store.close_periods(at(60)).expect("closed");
+            let closed = store.closings(Some("spill-on-demand")).expect("read");
+            let told: Vec<_> = closed.iter().map(|closed| (closed.span.from, closed.span.to, closed.due.nanos())).collect();
+            assert_eq!(told, [(at(0), at(5), 21_000_000), (at(5), at(10), 42_000_000)], "{status}");
+            let rows = ledger::focus_rows(&store, &fleet, Span { from: start(), to: at(60) }, at(60)).expect("read");
+            let cell = |row, name| ledger::COLUMNS.iter().find(|column| column.name == name).expect("it is one of ours").of(row).shown();
+            let exported = rows.iter().filter(|row| cell(*row, "x_Contract") == "spill-on-demand");
+            let exported: Vec<_> = exported.map(|row| (cell(row, "BilledCost"), cell(row, "x_Closing").is_empty())).collect();
+            let expected = ["0.015", "0.006", "0.015", "0.006", "0.021"].map(|billed| (billed.to_owned(), false));
+            assert_eq!(exported, expected, "{status}");
+            drop(store);
+            let verified = verify(directory.path(), None).expect("read");
+            assert!(verified.holds(), "{verified:?}");
+        }
+    }
+}
+
+#[test]
 fn a_contract_that_is_used_after_it_left_one_fleet_file_is_closed_all_the_same() {
     let directory = tempfile::tempdir().expect("a folder");
     drop(open(directory.path()));
