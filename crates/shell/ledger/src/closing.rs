@@ -159,8 +159,8 @@ impl Folds {
         to: i64,
         now: Instant,
     ) -> Result<Option<Fold>, LedgerError> {
-        let Some(fleet) = self.fleets.get(version) else { return Ok(None) };
-        let mut fold = self.by.remove(&version).unwrap_or_else(|| Fold::new(fleet, &self.fleets, now));
+        let begin = || Some(Fold::new(self.fleets.get(version)?, &self.fleets, now));
+        let Some(mut fold) = self.by.remove(&version).or_else(begin) else { return Ok(None) };
         fold.catch_up(connection, to)?;
         Ok(Some(fold))
     }
@@ -227,6 +227,7 @@ struct Before {
     number: i64,
     period: i64,
     span: Span,
+    currency: Currency,
     fleet: FleetVersion,
 }
 
@@ -241,12 +242,13 @@ fn earlier(connection: &Connection, contract: &str, from: Instant, (known_to, to
 /// The contract's closed periods that share time with `span` and have numbers below `before`.
 fn overlapping(connection: &Connection, contract: &str, span: Span, before: i64) -> Result<Vec<Before>, LedgerError> {
     let mut select = connection.prepare_cached(
-        "SELECT closing.id, period, from_us, to_us, fleet.version FROM closing JOIN fleet ON fleet.id = closing.fleet
+        "SELECT closing.id, period, from_us, to_us, fleet.version, currency FROM closing JOIN fleet ON fleet.id = closing.fleet
          WHERE contract = ?1 AND to_us > ?2 AND from_us < ?3 AND closing.id < ?4 ORDER BY from_us",
     )?;
     let found = select.query_map(params![contract, span.from.micros(), span.to.micros(), before], |row| {
         let span = Span { from: Instant::from_micros(row.get(2)?), to: Instant::from_micros(row.get(3)?) };
-        Ok(Before { number: row.get(0)?, period: row.get(1)?, span, fleet: FleetVersion(row.get(4)?) })
+        let (fleet, currency) = (FleetVersion(row.get(4)?), currency_at(row, 5)?);
+        Ok(Before { number: row.get(0)?, period: row.get(1)?, span, currency, fleet })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
@@ -305,8 +307,11 @@ pub(crate) fn lines(
     before: i64,
 ) -> Result<Vec<ClosedLine>, LedgerError> {
     let mut lines = statement_lines(fold, contract, period)?;
-    let whole = fold.fleet.contracts[contract].period(period);
-    let closed = closed_within(connection, fold.fleet.contracts.name(contract), Span { to: span.from, ..whole }, before)?;
+    let (name, terms) = (fold.fleet.contracts.name(contract), &fold.fleet.contracts[contract]);
+    let whole = terms.period(period);
+    let (mut closed, foreign) = closed_within(connection, (name, terms.currency), Span { to: span.from, ..whole }, before)?;
+    // Money of another currency can't be taken off: of the statement, as much as its time.
+    closed += lines.iter().map(|line| line.money).sum::<Money>().times_ratio(foreign, length(whole));
     if closed != Money::ZERO {
         lines.push(of_money(CLOSED_BEFORE, None, Money::ZERO - closed));
     }
@@ -317,18 +322,32 @@ pub(crate) fn lines(
 }
 
 /// What was closed of the time in `span`, amendments of it among that: by an earlier calendar, if the contract's present period begins before.
-/// A closed period that lies in it only in part counts by the share of its time.
-fn closed_within(connection: &Connection, contract: &str, span: Span, before: i64) -> Result<Money, LedgerError> {
+/// A closed period that lies in it only in part counts by the share of its time. And how much of that time was closed in another currency.
+fn closed_within(
+    connection: &Connection,
+    (contract, currency): (&str, Currency),
+    span: Span,
+    before: i64,
+) -> Result<(Money, i128), LedgerError> {
+    let (mut money, mut foreign) = (Money::ZERO, 0);
     if span.is_empty() {
-        return Ok(Money::ZERO);
+        return Ok((money, foreign));
     }
-    let mut money = Money::ZERO;
     for closed in overlapping(connection, contract, span, before)? {
-        let [parts, whole] = [closed.span.overlap(span), closed.span].map(|span| i128::from(span.to.micros() - span.from.micros()));
-        let booked = booked(connection, contract, &closed, before)?;
-        money += (booked.due + booked.closed_before).times_ratio(parts, whole);
+        let shared = length(closed.span.overlap(span));
+        if closed.currency == currency {
+            let booked = booked(connection, contract, &closed, before)?;
+            money += (booked.due + booked.closed_before).times_ratio(shared, length(closed.span));
+        } else {
+            foreign += shared;
+        }
     }
-    Ok(money)
+    Ok((money, foreign))
+}
+
+/// How long a span is, in microseconds.
+fn length(span: Span) -> i128 {
+    i128::from(span.to.micros() - span.from.micros())
 }
 
 /// A line that is money and nothing else.
@@ -344,7 +363,7 @@ pub(crate) fn statement_lines(fold: &Fold, contract: ContractId, period: i64) ->
 
 /// What each period of the contract that ended by `from` has changed by, where a posting came late for any contract's closed time: by the
 /// terms that it was closed by, whatever the file has said since. The first period by a new calendar has all of its own time, `whole`, in its
-/// statement; and a number that a later calendar gave again could not be told from that one's.
+/// statement; a number that a later calendar gave again could not be told from that one's; and money of another currency adds up with nothing.
 fn amendments(
     connection: &Connection,
     (fold, folds): (&Fold, &mut Folds),
@@ -352,7 +371,7 @@ fn amendments(
     known_to: i64,
     before: i64,
 ) -> Result<Vec<ClosedLine>, LedgerError> {
-    let name = fold.fleet.contracts.name(contract);
+    let (name, currency) = (fold.fleet.contracts.name(contract), fold.fleet.contracts[contract].currency);
     let (mut lines, mut covered_from, mut numbers) = (Vec::new(), whole.from, BTreeSet::new());
     for closed in earlier(connection, name, from, (known_to, fold.posting_to))?.into_iter().rev() {
         let own = if closed.fleet == fold.fleet.version {
@@ -365,7 +384,7 @@ fn amendments(
         let by = own.as_ref().unwrap_or(fold);
         if let Some(contract) = by.fleet.contracts.id(name) {
             let is_last = numbers.insert(closed.period);
-            if closed.span.to <= covered_from && is_last {
+            if closed.span.to <= covered_from && is_last && closed.currency == currency {
                 let now_due = by.statement(contract, closed.period).due;
                 let money = now_due - booked(connection, name, &closed, before)?.due;
                 if money != Money::ZERO {
@@ -390,16 +409,17 @@ struct Booked {
     closed_before: Money,
 }
 
-/// What was booked so far for a closed period: amendments of it all came after it; before, another calendar may have given its number to
-/// another period.
+/// What was booked so far for a closed period: amendments of it all came after it, in its currency; before, another calendar may have given its
+/// number to another period.
 fn booked(connection: &Connection, contract: &str, closed: &Before, before: i64) -> Result<Booked, LedgerError> {
     let mut select = connection.prepare_cached(
         "SELECT closing_line.money, clause = 'closed-before' FROM closing_line JOIN closing ON closing.id = closing_line.closing
          WHERE closing.id < ?4 AND
              ((closing.id = ?1 AND clause <> 'amendment')
-                 OR (closing.contract = ?2 AND closing.from_us >= ?5 AND clause = 'amendment' AND place = ?3))",
+                 OR (closing.contract = ?2 AND closing.from_us >= ?5 AND currency = ?6 AND clause = 'amendment' AND place = ?3))",
     )?;
-    let mut rows = select.query(params![closed.number, contract, closed.period, before, closed.span.to.micros()])?;
+    let values = params![closed.number, contract, closed.period, before, closed.span.to.micros(), closed.currency.code()];
+    let mut rows = select.query(values)?;
     let mut booked = Booked { due: Money::ZERO, closed_before: Money::ZERO };
     while let Some(row) = rows.next()? {
         let Nanos(money) = row.get(0)?;
@@ -506,20 +526,23 @@ fn select(connection: &Connection, which: &'static str, params: impl rusqlite::P
 
 fn closed_at(row: &Row<'_>) -> rusqlite::Result<Closed> {
     let Nanos(due) = row.get(7)?;
-    let currency: String = row.get(6)?;
     Ok(Closed {
         number: row.get(0)?,
         contract: row.get(1)?,
         period: row.get(2)?,
         span: Span { from: Instant::from_micros(row.get(3)?), to: Instant::from_micros(row.get(4)?) },
         at: Instant::from_micros(row.get(5)?),
-        currency: currency.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+        currency: currency_at(row, 6)?,
         due,
         digest: Hash(row.get(8)?),
         posting_to: row.get(9)?,
         fleet: row.get(10)?,
         lines: Vec::new(),
     })
+}
+
+fn currency_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Currency> {
+    row.get::<_, String>(column)?.parse().map_err(|_| rusqlite::Error::InvalidQuery)
 }
 
 fn lines_of(connection: &Connection, closing: i64) -> Result<Vec<ClosedLine>, LedgerError> {

@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use fleet::{Charge, ContractId, Fleet, FleetVersion, Meter, Status};
 use market::{Total, periods};
-use units::{Instant, Money, Span};
+use units::{Currency, Instant, Money, Span};
 
 use super::FocusRow;
 use crate::books::Fold;
 use crate::closing::{self, Closed, ClosedLine, Folds};
 use crate::error::LedgerError;
 use crate::fleets::Fleets;
-use crate::removed::removed;
+use crate::removed::{APART, removed};
 use crate::view::{Open, View};
 use crate::whole;
 
 /// A billing period with its lines, closed or not.
 struct Billed {
-    contract: ContractId,
+    contract: String,
     period: i64,
     span: Span,
+    currency: Currency,
     /// By whose terms.
     fleet: FleetVersion,
     closing: Option<i64>,
@@ -28,7 +29,7 @@ struct Billed {
 }
 
 /// Every charge of the billing periods that share time with `within` and have begun by `now`: as they were closed, or as they
-/// stand. The fleet says who supplies what; of a contract that it has not signed, the last one that had.
+/// stand. A contract that the fleet has not signed stands by the terms of the last one that had.
 ///
 /// # Errors
 /// When the database refused.
@@ -36,47 +37,60 @@ pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -
     let open = view.lock()?;
     let newest = whole::newest(&open.connection)?;
     let fleets = Fleets::of(&view.directory);
-    let mut fold = Fold::new(Arc::clone(fleet), &fleets, now);
-    fold.catch_up(&open.connection, newest)?;
     let began: Option<i64> = open.connection.query_row("SELECT min(first_used) FROM fleet", [], |row| row.get(0))?;
     let within = within.overlap(Span { from: began.map_or(now, Instant::from_micros), to: Instant::MAX });
-    let (mut rows, mut folds) = (Vec::new(), Folds::new(&fleets));
     let removed = removed(&open.connection, &open.registers, &fleets, fleet, now)?;
-    for (contract, name, _) in fleet.contracts.iter() {
-        if removed.iter().all(|removed| removed.name() != name) {
-            rows.extend(of_contract(&open, (&fold, &mut folds), (contract, Instant::MAX), within, now)?);
-        }
+    let mut folds = Folds::new(&fleets);
+    folds.put(Fold::new(Arc::clone(fleet), &fleets, now));
+    let closed = closing::all(&open.connection, None)?;
+    let mut rows: BTreeMap<String, Vec<FocusRow>> = BTreeMap::new();
+    // A fold goes forward only: what is closed comes first, in the order in which it was.
+    let mut shown: Vec<_> = closed.iter().filter(|closed| !closed.span.overlap(within).is_empty()).collect();
+    shown.sort_by_key(|closed| (known_to(closed, newest), closed.number));
+    for closing in shown {
+        let own = open.registers.at_row(closing.fleet)?.version;
+        let last = removed.iter().find(|removed| removed.name() == closing.contract).map(|removed| removed.fleet.version);
+        let has = |version: &FleetVersion| fleets.get(*version).is_some_and(|fleet| fleet.contracts.id(&closing.contract).is_some());
+        let by = [Some(own), last].into_iter().flatten().find(has).unwrap_or(fleet.version);
+        let fold = taken(&mut folds, &open, by, known_to(closing, newest), now)?;
+        let found = rows_of(&fold, &closed, &as_closed(closing, own));
+        rows.entry(closing.contract.clone()).or_default().extend(found);
+        folds.put(fold);
     }
-    for removed in removed {
-        let mut fold = Fold::new(Arc::clone(&removed.fleet), &fleets, now);
-        fold.catch_up(&open.connection, newest)?;
-        rows.extend(of_contract(&open, (&fold, &mut folds), (removed.contract, removed.at), within, now)?);
+    let signed = fleet.contracts.iter().filter(|(.., terms)| terms.status == Status::Signed);
+    let signed = signed.map(|(contract, ..)| (fleet.version, contract, Instant::MAX));
+    for (version, contract, until) in signed.chain(removed.iter().map(|removed| (removed.fleet.version, removed.contract, removed.at))) {
+        let fold = taken(&mut folds, &open, version, newest, now)?;
+        let periods = open_periods(&open.connection, (&fold, &mut folds), contract, within, now)?;
+        let periods = periods.iter().filter(|billed| billed.span.from < until);
+        let found = periods.flat_map(|billed| rows_of(&fold, &closed, billed));
+        rows.entry(fold.fleet.contracts.name(contract).to_owned()).or_default().extend(found);
+        folds.put(fold);
     }
-    Ok(rows)
+    Ok(rows.into_values().flatten().collect())
 }
 
-/// The charges of one contract of the fold's fleet; of periods that are not closed, those that begin before `until`.
-fn of_contract(
-    open: &Open,
-    (fold, folds): (&Fold, &mut Folds),
-    (contract, until): (ContractId, Instant),
-    within: Span,
-    now: Instant,
-) -> Result<Vec<FocusRow>, LedgerError> {
-    let (name, terms) = (fold.fleet.contracts.name(contract), &fold.fleet.contracts[contract]);
-    let closed = closing::all(&open.connection, Some(name))?;
-    let mut billed: Vec<Billed> = Vec::new();
-    for closed in closed.iter().filter(|closed| !closed.span.overlap(within).is_empty()) {
-        let fleet = open.registers.at_row(closed.fleet)?.version;
-        let (period, span, lines) = (closed.period, closed.span, closed.lines.clone());
-        billed.push(Billed { contract, period, span, fleet, closing: Some(closed.number), lines });
+/// The newest posting that a closing knew; what one of several replicas closed alone doesn't say that of what is here.
+fn known_to(closed: &Closed, newest: i64) -> i64 {
+    if closed.number < APART { closed.posting_to } else { newest }
+}
+
+/// What is booked up to posting `to` by a fleet that is there; to be put back.
+fn taken(folds: &mut Folds, open: &Open, version: FleetVersion, to: i64, now: Instant) -> Result<Fold, LedgerError> {
+    let fold = folds.take(&open.connection, version, to, now)?;
+    fold.ok_or_else(|| LedgerError::Missing { what: format!("the text of fleet version {version}") })
+}
+
+fn as_closed(closed: &Closed, fleet: FleetVersion) -> Billed {
+    Billed {
+        contract: closed.contract.clone(),
+        period: closed.period,
+        span: closed.span,
+        currency: closed.currency,
+        fleet,
+        closing: Some(closed.number),
+        lines: closed.lines.clone(),
     }
-    let closed_to = closed.iter().map(|closed| closed.span.to).max();
-    if terms.status == Status::Signed {
-        let periods = open_periods(&open.connection, (fold, folds), contract, closed_to, within.overlap(terms.term), now)?;
-        billed.extend(periods.into_iter().filter(|billed| billed.span.from < until));
-    }
-    Ok(billed.iter().flat_map(|billed| rows_of(fold, &closed, billed)).collect())
 }
 
 /// The periods that are not closed, by the fleet's calendar: the first one begins where the last that was closed ended.
@@ -84,11 +98,12 @@ fn open_periods(
     connection: &rusqlite::Connection,
     (fold, folds): (&Fold, &mut Folds),
     contract: ContractId,
-    closed_to: Option<Instant>,
     within: Span,
     now: Instant,
 ) -> Result<Vec<Billed>, LedgerError> {
-    let terms = &fold.fleet.contracts[contract];
+    let (name, terms) = (fold.fleet.contracts.name(contract), &fold.fleet.contracts[contract]);
+    let closed_to = closing::last_closed(connection, name)?.map(|(to, _)| to);
+    let within = within.overlap(terms.term);
     let within = Span { from: closed_to.map_or(within.from, |closed| closed.max(within.from)), ..within };
     let mut open = Vec::new();
     if within.is_empty() {
@@ -102,7 +117,8 @@ fn open_periods(
         }
         if !span.is_empty() {
             let lines = open_lines(connection, (fold, folds), (contract, period, span))?;
-            open.push(Billed { contract, period, span, fleet: fold.fleet.version, closing: None, lines });
+            let (contract, currency, fleet) = (name.to_owned(), terms.currency, fold.fleet.version);
+            open.push(Billed { contract, period, span, currency, fleet, closing: None, lines });
         }
     }
     Ok(open)
@@ -133,10 +149,10 @@ fn rows_of(fold: &Fold, closed: &[Closed], billed: &Billed) -> Vec<FocusRow> {
 }
 
 /// A line as a row; a committed quantity as three: what was bought, the part that was used of what is left to hand out, and the part that
-/// was not.
+/// was not. Where nothing says what was used, it is one.
 fn parts(fold: &Fold, billed: &Billed, line: &ClosedLine, row: FocusRow, left: &mut i64) -> Vec<FocusRow> {
-    let committed = line.clause == "rates" && line.place.is_some_and(|place| is_committed(&fold.fleet, billed.contract, place));
-    if !committed || line.quantity.count() <= 0 {
+    let committed = line.clause == "rates" && line.place.is_some_and(|place| is_committed(&fold.fleet, &billed.contract, place));
+    if !committed || line.quantity.count() <= 0 || row.used.is_none() {
         return vec![row];
     }
     let used = (*left).clamp(0, line.quantity.count());
@@ -165,17 +181,19 @@ fn parts(fold: &Fold, billed: &Billed, line: &ClosedLine, row: FocusRow, left: &
     vec![bought, part("Used", used, effective), part("Unused", line.quantity.count() - used, line.money - effective)]
 }
 
-fn is_committed(fleet: &Fleet, contract: ContractId, place: i64) -> bool {
-    let clause = usize::try_from(place).ok().and_then(|place| fleet.contracts[contract].rates.get(place));
+fn is_committed(fleet: &Fleet, contract: &str, place: i64) -> bool {
+    let terms = fleet.contracts.id(contract).map(|contract| &fleet.contracts[contract]);
+    let clause = terms.zip(usize::try_from(place).ok()).and_then(|(terms, place)| terms.rates.get(place));
     clause.is_some_and(|clause| clause.charge == Charge::Committed)
 }
 
 fn row(fold: &Fold, closed: &[Closed], billed: &Billed, line: &ClosedLine) -> FocusRow {
-    let (fleet, terms) = (&fold.fleet, &fold.fleet.contracts[billed.contract]);
+    let fleet = &fold.fleet;
+    let terms = fleet.contracts.id(&billed.contract).map(|contract| (contract, &fleet.contracts[contract]));
     let meter: Option<Meter> = line.meter.as_ref().and_then(|(kind, subject)| fold.present.meter(*kind, subject));
-    // By another calendar its number is another period's.
-    let is_present = terms.period(billed.period).to == billed.span.to;
-    let total = meter.filter(|_| is_present).map(|meter| fold.balances.total(billed.contract, billed.period, meter));
+    // Where the fleet is not the period's own, and has another calendar, its number is another period's.
+    let own = terms.filter(|(_, terms)| terms.period(billed.period).to == billed.span.to);
+    let total = own.zip(meter).map(|((contract, _), meter)| fold.balances.total(contract, billed.period, meter));
     let count = |part: fn(Total) -> units::Quantity| total.map(|total| part(total).count());
     let (category, class, frequency) = match line.clause.as_str() {
         "rates" | closing::EARLIER_RATES | "overflow" => ("Usage", None, "Usage-Based"),
@@ -186,15 +204,15 @@ fn row(fold: &Fold, closed: &[Closed], billed: &Billed, line: &ClosedLine) -> Fo
         _ => ("Adjustment", None, "Recurring"),
     };
     let paid_before = matches!(line.clause.as_str(), "prepayment" | "credit");
-    let amended = line.place.filter(|_| line.clause == "amendment").map(|period| {
-        let of = closed.iter().rev().find(|closed| closed.period == period && closed.span.to <= billed.span.from);
-        of.map_or_else(|| terms.period(period), |of| of.span)
+    let amended = line.place.filter(|_| line.clause == "amendment").and_then(|period| {
+        let is_of = |of: &&Closed| of.contract == billed.contract && of.period == period && of.span.to <= billed.span.from;
+        closed.iter().rev().find(is_of).map(|of| of.span)
     });
     FocusRow {
         account: fleet.name.clone(),
-        provider: fleet.parties.name(terms.party).to_owned(),
-        currency: terms.currency,
-        contract: fleet.contracts.name(billed.contract).to_owned(),
+        provider: terms.map(|(_, terms)| fleet.parties.name(terms.party).to_owned()),
+        currency: billed.currency,
+        contract: billed.contract.clone(),
         billing: billed.span,
         charge: amended.unwrap_or(billed.span),
         category,

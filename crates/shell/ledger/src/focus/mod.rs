@@ -91,7 +91,8 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FocusRow {
     pub(crate) account: String,
-    pub(crate) provider: String,
+    /// Nothing where no text is left that says who it is.
+    pub(crate) provider: Option<String>,
     pub(crate) currency: Currency,
     pub(crate) contract: String,
     pub(crate) billing: Span,
@@ -171,7 +172,7 @@ pub const COLUMNS: &[Column] = &[
     number("ContractedCost", |row| Cell::money(row.contracted)),
     number("ContractedUnitPrice", |row| row.rate.map_or(Cell::Null, |rate| Cell::money(rate.money))),
     number("EffectiveCost", |row| Cell::money(row.effective)),
-    text("InvoiceIssuerName", |row| Cell::text(&row.provider)),
+    text("InvoiceIssuerName", |row| Cell::some(row.provider.as_deref())),
     number("ListCost", |row| Cell::money(row.contracted)),
     number("ListUnitPrice", |row| row.rate.map_or(Cell::Null, |rate| Cell::money(rate.money))),
     text("PricingCategory", |row| {
@@ -180,8 +181,8 @@ pub const COLUMNS: &[Column] = &[
     text("PricingCurrency", |row| Cell::text(row.currency.code())),
     number("PricingQuantity", |row| row.pricing_quantity().map_or(Cell::Null, Cell::Decimal)),
     text("PricingUnit", |row| row.rate.zip(row.unit()).map_or(Cell::Null, |(rate, unit)| Cell::Text(format!("{} {unit}", rate.per)))),
-    text("ProviderName", |row| Cell::text(&row.provider)),
-    text("PublisherName", |row| Cell::text(&row.provider)),
+    text("ProviderName", |row| Cell::some(row.provider.as_deref())),
+    text("PublisherName", |row| Cell::some(row.provider.as_deref())),
     text("ServiceCategory", |row| Cell::text(row.service().0)),
     text("ServiceName", |row| Cell::text(row.meter.as_ref().map_or(row.contract.as_str(), |(_, subject)| subject))),
     text("ServiceSubcategory", |row| Cell::text(row.service().1)),

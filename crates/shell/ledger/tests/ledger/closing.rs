@@ -545,3 +545,31 @@ fn what_comes_late_is_charged_by_the_terms_that_its_period_was_closed_by() {
     let verified = verify(directory.path(), None).expect("read");
     assert!(verified.holds(), "{verified:?}");
 }
+
+#[test]
+fn money_of_two_currencies_is_not_added_up() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    // Late, for a period that was closed in dollars.
+    spill(&store, 2, Known::Reported, TOKENS, start() + 2 * MINUTE);
+    store.flush().expect("committed");
+    drop(store);
+    let (store, _) = open_with(directory.path(), &LAPTOP.replace("USD", "EUR"));
+    store.close_periods(start() + 25 * MINUTE).expect("closed");
+    drop(store);
+    // In dollars again, by quarters of an hour: the first has all three attempts, of which 21 millidollars were closed before; and a third of
+    // its time was closed in euros.
+    let (store, _) = open_with(directory.path(), &LAPTOP.replace("period = \"5 minutes\"", "period = \"15 minutes\""));
+    spill(&store, 3, Known::Reported, TOKENS, start() + 6 * MINUTE);
+    store.close_periods(start() + 30 * MINUTE).expect("closed");
+    let closed = store.closings(Some("spill-on-demand")).expect("read");
+    let told: Vec<_> = closed.iter().map(|closed| (closed.currency.to_string(), closed.due.nanos())).collect();
+    assert_eq!(told, [("USD", 21_000_000), ("EUR", 0), ("USD", 21_000_000)].map(|(currency, due)| (currency.to_owned(), due)));
+    assert_eq!(lines(&closed[1]), []);
+    assert_eq!(lines(&closed[2]).last(), Some(&("closed-before".to_owned(), 0, -42_000_000)));
+    drop(store);
+    let verified = verify(directory.path(), None).expect("read");
+    assert!(verified.holds(), "{verified:?}");
+}

@@ -306,41 +306,48 @@ fn what_was_closed_stays_as_it_was_when_the_calendar_changes() {
     assert_eq!((shown(&rows, &names), number.is_empty()), (expected, false));
 }
 
-#[test]
-fn what_was_used_of_a_commitment_is_handed_out_tier_by_tier() {
-    let directory = tempfile::tempdir().expect("a folder");
-    // Twelve units for five minutes are 3.6 million unit-milliseconds: half at one price, the rest at half of it.
+/// The provisioned units in the long form, at those rates.
+fn provisioned(rates: &[&str]) -> String {
     let short =
         "preset = \"provisioned\"\nendpoints = [\"west\"]\nunits = 12\ntokens_per_unit_minute = 100\nrate = \"0.10 USD/unit-hour\"\n";
-    let long = "
+    let capacity = "
 [[contracts.west-provisioned.capacity]]
 model = \"smollm2-135m\"
 units = 12
 tokens_per_unit_minute = 100
-[[contracts.west-provisioned.rates]]
-meter = \"units\"
-charge = \"committed\"
-tiers = [{ from = \"0 unit-hours\", rate = \"0.10 USD/unit-hour\" }, { from = \"0.5 unit-hours\", rate = \"0.05 USD/unit-hour\" }]
 ";
-    let text = LAPTOP.replace(short, "endpoints = [\"west\"]\n") + long;
-    spill(&open(directory.path()), 1, Known::Reported, TOKENS, start() + MINUTE);
-    let (store, fleet) = open_with(directory.path(), &text);
+    let rates = rates.iter().map(|rate| format!("[[contracts.west-provisioned.rates]]\n{rate}\n"));
+    LAPTOP.replace(short, "endpoints = [\"west\"]\n") + capacity + &rates.collect::<String>()
+}
+
+/// Holds provisioned units from some minute to another, for an attempt that there is.
+fn hold(store: &Store, fleet: &Fleet, (from, to): (u32, u32), held: i64, used: i64) {
     let (endpoint, contract) = (fleet.endpoints.id("west").expect("there"), fleet.contracts.id("west-provisioned").expect("there"));
-    let meter = fleet.contracts[contract].rates[0].meter;
-    let usage =
-        market::Usage { contract, meter, at: start(), held: units::Quantity::new(2_400_000), used: units::Quantity::new(2_000_000) };
-    let id = crate::fixture::attempt(1, 1);
-    let held = dispatch::HeldTime {
-        endpoint,
-        fleet: fleet.version,
-        span: Span { from: start(), to: start() + 4 * MINUTE },
-        usage: vec![usage],
-        shares: vec![(id, usage.used)],
-    };
+    let meter = fleet::Meter::UnitTime(fleet.endpoints[endpoint].model);
+    let span = Span { from: start() + from * MINUTE, to: start() + to * MINUTE };
+    let [held, used] = [held, used].map(units::Quantity::new);
+    let usage = vec![market::Usage { contract, meter, at: span.from, held, used }];
+    let shares = vec![(crate::fixture::attempt(1, 1), used)];
+    let held = dispatch::HeldTime { endpoint, fleet: fleet.version, span, usage, shares };
     store.append(&dispatch::Record::Held(held)).expect("appended");
     store.flush().expect("committed");
-    let rows = focus_rows(&store, &fleet, period(), start() + 4 * MINUTE).expect("read");
-    let rows: Vec<FocusRow> = rows.into_iter().filter(|row| cell(row, "x_Contract") == "west-provisioned").collect();
+}
+
+fn of_west(rows: Vec<FocusRow>) -> Vec<FocusRow> {
+    rows.into_iter().filter(|row| cell(row, "x_Contract") == "west-provisioned").collect()
+}
+
+#[test]
+fn what_was_used_of_a_commitment_is_handed_out_tier_by_tier() {
+    let directory = tempfile::tempdir().expect("a folder");
+    // Twelve units for five minutes are 3.6 million unit-milliseconds: half at one price, the rest at half of it.
+    let tiers = "meter = \"units\"
+charge = \"committed\"
+tiers = [{ from = \"0 unit-hours\", rate = \"0.10 USD/unit-hour\" }, { from = \"0.5 unit-hours\", rate = \"0.05 USD/unit-hour\" }]";
+    spill(&open(directory.path()), 1, Known::Reported, TOKENS, start() + MINUTE);
+    let (store, fleet) = open_with(directory.path(), &provisioned(&[tiers]));
+    hold(&store, &fleet, (0, 4), 2_400_000, 2_000_000);
+    let rows = of_west(focus_rows(&store, &fleet, period(), start() + 4 * MINUTE).expect("read"));
     let expected = "\
 0 Purchase   0
 0 Usage Used 1800000 0.05
@@ -350,6 +357,55 @@ tiers = [{ from = \"0 unit-hours\", rate = \"0.10 USD/unit-hour\" }, { from = \"
 1 Usage Unused  0.022222222
 ";
     assert_eq!(shown(&rows, &["x_Tier", "ChargeCategory", "CommitmentDiscountStatus", "ConsumedQuantity", "EffectiveCost"]), expected);
+}
+
+#[test]
+fn what_was_closed_stays_as_it_was_whatever_the_file_says_since() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let units = "meter = \"units\"\ncharge = \"committed\"\nrate = \"0.10 USD/unit-hour\"";
+    let input = "meter = \"input\"\nrate = \"18 USD/1M tokens\"";
+    let names = [
+        "ChargeCategory",
+        "CommitmentDiscountStatus",
+        "x_HeldQuantity",
+        "x_UsedQuantity",
+        "BilledCost",
+        "EffectiveCost",
+        "BillingCurrency",
+        "ProviderName",
+    ];
+    let expected = "\
+Purchase    0.1 0 USD westcloud
+Usage Used 2400000 2000000 0 0.055555556 USD westcloud
+Usage Unused 2400000 2000000 0 0.044444444 USD westcloud
+";
+    spill(&open(directory.path()), 1, Known::Reported, TOKENS, start() + MINUTE);
+    let (store, fleet) = open_with(directory.path(), &provisioned(&[units, input]));
+    hold(&store, &fleet, (0, 4), 2_400_000, 2_000_000);
+    store.close_periods(start() + 20 * MINUTE).expect("closed");
+    // What comes late is no part of it.
+    hold(&store, &fleet, (4, 5), 600_000, 300_000);
+    let rows = focus_rows(&store, &fleet, period(), start() + 20 * MINUTE).expect("read");
+    assert_eq!(shown(&of_west(rows), &names), expected);
+    drop(store);
+    // Other clauses in that place, another calendar, currency and supplier.
+    let text = provisioned(&[input, units]).replace("USD", "EUR").replace("westcloud", "eastcloud");
+    let text = text.replace("period = \"5 minutes\"", "period = \"60 minutes\"");
+    let (store, fleet) = open_with(directory.path(), &text);
+    let rows = focus_rows(&store, &fleet, period(), start() + 21 * MINUTE).expect("read");
+    assert_eq!(shown(&of_west(rows), &names), expected);
+    drop(store);
+    // Once nothing says any more what it was closed by, it is told by the present file; its money stays what it was.
+    std::fs::remove_dir_all(directory.path().join("fleets")).expect("removed");
+    let (store, fleet) = open_with(directory.path(), &text);
+    let rows = focus_rows(&store, &fleet, period(), start() + 21 * MINUTE).expect("read");
+    assert_eq!(shown(&of_west(rows), &names), "Usage    0.1 0.1 USD eastcloud\n");
+    drop(store);
+    // And by nothing where that lacks the contract.
+    let (store, fleet) = open_with(directory.path(), &LAPTOP.replace("west-provisioned", "west-reserved"));
+    std::fs::remove_dir_all(directory.path().join("fleets")).expect("removed");
+    let rows = focus_rows(&store, &fleet, period(), start() + 21 * MINUTE).expect("read");
+    assert_eq!(shown(&of_west(rows), &names), "Usage    0.1 0.1 USD \n");
 }
 
 /// Columns of FOCUS 1.2, as AWS names them in its data export of that version (table FOCUS_1_2_AWS, without its own `x_` columns).
