@@ -165,6 +165,12 @@ impl Register {
         }
     }
 
+    /// Whether a contract has a rates clause for the meter of that kind and subject.
+    pub(crate) fn prices(&self, contract: &str, kind: MeterKind, subject: &str) -> bool {
+        let clauses = self.contract_id(contract).and_then(|contract| self.clauses.get(&contract));
+        clauses.zip(self.meter(kind, subject)).is_some_and(|(clauses, meter)| clauses.contains(&meter))
+    }
+
     /// Whether what a meter counts is of this fleet: it was not admitted.
     pub(crate) fn has(&self, meter: Meter) -> bool {
         match meter {
@@ -202,6 +208,10 @@ impl Registers {
 
     pub(crate) fn of(&self, version: FleetVersion) -> Result<&Arc<Register>, LedgerError> {
         self.rows.get(&version).map(|(_, register)| register).ok_or_else(|| unknown(version))
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Register> {
+        self.rows.values().map(|(_, register)| register.as_ref())
     }
 
     pub(crate) fn row(&self, version: FleetVersion) -> Result<i64, LedgerError> {

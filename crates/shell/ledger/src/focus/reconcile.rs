@@ -22,7 +22,7 @@ use crate::directory;
 use crate::error::LedgerError;
 use crate::field::fields;
 use crate::fleets::Fleets;
-use crate::register::Registers;
+use crate::register::{Register, Registers};
 use crate::removed::removed;
 use crate::whole;
 use crate::words::{Nanos, Word, attempt_at};
@@ -83,6 +83,7 @@ type Said = BTreeMap<Option<(MeterKind, String)>, (Exact, Stated)>;
 /// A fleet whose contracts an invoice may be of.
 struct Terms {
     fleet: Arc<Fleet>,
+    register: Register,
     of: Which,
 }
 
@@ -95,7 +96,31 @@ enum Which {
     Closed(BTreeSet<(ContractId, i64)>),
 }
 
+/// By what a line that names no contract is told to be of one.
+#[derive(Clone, Copy)]
+enum Matching<'a> {
+    /// The contract charges for that meter.
+    Meter(MeterKind, &'a str),
+    /// It did, by an earlier fleet: what was used under rates that left the file is due all the same.
+    Earlier(MeterKind, &'a str),
+    /// It charges for some meter of that kind.
+    Kind(MeterKind),
+}
+
 impl Terms {
+    fn new(fleet: Arc<Fleet>, of: Which) -> Self {
+        Self { register: Register::new(&fleet), fleet, of }
+    }
+
+    fn prices(&self, contract: ContractId, by: Matching<'_>, registers: &Registers) -> bool {
+        let (name, rates) = (self.fleet.contracts.name(contract), &self.fleet.contracts[contract].rates);
+        match by {
+            Matching::Meter(kind, subject) => self.register.prices(name, kind, subject),
+            Matching::Earlier(kind, subject) => registers.all().any(|register| register.prices(name, kind, subject)),
+            Matching::Kind(kind) => rates.iter().any(|clause| clause.meter.kind() == kind),
+        }
+    }
+
     fn have(&self, contract: ContractId, period: i64) -> bool {
         match &self.of {
             Which::All => true,
@@ -163,10 +188,10 @@ impl Reckoned {
         now: Instant,
     ) -> Result<Self, LedgerError> {
         let mut terms = closed(connection, fleets, lines)?;
-        terms.push(Terms { fleet: Arc::clone(fleet), of: Which::All });
+        terms.push(Terms::new(Arc::clone(fleet), Which::All));
         let gone = removed(connection, registers, fleets, fleet, now)?;
-        terms.extend(gone.into_iter().map(|gone| Terms { fleet: gone.fleet, of: Which::Contract(gone.contract) }));
-        let sorted = sort(&terms, lines);
+        terms.extend(gone.into_iter().map(|gone| Terms::new(gone.fleet, Which::Contract(gone.contract))));
+        let sorted = sort(&terms, registers, lines);
         let mut folds = BTreeMap::new();
         for Terms { fleet, .. } in &terms {
             if sorted.ours.keys().any(|(version, ..)| *version == fleet.version) {
@@ -237,19 +262,29 @@ fn closed(connection: &Connection, fleets: &Fleets, lines: &[InvoiceLine]) -> Re
     let terms = by.into_iter().filter_map(|(version, periods)| {
         let fleet = fleets.get(version)?;
         let periods = periods.iter().filter_map(|(name, period)| Some((fleet.contracts.id(name)?, *period))).collect();
-        Some(Terms { fleet, of: Which::Closed(periods) })
+        Some(Terms::new(fleet, Which::Closed(periods)))
     });
     Ok(terms.collect())
 }
 
-fn sort(terms: &[Terms], lines: &[InvoiceLine]) -> Sorted {
+fn sort(terms: &[Terms], registers: &Registers, lines: &[InvoiceLine]) -> Sorted {
     let mut sorted = Sorted::default();
     for line in lines {
         let meter = line.meter.zip(line.subject.clone());
-        let ours = terms.iter().find_map(|terms| {
-            let (contract, period) = place(&terms.fleet, line)?;
-            terms.have(contract, period).then_some((terms.fleet.version, contract, period))
-        });
+        let found = |by: Option<Matching<'_>>| {
+            terms.iter().find_map(|terms| {
+                let (contract, period) = place(terms, by, registers, line)?;
+                terms.have(contract, period).then_some((terms.fleet.version, contract, period))
+            })
+        };
+        let named = meter.as_ref().map(|(kind, subject)| (*kind, subject.as_str()));
+        let ours = found(named.map(|(kind, subject)| Matching::Meter(kind, subject)))
+            .or_else(|| found(named.map(|(kind, subject)| Matching::Earlier(kind, subject))))
+            .or_else(|| {
+                // A name that was never one of ours says nothing.
+                let is_ours = |(kind, subject)| registers.all().any(|register| register.meter(kind, subject).is_some());
+                found(line.meter.filter(|_| !named.is_some_and(is_ours)).map(Matching::Kind))
+            });
         let Some(place) = ours else {
             let contract = line.contract.clone().unwrap_or_else(|| line.provider.clone());
             sorted.strange.push(Difference {
@@ -274,7 +309,8 @@ fn sort(terms: &[Terms], lines: &[InvoiceLine]) -> Sorted {
 
 /// The contract and billing period that a line is of: by the contract's name, else the one contract of that supplier that
 /// prices the meter. The period must be ours to the microsecond.
-fn place(fleet: &Fleet, line: &InvoiceLine) -> Option<(ContractId, i64)> {
+fn place(terms: &Terms, by: Option<Matching<'_>>, registers: &Registers, line: &InvoiceLine) -> Option<(ContractId, i64)> {
+    let fleet = &terms.fleet;
     let of = |id: ContractId| {
         let terms = &fleet.contracts[id];
         let period = terms.calendar.index(line.period.from.max(terms.term.from));
@@ -283,9 +319,9 @@ fn place(fleet: &Fleet, line: &InvoiceLine) -> Option<(ContractId, i64)> {
     if let Some(named) = line.contract.as_deref().and_then(|name| fleet.contracts.id(name)) {
         return of(named);
     }
-    let prices = |terms: &fleet::Contract| terms.rates.iter().any(|clause| Some(clause.meter.kind()) == line.meter);
-    let supplied = fleet.contracts.iter().filter(|(_, _, terms)| fleet.parties.name(terms.party) == line.provider && prices(terms));
-    let mut found = supplied.filter_map(|(id, ..)| of(id));
+    let by = by?;
+    let supplied = fleet.contracts.iter().filter(|(.., terms)| fleet.parties.name(terms.party) == line.provider);
+    let mut found = supplied.filter(|(id, ..)| terms.prices(*id, by, registers)).filter_map(|(id, ..)| of(id));
     let only = found.next()?;
     found.next().is_none().then_some(only)
 }

@@ -203,6 +203,68 @@ fn what_an_invoice_does_not_say_clears_nothing() {
     }
 }
 
+/// Two models that one supplier serves, each by a contract of its own.
+fn two_models() -> String {
+    let of = |name: &str| {
+        let from = LAPTOP.find(&format!("[{name}]")).expect("it is there");
+        let text = &LAPTOP[from..];
+        text[..text.find("\n\n").expect("it ends")].to_owned()
+    };
+    let model = of("models.smollm2-135m").replace("smollm2-135m", "second").replace("aliases", "# aliases");
+    let contract = of("contracts.spill-on-demand").replace("spill-on-demand", "second-on-demand").replace("\"spill\"", "\"second\"");
+    let contract = contract.replace("15 USD", "5 USD").replace("60 USD", "20 USD");
+    let endpoint = "[endpoints.second]\nmodel = \"second\"\nregion = \"home\"\nurl = \"https://second.example.com/v1\"\nslots = 4";
+    format!("{LAPTOP}\n{model}\n\n{endpoint}\n\n{contract}\n")
+}
+
+/// The supplier's own invoice for what is on demand: it knows nothing of our columns.
+fn on_demand(store: &Store, fleet: &Arc<Fleet>) -> String {
+    let rows = focus_rows(store, fleet, period(), start() + 2 * MINUTE).expect("read");
+    let rows: Vec<FocusRow> = rows.into_iter().filter(|row| cell(row, "x_Contract") == "spill-on-demand").collect();
+    csv(&rows, |name| !name.starts_with("x_"))
+}
+
+#[test]
+fn a_line_is_of_the_contract_that_prices_its_model() {
+    let renamed = two_models().replace(
+        "[contracts.spill-on-demand]\nparty = \"northgrid\"\nunder = \"northgrid-umbrella\"\n",
+        "[contracts.spill-by-token]\nparty = \"westcloud\"\n",
+    );
+    let retired = LAPTOP.replace("smollm2-135m", "another");
+    for (before, after) in [
+        // Of two contracts, of one that left the file where another of the supplier stayed, and of one whose model left it.
+        (two_models(), two_models()),
+        (two_models(), renamed),
+        (LAPTOP.to_owned(), retired),
+    ] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let (store, fleet) = open_with(directory.path(), &before);
+        spill_by(&fleet, &store, 1, Known::Reported, TOKENS, start() + MINUTE);
+        let lost = spill_by(&fleet, &store, 2, Known::Bounded, Tokens { input: 600, cached: 0, output: 200 }, start() + 2 * MINUTE);
+        store.flush().expect("committed");
+        let text = on_demand(&store, &fleet);
+        drop(store);
+        let (store, fleet) = open_with(directory.path(), &after);
+        drop(store);
+        let found = import_by(&fleet, directory.path(), "november.csv", &text).expect("imported");
+        assert!(found.agrees() && found.lines.len() == 2, "{found:?}");
+        assert!(found.lines.iter().all(|line| line.ours_too && line.contract == "spill-on-demand"), "{found:?}");
+        assert_eq!(found.cleared, [lost], "nothing was taken beyond what was metered");
+        assert!(verify(directory.path(), None).expect("read").holds());
+    }
+}
+
+#[test]
+fn a_name_that_is_none_of_ours_says_nothing_of_the_contract() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.flush().expect("committed");
+    let text = on_demand(&store, &laptop()).replace("smollm2-135m", "Tokens as a Service");
+    let found = import(directory.path(), "november.csv", &text).expect("imported");
+    assert!(found.lines.iter().all(|line| line.ours_too && line.contract == "spill-on-demand"), "{found:?}");
+}
+
 /// What a line of an invoice begins with, for November's first five minutes.
 const HEAD: &str = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName,ConsumedUnit,ServiceName,x_Contract,SkuMeter,ConsumedQuantity,ChargeCategory,CommitmentDiscountStatus";
 const FIRST: &str = "USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Tokens,smollm2-135m,spill-on-demand";
