@@ -159,10 +159,11 @@ pub fn import_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_
         return Err(LedgerError::OneOfSeveral { path: directory.to_owned() });
     }
     let mut connection = for_writing(directory)?;
-    let registers = Registers::read(&connection)?;
     refuse_known(&connection, invoice)?;
+    // It takes as long as a start: a service beside it must be able to commit meanwhile.
+    let reckoned = Reckoned::new(&connection, &Registers::read(&connection)?, &Fleets::of(directory), fleet, invoice.lines, now)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let reckoned = Reckoned::new(&transaction, &registers, &Fleets::of(directory), fleet, invoice.lines, now)?;
+    let registers = Registers::read(&transaction)?;
     let mut booking = Booking::new(&transaction, &registers)?;
     let found = book(&mut booking, reckoned, invoice, now)?;
     drop(booking);
