@@ -83,6 +83,28 @@ west-provisioned Usage Unused unit-time/smollm2-135m  0 0.1
 }
 
 #[test]
+fn a_contracted_cost_is_the_price_times_the_quantity_or_else_what_is_billed() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let prepaid = format!("{LAPTOP}\n[[contracts.spill-on-demand.prepayment]]\namount = \"1 USD\"\ncredit_periods = 1\n");
+    let (store, fleet) = open_with(directory.path(), &prepaid);
+    spill_by(&fleet, &store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.flush().expect("committed");
+    let rows = focus_rows(&store, &fleet, period(), start() + 2 * MINUTE).expect("read");
+    let of = ["spill-on-demand", "west-provisioned"];
+    let rows: Vec<FocusRow> = rows.into_iter().filter(|row| of.contains(&cell(row, "x_Contract").as_str())).collect();
+    let names = ["x_Clause", "ChargeCategory", "ContractedUnitPrice", "PricingQuantity", "ContractedCost", "ListCost", "BilledCost"];
+    let expected = "\
+rates Usage 15 0.001 0.015 0.015 0.015
+rates Usage 60 0.0001 0.006 0.006 0.006
+credit Credit   -0.021 -0.021 -0.021
+rates Purchase 0.1 1 0.1 0.1 0.1
+rates Usage 0.1 0 0 0 0
+rates Usage 0.1 1 0.1 0.1 0
+";
+    assert_eq!(shown(&rows, &names), expected);
+}
+
+#[test]
 fn an_invoice_that_says_what_we_say_agrees_to_the_last_unit_and_counts_once() {
     let directory = tempfile::tempdir().expect("a folder");
     let store = open(directory.path());
