@@ -15,8 +15,8 @@ pub struct Args {
     /// The model's name in the API.
     #[arg(long)]
     pub name: String,
-    /// Where to listen; port 0 lets the system choose.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    /// Where to listen, on this machine only; port 0 lets the system choose.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]
     pub listen: SocketAddr,
     /// How many sequences run at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -47,7 +47,32 @@ pub struct Args {
     pub verbose: bool,
 }
 
+/// The engine has no keys and no TLS, so nobody elsewhere may reach it.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "not an address such as 127.0.0.1:8080".to_owned())?;
+    if !address.ip().to_canonical().is_loopback() {
+        return Err("the engine has no keys and no TLS. Listen on 127.0.0.1, and let others ask `baseload up` in front of it".to_owned());
+    }
+    Ok(address)
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loopback;
+
+    #[test]
+    fn only_this_machine_is_listened_on() {
+        for here in ["127.0.0.1:0", "127.0.0.2:8080", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
+            assert_eq!(loopback(here).map(|address| address.to_string()), Ok(here.to_owned()));
+        }
+        for beyond in ["0.0.0.0:8000", "[::]:8000", "10.0.0.1:8000", "[::ffff:10.0.0.1]:8000"] {
+            assert!(loopback(beyond).is_err_and(|error| error.contains("no keys") && error.contains("Listen on 127.0.0.1")), "{beyond}");
+        }
+        assert!(loopback("localhost").is_err_and(|error| error.contains("not an address")));
+    }
 }

@@ -51,6 +51,17 @@ impl ApiError {
         Self::new(status, "invalid_request_error", None, format!("unknown request: {what}"))
     }
 
+    /// Whoever asks is not answered here.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", Some("forbidden"), message)
+    }
+
+    /// The body isn't said to be JSON.
+    pub fn not_json() -> Self {
+        let message = "the content type must be application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", Some("unsupported_media_type"), message)
+    }
+
     /// The engine broke.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", None, message)

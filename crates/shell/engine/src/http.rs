@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::args::Args;
+use crate::door;
 use crate::error::ApiError;
 use crate::inbox::{Event, Inbox, Job, Usage};
 use crate::model::Model;
@@ -56,7 +57,8 @@ pub async fn serve(listener: TcpListener, app: App, grace: Duration, ended: ones
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let inbox = Arc::clone(&app.inbox);
     let (close, closing) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async {
+    let port = listener.local_addr()?.port();
+    let server = axum::serve(listener, router(app, port)).with_graceful_shutdown(async {
         // Also when the sender is gone there's nobody left to serve for.
         closing.await.unwrap_or_default();
     });
@@ -81,7 +83,7 @@ pub async fn serve(listener: TcpListener, app: App, grace: Duration, ended: ones
     }
 }
 
-fn router(app: App) -> Router {
+fn router(app: App, port: u16) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/completions", post(text))
@@ -94,6 +96,7 @@ fn router(app: App) -> Router {
             ApiError::no_route(StatusCode::METHOD_NOT_ALLOWED, &format!("{method} {}", uri.path()))
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(port, door::guard))
         .with_state(Arc::new(app))
 }
 

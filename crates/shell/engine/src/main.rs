@@ -5,6 +5,7 @@
 
 mod args;
 mod batch;
+mod door;
 mod error;
 mod http;
 mod inbox;

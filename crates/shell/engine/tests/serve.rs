@@ -308,6 +308,43 @@ fn faults_of_a_request_are_named() {
     server.ask(CHAT, &hello(json!({"tools": [], "response_format": {"type": "text"}, "stop": null, "user": "me", "max_tokens": 1})));
 }
 
+/// A web page shown on this machine can send requests here, and can have its own name resolved to this machine.
+#[test]
+fn a_web_page_is_refused_and_has_no_work_done() {
+    let server = Server::start(&[]);
+    let body = chat("Hello", json!({"max_tokens": 1})).to_string();
+    let (here, port) = (server.address, server.address.port());
+    let json = "content-type: application/json\r\n";
+    for (head, status) in [
+        (format!("host: {here}\r\ncontent-type: text/plain;charset=UTF-8\r\n"), 415),
+        (format!("host: {here}\r\n"), 415),
+        (format!("host: {here}\r\norigin: https://evil.example\r\n{json}"), 403),
+        (format!("host: {here}\r\norigin: null\r\n{json}"), 403),
+        (format!("host: evil.example:{port}\r\n{json}"), 403),
+        (format!("host: localhost\r\n{json}"), 403),
+        (json.to_owned(), 403),
+    ] {
+        let reply = server.exchange_with("POST", CHAT, &head, &body);
+        assert_eq!((reply.status, &reply.json()["error"]["type"]), (status, &json!("invalid_request_error")), "{head}");
+    }
+    for path in ["/v1/models", "/healthz", "/metrics"] {
+        assert_eq!(server.exchange_with("GET", path, &format!("host: evil.example:{port}\r\n"), "").status, 403, "{path}");
+    }
+    let named = server.exchange_with("POST", CHAT, &format!("host: localhost:{port}\r\n{json}"), &body);
+    assert_eq!(named.status, 200, "{}", named.body);
+    // All but the last were refused before anything was computed.
+    server.await_metric("completion_tokens_total", 1.0);
+}
+
+/// It has no keys and no TLS.
+#[test]
+fn the_engine_listens_on_this_machine_only() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baseload-engine"));
+    let output = command.args(["--model", "none.gguf", "--name", "smol", "--listen", "0.0.0.0:0"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("no keys and no TLS. Listen on 127.0.0.1"), "{said}");
+}
+
 #[test]
 fn other_requests_are_answered_in_their_kind() {
     let server = Server::start(&[]);

@@ -36,6 +36,16 @@ pub struct Reply {
 }
 
 impl Reply {
+    fn read(mut stream: TcpStream) -> Self {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the engine answers");
+        let answer = String::from_utf8(answer).expect("answers are text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a head has a status");
+        let body = if head.contains("transfer-encoding: chunked") { unchunked(body) } else { body.to_owned() };
+        Self { status, head: head.to_owned(), body }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| unreachable!("{error} in {:?}", self.body))
     }
@@ -67,22 +77,25 @@ impl Server {
 
     /// Sends a request and leaves the answer to be read.
     pub fn send(&self, method: &str, path: &str, body: &str) -> TcpStream {
+        self.send_with(method, path, &format!("host: {}\r\ncontent-type: application/json\r\n", self.address), body)
+    }
+
+    /// The same with a head of one's own, but for what frames it.
+    fn send_with(&self, method: &str, path: &str, head: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("the engine listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         let length = body.len();
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: engine\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+        write!(stream, "{method} {path} HTTP/1.1\r\n{head}connection: close\r\ncontent-length: {length}\r\n\r\n{body}")
             .expect("the engine reads");
         stream
     }
 
     pub fn exchange(&self, method: &str, path: &str, body: &str) -> Reply {
-        let mut answer = Vec::new();
-        self.send(method, path, body).read_to_end(&mut answer).expect("the engine answers");
-        let answer = String::from_utf8(answer).expect("answers are text");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a head has a status");
-        let body = if head.contains("transfer-encoding: chunked") { unchunked(body) } else { body.to_owned() };
-        Reply { status, head: head.to_owned(), body }
+        Reply::read(self.send(method, path, body))
+    }
+
+    pub fn exchange_with(&self, method: &str, path: &str, head: &str, body: &str) -> Reply {
+        Reply::read(self.send_with(method, path, head, body))
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Reply {
