@@ -227,6 +227,12 @@ impl Refused {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "overloaded", message).again_after(Duration::from_secs(1))
     }
 
+    /// The books are being checked, for whoever asked before.
+    pub fn audited() -> Self {
+        let message = "The books are being checked already, for somebody who asked before. Please try again when that has ended.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "audit_running", message).again_after(Duration::from_secs(5))
+    }
+
     /// The books come first: what can't be journaled is not begun.
     pub fn no_journal() -> Self {
         let message = "The gateway can't write its journal, so it takes no new work. Please try again later.";

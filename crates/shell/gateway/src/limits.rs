@@ -75,6 +75,8 @@ pub const SPANS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reports of usage and costs that are made or wait for their turn; more are refused.
 pub const REPORTS_MAX: usize = 32;
+/// Live audits of the books that run at once; more are refused.
+pub const AUDITS_MAX: usize = 1;
 
 /// The most bytes of one uploaded file.
 pub const FILE_BYTES_MAX: u64 = 200 * 1_000_000;

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use units::Instant;
 
 use crate::admission::{Accounts, Gate, Peers, Rooms};
+use crate::audit::Audits;
 use crate::batch::Desk;
 use crate::buckets::Buckets;
 use crate::clock::Clock;
@@ -57,6 +58,8 @@ pub(crate) struct State {
     pub desk: Option<Arc<Desk>>,
     /// Whose turn it is to ask what was used, and what contracts cost.
     pub reports: Reports,
+    /// Live audits that run.
+    pub audits: Audits,
     /// The ledger, to be read; `None` without a state directory.
     pub ledger: Option<Arc<ledger::View>>,
     /// Told when a request begins to wait for a lease.
@@ -113,6 +116,7 @@ impl State {
             recent: Recent::default(),
             desk: None,
             reports: Reports::default(),
+            audits: Audits::default(),
             ledger: None,
             tallies,
             log: OnceLock::new(),
