@@ -16,8 +16,12 @@ const COMMAND: &str = "canary-of-a-command-e3f9";
 const PROMPT: &str = "canary-in-a-prompt-91aa";
 const URL: &str = "canary-in-a-url-0c44";
 
-/// One way to answer: a status line and a kind; the body repeats what was heard, secrets and all.
-const REPLIES: [&str; 9] = [
+/// An answer that repeats a prompt in every word of its error but no key, so that what it says is told to its client.
+const ECHO: &str = "413 Payload Too Large\r\ncontent-type: application/json";
+
+/// One way to answer: a status line and a kind; the body repeats what was heard, secrets and all. The first is sure to be reached.
+const REPLIES: [&str; 10] = [
+    ECHO,
     "400 Bad Request\r\ncontent-type: application/json",
     "401 Unauthorized\r\ncontent-type: application/json",
     "403 Forbidden\r\ncontent-type: text/html",
@@ -62,7 +66,9 @@ fn upstream() -> (SocketAddr, Arc<Mutex<String>>) {
             told.lock().expect("nobody panicked").push_str(&head);
             let key = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
             let key = key.trim_start_matches("Bearer ");
-            let error = format!("{{\"error\":{{\"message\":\"no: {key} {}\",\"type\":\"x\"}}}}", body.replace(['"', '\\'], " "));
+            let (said, word) = (body.replace(['"', '\\'], " "), if body.contains(PROMPT) { PROMPT } else { "none" });
+            let message = if *reply == ECHO { "no".to_owned() } else { format!("no: {key} {said}") };
+            let error = format!("{{\"error\":{{\"message\":\"{message}\",\"code\":\"{word}\",\"type\":\"{word}\",\"param\":\"{word}\"}}}}");
             let answer =
                 format!("HTTP/1.1 {reply}\r\nset-cookie: {key}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{error}", error.len());
             // The gateway may have hung up.
@@ -121,7 +127,7 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 
 /// Starts the service, and gives where it listens with all that it has said.
 fn up(folder: &Path) -> (Child, String, BufReader<std::process::ChildStdout>) {
-    let mut command = baseload(folder, &["up", "fleet.toml", "--listen", "127.0.0.1:0", "--state", "state"]);
+    let mut command = baseload(folder, &["up", "fleet.toml", "--listen", "127.0.0.1:0", "--state", "state", "--log", "json"]);
     let stderr = fs::File::create(folder.join("stderr")).expect("a file");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().expect("it runs");
     let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -193,12 +199,18 @@ fn no_secret_and_no_prompt_is_in_anything_that_comes_out() {
         let output = baseload(folder, &args).output().expect("it runs");
         found.push((args.join(" "), [output.stdout, output.stderr].concat()));
     }
-    found.push(("stderr".to_owned(), fs::read(folder.join("stderr")).expect("a file")));
+    let log = fs::read_to_string(folder.join("stderr")).expect("text");
+    assert!(log.contains(r#""code":"upstream_refused""#), "{log}");
+    found.push(("stderr".to_owned(), log.into_bytes()));
     found.push(("stdout".to_owned(), said.into_bytes()));
     found.push(("status".to_owned(), [status.stdout, status.stderr].concat()));
     found.push(("arguments".to_owned(), shown));
-    found.extend(answers.into_iter().map(|answer| ("answer".to_owned(), answer.into_bytes())));
     let secrets = [ENV, FILE, COMMAND, ours.as_str(), PROMPT];
+    // A client may be told what it said itself, in the words of its upstream; nobody else may.
+    let (echoed, answers): (Vec<String>, Vec<String>) = answers.into_iter().partition(|answer| answer.starts_with("HTTP/1.1 413 "));
+    assert!(echoed.iter().any(|answer| answer.contains(&format!(r#""code":"{PROMPT}""#))), "{echoed:?}");
+    assert_eq!(check_secrets(echoed.iter().map(|answer| ("echo", answer.as_bytes())), &secrets[..4]), []);
+    found.extend(answers.into_iter().map(|answer| ("answer".to_owned(), answer.into_bytes())));
     let outputs = || found.iter().map(|(place, output)| (place.as_str(), output.as_slice()));
     assert_eq!(check_secrets(outputs(), &secrets), []);
     // Each place is really looked at: what was found there is found where a secret stands behind it.

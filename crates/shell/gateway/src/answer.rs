@@ -258,6 +258,14 @@ pub(crate) fn status(data: &[u8]) -> Option<hyper::StatusCode> {
 
 /// The most of an upstream's own words that a client sees.
 const MESSAGE_MAX: usize = 4_096;
+/// The most characters of an upstream's `code`, `type` or `param` that a client sees.
+const WORD_MAX: usize = 64;
+
+/// A `code`, `type` or `param` as an upstream has it; what is no such word is not passed on, as it may be anything.
+fn word(said: String) -> Option<String> {
+    let is_one = said.len() <= WORD_MAX && said.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:/[]".contains(&byte));
+    is_one.then_some(said)
+}
 
 /// A client's own fault as the upstream words it; a body that is no envelope is not shown.
 pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
@@ -269,9 +277,9 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
     });
     Refused {
         status,
-        kind: error.r#type.map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
-        code,
-        param: error.param,
+        kind: error.r#type.and_then(word).map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
+        code: code.and_then(word),
+        param: error.param.and_then(word),
         message: error.message.chars().take(MESSAGE_MAX).collect(),
         ..Refused::refused_upstream(status)
     }
@@ -280,9 +288,9 @@ pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
 /// A client's own fault as another dialect's upstream words it.
 pub(crate) fn told(status: hyper::StatusCode, refusal: dialect::fault::Refusal) -> Refused {
     Refused {
-        kind: refusal.kind.map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
-        code: refusal.code,
-        param: refusal.param,
+        kind: refusal.kind.and_then(word).map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
+        code: refusal.code.and_then(word),
+        param: refusal.param.and_then(word),
         message: refusal.message.chars().take(MESSAGE_MAX).collect(),
         ..Refused::refused_upstream(status)
     }
@@ -352,6 +360,23 @@ mod tests {
         for bad in [r#"{"error":{"message":"no"}}"#, r#"{"choices":[{"finish_reason": "abort"}]}"#] {
             assert_eq!(whole(bad.as_bytes()), Err(Fault::Broken), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_no_word_of_a_refusal_is_not_passed_on() {
+        let told = |word: serde_json::Value| {
+            let error = serde_json::json!({ "error": { "message": "no", "type": word, "param": word, "code": word } });
+            let refused = client_error(hyper::StatusCode::BAD_REQUEST, error.to_string().as_bytes());
+            (refused.kind.into_string(), refused.param, refused.code)
+        };
+        for word in ["BadRequestError", "messages[0].content", &"x".repeat(WORD_MAX)] {
+            assert_eq!(told(word.into()), (word.to_owned(), Some(word.to_owned()), Some(word.to_owned())));
+        }
+        for other in ["my secret plan", "{\"role\":\"user\"}", "gr\u{fc}n", "a\nb", &"x".repeat(WORD_MAX + 1)] {
+            assert_eq!(told(other.into()), ("invalid_request_error".to_owned(), None, None), "{other}");
+        }
+        let refusal = dialect::fault::Refusal { code: Some("my secret plan".to_owned()), ..dialect::fault::Refusal::default() };
+        assert_eq!(super::told(hyper::StatusCode::BAD_REQUEST, refusal).code, None);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) struct Refused {
     pub retry_after: Option<Duration>,
     /// Trying again can't help, whatever the status says.
     pub for_good: bool,
+    /// An upstream refused it, and kind, code and parameter are in its words.
+    pub theirs: bool,
     /// An attempt at it is booked all the same.
     pub paid: bool,
     /// How much is left of the key's rates.
@@ -79,6 +81,7 @@ impl Refused {
             message,
             retry_after: None,
             for_good: false,
+            theirs: false,
             paid: false,
             rates: None,
             words: Words::OpenAi,
@@ -239,10 +242,15 @@ impl Refused {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "journal_unavailable", message).again_after(Duration::from_secs(5))
     }
 
-    /// An upstream refused the request itself, and what it said can't be shown.
+    /// An upstream refused the request itself; what it said is not shown, unless other words are put here.
     pub fn refused_upstream(status: StatusCode) -> Self {
         let message = format!("The model server refused the request with status {}.", status.as_u16());
-        Self::new(status, "invalid_request_error", "upstream_refused", message)
+        Self { theirs: true, ..Self::new(status, "invalid_request_error", UPSTREAM_REFUSED, message) }
+    }
+
+    /// The code in words of ours: an upstream's may repeat what was asked of it.
+    pub fn own_code(&self) -> Option<&str> {
+        if self.theirs { Some(UPSTREAM_REFUSED) } else { self.code.as_deref() }
     }
 
     /// What a stream says when its upstream was lost after content had been sent.
@@ -308,6 +316,9 @@ impl Refused {
         Bytes::from([begin, &self.body(), b"\n\n"].concat())
     }
 }
+
+/// The code where an upstream refused the request and has none that can be told.
+const UPSTREAM_REFUSED: &str = "upstream_refused";
 
 /// What Anthropic calls an error of this status.
 fn anthropic_type(status: StatusCode) -> &'static str {

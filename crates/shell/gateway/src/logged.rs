@@ -54,7 +54,7 @@ pub(crate) fn ended(state: &State, key: KeyId, (model, tier): (ModelId, ServiceT
     say(state, log.as_ref(), line.to_string());
 }
 
-/// Says that a request was refused. What the client sent is in none of it: codes and statuses are ours.
+/// Says that a request was refused. What the client sent is in none of it, nor what an upstream said: codes are ours.
 pub(crate) fn refused(state: &State, id: RequestId, refused: &Refused) {
     let Some(log) = state.log.get() else { return };
     let line = json!({
@@ -62,7 +62,7 @@ pub(crate) fn refused(state: &State, id: RequestId, refused: &Refused) {
         "event": "refused",
         "request": id.to_string(),
         "status": refused.status.as_u16(),
-        "code": refused.code,
+        "code": refused.own_code(),
     });
     say(state, log.as_ref(), line.to_string());
 }
