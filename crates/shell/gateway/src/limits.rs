@@ -8,6 +8,8 @@ use fleet::ServiceTier;
 pub const HEADERS_MAX: usize = 100;
 /// The most bytes of a request's head.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Connections open at once at the listener for operation, beside those for calls; more wait in the kernel's queue.
+pub const OPERATION_CONNECTIONS_MAX: usize = 32;
 /// A body leaves in parts of at most so many bytes.
 pub(crate) const PART_BYTES: usize = 16 * 1024;
 /// Bodies up to this many bytes are bounded by their number alone.
@@ -115,7 +117,7 @@ pub const BATCH_LINES_PRESSED: u32 = 8;
 pub struct Limits {
     /// Threads that serve connections, each its own.
     pub serving_threads: usize,
-    /// Connections open at once; more wait in the kernel's queue.
+    /// Connections open at once, but for those at a listener for operation alone; more wait in the kernel's queue.
     pub connections_max: usize,
     /// Connections open at once from one address.
     pub peer_connections_max: usize,

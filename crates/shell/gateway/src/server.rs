@@ -19,14 +19,14 @@ use hyper_util::server::graceful::GracefulConnection;
 use ledger::Scope;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admission::{Rates, Visit};
 use crate::body::Answer;
 use crate::door::{Behind, Door};
 use crate::envelope::Refused;
 use crate::guard::{Guarded, Watch};
-use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
+use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX, OPERATION_CONNECTIONS_MAX};
 use crate::peek::Call;
 use crate::query::decoded;
 use crate::request::{self, Served};
@@ -36,45 +36,61 @@ use crate::{audit, batch, ids, keys, logged, messages, metrics, models, paths, s
 
 /// Serves at all doors until `shutdown`, then lets requests under way end, for as long as the limits allow.
 pub(crate) async fn serve(state: Arc<State>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(state.limits.connections_max));
+    // Whatever comes in at the others, those for operation are open.
+    let (operation, calls): (Vec<Door>, Vec<Door>) = doors.into_iter().partition(|door| door.behind == Behind::Operation);
+    let (operation, calls) = (Entry::new(operation, OPERATION_CONNECTIONS_MAX), Entry::new(calls, state.limits.connections_max));
     let mut workers = Workers::start(&state);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, accept(&doors).await)
-        };
         let (place, accepted) = tokio::select! {
-            accepted = accepted => accepted,
+            biased;
             () = &mut shutdown => break,
+            entered = operation.next() => entered,
+            entered = calls.next() => entered,
         };
         match accepted.and_then(|(stream, peer, door)| Ok((stream.into_std()?, peer, door))) {
             Ok((stream, peer, door)) => {
                 // One address can't take the connections of all: what is too many is closed before anything is read.
-                let Some(visit) = state.peers.visit(peer.ip(), state.limits.peer_connections_max) else { continue };
+                let most = if door.behind == Behind::Operation { usize::MAX } else { state.limits.peer_connections_max };
+                let Some(visit) = state.peers.visit(peer.ip(), most) else { continue };
                 let (certificate, guest) = (door.certificate.clone(), Guest { peer, behind: door.behind, visit });
-                workers.take(Arrival { stream, certificate, guest, place: place.ok() });
+                workers.take(Arrival { stream, certificate, guest, place });
             }
             // Out of file descriptors, most likely: let some connections end first.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
     }
-    drop(doors);
+    drop((operation, calls));
     workers.stop().await;
 }
 
-/// The next connection at any door; at the last first, which is the one for operation.
-async fn accept(doors: &[Door]) -> std::io::Result<(TcpStream, SocketAddr, &Door)> {
-    std::future::poll_fn(|cx| {
-        let accepted = doors.iter().rev().map(|door| (door.listener.poll_accept(cx), door));
-        for (accepted, door) in accepted {
-            if let Poll::Ready(accepted) = accepted {
-                return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, door)));
+/// Doors with the places for connections that they share.
+struct Entry {
+    doors: Vec<Door>,
+    places: Arc<Semaphore>,
+}
+
+/// A connection with who is there and where it came in.
+type Accepted<'a> = std::io::Result<(TcpStream, SocketAddr, &'a Door)>;
+
+impl Entry {
+    fn new(doors: Vec<Door>, places: usize) -> Self {
+        Self { doors, places: Arc::new(Semaphore::new(places)) }
+    }
+
+    /// The next connection at any of them, once there is a place for it.
+    async fn next(&self) -> (Option<OwnedSemaphorePermit>, Accepted<'_>) {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let accepted = std::future::poll_fn(|cx| {
+            for door in &self.doors {
+                if let Poll::Ready(accepted) = door.listener.poll_accept(cx) {
+                    return Poll::Ready(accepted.map(|(stream, peer)| (stream, peer, door)));
+                }
             }
-        }
-        Poll::Pending
-    })
-    .await
+            Poll::Pending
+        });
+        (place.ok(), accepted.await)
+    }
 }
 
 /// Who is connected, and to what.

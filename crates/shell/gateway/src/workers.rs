@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cork::{self, Corked, Leads};
-use crate::limits::UPSTREAM_IDLE_MAX;
+use crate::limits::{OPERATION_CONNECTIONS_MAX, UPSTREAM_IDLE_MAX};
 use crate::server::{self, Guest};
 use crate::state::State;
 use crate::tls::Certificate;
@@ -38,7 +38,7 @@ impl Workers {
         let (mut ways, mut threads) = (Vec::new(), Vec::new());
         for lane in 0..state.wires.lanes() {
             // No more can be under way to a worker than there are places for connections.
-            let (way, arrivals) = mpsc::channel(state.limits.connections_max.max(1));
+            let (way, arrivals) = mpsc::channel(state.limits.connections_max.saturating_add(OPERATION_CONNECTIONS_MAX));
             let state = Arc::clone(state);
             let thread = std::thread::Builder::new().name(format!("serve-{lane}")).spawn(move || run(&state, lane, arrivals));
             if let Ok(thread) = thread {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use dispatch::{KeyId, Record};
 use fleet::ServiceTier;
-use gateway::Limits;
+use gateway::{Behind, Door, Limits, OPERATION_CONNECTIONS_MAX};
 use ledger::KeyRow;
 use testkit::{Gate, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::bench::{self, Bench, KEY, Setup, key};
@@ -174,6 +175,53 @@ async fn so_many_connections_are_open_at_once_in_all() {
     }
     drop(second);
     assert!(answer(&mut third).await.starts_with("HTTP/1.1 200 "), "its turn has come");
+}
+
+/// Silent connections for calls, as many as may be, leave the listener for operation as it was, also for their own address.
+#[tokio::test]
+async fn a_flood_of_calls_leaves_operation_its_own_places() {
+    let patient = Duration::from_secs(600);
+    let limits = Limits { connections_max: 2, peer_connections_max: 2, header_timeout: patient, ..Limits::default() };
+    let bench = Bench::with(limits).await;
+    let listener = async || TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let (calls, admin) = (listener().await, listener().await);
+    let (at, admin_at) = (calls.local_addr().expect("bound"), admin.local_addr().expect("bound"));
+    let doors = vec![Door::new(calls, None, Behind::Calls), Door::new(admin, None, Behind::Operation)];
+    let (stop, stopped) = oneshot::channel::<()>();
+    let gateway = Arc::clone(&bench.gateway);
+    let served = tokio::spawn(async move { gateway.serve_at(doors, async { stopped.await.unwrap_or_default() }).await });
+
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(at).await.expect("the kernel takes it");
+        stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+        // It has a place, and says nothing more.
+        assert!(stream.read(&mut [0; 512]).await.expect("it is open") > 0);
+        silent.push(stream);
+    }
+    let probe = async || {
+        let mut stream = TcpStream::connect(admin_at).await.expect("the kernel takes it");
+        stream.write_all(HEALTH).await.expect("sent");
+        stream
+    };
+    let mut probes = Vec::new();
+    for _ in 0..OPERATION_CONNECTIONS_MAX {
+        let mut stream = probe().await;
+        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
+        probes.push(stream);
+    }
+    let mut late = probe().await;
+    let mut first = probes.remove(0);
+    for _ in 0..50 {
+        first.write_all(HEALTH).await.expect("sent");
+        assert!(answer(&mut first).await.starts_with("HTTP/1.1 200 "), "it is served on");
+        let heard = late.try_read(&mut [0; 9]).expect_err("nobody answers one too many");
+        assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    drop(first);
+    assert!(answer(&mut late).await.starts_with("HTTP/1.1 200 "), "its turn has come");
+    drop((silent, probes, late, stop));
+    served.await.expect("serving ends well");
 }
 
 const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
