@@ -19,6 +19,8 @@ WORDS = len(TEXT.split(" "))
 USAGE = {"prompt_tokens": 7, "completion_tokens": WORDS, "total_tokens": 7 + WORDS}
 GIB = 1 << 30
 EVENT = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+# Says that it is packed, which what follows is not.
+PACKED_EVENT = EVENT.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n")
 # More than any queue between the two holds, and far less than what the upstream wants to send.
 SENT_MAX = 256 << 20
 # So much of an answer that it waits for its reader: the kernel's queues don't hold it.
@@ -228,7 +230,8 @@ FAULTS = {
     "gib-line": ("moves", True, a_line_of_a_gib),
     "gib-body": ("moves", False, a_body_of_a_gib),
     "gib-head": ("moves", False, a_head_of_a_gib),
-    "bad-gzip": ("moves", False, at_once(answer(b"\x1f\x8bnot so", "content-encoding: gzip\r\n"))),
+    "bad-gzip": ("moves", False, at_once(answer(whole(), "content-encoding: gzip\r\n"), generated=WORDS)),
+    "bad-gzip-streamed": ("moves", True, at_once(PACKED_EVENT + chunks(events()), generated=WORDS)),
     "length-too-long": ("moves", False, at_once(answer(whole(), length=len(whole()) + 50), generated=WORDS)),
     "length-too-short": ("moves", False, at_once(answer(whole(), length=20), generated=WORDS)),
     "length-twice": ("moves", False, at_once(answer(whole(), head="content-length: 3\r\n"), generated=WORDS)),

@@ -134,9 +134,19 @@ async fn check_asked_again(bench: &Bench, faults: &[(&str, Reply)], known: Known
 /// An upstream that answers with success has done its work, whether we can read the answer or not.
 #[tokio::test]
 async fn an_answer_that_can_not_be_used_may_be_billed() {
-    let head = vec![("content-type", "application/json".to_owned()), ("content-encoding", "gzip".to_owned())];
+    // As good as any, but for what is said of its coding.
+    let packed = |kind: &str, body: &str| {
+        let head = vec![("content-type", kind.to_owned()), ("content-encoding", "gzip".to_owned())];
+        Reply::Status { status: 200, head, body: body.to_owned() }
+    };
+    let whole = r#"{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    let events = concat!(
+        "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+    );
     for (body, answer) in [
-        (WHOLE, Reply::Status { status: 200, head, body: "packed".to_owned() }),
+        (WHOLE, packed("application/json", whole)),
+        (STREAM, packed("text/event-stream", events)),
         (WHOLE, Reply::Half),
         (STREAM, Reply::Raw(Vec::new())),
         (STREAM, Reply::Raw(vec![vec![b'x'; gateway::EVENT_MAX + 1]])),
