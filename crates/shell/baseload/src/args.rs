@@ -219,8 +219,8 @@ pub struct Up {
     /// Also log each attempt and each refusal, without prompts, as a line of JSON on stderr
     #[arg(long, value_enum, value_name = "FORM")]
     pub log: Option<LogForm>,
-    /// Send a span of each attempt to this OpenTelemetry collector: OTLP in JSON, over http://
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    /// Send a span of each attempt to this OpenTelemetry collector: OTLP in JSON, over http:// or https://, without a name or password
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
     pub otlp: Option<String>,
     #[command(flatten)]
     pub share: Share,

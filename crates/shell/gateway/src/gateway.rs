@@ -225,10 +225,13 @@ impl Gateway {
     /// that is named gets any. It takes a runtime.
     ///
     /// # Errors
-    /// When the address is none, or is not `http://`.
+    /// When the address is none, is neither `http://` nor `https://` or has a secret in it; or this machine's certificates can't be read.
     pub fn export_traces(&self, base: &str) -> Result<(), ExportError> {
         let to = export::address(base)?;
-        self.state.spans.get_or_init(|| export::begin(&self.state, to));
+        if self.state.spans.get().is_none() {
+            // One that was named meanwhile stays, and this one ends at once.
+            _ = self.state.spans.set(export::begin(&self.state, to)?);
+        }
         Ok(())
     }
 

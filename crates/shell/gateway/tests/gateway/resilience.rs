@@ -365,6 +365,17 @@ async fn the_log_says_what_happened_and_nothing_of_what_was_said() {
 }
 
 #[tokio::test]
+async fn a_collector_by_https_is_spoken_to_by_tls() {
+    let (bench, collector) = (Bench::start().await, tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port"));
+    let address = collector.local_addr().expect("it is bound");
+    bench.gateway.export_traces(&format!("https://{address}")).expect("it is an address");
+    bench.chat(WHOLE).await;
+    let (mut stream, _) = collector.accept().await.expect("a connection");
+    // A record of a handshake begins so; nothing is sent before it.
+    assert_eq!(tokio::io::AsyncReadExt::read_u8(&mut stream).await.expect("it begins"), 0x16);
+}
+
+#[tokio::test]
 async fn a_collector_gets_a_span_of_each_attempt_in_the_clients_trace() {
     let (bench, collector) = (Bench::start().await, testkit::Upstream::start().await.expect("a port"));
     bench.gateway.export_traces(&format!("http://{}/", collector.address())).expect("it is an address");
