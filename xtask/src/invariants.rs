@@ -21,11 +21,9 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
                 findings.push(Finding::at(PAGE, at, format!("invariant {number} comes next")));
             }
         }
-        for named in line.split('`').skip(1).step_by(2) {
-            if let Some((path, test)) = named.split_once("::") {
-                open = None;
-                findings.extend((!exists(tree, path, test)).then(|| Finding::at(PAGE, at, format!("there is no `{test}` in `{path}`"))));
-            }
+        for (path, test) in named(line) {
+            open = None;
+            findings.extend(missing(tree, PAGE, at, path, test));
         }
         if line.contains("not yet: ") {
             open = None;
@@ -42,9 +40,16 @@ fn unheld(line: usize) -> Finding {
     Finding::at(PAGE, line, "names neither a test nor `not yet: ` and when")
 }
 
-fn exists(tree: &Tree, path: &str, test: &str) -> bool {
+/// The tests that a line names, each by its file and its own name.
+pub fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split('`').skip(1).step_by(2).filter_map(|quoted| quoted.split_once("::"))
+}
+
+/// Reports a test that a page names and its file lacks.
+pub fn missing(tree: &Tree, page: &str, line: usize, path: &str, test: &str) -> Option<Finding> {
     let starts = [format!("fn {test}("), format!("def {test}("), format!("test(\"{test}\"")];
-    tree.text(path).is_some_and(|text| starts.iter().any(|start| text.contains(start)))
+    let exists = tree.text(path).is_some_and(|text| starts.iter().any(|start| text.contains(start)));
+    (!exists).then(|| Finding::at(page, line, format!("there is no `{test}` in `{path}`")))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod invariants;
 mod licences;
 mod limits;
 mod pins;
+mod security;
 mod shape;
 mod source;
 mod spdx;
@@ -59,7 +60,7 @@ fn run(root: &Path, arguments: &[String], out: &mut dyn Write) -> Result<bool, T
 
 /// Every rule about the tree as it lies on disk.
 fn tidy(tree: &Tree) -> Vec<Finding> {
-    [arrows::check, limits::check, shape::check, words::check, invariants::check, sql::check, pins::check]
+    [arrows::check, limits::check, shape::check, words::check, invariants::check, security::check, sql::check, pins::check]
         .iter()
         .flat_map(|rule| rule(tree))
         .collect()
