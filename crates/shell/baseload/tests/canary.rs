@@ -145,6 +145,22 @@ fn admin_key(folder: &Path) -> String {
     made.split_whitespace().find(|word| word.starts_with("bl-")).expect("a key is shown once").to_owned()
 }
 
+/// What was said and logged on stderr; what an upstream refused is in it.
+fn logged(folder: &Path) -> Vec<u8> {
+    let log = fs::read_to_string(folder.join("stderr")).expect("text");
+    assert!(log.contains(r#""code":"upstream_refused""#), "{log}");
+    log.into_bytes()
+}
+
+/// The answers but those of [`ECHO`], which are looked through here: a client may be told what it said itself in the words of its upstream,
+/// and nobody else may.
+fn unechoed(answers: Vec<String>, secrets: &[&str]) -> Vec<String> {
+    let (echoed, others): (Vec<String>, Vec<String>) = answers.into_iter().partition(|answer| answer.starts_with("HTTP/1.1 413 "));
+    assert!(echoed.iter().any(|answer| answer.contains(&format!(r#""code":"{PROMPT}""#))), "{echoed:?}");
+    assert_eq!(check_secrets(echoed.iter().map(|answer| ("echo", answer.as_bytes())), secrets), []);
+    others
+}
+
 #[test]
 fn no_secret_and_no_prompt_is_in_anything_that_comes_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -199,18 +215,12 @@ fn no_secret_and_no_prompt_is_in_anything_that_comes_out() {
         let output = baseload(folder, &args).output().expect("it runs");
         found.push((args.join(" "), [output.stdout, output.stderr].concat()));
     }
-    let log = fs::read_to_string(folder.join("stderr")).expect("text");
-    assert!(log.contains(r#""code":"upstream_refused""#), "{log}");
-    found.push(("stderr".to_owned(), log.into_bytes()));
+    found.push(("stderr".to_owned(), logged(folder)));
     found.push(("stdout".to_owned(), said.into_bytes()));
     found.push(("status".to_owned(), [status.stdout, status.stderr].concat()));
     found.push(("arguments".to_owned(), shown));
     let secrets = [ENV, FILE, COMMAND, ours.as_str(), PROMPT];
-    // A client may be told what it said itself, in the words of its upstream; nobody else may.
-    let (echoed, answers): (Vec<String>, Vec<String>) = answers.into_iter().partition(|answer| answer.starts_with("HTTP/1.1 413 "));
-    assert!(echoed.iter().any(|answer| answer.contains(&format!(r#""code":"{PROMPT}""#))), "{echoed:?}");
-    assert_eq!(check_secrets(echoed.iter().map(|answer| ("echo", answer.as_bytes())), &secrets[..4]), []);
-    found.extend(answers.into_iter().map(|answer| ("answer".to_owned(), answer.into_bytes())));
+    found.extend(unechoed(answers, &secrets[..4]).into_iter().map(|answer| ("answer".to_owned(), answer.into_bytes())));
     let outputs = || found.iter().map(|(place, output)| (place.as_str(), output.as_slice()));
     assert_eq!(check_secrets(outputs(), &secrets), []);
     // Each place is really looked at: what was found there is found where a secret stands behind it.
