@@ -53,9 +53,11 @@ impl Drop for Ends<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::thread::JoinHandle;
 
     use dispatch::{HeldTime, Record};
     use fleet::{EndpointId, FleetVersion, Id};
+    use tempfile::TempDir;
     use testkit::crowd;
     use units::{Instant, Span};
 
@@ -64,10 +66,19 @@ mod tests {
     use crate::entry::Entry;
     use crate::journal::{Position, When};
 
-    #[test]
-    fn what_is_appended_is_brought_to_disk_though_nothing_is_booked() {
+    /// Who is not woken in this time is never woken.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn record() -> Record {
+        let at = Instant::from_micros(0);
+        let (endpoint, fleet, span) = (EndpointId::from_index(0), FleetVersion([0; 32]), Span { from: at, to: at });
+        Record::Held(HeldTime { endpoint, fleet, span, usage: Vec::new(), shares: Vec::new() })
+    }
+
+    /// A journal with the thread that syncs it, and none that books.
+    fn synced(segment_bytes: u64) -> (TempDir, Arc<Shared>, JoinHandle<()>) {
         let folder = tempfile::tempdir().expect("a folder");
-        let journal = Journal::open(folder.path(), Position::default(), 1 << 20).expect("a new journal");
+        let journal = Journal::open(folder.path(), Position::default(), segment_bytes).expect("a new journal");
         let now = Instant::from_micros(0);
         let books = Fold::new(Arc::new(crowd::fleet(1)), &crate::fleets::Fleets::of(folder.path()), now).books();
         let shared = Arc::new(Shared::new(journal, books, Position::default()));
@@ -75,14 +86,35 @@ mod tests {
             let (shared, folder) = (Arc::clone(&shared), folder.path().to_owned());
             move || run(&shared, &folder)
         });
-        let (endpoint, fleet, span) = (EndpointId::from_index(0), FleetVersion([0; 32]), Span { from: now, to: now });
-        let entry = Entry::of(&Record::Held(HeldTime { endpoint, fleet, span, usage: Vec::new(), shares: Vec::new() }));
-        for appended in 1..4 {
-            shared.journal.append(b"x", None, entry.clone(), When::Now).expect("there is room");
-            let wakeup = shared.journal.wait_synced(None, Vec::new());
-            assert_eq!((wakeup.appended.len(), wakeup.end.offset), (1, appended));
+        (folder, shared, syncing)
+    }
+
+    /// How many records are told to be on disk next, and their end.
+    fn told(journal: &Journal) -> (usize, Position) {
+        let wakeup = journal.wait_synced(Some(std::time::Instant::now() + PATIENCE), Vec::new());
+        (wakeup.appended.len(), wakeup.end)
+    }
+
+    #[test]
+    fn a_record_that_begins_a_segment_is_brought_to_disk_though_nobody_hurries_it() {
+        let (_folder, shared, syncing) = synced(1);
+        // Each fills its segment, and the thread is idle when the next one comes.
+        for segment in 0..4 {
+            shared.journal.append(b"x", None, Entry::of(&record()), When::Now).expect("there is room");
+            assert_eq!(told(&shared.journal), (1, Position { segment, offset: 1 }));
         }
-        shared.journal.append(b"x", None, entry, When::Staged).expect("there is room");
+        shared.journal.close();
+        syncing.join().expect("it ends");
+    }
+
+    #[test]
+    fn what_is_appended_is_brought_to_disk_though_nothing_is_booked() {
+        let (_folder, shared, syncing) = synced(1 << 20);
+        for offset in 1..4 {
+            shared.journal.append(b"x", None, Entry::of(&record()), When::Now).expect("there is room");
+            assert_eq!(told(&shared.journal), (1, Position { segment: 0, offset }));
+        }
+        shared.journal.append(b"x", None, Entry::of(&record()), When::Staged).expect("there is room");
         shared.journal.close();
         syncing.join().expect("it ends");
         let last = shared.journal.wait_synced(None, Vec::new());

@@ -284,6 +284,8 @@ impl Journal {
         drop(full.set_len(tail.end.offset));
         tail.rolled.push(full);
         (tail.end, tail.kept) = (next, kept);
+        // What is synced ends in the segment before: the syncing thread has the new one to look after, and is not told so by its first record.
+        self.written.notify_one();
         Ok(())
     }
 
