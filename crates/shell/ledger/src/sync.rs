@@ -25,10 +25,13 @@ pub(crate) fn run(shared: &Shared, folder: &Path) {
             journal.mark_synced(&unsynced);
         });
         if let Err(failure) = synced.and(unsynced.written) {
+            // First, so that who asks once it is told is not forgotten with them.
+            journal.wait_no_more();
             shared.fail(failure);
-            if !journal.wait_to_sync(unsynced.closing, RETRY) {
+            if unsynced.closing {
                 break;
             }
+            journal.wait_to_sync(RETRY);
         }
     }
 }

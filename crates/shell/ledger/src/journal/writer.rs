@@ -96,6 +96,8 @@ struct Tail {
     ran_over: bool,
     /// The end of what is on disk.
     synced: Position,
+    /// How much of that the booking thread knows of.
+    told: Position,
     rolled: Vec<Arc<File>>,
     /// Up to where somebody waits for it to be booked.
     urgent: Option<Position>,
@@ -179,6 +181,7 @@ impl Journal {
             queue: Vec::new(),
             ran_over: false,
             synced: end,
+            told: end,
             rolled: Vec::new(),
             urgent: None,
             closing: false,
@@ -261,6 +264,8 @@ impl Journal {
         if let Err(error) = (&*tail.file).write_all(&tail.staged) {
             // Part of it may be there: it must go, or whatever came next would follow a damaged record.
             tail.broken = true;
+            // Where no record comes by, this is who tries again.
+            self.written.notify_one();
             return Err(at(&segment_path(&self.folder, tail.end.segment))(error));
         }
         // The syncing thread waits for the first only.
@@ -317,7 +322,7 @@ impl Journal {
     /// Waits for something to sync, then for the rest of its window. `None` when there is nothing more to come.
     pub(crate) fn wait_written(&self) -> Option<Unsynced> {
         let hurried = |tail: &Tail| tail.closing || tail.urgent.is_some_and(|urgent| urgent > tail.synced);
-        let idle = |tail: &mut Tail| tail.end == tail.synced && !hurried(tail);
+        let idle = |tail: &mut Tail| tail.end == tail.synced && !tail.broken && !hurried(tail);
         let mut tail = self.written.wait_while(self.tail(), idle).unwrap_or_else(PoisonError::into_inner);
         if !hurried(&tail) {
             tail = self.written.wait_timeout_while(tail, COMMIT_WINDOW, |tail| !hurried(tail)).unwrap_or_else(PoisonError::into_inner).0;
@@ -348,16 +353,14 @@ impl Journal {
         self.synced.notify_one();
     }
 
-    /// Waits before what failed is tried again. `false` where it is not, as the journal was closing.
-    pub(crate) fn wait_to_sync(&self, closing: bool, time: Duration) -> bool {
-        let mut tail = self.tail();
-        // Who waited has been told of the failure.
-        tail.urgent = None;
-        if closing {
-            return false;
-        }
-        drop(self.written.wait_timeout_while(tail, time, |tail| !tail.closing && tail.urgent.is_none()));
-        true
+    /// Nobody waits any more: those who did are about to be told of a failure.
+    pub(crate) fn wait_no_more(&self) {
+        self.tail().urgent = None;
+    }
+
+    /// Waits before what failed is tried again, unless somebody waits for it or the journal is closing.
+    pub(crate) fn wait_to_sync(&self, time: Duration) {
+        drop(self.written.wait_timeout_while(self.tail(), time, |tail| !tail.closing && tail.urgent.is_none()));
     }
 
     /// Tells that nothing is synced any more.
@@ -377,7 +380,8 @@ impl Journal {
     pub(crate) fn wait_synced(&self, deadline: Option<Instant>, room: Vec<Appended>) -> Wakeup {
         let hurried = |tail: &Tail| tail.is_urgent() || tail.closed;
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
-        let idle = |tail: &mut Tail| tail.queued_synced() == 0 && !hurried(tail);
+        // Not all that is synced is in the queue: it may have run over.
+        let idle = |tail: &mut Tail| tail.synced == tail.told && !hurried(tail);
         let tail = self.tail();
         let mut tail = match deadline {
             None => self.synced.wait_while(tail, idle).unwrap_or_else(PoisonError::into_inner),
@@ -390,6 +394,7 @@ impl Journal {
         let mut rest = room;
         rest.extend(tail.queue.drain(synced..));
         tail.ran_over &= !rest.is_empty();
+        tail.told = tail.synced;
         let urgent = tail.is_urgent();
         if urgent {
             tail.urgent = None;
@@ -416,6 +421,8 @@ fn open_segment(folder: &Path, segment: u32) -> Result<Arc<File>, LedgerError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use dispatch::{HeldTime, Record};
     use fleet::{EndpointId, FleetVersion, Id};
     use tempfile::TempDir;
@@ -425,10 +432,20 @@ mod tests {
 
     const SEGMENT: u64 = 1 << 20;
 
-    fn journal(segment_bytes: u64) -> (TempDir, Journal) {
+    /// Who is not woken in this time is never woken.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn journal(segment_bytes: u64) -> (TempDir, Arc<Journal>) {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = Journal::open(folder.path(), Position::default(), segment_bytes).expect("a new journal");
-        (folder, journal)
+        (folder, Arc::new(journal))
+    }
+
+    /// What a thread says once its wait is over.
+    fn woken<T: Send + 'static>(journal: &Arc<Journal>, wait: impl FnOnce(&Journal) -> T + Send + 'static) -> T {
+        let (journal, (says, heard)) = (Arc::clone(journal), mpsc::channel());
+        drop(std::thread::spawn(move || says.send(wait(&journal))));
+        heard.recv_timeout(PATIENCE).expect("it is woken")
     }
 
     fn entry() -> Entry {
@@ -506,6 +523,46 @@ mod tests {
         assert_eq!(file(&folder, 0), "abc", "nothing of what was refused");
         let ends: Vec<u64> = booked(&journal).appended.iter().map(|appended| appended.end.offset).collect();
         assert_eq!(ends, [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_though_no_record_comes() {
+        let (folder, journal) = journal(SEGMENT);
+        take(&journal, b"a", When::Now).expect("there is room");
+        assert_eq!(booked(&journal).end.offset, 1, "and nothing is left to sync");
+        take(&journal, b"b", When::Staged).expect("there is room");
+        let path = segment_path(folder.path(), 0);
+        let good = std::mem::replace(&mut journal.tail().file, Arc::new(File::open(&path).expect("it is there")));
+        assert!(journal.write().is_err(), "it may only be read");
+        journal.tail().file = good;
+        assert!(woken(&journal, |journal| journal.wait_written().expect("it goes on").written.is_ok()));
+        assert_eq!(file(&folder, 0), "ab");
+    }
+
+    #[test]
+    fn who_asks_once_a_failure_is_told_is_not_forgotten() {
+        let (_folder, journal) = journal(SEGMENT);
+        take(&journal, b"a", When::Now).expect("there is room");
+        journal.wait_no_more();
+        journal.hurry();
+        woken(&journal, |journal| journal.wait_to_sync(2 * PATIENCE));
+        assert!(journal.tail().urgent.is_some());
+    }
+
+    #[test]
+    fn what_ran_over_is_told_of_though_no_record_comes() {
+        let (_folder, journal) = journal(SEGMENT);
+        for _ in 0..QUEUE_MAX {
+            take(&journal, b"x", When::Now).expect("there is room");
+        }
+        let unsynced = journal.unsynced().expect("it goes on");
+        take(&journal, b"x", When::Now).expect("there is room");
+        journal.mark_synced(&unsynced);
+        assert_eq!(journal.wait_synced(Some(std::time::Instant::now()), Vec::new()).appended.len(), QUEUE_MAX);
+        let unsynced = journal.unsynced().expect("it goes on");
+        journal.mark_synced(&unsynced);
+        let end = woken(&journal, |journal| journal.wait_synced(None, Vec::new()).end.offset);
+        assert_eq!(end, QUEUE_MAX as u64 + 1);
     }
 
     #[test]
