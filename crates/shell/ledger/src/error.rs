@@ -88,6 +88,9 @@ pub enum LedgerError {
     /// A record about new work while there is no space but what is kept for work under way.
     #[error("append a record: the disk is full, and the space that is left is for what is under way")]
     Full,
+    /// A record about new work while a sync of those before it has failed.
+    #[error("append a record: the disk failed to take what came before it, which is being written again")]
+    Unsure,
     /// An invoice was imported before.
     #[error("import an invoice: the same file is invoice {number} already")]
     Imported {
@@ -130,7 +133,7 @@ impl LedgerError {
     /// Whether the disk refused, which passes, and not the record itself.
     #[must_use]
     pub const fn is_of_the_disk(&self) -> bool {
-        matches!(self, Self::Full | Self::File { .. } | Self::Damaged { .. })
+        matches!(self, Self::Full | Self::Unsure | Self::File { .. } | Self::Damaged { .. })
     }
 }
 

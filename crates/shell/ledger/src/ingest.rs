@@ -25,7 +25,7 @@ use crate::journal::{Appended, BOOK_RECORDS, Journal, Next, Position, SegmentRea
 use crate::register::Registers;
 use crate::removed::Removed;
 use crate::rows::offset;
-use crate::sync::{RETRY, sync};
+use crate::sync::{RETRY, sync_files, sync_folder};
 
 /// Books are shown anew at most this often, unless somebody waits for them.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
@@ -187,7 +187,10 @@ impl Ingester {
         if self.at >= end {
             return Ok(());
         }
-        sync(&self.folder, unsynced, end.segment > self.at.segment)?;
+        if end.segment > self.at.segment {
+            sync_folder(&self.folder)?;
+        }
+        sync_files(&self.folder, unsynced)?;
         self.catch_up(&[], end)
     }
 

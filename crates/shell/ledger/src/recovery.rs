@@ -18,7 +18,7 @@ use crate::field::fields;
 use crate::fleets::Fleets;
 use crate::ingest::Ingester;
 use crate::insert::Rows;
-use crate::journal::{self, Journal, When, encode, inspect};
+use crate::journal::{self, Journal, When, encode, inspect, write_again};
 use crate::register::{Register, Registers};
 use crate::removed::removed;
 use crate::rows::stored_intent;
@@ -90,6 +90,8 @@ pub(crate) fn recover(
     recovery.torn_bytes = found.torn_bytes;
     (recovery.aside_records, recovery.aside_bytes) = (found.aside_records, found.aside_bytes);
     recovery.replayed = found.records;
+    // A sync of it may have failed in the process before.
+    write_again(&folder, ingester.at(), found.end)?;
     ingester.advance(found.end, &found.unsynced)?;
 
     let journal = Journal::open(&folder, found.end, segment_bytes)?;

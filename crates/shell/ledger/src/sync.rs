@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{LedgerError, at};
 use crate::ingest::Shared;
-use crate::journal::Journal;
+use crate::journal::{Journal, Unsynced, write_again};
 
 /// How long to wait before what failed is tried again.
 pub(crate) const RETRY: Duration = Duration::from_millis(200);
@@ -19,11 +19,7 @@ pub(crate) fn run(shared: &Shared, folder: &Path) {
     let _ends = Ends(journal);
     let mut named = None;
     while let Some(unsynced) = journal.wait_written() {
-        let is_new = named != Some(unsynced.end.segment);
-        let synced = sync(folder, &unsynced.files, is_new).inspect(|()| {
-            named = Some(unsynced.end.segment);
-            journal.mark_synced(&unsynced);
-        });
+        let synced = bring(journal, folder, &unsynced, &mut named);
         if let Err(failure) = synced.and(unsynced.written) {
             // First, so that who asks once it is told is not forgotten with them.
             journal.wait_no_more();
@@ -36,11 +32,27 @@ pub(crate) fn run(shared: &Shared, folder: &Path) {
     }
 }
 
-/// Brings files to disk; with their folder, where the last of them is new in it.
-pub(crate) fn sync(folder: &Path, files: &[Arc<File>], with_folder: bool) -> Result<(), LedgerError> {
-    if with_folder {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+/// Brings to disk what is not; with the folder, where the last segment is new in it.
+fn bring(journal: &Journal, folder: &Path, unsynced: &Unsynced, named: &mut Option<u32>) -> Result<(), LedgerError> {
+    if *named != Some(unsynced.end.segment) {
+        sync_folder(folder)?;
+        *named = Some(unsynced.end.segment);
     }
+    if unsynced.again {
+        write_again(folder, unsynced.from, unsynced.end)?;
+    }
+    sync_files(folder, &unsynced.files).inspect_err(|_| journal.doubt())?;
+    journal.mark_synced(unsynced);
+    Ok(())
+}
+
+/// Brings to disk which files there are. A file system that fails to takes nothing any more, so this may just be tried again.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), LedgerError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
+}
+
+/// Brings files to disk. Where that fails, what was not on disk has to be written again.
+pub(crate) fn sync_files(folder: &Path, files: &[Arc<File>]) -> Result<(), LedgerError> {
     files.iter().try_for_each(|file| file.sync_data()).map_err(at(folder))
 }
 
@@ -55,11 +67,14 @@ impl Drop for Ends<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::fs;
+    use std::path::PathBuf;
     use std::thread::JoinHandle;
+    use std::time::SystemTime;
 
-    use dispatch::{HeldTime, Record};
-    use fleet::{EndpointId, FleetVersion, Id};
+    use dispatch::{AttemptId, Cost, Decision, HeldTime, KeyId, Record, RequestId, Rule};
+    use fleet::{ContractId, EndpointId, FleetVersion, Id};
+    use market::TokenPrices;
     use tempfile::TempDir;
     use testkit::crowd;
     use units::{Instant, Span};
@@ -67,7 +82,7 @@ mod tests {
     use super::*;
     use crate::books::Fold;
     use crate::entry::Entry;
-    use crate::journal::{Position, When};
+    use crate::journal::{Position, When, encode, segment_path};
 
     /// Who is not woken in this time is never woken.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -108,6 +123,72 @@ mod tests {
         }
         shared.journal.close();
         syncing.join().expect("it ends");
+    }
+
+    fn intent() -> Entry {
+        let fleet = crowd::fleet(1);
+        let (endpoint, contract) = (EndpointId::from_index(0), ContractId::from_index(0));
+        let (cost, list) = (Cost::default(), TokenPrices::default());
+        let decision = Decision { endpoint, contract, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
+        let attempt = AttemptId { request: RequestId(1), attempt: 1 };
+        let (question, decision) = (Box::new(crowd::question(&fleet)), Box::new(decision));
+        Entry::of(&Record::Decided { attempt, key: KeyId(1), question, decision })
+    }
+
+    #[test]
+    fn what_a_sync_failed_for_is_written_again_before_it_is_believed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(folder.path(), Position::default(), 1 << 20).expect("a new journal");
+        let frame = encode(&record()).expect("short enough");
+        let append = |entry| journal.append(&frame, None, entry, When::Now).map(drop);
+        let (path, mut named) = (segment_path(folder.path(), 0), None);
+        let mut sync = |unsynced: &Unsynced| bring(&journal, folder.path(), unsynced, &mut named);
+
+        append(intent()).expect("there is room");
+        let mut unsynced = journal.unsynced().expect("it goes on");
+        // A device, which can't be synced.
+        unsynced.files.push(Arc::new(File::open("/dev/null").expect("it is there")));
+        assert!(sync(&unsynced).is_err());
+        assert!(matches!(append(intent()), Err(LedgerError::Unsure)), "nothing begins");
+        append(Entry::of(&record())).expect("what is under way ends");
+
+        let whole = fs::read(&path).expect("read");
+        fs::write(&path, vec![0; whole.len()]).expect("written");
+        let lost = sync(&journal.unsynced().expect("it goes on"));
+        assert!(matches!(lost, Err(LedgerError::Damaged { offset: 0, .. })), "the kernel has it no more");
+        assert!(matches!(append(intent()), Err(LedgerError::Unsure)), "nothing begins");
+
+        fs::write(&path, &whole).expect("written");
+        let file = File::options().write(true).open(&path).expect("it is there");
+        file.set_modified(SystemTime::UNIX_EPOCH).expect("it is set");
+        sync(&journal.unsynced().expect("it goes on")).expect("it can");
+        assert!(file.metadata().expect("read").modified().expect("read") > SystemTime::UNIX_EPOCH, "it was written");
+        assert_eq!(fs::read(&path).expect("read"), whole, "as it was");
+        assert_eq!(told(&journal), (2, Position { segment: 0, offset: whole.len() as u64 }));
+        append(intent()).expect("it begins");
+    }
+
+    #[test]
+    fn what_lies_in_several_segments_is_written_again_in_each() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let frame = encode(&record()).expect("short enough");
+        let journal = Journal::open(folder.path(), Position::default(), frame.len() as u64 + 1).expect("a new journal");
+        // Two fill a segment.
+        for _ in 0..5 {
+            journal.append(&frame, None, Entry::of(&record()), When::Now).expect("there is room");
+        }
+        let paths = [0, 1, 2].map(|segment| segment_path(folder.path(), segment));
+        let touch = |path: &PathBuf| {
+            let file = File::options().write(true).open(path).expect("it is there");
+            file.set_modified(SystemTime::UNIX_EPOCH).expect("it is set");
+            fs::read(path).expect("read")
+        };
+        let before = paths.each_ref().map(touch);
+        let from = Position { segment: 0, offset: frame.len() as u64 };
+        write_again(folder.path(), from, journal.end()).expect("it can");
+        assert_eq!(paths.each_ref().map(|path| fs::read(path).expect("read")), before);
+        let modified = |path: &PathBuf| fs::metadata(path).and_then(|file| file.modified()).expect("read");
+        assert!(paths.iter().all(|path| modified(path) > SystemTime::UNIX_EPOCH), "each was written");
     }
 
     #[test]

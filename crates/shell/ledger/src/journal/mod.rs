@@ -1,5 +1,6 @@
 //! The journal: numbered segments of framed records, appended and never changed.
 
+mod again;
 mod before;
 mod expire;
 mod frame;
@@ -12,6 +13,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use again::write_again;
 pub(crate) use expire::expire;
 pub use frame::RECORD_BYTES_MAX;
 pub(crate) use frame::encode;
@@ -20,7 +22,7 @@ pub use fuzz::journal;
 pub(crate) use reader::{Next, SegmentReader, count_whole_frames, for_each, segments};
 pub(crate) use tail::inspect;
 pub use writer::SEGMENT_BYTES;
-pub(crate) use writer::{Appended, BOOK_RECORDS, Journal, When};
+pub(crate) use writer::{Appended, BOOK_RECORDS, Journal, Unsynced, When};
 
 /// A place between two records of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

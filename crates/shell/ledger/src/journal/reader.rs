@@ -141,18 +141,31 @@ impl SegmentReader {
 pub(crate) fn count_whole_frames(bytes: &[u8]) -> usize {
     let (mut start, mut count) = (0, 0);
     while start + HEAD_BYTES <= bytes.len() {
-        let (head, rest) = bytes[start..].split_at(HEAD_BYTES);
-        let head = <&[u8; HEAD_BYTES]>::try_from(head).ok().and_then(Head::read);
-        let payload = head.as_ref().and_then(|head| rest.get(..head.length()).filter(|payload| head.matches(payload)));
-        match payload {
-            Some(payload) => {
-                start += HEAD_BYTES + payload.len();
+        match whole_frame(&bytes[start..]) {
+            Some(length) => {
+                start += length;
                 count += 1;
             }
             None => start += 1,
         }
     }
     count
+}
+
+/// Whether `bytes` are whole frames, one right after the other.
+pub(super) fn are_whole_frames(mut bytes: &[u8]) -> bool {
+    while let Some(length) = whole_frame(bytes) {
+        bytes = &bytes[length..];
+    }
+    bytes.is_empty()
+}
+
+/// The length of the whole frame that `bytes` begin with.
+fn whole_frame(bytes: &[u8]) -> Option<usize> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    let head = Head::read(head)?;
+    let payload = rest.get(..head.length()).filter(|payload| head.matches(payload))?;
+    Some(HEAD_BYTES + payload.len())
 }
 
 /// The numbers of the segments in a folder, in order and without a gap.

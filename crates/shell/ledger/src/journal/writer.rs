@@ -66,8 +66,12 @@ pub(crate) enum Done {
 /// What is in the file and may not be on disk yet.
 pub(crate) struct Unsynced {
     pub(crate) files: Vec<Arc<File>>,
+    /// The end of what is on disk.
+    pub(crate) from: Position,
     /// The end of what is in the files.
     pub(crate) end: Position,
+    /// A sync of it failed: it is to be written again first.
+    pub(crate) again: bool,
     /// Whether what was staged is.
     pub(crate) written: Result<(), LedgerError>,
     pub(crate) closing: bool,
@@ -106,6 +110,8 @@ struct Tail {
     closed: bool,
     /// A write failed: what of it is there has to go, and what is staged to follow, before anything else may.
     broken: bool,
+    /// A sync failed: what is not synced may never come to disk, unless it is written again.
+    unsure: bool,
     /// Up to which byte of the segment the disk has space for it already.
     kept: u64,
     /// When the disk last said that it has no more.
@@ -187,6 +193,7 @@ impl Journal {
             closing: false,
             closed: false,
             broken: false,
+            unsure: false,
             kept: 0,
             full_at: None,
         };
@@ -209,6 +216,10 @@ impl Journal {
         }
         // Without space for more, work under way still ends into what is kept; new work is refused.
         let begins = matches!(entry, Entry::Intent(_));
+        // Nor does it begin while nobody knows what a power cut would leave.
+        if begins && tail.unsure {
+            return Err(LedgerError::Unsure);
+        }
         if tail.staged_end().offset >= self.segment_bytes {
             self.write_staged(&mut tail)?;
             if let Err(error) = self.roll(&mut tail)
@@ -322,7 +333,7 @@ impl Journal {
     /// Waits for something to sync, then for the rest of its window. `None` when there is nothing more to come.
     pub(crate) fn wait_written(&self) -> Option<Unsynced> {
         let hurried = |tail: &Tail| tail.closing || tail.urgent.is_some_and(|urgent| urgent > tail.synced);
-        let idle = |tail: &mut Tail| tail.end == tail.synced && !tail.broken && !hurried(tail);
+        let idle = |tail: &mut Tail| tail.end == tail.synced && !tail.broken && !tail.unsure && !hurried(tail);
         let mut tail = self.written.wait_while(self.tail(), idle).unwrap_or_else(PoisonError::into_inner);
         if !hurried(&tail) {
             tail = self.written.wait_timeout_while(tail, COMMIT_WINDOW, |tail| !hurried(tail)).unwrap_or_else(PoisonError::into_inner).0;
@@ -342,14 +353,19 @@ impl Journal {
         }
         let mut files = tail.rolled.clone();
         files.push(Arc::clone(&tail.file));
-        Some(Unsynced { files, end: tail.end, written, closing: tail.closing })
+        Some(Unsynced { files, from: tail.synced, end: tail.end, again: tail.unsure, written, closing: tail.closing })
+    }
+
+    /// Tells that a sync failed.
+    pub(crate) fn doubt(&self) {
+        self.tail().unsure = true;
     }
 
     /// Tells that those files are on disk as far as that.
     pub(crate) fn mark_synced(&self, unsynced: &Unsynced) {
         let mut tail = self.tail();
         tail.rolled.retain(|rolled| !unsynced.files.iter().any(|file| Arc::ptr_eq(file, rolled)));
-        tail.synced = unsynced.end;
+        (tail.synced, tail.unsure) = (unsynced.end, false);
         self.synced.notify_one();
     }
 
