@@ -266,7 +266,7 @@ impl Reader {
     }
 
     fn post_piece(&mut self, fleet: &Fleet, piece: Span) {
-        let mut drawn = Drawn::default();
+        let (mut drawn, mut records) = (Drawn::default(), Vec::new());
         for (endpoint, open) in &mut self.endpoints {
             let Some(holding) = holding(fleet, *endpoint, piece.from, &mut drawn) else { continue };
             let busy = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
@@ -274,8 +274,10 @@ impl Reader {
             let interval = Interval { span: piece, busy, work: open.work(&holding) };
             let (record, booked) = held_time(fleet, *endpoint, &holding, &interval);
             open.booked += u64::try_from(booked.as_micros()).unwrap_or(0);
-            self.state.recorder.tell(Record::Held(record));
+            records.push(Record::Held(record));
         }
+        // In the order of endpoints: by that the books know which of them a kill left out.
+        self.state.recorder.tell_together(records);
     }
 
     /// What work takes of time that another gateway posts is not booked later. Once it is noted that nothing is held here any more: the books

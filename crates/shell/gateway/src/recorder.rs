@@ -35,7 +35,22 @@ impl Recorder {
 
     /// Writes what has happened; now, or when the journal takes it again.
     pub fn tell(&self, record: Record) {
-        match self.pay().and_then(|()| self.append(&record)) {
+        let told = self.pay().and_then(|()| self.append(&record));
+        self.told(record, told);
+    }
+
+    /// Writes at once what has happened together, so that a kill hardly ever leaves a part of it.
+    pub fn tell_together(&self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            let told = self.pay().and_then(|()| self.journal.stage(&record));
+            self.told(record, told);
+        }
+        // What the file does not take stays staged, and goes before anything else.
+        _ = self.journal.write();
+    }
+
+    fn told(&self, record: Record, told: Result<(), LedgerError>) {
+        match told {
             Ok(()) => {}
             Err(error) if error.is_of_the_disk() => self.owe(record),
             Err(_) => self.lose(),
@@ -108,6 +123,9 @@ mod tests {
     struct Moody {
         full: AtomicBool,
         taken: Mutex<Vec<Record>>,
+        staged: Mutex<Vec<Record>>,
+        /// How many were staged at each write.
+        writes: Mutex<Vec<usize>>,
     }
 
     impl Journal for Moody {
@@ -120,6 +138,18 @@ mod tests {
                 _ => {}
             }
             self.taken.lock().expect("no test panics with it").push(record.clone());
+            Ok(())
+        }
+
+        fn stage(&self, record: &Record) -> Result<(), LedgerError> {
+            self.append(record)?;
+            self.staged.lock().expect("no test panics with it").push(record.clone());
+            Ok(())
+        }
+
+        fn write(&self) -> Result<(), LedgerError> {
+            let staged = std::mem::take(&mut *self.staged.lock().expect("no test panics with it"));
+            self.writes.lock().expect("no test panics with it").push(staged.len());
             Ok(())
         }
     }
@@ -157,6 +187,17 @@ mod tests {
         check(&[1, 2, 3], &[], &[1, 2, 3], 0, 0);
         check(&[1, 2, 3, 4], &[2, 3], &[1, 2, 3, 4], 0, 0);
         check(&[1, 2, 3], &[2, 3], &[1], 2, 0);
+    }
+
+    #[test]
+    fn what_has_happened_together_is_written_at_once() {
+        let journal = Arc::new(Moody::default());
+        let recorder = Recorder::new(Arc::clone(&journal) as Arc<dyn Journal>);
+        recorder.tell_together([1, UNKNOWN, 3].map(happened));
+        journal.full.store(true, Ordering::Relaxed);
+        recorder.tell_together([4, 5].map(happened));
+        assert_eq!(*journal.writes.lock().expect("no test panics with it"), [2, 0]);
+        assert_eq!((recorder.owed(), recorder.lost()), (2, 1));
     }
 
     #[test]

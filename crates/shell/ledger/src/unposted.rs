@@ -1,7 +1,8 @@
 //! What a killed process held and had not posted yet.
 //!
 //! Held time is posted every few seconds. A killed process leaves the last piece out: it held its replicas at least up to the
-//! last instant that its journal names, and nobody says for how much longer. That piece is posted as held, none of it as used.
+//! last instant that its journal names, and nobody says for how much longer. That piece is posted as held, none of it as used. So is what
+//! endpoints held over the last reading whose records of it the kill left out.
 //!
 //! One of several replicas posts it up to the instant that was its to post, and no further: another takes over there.
 
@@ -10,13 +11,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use dispatch::HeldTime;
+use fleet::EndpointId;
 use market::Usage;
 use rusqlite::{Connection, OptionalExtension};
 use units::{Instant, Quantity, Span};
 
 use crate::directory;
 use crate::error::{LedgerError, at};
-use crate::register::Registers;
+use crate::register::{Register, Registers};
 use crate::view::View;
 use crate::words::{Request, Word};
 
@@ -43,23 +45,36 @@ pub(crate) fn held(directory: &Path, connection: &Connection, registers: &Regist
         [],
         |row| row.get(0),
     )?;
-    let last = connection.query_row("SELECT max(id), fleet, to_us FROM held", [], |row| {
-        Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?).zip(row.get::<_, Option<i64>>(2)?))
+    let last = connection.query_row("SELECT max(id), fleet, endpoint, from_us, to_us FROM held", [], |row| {
+        let Some(_) = row.get::<_, Option<i64>>(0)? else { return Ok(None) };
+        let span = Span { from: Instant::from_micros(row.get(3)?), to: Instant::from_micros(row.get(4)?) };
+        Ok(Some((row.get::<_, i64>(1)?, row.get::<_, String>(2)?, span)))
     })?;
-    let (Some(((_, fleet), to)), true) = (last, killed) else { return Ok(Vec::new()) };
-    let (from, to) = (Instant::from_micros(to), last_instant(connection)?);
-    if to.since(from) > GAP_MAX {
+    let (Some((fleet, endpoint, reading)), true) = (last, killed) else { return Ok(Vec::new()) };
+    let (register, kept, last) = (registers.at_row(fleet)?, kept(directory), last_instant(connection)?);
+    let mut held = held_to(connection, register, (fleet, reading.to))?;
+    if held.is_empty() {
+        // It was noted that nothing is held any more.
         return Ok(Vec::new());
     }
-    let length = Duration::from_millis(u64::try_from(to.min(kept(directory)).since(from).as_millis()).unwrap_or(u64::MAX));
-    if length.is_zero() {
-        return Ok(Vec::new());
-    }
-    let mut pieces = Vec::new();
-    for span in split(Span { from, to: from + length }) {
-        pieces.extend(pieces_of(connection, registers, (fleet, from), span)?);
+    // A reading goes by the order of endpoints: the kill left those out of it that are behind its last one and were held up to its beginning.
+    let mut left_out = held_to(connection, register, (fleet, reading.from))?;
+    left_out.retain(|other, _| Some(*other) > register.endpoint_id(&endpoint));
+    let rest = whole(reading.from, reading.to.min(kept));
+    // They come first: wherever another kill comes, it is found as this one was.
+    let mut pieces: Vec<HeldTime> = left_out.values().filter(|_| !rest.is_empty()).map(|held| at_pace_of(held, rest)).collect();
+    held.extend(left_out);
+    if last.since(reading.to) <= GAP_MAX {
+        let spans = split(whole(reading.to, last.min(kept)));
+        pieces.extend(spans.flat_map(|span| held.values().map(move |held| at_pace_of(held, span))));
     }
     Ok(pieces)
+}
+
+/// From an instant on in whole milliseconds; over nothing where `to` is before it.
+fn whole(from: Instant, to: Instant) -> Span {
+    let length = Duration::from_millis(u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX));
+    Span { from, to: from + length }
 }
 
 impl View {
@@ -111,37 +126,36 @@ fn split(span: Span) -> impl Iterator<Item = Span> {
     pieces.into_iter().filter(|piece| !piece.is_empty())
 }
 
-/// What each endpoint went on holding over `span`, at the pace of the piece that ended at `ended`.
-fn pieces_of(
+/// What each endpoint held over its record that ended then, without what was used of it.
+fn held_to(
     connection: &Connection,
-    registers: &Registers,
+    register: &Register,
     (fleet, ended): (i64, Instant),
-    span: Span,
-) -> Result<Vec<HeldTime>, LedgerError> {
-    let register = registers.at_row(fleet)?;
-    let mut select = connection.prepare(
-        "SELECT held.id, held.endpoint, held.to_us - held.from_us, posting.contract, posting.meter, posting.subject, posting.held
+) -> Result<BTreeMap<EndpointId, HeldTime>, LedgerError> {
+    let mut select = connection.prepare_cached(
+        "SELECT held.id, held.endpoint, held.from_us, posting.contract, posting.meter, posting.subject, posting.held
          FROM held JOIN posting ON posting.source = held.id
-         WHERE held.id > (SELECT max(id) FROM held) - 4096 AND held.fleet = ?1 AND held.to_us = ?2 ORDER BY posting.id",
+         WHERE held.id > (SELECT max(id) FROM held) - 8192 AND held.fleet = ?1 AND held.to_us = ?2 ORDER BY posting.id",
     )?;
     let mut rows = select.query([fleet, ended.micros()])?;
     let mut found: BTreeMap<i64, HeldTime> = BTreeMap::new();
-    let length = i128::try_from(span.length().as_micros()).unwrap_or(i128::MAX);
     while let Some(row) = rows.next()? {
         let Some(endpoint) = register.endpoint_id(&row.get::<_, String>(1)?) else { continue };
         let Word(kind) = row.get(4)?;
         let Some(contract) = register.contract_id(&row.get::<_, String>(3)?) else { continue };
         let Some(meter) = register.meter(kind, &row.get::<_, String>(5)?) else { continue };
-        let (over, held): (i64, i64) = (row.get(2)?, row.get(6)?);
-        let held = i64::try_from(i128::from(held) * length / i128::from(over.max(1))).unwrap_or(i64::MAX);
-        let piece = found.entry(row.get(0)?).or_insert_with(|| HeldTime {
-            endpoint,
-            fleet: register.version,
-            span,
-            usage: Vec::new(),
-            shares: Vec::new(),
-        });
-        piece.usage.push(Usage { contract, meter, at: span.from, held: Quantity::new(held), used: Quantity::ZERO });
+        let span = Span { from: Instant::from_micros(row.get(2)?), to: ended };
+        let fleet = register.version;
+        let held = found.entry(row.get(0)?).or_insert_with(|| HeldTime { endpoint, fleet, span, usage: Vec::new(), shares: Vec::new() });
+        held.usage.push(Usage { contract, meter, at: span.from, held: Quantity::new(row.get(6)?), used: Quantity::ZERO });
     }
-    Ok(found.into_values().collect())
+    Ok(found.into_values().map(|held| (held.endpoint, held)).collect())
+}
+
+/// The same held over another span.
+fn at_pace_of(held: &HeldTime, span: Span) -> HeldTime {
+    let micros = |span: Span| i128::try_from(span.length().as_micros()).unwrap_or(i128::MAX);
+    let part = |all: Quantity| i64::try_from(i128::from(all.count()) * micros(span) / micros(held.span).max(1)).unwrap_or(i64::MAX);
+    let usage = held.usage.iter().map(|usage| Usage { at: span.from, held: Quantity::new(part(usage.held)), ..*usage });
+    HeldTime { span, usage: usage.collect(), ..held.clone() }
 }
