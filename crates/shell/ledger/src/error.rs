@@ -61,6 +61,12 @@ pub enum LedgerError {
         /// What.
         what: String,
     },
+    /// A copied entry is of what another entry was of.
+    #[error("add a row of {table}: another entry has it already")]
+    Twice {
+        /// Of which table.
+        table: &'static str,
+    },
     /// SQLite gave a row another number than the next.
     #[error("number a row of {table} {number}")]
     Misnumbered {

@@ -3,7 +3,8 @@
 //!
 //! Rows keep what they say. What names a row of the own ledger is moved: `number` of the replica, times [`APART`], is added. A contract's
 //! period is closed here once for all replicas; those entries are a chain of their own, whose replica has number nought. What several replicas
-//! booked each by itself counts once, the first time: an invoice by its bytes, a closing by its contract and time.
+//! booked each by itself counts once, the first time: an invoice by its bytes, a closing by its contract and time. So does an entry that is
+//! another's, by its number and hash: one chain goes on under two names where a state directory was copied before it shared, or lost its name.
 //!
 //! An entry that can't be added is passed over and told: nothing that one replica writes may keep the others from what comes after it.
 
@@ -83,7 +84,10 @@ impl std::fmt::Display for PassedOver {
 
 /// Tables of the copies' own.
 const TABLES: &str = "
-    CREATE TABLE whole_fleet (origin INTEGER PRIMARY KEY, fleet INTEGER NOT NULL) STRICT;
+    -- Rows of replicas that are another row here: fleets by their versions, and what two of them have as the same entry.
+    CREATE TABLE whole_row (kind TEXT NOT NULL, origin INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (kind, origin)) STRICT, WITHOUT ROWID;
+    -- Whose each entry was first.
+    CREATE TABLE whole_entry (number INTEGER NOT NULL, hash BLOB NOT NULL, replica INTEGER NOT NULL, PRIMARY KEY (number, hash)) STRICT, WITHOUT ROWID;
     CREATE TABLE whole_key (id INTEGER PRIMARY KEY, public TEXT NOT NULL UNIQUE) STRICT;
     CREATE TABLE whole_passed (replica INTEGER NOT NULL, number INTEGER NOT NULL, why TEXT NOT NULL) STRICT;
     -- Of which database, and the last entry that was fetched from it.
@@ -116,7 +120,7 @@ impl Whole {
         connection.pragma_update(None, "foreign_keys", false)?;
         let known = match schema::migrate(&mut connection) {
             Err(LedgerError::Newer { .. } | LedgerError::Older { .. }) => false,
-            done => done.and_then(|()| is_whole(&connection))?,
+            done => done.and_then(|()| Ok(connection.table_exists(None, "whole_entry")?))?,
         };
         let (fleets, removed) = (Fleets::of(folder), (None, 0, Vec::new()));
         let folds = Folds::new(&fleets);
@@ -331,7 +335,7 @@ fn unreadable(copied: &Copied) -> LedgerError {
 /// Whether an entry was refused for what it says, and not for the state of the disk or for another process.
 fn is_of_the_entry(error: &LedgerError) -> bool {
     match error {
-        LedgerError::Missing { .. } => true,
+        LedgerError::Missing { .. } | LedgerError::Twice { .. } => true,
         LedgerError::Database(error) => error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation),
         _ => false,
     }
@@ -346,6 +350,9 @@ fn why(error: &LedgerError) -> String {
 fn add(transaction: &Transaction<'_>, copied: &Copied) -> Result<(), LedgerError> {
     let kind = Kind::of(&copied.entry.kind).ok_or_else(|| unreadable(copied))?;
     let (own, parts) = kind.tables();
+    if copied.replica != 0 && is_copy(transaction, copied, kind)? {
+        return Ok(());
+    }
     for line in copied.entry.text.split_terminator('\n') {
         let mut words = line.split('\t');
         let name = words.next().unwrap_or_default();
@@ -369,6 +376,37 @@ fn add(transaction: &Transaction<'_>, copied: &Copied) -> Result<(), LedgerError
     if copied.replica == 0 { link(transaction, copied) } else { Ok(()) }
 }
 
+/// Whether this entry is another replica's too, which is the same up to there: then its rows are those of the first.
+fn is_copy(transaction: &Transaction<'_>, copied: &Copied, kind: Kind) -> Result<bool, LedgerError> {
+    let ChainEntry { number, row, hash, .. } = &copied.entry;
+    let mut add =
+        transaction.prepare_cached("INSERT INTO whole_entry (number, hash, replica) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    if add.execute(params![number, hash.0, copied.replica])? == 1 {
+        return Ok(false);
+    }
+    // What comes after the copy names these.
+    if let (Kind::Fleet | Kind::Opening | Kind::Correction, Some(row)) = (kind, *row) {
+        let mut find = transaction.prepare_cached("SELECT replica FROM whole_entry WHERE number = ?1 AND hash = ?2")?;
+        let replica = find.query_row(params![number, hash.0], |row| row.get(0))?;
+        let (origin, first) = far(copied.replica, row).zip(far(replica, row)).ok_or_else(|| unreadable(copied))?;
+        name(transaction, kind, origin, here(transaction, kind, first)?.unwrap_or(first))?;
+    }
+    Ok(true)
+}
+
+/// Which row here a row of a replica is, where it is another's.
+fn here(transaction: &Transaction<'_>, kind: Kind, origin: i64) -> Result<Option<i64>, LedgerError> {
+    let mut find = transaction.prepare_cached("SELECT row FROM whole_row WHERE kind = ?1 AND origin = ?2")?;
+    Ok(find.query_row(params![kind.tables().0.name, origin], |row| row.get(0)).optional()?)
+}
+
+/// Says which row here a row of a replica is.
+fn name(transaction: &Transaction<'_>, kind: Kind, origin: i64, row: i64) -> Result<(), LedgerError> {
+    let mut add = transaction.prepare_cached("INSERT INTO whole_row (kind, origin, row) VALUES (?1, ?2, ?3)")?;
+    add.execute(params![kind.tables().0.name, origin, row])?;
+    Ok(())
+}
+
 /// Whether another replica brought the same: this invoice, or a closing of the contract that shares time with this one.
 fn is_known(transaction: &Transaction<'_>, copied: &Copied, table: &Table, values: &[Value]) -> Result<bool, LedgerError> {
     let value = |name: &str| columns(table).position(|column| column == name).and_then(|place| values.get(place));
@@ -376,7 +414,7 @@ fn is_known(transaction: &Transaction<'_>, copied: &Copied, table: &Table, value
         "invoice" => {
             let mut find = transaction.prepare_cached("SELECT id FROM invoice WHERE digest = ?1")?;
             let Some(known) = find.query_row([value("digest")], |row| row.get::<_, i64>(0)).optional()? else { return Ok(false) };
-            let own = copied.entry.row.and_then(|row| far(copied, row));
+            let own = copied.entry.row.and_then(|row| far(copied.replica, row));
             transaction.execute("UPDATE correction SET invoice = ?1 WHERE invoice = ?2", params![known, own])?;
             Ok(true)
         }
@@ -390,8 +428,8 @@ fn is_known(transaction: &Transaction<'_>, copied: &Copied, table: &Table, value
 }
 
 /// What a row of the replica's own ledger is called here; nothing where no ledger has as many.
-fn far(copied: &Copied, row: i64) -> Option<i64> {
-    copied.replica.checked_mul(APART)?.checked_add(row)
+fn far(replica: i64, row: i64) -> Option<i64> {
+    replica.checked_mul(APART)?.checked_add(row)
 }
 
 /// The columns of a table as the chain writes them.
@@ -433,22 +471,24 @@ fn moved(transaction: &Transaction<'_>, copied: &Copied, table: &str, column: &s
         _ => None,
     };
     let Some(number) = number else { return Ok(value) };
-    let far = || far(copied, number).ok_or_else(|| unreadable(copied));
+    let far = || far(copied.replica, number).ok_or_else(|| unreadable(copied));
     Ok(Value::Integer(match (table, column) {
         ("attempt", "key") => key(transaction, copied.key.as_deref())?,
         ("attempt" | "settlement" | "held" | "posting" | "opening" | "closing", "fleet") => {
-            let mut find = transaction.prepare_cached("SELECT fleet FROM whole_fleet WHERE origin = ?1")?;
-            find.query_row([far()?], |row| row.get(0)).optional()?.ok_or_else(|| unreadable(copied))?
+            here(transaction, Kind::Fleet, far()?)?.ok_or_else(|| unreadable(copied))?
         }
+        ("ending", "opening") => here(transaction, Kind::Opening, far()?)?.map_or_else(far, Ok)?,
+        ("correction", "corrects") => here(transaction, Kind::Correction, far()?)?.map_or_else(far, Ok)?,
         ("attempt" | "held" | "ending", "segment")
-        | ("ending", "opening")
         | ("held_share", "held")
         | ("posting", "correction" | "source")
-        | ("correction", "corrects" | "invoice")
+        | ("correction", "invoice")
         | ("invoice_line", "invoice")
         | ("closing_line", "closing") => far()?,
-        // It knew what its replica had alone: all that was posted here is looked at again by the next one.
-        ("closing", "posting_to") if copied.replica != 0 => 0,
+        // Postings have numbers of their own here. One that is of all knew all that came before it; one of a replica what that had alone, so
+        // all that was posted is looked at again by the next one.
+        ("closing", "posting_to") if copied.replica == 0 => newest(transaction)?,
+        ("closing", "posting_to") => 0,
         // It stands right behind its attempt.
         ("advice", "attempt") => transaction.last_insert_rowid(),
         _ => return Ok(value),
@@ -468,22 +508,24 @@ fn insert(
     (table, kind): (&Table, Kind),
     mut values: Vec<Value>,
 ) -> Result<(), LedgerError> {
-    let is_own = table.name == kind.tables().0.name;
+    let own = kind.tables().0;
+    let is_own = table.name == own.name;
     // Attempts are numbered in the order in which they came: only what stands behind them in their entry names them by that.
     let row = copied.entry.row.filter(|_| is_own && !matches!(kind, Kind::Attempt | Kind::Ending));
-    let row = row.map(|row| far(copied, row).ok_or_else(|| unreadable(copied))).transpose()?;
+    let row = row.map(|row| far(copied.replica, row).ok_or_else(|| unreadable(copied))).transpose()?;
     if let (Kind::Fleet, Some(row)) = (kind, row) {
         let version = values.first().cloned().unwrap_or(Value::Null);
         let mut find = transaction.prepare_cached("SELECT id FROM fleet WHERE version = ?1")?;
         let known: Option<i64> = find.query_row([&version], |row| row.get(0)).optional()?;
-        transaction.execute("INSERT INTO whole_fleet (origin, fleet) VALUES (?1, ?2)", [row, known.unwrap_or(row)])?;
+        name(transaction, kind, row, known.unwrap_or(row))?;
         if known.is_some() {
             return Ok(());
         }
     }
     let Some(row) = row else {
-        transaction.prepare_cached(table.insert)?.execute(params_from_iter(values))?;
-        return Ok(());
+        let inserted = transaction.prepare_cached(table.insert)?.execute(params_from_iter(values))?;
+        // What belongs to one that is there already would be there twice.
+        return if is_own && inserted == 0 { Err(LedgerError::Twice { table: own.name }) } else { Ok(()) };
     };
     values.push(Value::Integer(row));
     let names: Vec<&str> = columns(table).chain(["id"]).collect();

@@ -29,7 +29,9 @@ impl ReplicaId {
         let write = || -> std::io::Result<()> {
             std::fs::write(&beside, format!("{name}\n"))?;
             std::fs::File::open(&beside)?.sync_all()?;
-            std::fs::rename(&beside, &path)
+            std::fs::rename(&beside, &path)?;
+            // A name that a power cut took would be another one at the next start, under which all is copied again.
+            std::fs::File::open(directory)?.sync_all()
         };
         write().map_err(ShareError::Name)?;
         Ok(Self(name))

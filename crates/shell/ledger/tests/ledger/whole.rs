@@ -10,7 +10,7 @@ use ledger::{ChainEntry, Copied, Hash, Invoice, LedgerError, REPLICA, Store, Vie
 use market::Tokens;
 
 use crate::closing::{self, LAPTOP, MINUTE, laptop};
-use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement, start};
+use crate::fixture::{TEXT, attempt, decided, fleet, held, open, seconds, settlement, start};
 
 const TOKENS: Tokens = Tokens { input: 10, cached: 0, output: 5 };
 
@@ -39,6 +39,24 @@ fn copies(first: &View, second: &View) -> Vec<Copied> {
         turns.extend(first.next());
         turns.extend(second.next());
     }
+    in_turn(turns)
+}
+
+/// A state directory as it lies there, once more.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).expect("copied");
+        }
+    }
+}
+
+/// Entries as they came one after another, each with the replica that brought it.
+fn in_turn(turns: impl IntoIterator<Item = (i64, ChainEntry)>) -> Vec<Copied> {
     let copied = |((replica, entry), place)| Copied { replica, place, key: Some(format!("key-{replica}")), entry };
     turns.into_iter().zip(1..).map(copied).collect()
 }
@@ -172,6 +190,77 @@ fn what_each_closed_alone_counts_once_and_the_next_closing_makes_up_the_differen
     let count = view.closings(None).expect("closings").len();
     close(&mut whole, seconds(3_600));
     assert_eq!((due(), view.closings(None).expect("closings").len()), (7 * 15 + 2 * 1_000, count), "once");
+}
+
+#[test]
+fn one_chain_under_two_names_counts_once_and_so_does_what_each_did_after_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    drop(fill(&at("first"), 1, 3));
+    copy(&at("first"), &at("second"));
+    let go_on = |name: &str, request: u128, now: u64| {
+        let (store, fleet) = (Store::open(&at(name), TEXT, fleet(), seconds(now)).expect("opened").0, fleet());
+        store.append(&decided(&fleet, attempt(request, 1), true, start())).expect("appended");
+        store.append(&Record::Settled(settlement(&fleet, attempt(request, 1), true, TOKENS, seconds(1)))).expect("appended");
+        store.flush().expect("committed");
+        store
+    };
+    let (first, second) = (go_on("first", 1_100, 5), go_on("second", 2_100, 6));
+    for (name, copies) in [("one", copies(&first, &second)), ("other", copies(&second, &first))] {
+        let mut whole = whole(&at(name), &copies, 4);
+        assert_eq!(whole.passed_over().expect("read"), []);
+        let view = View::open(&at(name)).expect("a ledger like any other");
+        assert_eq!(view.attempts(99).expect("attempts").len(), 3 + 1 + 1);
+        assert_eq!(totals(&whole.books(&fleet(), start()).expect("books")).iter().sum::<i64>(), 5 * 15 + 1_000);
+        close(&mut whole, seconds(3_600));
+        let due: i128 = view.closings(None).expect("closings").iter().map(|closed| closed.due.nanos()).sum();
+        assert_eq!(due, 5 * 15 + 1_000, "and is billed once");
+    }
+}
+
+/// As after a power cut that took the name: all that was copied under it comes again under another, and what comes then names it.
+#[test]
+fn a_directory_that_lost_its_name_brings_its_history_again_and_it_counts_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let store = closing::open(&at("one"));
+    let lost = closing::spill(&store, 1, Known::Bounded, closing::TOKENS, closing::start() + MINUTE);
+    store.flush().expect("committed");
+    let correct = |input: u32, minute: u32| {
+        let tokens = Tokens { input, cached: 0, output: 40 };
+        let said = ledger::Correct { attempt: lost, tokens, why: String::new(), who: String::new() };
+        ledger::correct(&at("one"), &said, closing::start() + minute * MINUTE).expect("booked");
+        let last = store.synced_entries().expect("synced");
+        store.entries(0, last, usize::MAX).expect("they are there")
+    };
+    let (before, all) = (correct(1_000, 2), correct(900, 3));
+    let copies = in_turn(before.into_iter().map(|entry| (1, entry)).chain(all.into_iter().map(|entry| (2, entry))));
+    for pieces in [1, 99] {
+        let name = format!("whole-{pieces}");
+        let mut whole = whole(&at(&name), &copies, pieces);
+        assert_eq!(whole.passed_over().expect("read"), []);
+        let said = View::open(&at(&name)).expect("a ledger like any other").corrections_of(lost).expect("read");
+        assert_eq!(said.iter().map(|said| said.corrects).collect::<Vec<_>>(), [None, Some(said[0].number)]);
+        assert_eq!(totals(&whole.books(&laptop(), closing::start() + 30 * MINUTE).expect("books")).iter().sum::<i64>(), 940);
+    }
+}
+
+#[test]
+fn an_attempt_that_another_entry_has_settled_posts_nothing_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let first = fill(&at("first"), 1, 1);
+    let entries = first.entries(0, first.synced_entries().expect("synced"), usize::MAX).expect("they are there");
+    let of = |kind: &str| entries.iter().find(|entry| entry.kind == kind).expect("there is one").clone();
+    // Another chain from the same beginning.
+    let settled = of("settlement");
+    let again = ChainEntry { number: 2, hash: of("fleet").hash.then(&settled.text), ..settled };
+    let other = [(2, of("fleet")), (2, again)];
+    let mut whole = whole(&at("whole"), &in_turn(entries.iter().map(|entry| (1, entry.clone())).chain(other)), 4);
+    let passed = whole.passed_over().expect("read");
+    assert!(passed.len() == 1 && passed[0].why.contains("another entry has it already"), "{passed:?}");
+    assert_eq!((passed[0].replica, passed[0].number), (2, 2));
+    assert_eq!(totals(&whole.books(&fleet(), start()).expect("books")).iter().sum::<i64>(), 15 + 1_000);
 }
 
 #[test]
