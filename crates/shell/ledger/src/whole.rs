@@ -20,7 +20,7 @@ use units::Instant;
 
 use crate::book::Booking;
 use crate::books::{Books, Fold};
-use crate::chain::{Hash, Kind, Table};
+use crate::chain::{CLOSING, Hash, Kind, Table};
 use crate::closing::{self, All, Folds};
 use crate::copied::ChainEntry;
 use crate::error::LedgerError;
@@ -28,6 +28,7 @@ use crate::fleets::Fleets;
 use crate::focus::reconcile::{self, Invoice, Reckoned, Reconciliation};
 use crate::register::Registers;
 use crate::removed::{APART, Removed, removed};
+use crate::verify::{self, Verification};
 use crate::view::View;
 use crate::{directory, schema};
 
@@ -105,6 +106,8 @@ pub struct Whole {
     removed: (Option<FleetVersion>, i64, Vec<Removed>),
     folds: Folds,
     fleets: Arc<Fleets>,
+    /// What is wrong with closings so far, where they are checked.
+    checked: Option<Verification>,
 }
 
 impl Whole {
@@ -124,7 +127,7 @@ impl Whole {
         };
         let (fleets, removed) = (Fleets::of(folder), (None, 0, Vec::new()));
         let folds = Folds::new(&fleets);
-        let mut whole = Self { folder: folder.to_owned(), connection, fold: None, removed, folds, fleets };
+        let mut whole = Self { folder: folder.to_owned(), connection, fold: None, removed, folds, fleets, checked: None };
         if !known || !whole.passed_over()?.is_empty() {
             whole.begin_anew("")?;
         }
@@ -183,11 +186,54 @@ impl Whole {
         directory::keep_text(&self.folder, version, text)
     }
 
+    /// Has each closing that is of all checked when it comes: by what came before it, which is all that it knew.
+    #[must_use]
+    pub fn checking(self) -> Self {
+        Self { checked: Some(Verification::default()), ..self }
+    }
+
+    /// Checks what is there from first principles, with what was found of closings.
+    ///
+    /// # Errors
+    /// When the database refused.
+    pub fn verify(&self) -> Result<Verification, LedgerError> {
+        let mut verification = self.checked.clone().unwrap_or_default();
+        verify::check_whole(&self.connection, &mut verification)?;
+        Ok(verification)
+    }
+
     /// Takes in entries, which must follow what is there in the order of their places. What can't be added is passed over.
     ///
     /// # Errors
     /// When the database refused.
     pub fn add(&mut self, entries: &[Copied]) -> Result<(), LedgerError> {
+        let Some(mut found) = self.checked.take() else { return self.take_in(entries) };
+        let closes = |copied: &Copied| copied.replica == 0 && copied.entry.kind == CLOSING.name;
+        for entries in entries.chunk_by(|_, next| !closes(next)) {
+            if let Some(closing) = entries.first().filter(|first| closes(first)) {
+                self.check(closing, &mut found)?;
+            }
+            self.take_in(entries)?;
+        }
+        self.checked = Some(found);
+        Ok(())
+    }
+
+    /// Checks a closing that comes next. What it says is read from its rows, which are not kept yet.
+    fn check(&mut self, copied: &Copied, found: &mut Verification) -> Result<(), LedgerError> {
+        let Some(row) = copied.entry.row else { return Ok(()) };
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let said = match add(&transaction, copied) {
+            // It is passed over, and told then.
+            Err(error) if is_of_the_entry(&error) => return Ok(()),
+            added => added.and_then(|()| closing::past(&transaction, row.saturating_sub(1)))?,
+        };
+        transaction.rollback()?;
+        let Some(closed) = said.iter().find(|closed| closed.number == row) else { return Ok(()) };
+        verify::closings::check_next((&self.connection, &mut self.folds), closed, found)
+    }
+
+    fn take_in(&mut self, entries: &[Copied]) -> Result<(), LedgerError> {
         let Some(last) = entries.last() else { return Ok(()) };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for copied in entries {

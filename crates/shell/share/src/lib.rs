@@ -29,4 +29,4 @@ pub use link::{Address, AddressError};
 pub use read::{ALL, CheckedChain, checked};
 pub use replica::ReplicaId;
 pub use sharing::{Joined, Setup, Sharing};
-pub use whole::{gather, import};
+pub use whole::{gather, import, verify};

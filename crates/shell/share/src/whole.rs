@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::{Fleet, FleetVersion};
-use ledger::{ChainEntry, Copied, Hash, Invoice, PassedOver, Reconciliation, View, Whole};
+use ledger::{ChainEntry, Copied, Hash, Invoice, PassedOver, Reconciliation, Verification, View, Whole};
 use tokio_postgres::{GenericClient, Row};
 use units::Instant;
 
@@ -128,16 +128,29 @@ pub(crate) async fn close(
     Ok(())
 }
 
-/// Puts the ledger of all replicas together in a folder, changing nothing in the database, and gives what could not be added.
+/// Puts the ledger of all replicas together in a folder, changing nothing in the database; what can't be added is passed over.
 ///
 /// # Errors
 /// When the database can't be reached, refused or is newer than this program, or the folder can't be used.
-pub async fn gather(address: &Address, folder: &Path) -> Result<Vec<PassedOver>, ShareError> {
+pub async fn gather(address: &Address, folder: &Path) -> Result<(), ShareError> {
+    fetch_all(address, &mut Whole::open(folder)?).await
+}
+
+/// The same, with what was passed over and what is wrong: each closing is computed again by what came before it.
+///
+/// # Errors
+/// When the database can't be reached, refused or is newer than this program, or the folder can't be used.
+pub async fn verify(address: &Address, folder: &Path) -> Result<(Vec<PassedOver>, Verification), ShareError> {
+    let mut whole = Whole::open(folder)?.checking();
+    fetch_all(address, &mut whole).await?;
+    Ok((whole.passed_over()?, whole.verify()?))
+}
+
+async fn fetch_all(address: &Address, whole: &mut Whole) -> Result<(), ShareError> {
     let client = address.connect().await?;
     schema::known(&client).await?;
-    let mut whole = Whole::open(folder)?;
-    fetch(&client, &mut whole).await?;
-    Ok(whole.passed_over()?)
+    fetch(&client, whole).await?;
+    Ok(())
 }
 
 /// Imports an invoice, once for all replicas; the ledger of all is put together in a folder for it.

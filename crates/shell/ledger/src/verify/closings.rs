@@ -36,30 +36,50 @@ pub(super) fn check(closings: &mut Closings, connection: &Connection, verificati
     for closed in closing::past(connection, *number)? {
         *number = closed.number;
         let before = ends.insert(closed.contract.clone(), (closed.span.to, closed.posting_to));
-        let mut find = |why: String| verification.find(Finding::Closing { number: closed.number, contract: closed.contract.clone(), why });
-        if before.is_some_and(|(to, _)| to != closed.span.from) {
-            find("it doesn't begin where the one before it ended".to_owned());
-        }
-        if closed.span.is_empty() || closed.at < closed.span.to + GRACE {
-            find("it was closed before its time".to_owned());
-        }
-        if closed.due != closed.lines.iter().map(|line| line.money).sum() {
-            find("its lines don't add up to what is due".to_owned());
-        }
-        if digest(&closed.lines) != closed.digest {
-            find("its digest is not that of its lines".to_owned());
-        }
-        let version =
-            connection.query_row("SELECT version FROM fleet WHERE id = ?1", [closed.fleet], |row| row.get(0).map(FleetVersion))?;
-        let Some(fold) = folds.take(connection, version, closed.posting_to, closed.at)? else {
-            find("the fleet that it was closed by can't be read any more".to_owned());
-            continue;
-        };
-        if let Some(why) = difference(connection, (&fold, folds), &closed, before.map(|(_, posting_to)| posting_to))? {
-            find(why);
-        }
-        folds.put(fold);
+        check_one((connection, folds), &closed, (before, closed.number), verification)?;
     }
+    Ok(())
+}
+
+/// Checks a closing that is of all replicas, in a ledger that has what came before it and nothing else. Numbers say no order there.
+pub(crate) fn check_next(
+    (connection, folds): (&Connection, &mut Folds),
+    closed: &Closed,
+    verification: &mut Verification,
+) -> Result<(), LedgerError> {
+    let before = closing::last_closed(connection, &closed.contract)?;
+    check_one((connection, folds), closed, (before, i64::MAX), verification)
+}
+
+/// Checks a closing beside the one `before` it of its contract, by closings with numbers below `below`.
+fn check_one(
+    (connection, folds): (&Connection, &mut Folds),
+    closed: &Closed,
+    (before, below): (Option<(Instant, i64)>, i64),
+    verification: &mut Verification,
+) -> Result<(), LedgerError> {
+    let mut find = |why: String| verification.find(Finding::Closing { number: closed.number, contract: closed.contract.clone(), why });
+    if before.is_some_and(|(to, _)| to != closed.span.from) {
+        find("it doesn't begin where the one before it ended".to_owned());
+    }
+    if closed.span.is_empty() || closed.at < closed.span.to + GRACE {
+        find("it was closed before its time".to_owned());
+    }
+    if closed.due != closed.lines.iter().map(|line| line.money).sum() {
+        find("its lines don't add up to what is due".to_owned());
+    }
+    if digest(&closed.lines) != closed.digest {
+        find("its digest is not that of its lines".to_owned());
+    }
+    let version = connection.query_row("SELECT version FROM fleet WHERE id = ?1", [closed.fleet], |row| row.get(0).map(FleetVersion))?;
+    let Some(fold) = folds.take(connection, version, closed.posting_to, closed.at)? else {
+        find("the fleet that it was closed by can't be read any more".to_owned());
+        return Ok(());
+    };
+    if let Some(why) = difference(connection, (&fold, folds), closed, (before.map(|(_, posting_to)| posting_to), below))? {
+        find(why);
+    }
+    folds.put(fold);
     Ok(())
 }
 
@@ -68,10 +88,10 @@ fn difference(
     connection: &Connection,
     (fold, folds): (&Fold, &mut Folds),
     closed: &Closed,
-    known_to: Option<i64>,
+    (known_to, below): (Option<i64>, i64),
 ) -> Result<Option<String>, LedgerError> {
     let Some(contract) = fold.fleet.contracts.id(&closed.contract) else { return Ok(Some("its fleet has no such contract".to_owned())) };
-    let expected = lines(connection, (fold, folds), (contract, closed.period, closed.span), known_to, closed.number)?;
+    let expected = lines(connection, (fold, folds), (contract, closed.period, closed.span), known_to, below)?;
     if expected == closed.lines {
         return Ok(None);
     }

@@ -43,10 +43,11 @@ fn posted(connection: &Connection, number: i64) -> Result<Vec<Posting>, LedgerEr
     let columns = Posting::COLUMNS;
     let of = crate::correction::attempt_of(connection, number)?;
     let Some(of) = of else { return Ok(Vec::new()) };
-    // Postings of an entry stand together: those of this correction are between two entries of the chain.
+    // Postings of an entry stand together: those of this correction are between two entries of the chain. A ledger that is put together of
+    // several has only a part of the chains.
     let mut select = connection.prepare_cached(&format!(
         "SELECT {columns} FROM posting WHERE correction = ?1 AND request = ?2
-         AND id <= (SELECT posting_to FROM entry WHERE kind = 'correction' AND row = ?1)"
+         AND id <= coalesce((SELECT posting_to FROM entry WHERE kind = 'correction' AND row = ?1), id)"
     ))?;
     let mut found =
         select.query_map(params![number, crate::words::Request(of.request)], |row| Posting::at(row, 0))?.collect::<Result<Vec<_>, _>>()?;

@@ -4,7 +4,7 @@
 //! should be booked is looked up: a mistake of the thread that books shows, whatever it was.
 
 pub(crate) mod chain;
-mod closings;
+pub(crate) mod closings;
 mod corrections;
 mod journal;
 mod postings;
@@ -247,6 +247,21 @@ pub fn verify(directory: &Path, noted: Option<Hash>) -> Result<Verification, Led
     checked.go_on(&connection, &registers, noted, &mut verification)?;
     chain::check_complete(&connection, verification.head, &mut verification)?;
     Ok(verification)
+}
+
+/// Checks what the rows of a ledger that is put together of several say of one another. Chains are checked where the copies are, journals and
+/// what a replica closed alone in its own directory.
+pub(crate) fn check_whole(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
+    let registers = Registers::read(connection)?;
+    count(connection, verification)?;
+    let no_intent = "SELECT request, attempt FROM settlement WHERE NOT EXISTS
+         (SELECT 1 FROM attempt WHERE (attempt.request, attempt.attempt) = (settlement.request, settlement.attempt))";
+    for attempt in selected(connection, no_intent, [])? {
+        verification.find(Finding::NoIntent { attempt });
+    }
+    postings::check_settled(connection, &registers, verification)?;
+    postings::check_held(connection, 0, verification)?;
+    corrections::check(connection, &registers, 0, verification)
 }
 
 /// How far the books were checked, and what is remembered of that to go on from there.

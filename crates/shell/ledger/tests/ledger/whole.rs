@@ -129,10 +129,33 @@ fn periods_close_once_for_all_and_every_place_closes_the_same() {
 
 /// What a whole closes by `now`, as if it had come back from the others.
 fn close(whole: &mut Whole, now: units::Instant) {
+    close_by(&fleet(), whole, now);
+}
+
+/// The same by another fleet; gives what came back too.
+fn close_by(fleet: &Arc<fleet::Fleet>, whole: &mut Whole, now: units::Instant) -> Vec<Copied> {
+    let closed = whole.closing(fleet, now).expect("it closes");
+    add_next(whole, 0, closed)
+}
+
+/// Adds entries that a replica brings next, and gives them with their places.
+fn add_next(whole: &mut Whole, replica: i64, entries: Vec<ChainEntry>) -> Vec<Copied> {
     let place = whole.place().expect("a place");
-    let closed = whole.closing(&fleet(), now).expect("it closes");
-    let copied = |(entry, place)| Copied { replica: 0, place, key: None, entry };
-    whole.add(&closed.into_iter().zip(place + 1..).map(copied).collect::<Vec<_>>()).expect("it takes them");
+    let copied = |(entry, place)| Copied { replica, place, key: None, entry };
+    let next: Vec<Copied> = entries.into_iter().zip(place + 1..).map(copied).collect();
+    whole.add(&next).expect("it takes them");
+    next
+}
+
+/// Puts copies together as who checks them does.
+fn checking(folder: &Path, copies: &[Copied], pieces: usize) -> Whole {
+    let mut whole = Whole::open(folder).expect("a folder").checking();
+    whole.keep_fleet(laptop().version, LAPTOP).expect("kept");
+    for piece in copies.chunks(pieces) {
+        whole.add(piece).expect("it takes them");
+    }
+    assert_eq!(whole.passed_over().expect("read"), []);
+    whole
 }
 
 /// 1,000 input and 40 output tokens, at 15 and 60 dollars a million.
@@ -190,6 +213,95 @@ fn what_each_closed_alone_counts_once_and_the_next_closing_makes_up_the_differen
     let count = view.closings(None).expect("closings").len();
     close(&mut whole, seconds(3_600));
     assert_eq!((due(), view.closings(None).expect("closings").len()), (7 * 15 + 2 * 1_000, count), "once");
+}
+
+/// Closings of two replicas, of which the second closed its first periods alone: what all closed after that has amendments of what the first
+/// took, and of what came late.
+fn closed_for_all(folder: &Path) -> Vec<Copied> {
+    let at = |name: &str| folder.join(name);
+    let (first, second) = (closing::open(&at("first")), closing::open(&at("second")));
+    let take = |store: &Store, request: u128, minute: u32| {
+        closing::spill(store, request, Known::Reported, closing::TOKENS, closing::start() + minute * MINUTE);
+        store.flush().expect("committed");
+    };
+    take(&first, 1, 1);
+    take(&second, 2, 1);
+    second.close_periods(closing::start() + 20 * MINUTE).expect("closed");
+    let mut copies = copies(&first, &second);
+    let mut here = whole(&at("here"), &copies, 4);
+    copies.extend(close_by(&laptop(), &mut here, closing::start() + 25 * MINUTE));
+    let known = first.synced_entries().expect("synced");
+    take(&first, 3, 2);
+    let late = first.entries(known, first.synced_entries().expect("synced"), usize::MAX).expect("they are there");
+    copies.extend(add_next(&mut here, 1, late));
+    copies.extend(close_by(&laptop(), &mut here, closing::start() + 30 * MINUTE));
+    copies
+}
+
+#[test]
+fn what_was_closed_for_all_is_computed_again_by_what_came_before_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let copies = closed_for_all(folder.path());
+    for pieces in [1, 3, 99] {
+        let found = checking(&at(&format!("whole-{pieces}")), &copies, pieces).verify().expect("read");
+        assert!(found.holds(), "{found:?}");
+        assert_eq!((found.attempts, found.settled, found.closings), (3, 3, 15), "five contracts, thrice");
+    }
+    // Each is paid by the token: 21 millidollars, which the first took too before the second closed, and once more late.
+    let amendments = copies.iter().filter(|copied| copied.replica == 0 && copied.entry.text.contains("\tspill-on-demand\t"));
+    let amendments: Vec<&Copied> = amendments.filter(|copied| copied.entry.text.contains("\tamendment\t")).collect();
+    assert_eq!(amendments.iter().filter(|copied| copied.entry.text.contains("\t21000000\n")).count(), 2);
+    let place = usize::try_from(amendments[0].place).expect("few") - 1;
+    let planted = |name: &str, change: &dyn Fn(&str) -> String| {
+        let mut copies = copies.clone();
+        copies[place].entry.text = change(&copies[place].entry.text);
+        // Its chain, made right.
+        let mut hash = Hash::default();
+        for copied in copies.iter_mut().filter(|copied| copied.replica == 0) {
+            hash = hash.then(&copied.entry.text);
+            copied.entry.hash = hash;
+        }
+        let found = checking(&at(name), &copies, 4).verify().expect("read");
+        found.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let due = planted("due", &|text| text.replacen("\t21000000\t", "\t1\t", 1));
+    assert!(due.contains("of spill-on-demand: its lines don't add up to what is due"), "{due}");
+    let line = planted("line", &|text| text.replace("\t21000000\n", "\t11000000\n").replacen("\t21000000\t", "\t11000000\t", 1));
+    assert!(line.contains("of spill-on-demand: its digest is not that of its lines"), "{line}");
+    assert!(line.contains("it comes to 0.021") && line.contains("0.011 was closed"), "{line}");
+    let early = planted("early", &|text| {
+        let mut words: Vec<&str> = text.split('\t').collect();
+        // Closed when it ended.
+        words[6] = words[4];
+        words.join("\t")
+    });
+    assert!(early.contains("it was closed before its time"), "{early}");
+}
+
+#[test]
+fn what_is_planted_in_the_ledger_of_all_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let copies = closed_for_all(folder.path());
+    let cases = [
+        ("posting", "UPDATE posting SET held = 2, used = 2 WHERE id = 1", "2/2 "),
+        (
+            "posting",
+            "INSERT INTO posting SELECT 99, contract, meter, subject, at_us, held, used, fleet, request, attempt, correction, source FROM posting WHERE id = 1",
+            "posted",
+        ),
+        ("attempt", "DELETE FROM attempt WHERE id = 1", "is settled and was never decided"),
+    ];
+    for (number, (table, change, expected)) in cases.into_iter().enumerate() {
+        let name = format!("whole-{number}");
+        let whole = checking(&at(&name), &copies, 4);
+        let database = rusqlite::Connection::open(at(&name).join("ledger.db")).expect("opened");
+        let change = format!("PRAGMA foreign_keys = off; DROP TRIGGER {table}_stays; DROP TRIGGER {table}_kept; {change}");
+        database.execute_batch(&change).expect("changed");
+        let found = whole.verify().expect("read").findings;
+        assert!(found.iter().any(|finding| finding.to_string().contains(expected)), "{change}: {found:?}");
+    }
 }
 
 #[test]
@@ -368,6 +480,8 @@ fn an_invoice_is_set_beside_what_all_took_and_clears_what_any_of_them_lost() {
     // What closes from then on has it, wherever it is put together.
     let mut again = whole(&at("again"), &copies, 2);
     assert_eq!(here.books(&laptop(), now).expect("books").balances, again.books(&laptop(), now).expect("books").balances);
+    let checked = checking(&at("checked"), &copies, 3).verify().expect("read");
+    assert!(checked.holds() && checked.corrections == 4, "{checked:?}");
     let closed = again.closing(&laptop(), now).expect("it closes");
     assert!(closed.iter().any(|entry| entry.text.contains("spill-on-demand") && entry.text.contains("17400000")), "{closed:?}");
     drop((first, second));

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ledger::{Invoice, PassedOver, Reconciliation, View, import_invoice};
+use ledger::{Invoice, Reconciliation, Verification, View, import_invoice};
 use tokio::runtime::Runtime;
 
 use crate::args::Share;
@@ -15,14 +15,14 @@ use crate::place;
 /// Reads a state directory, or the books of all replicas where a shared database is named and no directory.
 pub fn read<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
     let Some(address) = share.address()?.filter(|_| state.is_none()) else { return read(&super::open(state)?) };
-    gathered(&address, |folder, _| read(&View::open(folder)?))
+    gathered(&address, read)
 }
 
 /// The same for what is a bill: one replica's own books are none, as the others took of the same contracts.
 pub fn bill<T>(share: &Share, state: Option<PathBuf>, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
     match bill_of(share, state)? {
         Books::Own(own) => read(&super::open(Some(own))?),
-        Books::Shared(address) => gathered(&address, |folder, _| read(&View::open(folder)?)),
+        Books::Shared(address) => gathered(&address, read),
     }
 }
 
@@ -47,11 +47,11 @@ fn bill_of(share: &Share, state: Option<PathBuf>) -> Result<Books> {
     }
 }
 
-/// Puts the ledger of all replicas together for a while, with what could not be added.
-fn gathered<T>(address: &share::Address, read: impl FnOnce(&Path, Vec<PassedOver>) -> Result<T>) -> Result<T> {
+/// Puts the ledger of all replicas together for a while.
+fn gathered<T>(address: &share::Address, read: impl FnOnce(&View) -> Result<T>) -> Result<T> {
     scratched(|runtime, folder| {
-        let passed = runtime.block_on(share::gather(address, folder)).with_context(|| format!("read the copies in {address}"))?;
-        read(folder, passed)
+        runtime.block_on(share::gather(address, folder)).with_context(|| format!("read the copies in {address}"))?;
+        read(&View::open(folder)?)
     })
 }
 
@@ -80,22 +80,33 @@ pub fn import(share: &Share, state: Option<PathBuf>, invoice: &Invoice<'_>) -> R
     }
 }
 
-/// Checks every replica's chain in the shared database.
+/// Checks every replica's chain in the shared database, and the ledger that all of them come to.
 pub fn verify(address: &share::Address, out: &mut dyn Write) -> Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    let chains = runtime.block_on(share::checked(address)).with_context(|| format!("verify the copies in {address}"))?;
-    for chain in &chains {
-        writeln!(out, "replica {}: {} entries; its head is {}", chain.replica, chain.entries, chain.head)?;
-        if let Some(number) = chain.broken {
-            writeln!(out, "replica {}: entry {number} is not what its chain must have there", chain.replica)?;
+    scratched(|runtime, folder| {
+        let read = || format!("verify the copies in {address}");
+        let chains = runtime.block_on(share::checked(address)).with_context(read)?;
+        for chain in &chains {
+            writeln!(out, "replica {}: {} entries; its head is {}", chain.replica, chain.entries, chain.head)?;
+            if let Some(number) = chain.broken {
+                writeln!(out, "replica {}: entry {number} is not what its chain must have there", chain.replica)?;
+            }
         }
-    }
-    let passed = gathered(address, |_, passed| Ok(passed))?;
-    for passed in &passed {
-        writeln!(out, "{passed}")?;
-    }
-    let replicas = chains.iter().filter(|chain| chain.replica != share::ALL).count();
-    let wrong = chains.iter().filter(|chain| chain.broken.is_some()).count() + passed.len();
-    writeln!(out, "{replicas} replicas, {} entries; {wrong} wrong", chains.iter().map(|chain| chain.entries).sum::<i64>())?;
-    Ok(if wrong == 0 { Exit::Done } else { Exit::No })
+        let (passed, found) = runtime.block_on(share::verify(address, folder)).with_context(read)?;
+        for passed in &passed {
+            writeln!(out, "{passed}")?;
+        }
+        for finding in &found.findings {
+            writeln!(out, "{finding}")?;
+        }
+        let Verification { attempts, settled, postings, corrections, closings, .. } = found;
+        writeln!(
+            out,
+            "{attempts} attempts, {settled} settled; {postings} postings; {corrections} corrections; {closings} billing periods closed"
+        )?;
+        let replicas = chains.iter().filter(|chain| chain.replica != share::ALL).count();
+        let broken = chains.iter().filter(|chain| chain.broken.is_some()).count() + passed.len();
+        let wrong = found.wrong.saturating_add(u64::try_from(broken)?);
+        writeln!(out, "{replicas} replicas, {} entries; {wrong} wrong", chains.iter().map(|chain| chain.entries).sum::<i64>())?;
+        Ok(if wrong == 0 { Exit::Done } else { Exit::No })
+    })
 }
