@@ -18,7 +18,7 @@ use crate::error::LedgerError;
 use crate::register::Registers;
 use crate::view::View;
 use crate::words::Nanos;
-use crate::{journal, schema, whole};
+use crate::{directory, journal, schema, whole};
 
 /// What is known only within bounds, in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl View {
     /// The fleet that the directory was last opened with, read from the text that was kept; of several replicas' the one that any was.
     ///
     /// # Errors
-    /// When it was never opened, or the text can't be read any more.
+    /// When it was never opened, or the text can't be read any more or is another one.
     pub fn fleet(&self) -> Result<Arc<Fleet>, LedgerError> {
         let missing = || LedgerError::Missing { what: "the fleet that the ledger was last opened with".to_owned() };
         let version: Option<FleetVersion> = {
@@ -50,8 +50,11 @@ impl View {
             };
             open.connection.prepare_cached(last)?.query_row([], |row| row.get(0).map(FleetVersion)).optional()?
         };
-        let text = self.fleet_text(version.ok_or_else(missing)?)?;
-        fleet::parse(&text).fleet.map(Arc::new).ok_or_else(missing)
+        let version = version.ok_or_else(missing)?;
+        if directory::is_changed(&self.directory, version)? {
+            return Err(LedgerError::Changed { version });
+        }
+        fleet::parse(&self.fleet_text(version)?).fleet.map(Arc::new).ok_or_else(missing)
     }
 
     /// The end of the chain, once all before it is on disk: fit to be noted elsewhere.

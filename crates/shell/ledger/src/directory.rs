@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleet::{Fleet, FleetVersion};
+use sha2::{Digest, Sha256};
 
 use crate::error::{LedgerError, at};
 use crate::journal;
@@ -65,6 +66,16 @@ pub(crate) fn keep_text(directory: &Path, version: FleetVersion, text: &str) -> 
 /// A fleet version that was in use, unless its text is gone or can't be read any more.
 pub(crate) fn fleet(directory: &Path, version: FleetVersion) -> Option<Arc<Fleet>> {
     fleet::parse(&text(directory, version).ok()?).fleet.filter(|fleet| fleet.version == version).map(Arc::new)
+}
+
+/// Whether the text that is there of a fleet version is another one; one that is gone is none.
+pub(crate) fn is_changed(directory: &Path, version: FleetVersion) -> Result<bool, LedgerError> {
+    let path = text_path(directory, version);
+    match fs::read(&path) {
+        Ok(text) => Ok(FleetVersion(Sha256::digest(&text).into()) != version),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at(&path)(error)),
+    }
 }
 
 /// The text of a fleet version that was in use.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dispatch::AttemptId;
+use fleet::FleetVersion;
 
 /// The code of a store, or of a shared database, that a newer program has brought forward.
 pub const NEWER_STORE: &str = "BL0801";
@@ -74,6 +75,12 @@ pub enum LedgerError {
         table: &'static str,
         /// The number that it was to have.
         number: i64,
+    },
+    /// The text of a fleet that was in use is another one now.
+    #[error("read fleet version {version}: the text that was kept of it has been changed")]
+    Changed {
+        /// Which version.
+        version: FleetVersion,
     },
     /// A name stands for more than one thing.
     #[error("tell which {name} is meant: there are {count}")]

@@ -198,7 +198,7 @@ impl Whole {
     /// When the database refused.
     pub fn verify(&self) -> Result<Verification, LedgerError> {
         let mut verification = self.checked.clone().unwrap_or_default();
-        verify::check_whole(&self.connection, &mut verification)?;
+        verify::check_whole(&self.folder, &self.connection, &mut verification)?;
         Ok(verification)
     }
 

@@ -207,6 +207,8 @@ fn what_is_planted_in_the_copies_is_found() {
     assert!(place.postgres.sql("DELETE FROM baseload.entry").is_err(), "entries are never deleted");
     assert_eq!(plant("UPDATE baseload.entry SET text = text || decode('78', 'hex') WHERE number = 3"), Some(3));
     assert_eq!(plant("UPDATE baseload.entry SET text = substr(text, 1, length(text) - 1) WHERE number = 3"), Some(0), "put right");
+    assert_eq!(plant("UPDATE baseload.entry SET row = row + 1 WHERE kind = 'opening'"), Some(3), "another row, which no hash has");
+    assert_eq!(plant("UPDATE baseload.entry SET row = row - 1 WHERE kind = 'opening'"), Some(0), "put right");
     assert_eq!(plant("DELETE FROM baseload.entry WHERE number = 4"), Some(3), "a gap");
 }
 

@@ -1,5 +1,7 @@
 //! The chain, computed again from the rows.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Finding, Verification};
@@ -27,10 +29,13 @@ pub(crate) fn link_at(row: &Row<'_>) -> rusqlite::Result<Link> {
     Ok(Link { number: row.get(0)?, kind: row.get(1)?, row: row.get(2)?, attempt, posting_to: row.get(5)?, hash: Hash(row.get(6)?) })
 }
 
+/// The last row of each table that an entry was.
+pub(super) type LastRows = BTreeMap<&'static str, i64>;
+
 /// Checks the chain from `from` on, and gives its end. `noted` is a head that was written down elsewhere: an entry must have it.
 pub(super) fn check(
     connection: &Connection,
-    from: Head,
+    (from, rows_to): (Head, &mut LastRows),
     noted: Option<Hash>,
     verification: &mut Verification,
 ) -> Result<Head, LedgerError> {
@@ -45,6 +50,7 @@ pub(super) fn check(
         if !whole || link.number != head.number + 1 || link.posting_to < head.posting_to {
             verification.find(Finding::Chain { number: link.number });
         }
+        check_row(&link, rows_to, verification);
         found |= noted == Some(link.hash);
         head = Head { number: link.number, hash: link.hash, posting_to: link.posting_to };
     }
@@ -52,6 +58,20 @@ pub(super) fn check(
         verification.find(Finding::Head { hash });
     }
     Ok(head)
+}
+
+/// Rows are numbered in the order of their entries. No hash has an entry's row, and others may name it by nothing else, as they do a fleet.
+fn check_row(link: &Link, rows_to: &mut LastRows, verification: &mut Verification) {
+    // An ending has the number of its opening.
+    let Some(kind) = Kind::of(&link.kind).filter(|kind| *kind != Kind::Ending) else { return };
+    let Some(row) = link.row else { return };
+    let table = kind.tables().0.name;
+    let last = rows_to.entry(table).or_default();
+    let expected = last.saturating_add(1);
+    if row != expected {
+        verification.find(Finding::Row { number: link.number, table, row, expected });
+    }
+    *last = row;
 }
 
 /// The text of an entry; nothing when its row is not there.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::AttemptId;
+use fleet::FleetVersion;
 use rusqlite::{Connection, Params, params};
 use units::Instant;
 
@@ -25,6 +26,7 @@ use crate::journal::Position;
 use crate::register::Registers;
 use crate::words::attempt_at;
 use crate::{directory, schema};
+use chain::LastRows;
 use closings::Closings;
 use records::{Again, Records};
 
@@ -188,6 +190,24 @@ pub enum Finding {
         /// How many the chain has.
         entries: i64,
     },
+    /// An entry is another row than the one that comes next.
+    #[error("entry {number} of the chain is row {row} of {table}, where {expected} comes next")]
+    Row {
+        /// Which entry.
+        number: i64,
+        /// Of which table.
+        table: &'static str,
+        /// The row that it is.
+        row: i64,
+        /// The row that comes next.
+        expected: i64,
+    },
+    /// The text of a fleet that rows name is not the one that was kept.
+    #[error("the text that was kept of fleet version {version} has been changed")]
+    FleetText {
+        /// Which.
+        version: FleetVersion,
+    },
     /// The chain doesn't have a head that was noted.
     #[error("no entry has the hash {hash}: what it was noted of was changed or is gone")]
     Head {
@@ -246,12 +266,13 @@ pub fn verify(directory: &Path, noted: Option<Hash>) -> Result<Verification, Led
     let mut checked = Checked::none(directory, Again::None);
     checked.go_on(&connection, &registers, noted, &mut verification)?;
     chain::check_complete(&connection, verification.head, &mut verification)?;
+    check_texts(directory, &connection, &mut verification)?;
     Ok(verification)
 }
 
 /// Checks what the rows of a ledger that is put together of several say of one another. Chains are checked where the copies are, journals and
 /// what a replica closed alone in its own directory.
-pub(crate) fn check_whole(connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
+pub(crate) fn check_whole(folder: &Path, connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
     let registers = Registers::read(connection)?;
     count(connection, verification)?;
     let no_intent = "SELECT request, attempt FROM settlement WHERE NOT EXISTS
@@ -261,7 +282,20 @@ pub(crate) fn check_whole(connection: &Connection, verification: &mut Verificati
     }
     postings::check_settled(connection, &registers, verification)?;
     postings::check_held(connection, 0, verification)?;
-    corrections::check(connection, &registers, 0, verification)
+    corrections::check(connection, &registers, 0, verification)?;
+    check_texts(folder, connection, verification)
+}
+
+/// Every text that is there of a fleet that rows name is the one that its version says. One that is gone is a finding where it is needed.
+fn check_texts(directory: &Path, connection: &Connection, verification: &mut Verification) -> Result<(), LedgerError> {
+    let mut select = connection.prepare("SELECT version FROM fleet ORDER BY id")?;
+    for version in select.query_map([], |row| row.get(0).map(FleetVersion))? {
+        let version = version?;
+        if directory::is_changed(directory, version)? {
+            verification.find(Finding::FleetText { version });
+        }
+    }
+    Ok(())
 }
 
 /// How far the books were checked, and what is remembered of that to go on from there.
@@ -269,6 +303,7 @@ pub(crate) fn check_whole(connection: &Connection, verification: &mut Verificati
 pub(crate) struct Checked {
     directory: PathBuf,
     head: Head,
+    rows: LastRows,
     held: i64,
     correction: i64,
     /// Attempts below this row are settled.
@@ -285,6 +320,7 @@ impl Checked {
         Self {
             directory: directory.to_owned(),
             head: Head::default(),
+            rows: LastRows::new(),
             held: 0,
             correction: 0,
             settled_below: 0,
@@ -327,7 +363,7 @@ impl Checked {
         let settled_below = number("SELECT settled_below FROM journal_position")?;
         attempts(connection, self.head, (self.settled_below, settled_below), verification)?;
         postings::check_held(connection, self.held, verification)?;
-        let head = chain::check(connection, self.head, noted, verification)?;
+        let head = chain::check(connection, (self.head, &mut self.rows), noted, verification)?;
         corrections::check(connection, registers, self.correction, verification)?;
         closings::check(&mut self.closings, connection, verification)?;
         let read = (&mut self.records, &*self.fleets);

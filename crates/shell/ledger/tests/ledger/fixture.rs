@@ -14,9 +14,10 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use ledger::{Recovery, Store};
 use market::{TokenPrices, Tokens, Usage};
+use sha2::{Digest, Sha256};
 use units::{Bytes, Flops, Instant, Money, Quantity, Rate, Share, Span, Watts};
 
-/// The text that the store keeps; its content does not matter to the ledger.
+/// The text that the store keeps; but for its hash its content does not matter to the ledger.
 pub const TEXT: &str = "name = \"small\"\n";
 
 /// A nano for an input token, two for an output token.
@@ -113,7 +114,7 @@ pub fn fleet_with(first: Option<&'static str>) -> Arc<Fleet> {
     let contracts = [("reserved", contract(time)), ("tokens", contract(tokens))];
     let contracts = first.map(|name| (name, contract(Vec::new()))).into_iter().chain(contracts);
     Arc::new(Fleet {
-        version: FleetVersion([u8::from(first.is_some()) + 1; 32]),
+        version: FleetVersion(Sha256::digest(first.unwrap_or(TEXT)).into()),
         name: "small".to_owned(),
         currency: "USD".parse().expect("a currency"),
         time_zone: jiff::tz::TimeZone::UTC,

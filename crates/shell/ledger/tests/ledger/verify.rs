@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use dispatch::Record;
-use ledger::{Verification, verify};
+use ledger::{Finding, LedgerError, Verification, verify};
 use market::Tokens;
 
+use crate::closing;
 use crate::fixture::{attempt, decided, fleet, held, open, seconds, settlement};
 
 /// The tables whose rows are never changed.
@@ -98,11 +99,48 @@ fn what_is_planted_is_found() {
         ("UPDATE entry SET number = 99 WHERE number = 5", "entry 6 of the chain".to_owned()),
         ("DELETE FROM entry WHERE number = 11", "ending has 1 rows, and the chain 0 of them".to_owned()),
         ("INSERT INTO conflict VALUES (1, x'01', 1, x'00')", "conflict has 1 rows, and the chain 0 of them".to_owned()),
+        (
+            "PRAGMA foreign_keys = off; UPDATE opening SET id = 2; UPDATE entry SET row = 2 WHERE kind = 'opening'",
+            "entry 2 of the chain is row 2 of opening, where 1 comes".to_owned(),
+        ),
     ];
     for (change, expected) in cases {
         let found = planted(change);
         assert!(found.contains(&expected), "{change}: {found:?}");
     }
+}
+
+/// Rows name their fleet by its number: two versions with the same names and other prices would change places, and no hash has the number.
+#[test]
+fn fleets_that_change_places_are_found() {
+    let directory = tempfile::tempdir().expect("a folder");
+    drop(closing::open(directory.path()));
+    drop(closing::open_with(directory.path(), &closing::by_the_hour()));
+    assert!(verify(directory.path(), None).expect("read").holds());
+    let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+    let change = "PRAGMA foreign_keys = off; DROP TRIGGER entry_stays; UPDATE fleet SET id = -id; UPDATE fleet SET id = 3 + id;
+        UPDATE entry SET row = 3 - row WHERE kind = 'fleet'";
+    database.execute_batch(change).expect("changed");
+    drop(database);
+    let found: Vec<String> = verify(directory.path(), None).expect("read").findings.iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|finding| finding.contains("is row 2 of fleet, where 1 comes next")), "{found:?}");
+    assert!(!found.iter().any(|finding| finding.contains("not what its hash says")), "{found:?}");
+}
+
+#[test]
+fn a_text_of_a_fleet_that_was_changed_is_found_and_not_read() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, fleet) = closing::open_with(directory.path(), closing::LAPTOP);
+    assert_eq!(store.fleet().expect("kept").version, fleet.version);
+    let kept = std::fs::read_dir(directory.path().join("fleets")).expect("a folder").flatten().next().expect("one text").path();
+    std::fs::write(&kept, closing::by_the_hour()).expect("written");
+    assert!(matches!(store.fleet(), Err(LedgerError::Changed { version }) if version == fleet.version));
+    drop(store);
+    let found = verify(directory.path(), None).expect("read");
+    assert_eq!(found.findings, [Finding::FleetText { version: fleet.version }]);
+    // Where nothing needs it, none is no fault.
+    std::fs::remove_file(&kept).expect("it is there");
+    assert!(verify(directory.path(), None).expect("read").holds());
 }
 
 #[test]
