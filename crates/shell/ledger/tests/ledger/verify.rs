@@ -85,6 +85,10 @@ fn what_is_planted_is_found() {
             "INSERT INTO posting SELECT 99, contract, meter, subject, at_us, held, used, fleet, request, attempt, correction, source FROM posting WHERE id = 1",
             format!("attempt {one} posted"),
         ),
+        (
+            "INSERT INTO posting SELECT -1, contract, meter, subject, at_us, 1000, 0, fleet, request, attempt, correction, source FROM posting WHERE source IS NOT NULL",
+            "posting has 6 rows, and the chain 5 of them".to_owned(),
+        ),
         ("DELETE FROM settlement WHERE request = (SELECT request FROM attempt WHERE id = 1)", format!("attempt {one} posted")),
         ("UPDATE settlement SET output = 5 WHERE request = (SELECT request FROM attempt WHERE id = 2)", "is not what is booked".to_owned()),
         ("DELETE FROM attempt WHERE id = 1", format!("attempt {one} is settled and was never decided")),
