@@ -155,10 +155,11 @@ def told(answer):
     return {**of, "delivered": answer.events, "usage": usage, "whole": answer.whole}
 
 
-def check(attempts, calls, answers, untold=0):
+def check(attempts, calls, answers, untold=0, held=()):
     """Holds a ledger beside the calls of upstreams and the answers of clients, by the checkers of testkit; as many whole answers as `untold` says may
-    be booked as interrupted."""
-    document = {"attempts": attempts, "calls": list(calls), "told": list(answers), "untold": untold}
+    be booked as interrupted. Of what is held: endpoints, each from when to when in microseconds."""
+    spans = [{"endpoint": endpoint, "from": begin, "to": end} for endpoint, begin, end in held]
+    document = {"attempts": attempts, "calls": list(calls), "told": list(answers), "untold": untold, "held": spans}
     done = subprocess.run([CHECKER], input=json.dumps(document), capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         raise Finding(f"{CHECKER.name}: {done.stdout[:4_000]}{done.stderr}")

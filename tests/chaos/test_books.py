@@ -61,6 +61,12 @@ class Planted(unittest.TestCase):
         self.find("I14: .* answered to the end", lambda rows: rows[1]["settled"].update(outcome="cut"))
         self.find("no outcome", lambda rows: rows[1]["settled"].update(outcome="somehow"))
 
+    def test_time_that_is_held_twice_is_found(self):
+        east, west = ("east", 5, 9), ("west", 7, 8)
+        books.check([], [], [], held=[east, ("east", 9, 11), west])
+        with self.assertRaisesRegex(books.Finding, "I9: .* held twice"):
+            books.check([], [], [], held=[east, west, ("east", 8, 11)])
+
     def test_an_end_that_no_disk_took_is_allowed_so_often(self):
         rows = copy.deepcopy(ROWS)
         rows[1]["settled"].update(outcome="interrupted", known="bounded", output_tokens=12)

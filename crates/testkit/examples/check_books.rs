@@ -1,4 +1,4 @@
-//! The checkers of what clients were told and upstreams remember (I2, I3, I13, I14), for tests of whole processes: reads one JSON document
+//! The checkers of what clients were told and upstreams remember (I2, I3, I13, I14), and of what is held (I9), for tests of whole processes: reads one JSON document
 //! from standard input, prints a line for each thing that does not hold, and ends with 1 if there was any.
 //!
 //! - `attempts`: those of `baseload ledger show --json`, of a ledger at rest.
@@ -7,6 +7,7 @@
 //! - `told`: of each answer its `request`, `endpoint` and `status`, the tokens that were `delivered`, the `usage` that it told, in and out,
 //!   or `null`, and whether it came `whole`.
 //! - `untold`: so many whole answers may be booked as interrupted, as no disk took their ends.
+//! - `held`: of each span of held time that posts something its `endpoint`, `from` when and `to` when it was held, in microseconds since 1970.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -14,12 +15,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dispatch::{AttemptId, KeyId, Known, Outcome, RequestId, Settlement};
-use fleet::{EndpointId, FleetVersion, Id};
-use market::Tokens;
+use dispatch::{AttemptId, HeldTime, KeyId, Known, Outcome, RequestId, Settlement};
+use fleet::{EndpointId, FleetVersion, Id, Meter};
+use market::{Tokens, Usage};
 use serde::Deserialize;
-use testkit::checkers::{Booked, Breach, Call, Lost, Told, check_durable, check_live, check_once, check_tokens};
-use units::{Instant, Money};
+use testkit::checkers::{Booked, Breach, Call, Lost, Told, check_durable, check_live, check_once, check_time, check_tokens};
+use units::{Instant, Money, Quantity, Span};
 
 #[derive(Deserialize)]
 struct Document {
@@ -27,6 +28,14 @@ struct Document {
     calls: Vec<Asked>,
     told: Vec<Answer>,
     untold: usize,
+    held: Vec<Spanned>,
+}
+
+#[derive(Deserialize)]
+struct Spanned {
+    endpoint: String,
+    from: i64,
+    to: i64,
 }
 
 /// As the ledger shows an attempt; what is not looked at here is left out.
@@ -91,11 +100,12 @@ fn main() -> ExitCode {
 
 /// Whether all holds.
 fn run(out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
-    let Document { attempts, calls, told, untold } = serde_json::from_reader(io::stdin().lock())?;
+    let Document { attempts, calls, told, untold, held } = serde_json::from_reader(io::stdin().lock())?;
     let mut places = Places::default();
     let booked = attempts.iter().map(|row| booked(row, &mut places)).collect::<Result<Vec<_>, _>>()?;
     let calls = calls.iter().map(|call| asked(call, &mut places)).collect::<Result<Vec<_>, _>>()?;
     let told = told.iter().map(|answer| heard(answer, &mut places)).collect::<Result<Vec<_>, _>>()?;
+    let held: Vec<_> = held.iter().map(|held| spanned(held, &mut places)).collect();
     let untold_of = untold_of(&booked, &told, untold);
     // Nobody here knows when an intent was written, nor when an answer was over: that all of them were is known.
     let intents = booked.iter().map(|row| ((row.attempt.request, row.endpoint), (row.attempt, Duration::ZERO))).collect();
@@ -104,6 +114,8 @@ fn run(out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
         check_tokens(&booked, &calls, &told),
         check_durable(&intents, &booked, &calls, &told, &untold_of),
         check_live(&told, &booked, Duration::ZERO, Duration::ZERO),
+        // Nor does anybody here know when attempts began.
+        check_time(&[], &held),
     ]
     .concat();
     for breach in &breaches {
@@ -159,6 +171,13 @@ fn heard(answer: &Answer, places: &mut Places) -> Result<Told, Box<dyn Error>> {
     let request = answer.request.as_deref().map(request).transpose()?;
     let usage = usage.map(tokens);
     Ok(Told { request, endpoint, asked: Duration::ZERO, over: Some(Duration::ZERO), status: Some(status), delivered, usage, whole })
+}
+
+fn spanned(held: &Spanned, places: &mut Places) -> HeldTime {
+    let span = Span { from: Instant::from_micros(held.from), to: Instant::from_micros(held.to) };
+    let meter = Meter::UnitTime(Id::from_index(0));
+    let usage = vec![Usage { contract: Id::from_index(0), meter, at: span.from, held: Quantity::ZERO, used: Quantity::ZERO }];
+    HeldTime { endpoint: places.of(&held.endpoint), fleet: FleetVersion([0; 32]), span, usage, shares: Vec::new() }
 }
 
 fn tokens([input, output]: [u32; 2]) -> Tokens {
