@@ -441,7 +441,14 @@ mod tests {
         }
         let said = format!(r#""messages":["hello"],"something_new":"{long}""#);
         check_input(Call::Messages, &said, (said.len() - frame, false));
-        let image = format!(r#""messages":["data:;base64,{}"],"something_new":"{long}""#, "A".repeat(10_000));
+        let base64 = format!(";base64,{}", "A".repeat(10_000));
+        let image = format!(r#""messages":[{{"content":[{{"image_url":{{"url":"data:image/png{base64}"}}}}]}}],"something_new":"{long}""#);
         check_input(Call::Chat, &image, (image.len() - frame - 4_000, false));
+        // A text that says so is no image.
+        let text = format!(r#"[{{"role":"user","content":"{base64}"}}]"#);
+        for call in [Call::Chat, Call::Messages] {
+            check_input(call, &format!(r#""messages":{text}"#), (text.len(), true));
+        }
+        check_input(Call::Responses, &format!(r#""input":{text}"#), (text.len(), true));
     }
 }
