@@ -57,6 +57,8 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
         streaming: if stream { Asked::WithUsage } else { Asked::No },
         options_at: None,
         tier: ServiceTier::Default,
+        // Anthropic's own field of this name passes.
+        tier_at: None,
         needs: needs(&fields, prompt),
         choices: 1,
         output_max: most,

@@ -142,6 +142,8 @@ pub(crate) struct Peek<'a> {
     /// Where an upstream is told to keep nothing of a response: we could not lead a later request back to it.
     pub unstored: Option<Edit>,
     pub tier: ServiceTier,
+    /// Where the value of `service_tier` stands, if it is ours: a supplier would bill by it.
+    pub tier_at: Option<Range<usize>>,
     pub needs: Needs,
     /// How many answers are generated: each prompt of a list has all of its choices.
     pub choices: u32,
@@ -211,6 +213,7 @@ impl<'a> Peek<'a> {
             options_at: fields.stream_options.map(|raw| range(body, raw)),
             unstored: (call == Call::Responses).then(|| unstored(body, fields.store)).flatten(),
             tier: tier(fields.service_tier)?,
+            tier_at: fields.service_tier.map(|raw| range(body, raw)),
             needs: needs(call, &fields, choices)?,
             choices: generated,
             output_max: output_max(call, &fields)?.map(|limit| limit.saturating_mul(generated)),
@@ -325,9 +328,9 @@ fn tier(raw: Option<&RawValue>) -> Result<ServiceTier, Refused> {
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(ServiceTier::Default) };
     match text(raw, "service_tier")?.as_ref() {
         "flex" => Ok(ServiceTier::Flex),
-        "auto" | "default" => Ok(ServiceTier::Default),
+        "auto" | "default" | "scale" => Ok(ServiceTier::Default),
         "priority" => Ok(ServiceTier::Priority),
-        _ => Err(Refused::invalid("service_tier", "'service_tier' should be one of 'auto', 'default', 'flex' and 'priority'.")),
+        _ => Err(Refused::invalid("service_tier", "'service_tier' should be one of 'auto', 'default', 'flex', 'scale' and 'priority'.")),
     }
 }
 

@@ -7,34 +7,51 @@ use fleet::StreamUsage;
 
 use crate::peek::{Edit, Peek, Streaming};
 
-/// The body as the upstream gets it: its own name for the model, and usage asked for, unless it refuses to be asked.
+/// The body as the upstream gets it: its own name for the model, usage asked for, unless it refuses to be asked, and no class of service,
+/// which is said to us.
 pub(crate) fn for_upstream(body: &Bytes, peek: &Peek<'_>, model: &str, usage: StreamUsage) -> Bytes {
-    let mut edits = Vec::with_capacity(2);
+    let mut edits = Vec::with_capacity(3);
     if peek.model != model {
         let text = serde_json::to_string(model).expect("a string can always be written as JSON");
         edits.push(Edit { range: peek.model_at.clone(), text: text.into() });
     }
     edits.extend(peek.unstored.clone());
-    match (&peek.streaming, usage) {
-        (Streaming::AddUsage(edit), StreamUsage::Asked) => edits.push(edit.clone()),
-        // After what is put at the same place: of two edits there the empty range comes first.
-        (_, StreamUsage::Always) => edits.extend(peek.options_at.as_ref().map(|value| without(body, value))),
-        (Streaming::No | Streaming::WithUsage, StreamUsage::Asked) => {}
+    if let (Streaming::AddUsage(edit), StreamUsage::Asked) = (&peek.streaming, usage) {
+        edits.push(edit.clone());
     }
+    let options = peek.options_at.clone().filter(|_| usage == StreamUsage::Always);
+    // After what is put at the same place: of two edits there the empty range comes first.
+    edits.extend(without(body, options.into_iter().chain(peek.tier_at.clone()).collect()));
     splice(body, edits)
 }
 
-/// Takes the field whose value stands there out of an object that has another one.
-fn without(body: &[u8], value: &Range<usize>) -> Edit {
+/// Takes the fields whose values stand there out of an object that has others.
+fn without(body: &[u8], mut values: Vec<Range<usize>>) -> Vec<Edit> {
+    values.sort_by_key(|value| value.start);
+    let mut runs: Vec<Range<usize>> = Vec::with_capacity(values.len());
+    for value in values {
+        let key = key_of(body, &value);
+        let after = body[value.end..].trim_ascii_start().strip_prefix(b",");
+        let end = after.map_or(value.end, |rest| body.len() - rest.len());
+        match runs.last_mut() {
+            Some(run) if body[run.end..key].trim_ascii().is_empty() => run.end = end,
+            _ => runs.push(key..end),
+        }
+    }
+    for run in &mut runs {
+        // Behind the last field there is no comma: the one before goes with it.
+        if !body[..run.end].ends_with(b",") {
+            run.start = body[..run.start].trim_ascii_end().len().saturating_sub(1);
+        }
+    }
+    runs.into_iter().map(|range| Edit { range, text: "".into() }).collect()
+}
+
+/// Where the key of the field begins whose value stands there.
+fn key_of(body: &[u8], value: &Range<usize>) -> usize {
     let quote = |before: usize| body[..before].iter().rposition(|byte| *byte == b'"').unwrap_or(0);
     // A key can't have quotes in it that are not its own: it was read as this one.
-    let key = quote(quote(value.start));
-    let (before, after) = (body[..key].trim_ascii_end(), body[value.end..].trim_ascii_start());
-    let range = match after.strip_prefix(b",") {
-        Some(rest) => key..body.len() - rest.len(),
-        None => before.len().saturating_sub(1)..value.end,
-    };
-    Edit { range, text: "".into() }
+    quote(quote(value.start))
 }
 
 /// Applies edits whose ranges don't overlap.
@@ -84,6 +101,42 @@ mod tests {
         check(Call::Chat, &last(" , \n \"stream_options\": {\"include_usage\": false }"), &last(" "));
         let body = r#"{"stream_options":{},"model":"m","input":"x"}"#;
         check(Call::Responses, body, r#"{"store":false,"model":"m","input":"x"}"#);
+    }
+
+    #[test]
+    fn the_class_of_service_is_said_to_us_alone() {
+        let check = |call: Call, body: &str, want: &str, usage: StreamUsage| {
+            let bytes = Bytes::copy_from_slice(body.as_bytes());
+            let peek = Peek::parse(call, &bytes).expect("a good body");
+            assert_eq!(for_upstream(&bytes, &peek, "m", usage), want, "{body}");
+        };
+        for tier in ["\"auto\"", "\"default\"", "\"flex\"", "\"priority\"", "\"scale\"", "null"] {
+            let body = format!(r#"{{"model":"m","service_tier": {tier} , "messages":[{{"service_tier":"flex"}}]}}"#);
+            check(Call::Chat, &body, r#"{"model":"m", "messages":[{"service_tier":"flex"}]}"#, StreamUsage::Asked);
+        }
+        let first = r#"{ "service_ti\u0065r":"flex", "model":"m","prompt":"x"}"#;
+        check(Call::Completions, first, r#"{  "model":"m","prompt":"x"}"#, StreamUsage::Asked);
+        let last = r#"{"model":"m","input":"x" , "service_tier" : "flex" }"#;
+        check(Call::Embeddings, last, r#"{"model":"m","input":"x"  }"#, StreamUsage::Asked);
+        let stored = r#"{"service_tier":"priority","store":null,"model":"m","input":"x"}"#;
+        check(Call::Responses, stored, r#"{"store":false,"model":"m","input":"x"}"#, StreamUsage::Asked);
+        let unstored = r#"{"service_tier":"priority","model":"m","input":"x"}"#;
+        check(Call::Responses, unstored, r#"{"store":false,"model":"m","input":"x"}"#, StreamUsage::Asked);
+        let messages = r#"{"model":"m","max_tokens":1,"messages":[],"service_tier":"standard_only"}"#;
+        check(Call::Messages, messages, messages, StreamUsage::Asked);
+        // Beside options that go too, in whatever order and place.
+        let (tier, options) = (r#""service_tier":"flex""#, r#""stream_options":{"include_usage":true}"#);
+        for (one, two) in [(tier, options), (options, tier)] {
+            let model = r#""model":"m","messages":[],"stream":true"#;
+            let want = format!("{{{model}}}");
+            for body in [format!("{{{one},{two},{model}}}"), format!("{{{model},{one},{two}}}"), format!("{{{one},{model},{two}}}")] {
+                check(Call::Chat, &body, &want, StreamUsage::Always);
+            }
+            let between = format!(r#"{{"stream":true,{one} , {two},"messages":[],"model":"m"}}"#);
+            check(Call::Chat, &between, r#"{"stream":true,"messages":[],"model":"m"}"#, StreamUsage::Always);
+            let apart = format!(r#"{{"stream":true,{one},"messages":[],{two},"model":"m"}}"#);
+            check(Call::Chat, &apart, r#"{"stream":true,"messages":[],"model":"m"}"#, StreamUsage::Always);
+        }
     }
 
     #[test]
@@ -143,12 +196,15 @@ mod tests {
             ],
             stream in any::<bool>(),
             at in 0..6_usize,
-            (pretty, escape) in any::<(bool, bool)>(),
+            (pretty, escape, always) in any::<(bool, bool, bool)>(),
+            tier in prop::sample::select(vec![None, Some(json!(null)), Some(json!("flex"))]),
         ) {
+            let usage = if always { StreamUsage::Always } else { StreamUsage::Asked };
             let routed = ["model", "stream", "stream_options", "messages", "n", "tools", "prompt", "logprobs"];
             let mut fields: Vec<(String, Value)> = others.into_iter().filter(|(key, _)| !routed.contains(&key.as_str())).collect();
             let ours = [("model", json!(model)), ("stream", json!(stream)), ("messages", json!([{"role": "user", "content": model}]))];
             let ours = ours.into_iter().chain(options.clone().map(|options| ("stream_options", options)));
+            let ours = ours.chain(tier.map(|tier| ("service_tier", tier)));
             for (index, (key, value)) in ours.enumerate() {
                 fields.insert((at + index).min(fields.len()), (key.to_owned(), value));
             }
@@ -156,13 +212,17 @@ mod tests {
             let peek = Peek::parse(Call::Chat, &body).expect("a good body");
             let mut want: Value = serde_json::from_slice(&body).expect("JSON");
             want["model"] = json!(upstream);
-            if stream {
+            let fields = want.as_object_mut().expect("an object");
+            fields.shift_remove("service_tier");
+            if always {
+                fields.shift_remove("stream_options");
+            } else if stream {
                 if !want["stream_options"].is_object() {
                     want["stream_options"] = json!({});
                 }
                 want["stream_options"]["include_usage"] = json!(true);
             }
-            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, &upstream, StreamUsage::Asked)).expect("still JSON");
+            let spliced: Value = serde_json::from_slice(&for_upstream(&body, &peek, &upstream, usage)).expect("still JSON");
             prop_assert_eq!(spliced, want);
         }
 

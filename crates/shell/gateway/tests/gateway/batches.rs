@@ -120,6 +120,8 @@ async fn a_batch_is_answered_line_by_line_as_requests_of_its_tier_under_its_key(
         _ => None,
     });
     assert_eq!(decided.collect::<Vec<_>>(), vec![(ServiceTier::Batch, 1); 3], "each line is an ordinary request");
+    let heard = bench.north.heard();
+    assert!(heard.iter().all(|heard| !String::from_utf8_lossy(&heard.body).contains("service_tier")), "an upstream would bill by it");
 }
 
 /// Two lines of 7 and 5 tokens, a live `flex` request of 100 and 10, and one as usual of 1,000 and 20.

@@ -31,9 +31,12 @@ fn ask(bench: &Arc<Bench>, key: &'static str, tier: &'static str) -> JoinHandle<
     tokio::spawn(async move { bench.chat_with(key, &body(tier)).await })
 }
 
-/// The tiers that the upstream heard, in order: each request says its own.
+/// The tiers of what the upstream heard, in order: each prompt says its own.
 fn heard(bench: &Bench) -> Vec<String> {
-    let said = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).expect("JSON")["service_tier"].as_str().map(str::to_owned);
+    let said = |body: &[u8]| {
+        let body: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+        body["messages"][0]["content"].as_str().map(str::to_owned)
+    };
     bench.north.heard().iter().filter_map(|heard| said(&heard.body)).collect()
 }
 
