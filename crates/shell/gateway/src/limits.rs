@@ -94,6 +94,8 @@ pub const CUSTOM_ID_MAX: usize = 512;
 pub const BATCHES_MAX: usize = 100;
 /// The most batches of one key that are kept: past it, the oldest that are over are forgotten.
 pub const BATCHES_KEPT_MAX: usize = 1_000;
+/// The most bytes of the body that asks for a batch: several times what its metadata may come to.
+pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 /// The most pairs of a batch's metadata.
 pub const METADATA_MAX: usize = 16;
 /// The most characters of the name in such a pair.

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request};
 use ledger::Scope;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use crate::batch::files;
@@ -14,9 +15,10 @@ use crate::batch::line::blocking;
 use crate::batch::order::{Batch, Status, call};
 use crate::batch::run::seconds;
 use crate::batch::{Desk, upload};
+use crate::depth;
 use crate::envelope::Refused;
 use crate::ids;
-use crate::limits::{BATCHES_KEPT_MAX, BATCHES_MAX, METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX};
+use crate::limits::{BATCHES_KEPT_MAX, BATCHES_MAX, METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX, ORDER_BYTES_MAX};
 use crate::query::Query;
 use crate::request::{self, Served};
 use crate::state::State;
@@ -89,11 +91,17 @@ struct Order {
     #[serde(default)]
     metadata: Option<Map<String, Value>>,
     #[serde(default)]
-    output_expires_after: Option<Value>,
+    output_expires_after: Option<IgnoredAny>,
 }
 
 async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<Incoming>) -> Result<Served, Refused> {
+    let _place = state.admit()?;
     let body = request::read(state, &state.memory, request.into_body()).await?;
+    // Its bytes have their room, as any body's. What is made of them may come to many times as much, and has none.
+    if body.len() > ORDER_BYTES_MAX {
+        return Err(Refused::too_large(ORDER_BYTES_MAX));
+    }
+    depth::check(&body)?;
     let order: Order = serde_json::from_slice(&body).map_err(|error| {
         Refused::bad_body(format!("We could not read the body of your request (line {}, column {}).", error.line(), error.column()))
     })?;

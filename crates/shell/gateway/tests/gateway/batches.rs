@@ -380,6 +380,23 @@ async fn metadata_past_openais_bounds_is_refused() {
 }
 
 #[tokio::test]
+async fn what_asks_for_a_batch_is_short_and_flat() {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    let file = form(&bench, &[("purpose", "batch"), ("file", &line("a", ""))]).await.json();
+    let check = async |more: &str, want: (u16, Option<&str>)| {
+        let id = file["id"].as_str().expect("an id");
+        let body = format!(r#"{{"input_file_id":"{id}","endpoint":"/v1/chat/completions","completion_window":"24h",{more}}}"#);
+        let reply = post(&bench, "/v1/batches", &body).await;
+        assert_eq!((reply.status.as_u16(), reply.json()["error"]["code"].as_str()), want, "{}", reply.text);
+    };
+    check(r#""output_expires_after":{"anchor":"created_at","seconds":3600}"#, (400, Some("unsupported_value"))).await;
+    check(&format!(r#""output_expires_after":[{}0]"#, "0,".repeat(32 * 1024)), (413, Some("request_too_large"))).await;
+    check(&format!(r#""more":{}{}"#, "[".repeat(64), "]".repeat(64)), (400, Some("invalid_json"))).await;
+    check(r#""output_expires_after":null"#, (200, None)).await;
+}
+
+#[tokio::test]
 async fn files_are_kept_listed_read_and_deleted() {
     let folder = folder();
     let bench = over(folder.path()).await;
