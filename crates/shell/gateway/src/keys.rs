@@ -30,6 +30,8 @@ pub(crate) struct Key {
     scopes: Scopes,
     models: Models,
     ends: Instant,
+    /// When it was revoked or expires, whichever is first.
+    ended: Option<Instant>,
     /// What its requests are counted against; `None` when its team is gone, and with it what it may spend.
     counted: Option<Counted>,
     /// Its team, when it has one that the fleet knows.
@@ -45,9 +47,10 @@ impl Key {
         };
         // What is revoked is so at once: whoever said it may have another clock.
         let ends = if row.revoked.is_some() { Instant::MIN } else { row.expires.unwrap_or(Instant::MAX) };
+        let ended = row.revoked.into_iter().chain(row.expires).min();
         let previous = row.previous.map_or(([0; 32], Instant::MIN), |previous| (previous.hash, previous.until));
         let team = row.team.as_deref().and_then(|name| fleet.teams.id(name));
-        Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, counted: accounts.of(row, now), team }
+        Self { id: row.id, hash: row.hash, previous, scopes: row.scopes, models, ends, ended, counted: accounts.of(row, now), team }
     }
 
     /// What its requests are counted against.
@@ -110,6 +113,11 @@ impl Keys {
     /// The key of this number, if it is good at `now`: for what it asked for earlier.
     pub fn by_id(&self, id: KeyId, now: Instant) -> Option<&Key> {
         self.by_public.get(self.public(id)?).filter(|key| now < key.ends)
+    }
+
+    /// When the key of this number was revoked or expires; `None` where it is unknown, or is for ever.
+    pub fn ended(&self, id: KeyId) -> Option<Instant> {
+        self.by_public.get(self.public(id)?)?.ended
     }
 
     /// The public part of the key of this number.

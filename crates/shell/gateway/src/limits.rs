@@ -84,6 +84,12 @@ pub const AUDITS_MAX: usize = 1;
 pub const FILE_BYTES_MAX: u64 = 200 * 1_000_000;
 /// The most bytes of all kept files together; past it no more are taken.
 pub const FILES_BYTES_MAX: u64 = 10_000 * 1_000_000;
+/// The most bytes of all kept files of one key: others have room beside it.
+pub const FILES_KEY_BYTES_MAX: u64 = FILES_BYTES_MAX / 4;
+/// How long files and batches stay after their key was revoked or has expired.
+pub const KEPT_WITHOUT_KEY: Duration = Duration::from_secs(24 * 3_600);
+/// How often it is looked for those.
+pub const SWEPT_EVERY: Duration = Duration::from_secs(3_600);
 /// The most files that one key may have, those that batches made included.
 pub const FILES_MAX: usize = 10_000;
 /// The most requests of one batch.

@@ -102,7 +102,7 @@ mod tests {
     /// A desk with one file of so many pieces.
     fn desk(folder: &std::path::Path, pieces: usize) -> Arc<Desk> {
         let desk = Desk::open(folder).expect("a new folder");
-        let mut draft = desk.files.draft("file-1").expect("room");
+        let mut draft = desk.files.draft(KeyId(1), "file-1").expect("room");
         draft.write_all(&vec![b'x'; pieces * PIECE_BYTES]).expect("room");
         let (key, filename, purpose) = (KeyId(1), "f".to_owned(), "batch".to_owned());
         let row = FileRow { id: "file-1".to_owned(), key, filename, purpose, bytes: draft.bytes(), created_at: 1 };

@@ -31,8 +31,8 @@ pub(crate) fn finish(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io
 pub(crate) fn give(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io::Result<(Option<String>, Option<String>)> {
     let name = batch.id.trim_start_matches("batch_");
     let (output_id, error_id) = (format!("file-{name}-output"), format!("file-{name}-error"));
-    let mut output = Draft::new(desk, output_id)?;
-    let mut error = Draft::new(desk, error_id)?;
+    let mut output = Draft::new(desk, batch, output_id)?;
+    let mut error = Draft::new(desk, batch, error_id)?;
     let (mut answered, mut failed) = (BTreeSet::new(), None);
     results::read(&desk.batches.results_path(&batch.id), &mut |result| {
         // A line is answered once; were it told twice, the first counts.
@@ -67,8 +67,8 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(desk: &Desk, id: String) -> io::Result<Self> {
-        let file = BufWriter::new(desk.files.draft(&id)?);
+    fn new(desk: &Desk, batch: &Batch, id: String) -> io::Result<Self> {
+        let file = BufWriter::new(desk.files.draft(batch.key, &id)?);
         Ok(Self { id, file })
     }
 

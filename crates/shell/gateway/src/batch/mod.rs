@@ -15,6 +15,7 @@ mod queue;
 mod results;
 mod run;
 mod shelf;
+mod sweep;
 mod upload;
 mod work;
 

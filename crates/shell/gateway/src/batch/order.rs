@@ -186,6 +186,16 @@ impl Batches {
         Ok(())
     }
 
+    /// Forgets the batches of the keys that are so and that are over.
+    pub fn forget_of(&self, is_so: impl Fn(KeyId) -> bool) {
+        let _writing = self.writing();
+        for gone in self.oldest_first(|batch| is_so(batch.key) && batch.status.is_over()) {
+            // Should a kill bring it back, it goes with the next sweep.
+            forget(&self.folder, &gone.id);
+            self.rows().remove(&gone.id);
+        }
+    }
+
     /// Changes a batch, durably.
     pub fn change(&self, id: &str, change: impl FnOnce(&mut Batch)) -> io::Result<Option<Arc<Batch>>> {
         let _writing = self.writing();

@@ -18,8 +18,9 @@ use crate::batch::line::{self, Job, Ran};
 use crate::batch::order::{Batch, Flaw, Status};
 use crate::batch::price::{Cheapest, cheapest};
 use crate::batch::queue::Turns;
+use crate::batch::sweep::sweep;
 use crate::batch::work::Work;
-use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE};
+use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE, SWEPT_EVERY};
 use crate::state::State;
 
 /// How often batches are looked at when nothing else happens, and when what failed is tried again.
@@ -36,10 +37,11 @@ pub(crate) struct Runner {
     works: BTreeMap<String, Work>,
     prices: BTreeMap<ModelId, Prices>,
     note_at: Instant,
+    sweep_at: Instant,
     running: JoinSet<Ran>,
     /// Which line of which batch each task runs.
     tasks: HashMap<Id, (Arc<Batch>, u32)>,
-    /// What reads or writes whole files: a batch is checked, opened, finished or failed.
+    /// What reads or writes whole files: a batch is checked, opened, finished or failed, or what nobody can reach is cleared away.
     steps: JoinSet<io::Result<Option<Work>>>,
     /// Which batch each of them is for.
     stepping: HashMap<Id, Arc<Batch>>,
@@ -59,6 +61,7 @@ impl Runner {
             works: BTreeMap::new(),
             prices: BTreeMap::new(),
             note_at: Instant::MIN,
+            sweep_at: Instant::MIN,
             running: JoinSet::new(),
             tasks: HashMap::new(),
             steps: JoinSet::new(),
@@ -146,6 +149,7 @@ impl Runner {
 
     fn look(&mut self) {
         self.note_prices();
+        self.sweep();
         let now = self.state.clock.now();
         self.again.retain(|_, at| *at > now);
         let mut ready = Vec::new();
@@ -169,6 +173,21 @@ impl Runner {
             }
         }
         self.launch(ready, now);
+    }
+
+    /// Clears away, now and then, what nobody can reach any more.
+    fn sweep(&mut self) {
+        let now = self.state.clock.now();
+        if now < self.sweep_at {
+            return;
+        }
+        self.sweep_at = now + SWEPT_EVERY;
+        let (state, desk) = (Arc::clone(&self.state), Arc::clone(&self.desk));
+        self.steps.spawn_blocking(move || {
+            let snapshot = state.snapshot.load();
+            sweep(&desk, |key| snapshot.keys.ended(key), now);
+            Ok(None)
+        });
     }
 
     fn note_prices(&mut self) {

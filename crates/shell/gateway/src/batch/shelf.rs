@@ -7,14 +7,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dispatch::KeyId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::FILES_BYTES_MAX;
+use crate::limits::{FILES_BYTES_MAX, FILES_KEY_BYTES_MAX};
 
 /// What a kept file is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,16 +35,41 @@ pub(crate) struct Shelf {
     room: Arc<Room>,
 }
 
-/// Bytes of all files and of what is being written.
+/// Bytes of all files and of what is being written: no key can fill it alone.
 #[derive(Debug)]
 struct Room {
-    taken: AtomicU64,
+    taken: Mutex<Taken>,
     most: u64,
+    most_of_key: u64,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: u64,
+    keys: BTreeMap<KeyId, u64>,
 }
 
 impl Room {
-    fn give(&self, bytes: u64) {
-        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, key: KeyId, more: u64) -> bool {
+        let taken = self.taken();
+        let of_key = taken.keys.get(&key).copied().unwrap_or(0);
+        taken.all.saturating_add(more) <= self.most && of_key.saturating_add(more) <= self.most_of_key
+    }
+
+    fn take(&self, key: KeyId, bytes: u64) {
+        let mut taken = self.taken();
+        taken.all += bytes;
+        *taken.keys.entry(key).or_default() += bytes;
+    }
+
+    fn give(&self, key: KeyId, bytes: u64) {
+        let mut taken = self.taken();
+        taken.all -= bytes;
+        *taken.keys.entry(key).or_default() -= bytes;
     }
 }
 
@@ -54,6 +78,7 @@ impl Room {
 pub(crate) struct Draft {
     file: File,
     path: PathBuf,
+    key: KeyId,
     bytes: u64,
     room: Arc<Room>,
     kept: bool,
@@ -65,9 +90,9 @@ impl Draft {
         self.bytes
     }
 
-    /// Whether so much more has room among all files.
+    /// Whether so much more has room among its key's files and among all.
     pub fn has_room(&self, more: u64) -> bool {
-        self.room.taken.load(Ordering::Relaxed).saturating_add(more) <= self.room.most
+        self.room.has(self.key, more)
     }
 }
 
@@ -75,7 +100,7 @@ impl Write for Draft {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let written = self.file.write(piece)?;
         self.bytes += written as u64;
-        self.room.taken.fetch_add(written as u64, Ordering::Relaxed);
+        self.room.take(self.key, written as u64);
         Ok(written)
     }
 
@@ -87,7 +112,7 @@ impl Write for Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {
-            self.room.give(self.bytes);
+            self.room.give(self.key, self.bytes);
             // What stays is cleared away at the next start.
             _ = fs::remove_file(&self.path);
         }
@@ -97,10 +122,10 @@ impl Drop for Draft {
 impl Shelf {
     /// Opens a folder of files, and clears away what has no row: a kill left it unfinished, or half forgotten.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
-        Self::with_room(folder, FILES_BYTES_MAX)
+        Self::with_room(folder, FILES_BYTES_MAX, FILES_KEY_BYTES_MAX)
     }
 
-    fn with_room(folder: PathBuf, most: u64) -> io::Result<Self> {
+    fn with_room(folder: PathBuf, most: u64, most_of_key: u64) -> io::Result<Self> {
         make(&folder)?;
         let rows: BTreeMap<_, _> = read_all::<FileRow>(&folder)?.into_iter().map(|row| (row.id.clone(), row)).collect();
         for entry in fs::read_dir(&folder)? {
@@ -111,18 +136,19 @@ impl Shelf {
                 fs::remove_file(entry.path())?;
             }
         }
-        let taken = AtomicU64::new(rows.values().map(|row| row.bytes).sum());
-        Ok(Self { folder, rows: Mutex::new(rows), room: Arc::new(Room { taken, most }) })
+        let room = Room { taken: Mutex::default(), most, most_of_key };
+        rows.values().for_each(|row| room.take(row.key, row.bytes));
+        Ok(Self { folder, rows: Mutex::new(rows), room: Arc::new(room) })
     }
 
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, FileRow>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place to write a new file's content to; it is nothing until it is kept.
-    pub fn draft(&self, id: &str) -> io::Result<Draft> {
+    /// A place to write the content of a key's new file to; it is nothing until it is kept.
+    pub fn draft(&self, key: KeyId, id: &str) -> io::Result<Draft> {
         let path = self.folder.join(format!("{id}.part"));
-        Ok(Draft { file: create(&path)?, path, bytes: 0, room: Arc::clone(&self.room), kept: false })
+        Ok(Draft { file: create(&path)?, path, key, bytes: 0, room: Arc::clone(&self.room), kept: false })
     }
 
     /// Makes a draft a file.
@@ -138,7 +164,7 @@ impl Shelf {
         }
         draft.kept = true;
         if let Some(before) = self.rows().insert(row.id.clone(), row) {
-            self.room.give(before.bytes);
+            self.room.give(before.key, before.bytes);
         }
         Ok(())
     }
@@ -158,9 +184,14 @@ impl Shelf {
         self.rows().values().filter(|row| row.key == key).count()
     }
 
-    /// Whether there is room for more.
-    pub fn has_room(&self) -> bool {
-        self.room.taken.load(Ordering::Relaxed) < self.room.most
+    /// Every file of the keys that are so.
+    pub fn of_keys(&self, is_so: impl Fn(KeyId) -> bool) -> Vec<String> {
+        self.rows().values().filter(|row| is_so(row.key)).map(|row| row.id.clone()).collect()
+    }
+
+    /// Whether there is room for more of a key's.
+    pub fn has_room(&self, key: KeyId) -> bool {
+        self.room.has(key, 1)
     }
 
     /// The content of a file.
@@ -172,7 +203,7 @@ impl Shelf {
     pub fn remove(&self, id: &str) -> io::Result<()> {
         fs::remove_file(row_path(&self.folder, id))?;
         if let Some(row) = self.rows().remove(id) {
-            self.room.give(row.bytes);
+            self.room.give(row.key, row.bytes);
         }
         // Without its row it is nothing; what stays is cleared away at the next start.
         _ = fs::remove_file(self.path(id));
@@ -246,9 +277,9 @@ mod tests {
     #[test]
     fn what_is_written_takes_room_until_it_is_gone_and_goes_with_its_draft() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let shelf = Shelf::with_room(folder.path().to_owned(), 10).expect("a new folder");
+        let shelf = Shelf::with_room(folder.path().to_owned(), 10, 10).expect("a new folder");
         let draft = |id: &str, bytes: usize| {
-            let mut draft = shelf.draft(id).expect("room");
+            let mut draft = shelf.draft(KeyId(1), id).expect("room");
             draft.write_all(&vec![0; bytes]).expect("room");
             draft
         };
@@ -270,13 +301,32 @@ mod tests {
     #[test]
     fn a_kill_leaves_only_what_was_kept() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let shelf = Shelf::with_room(folder.path().to_owned(), 10).expect("a new folder");
-        let mut draft = shelf.draft("one").expect("room");
+        let shelf = Shelf::with_room(folder.path().to_owned(), 10, 10).expect("a new folder");
+        let mut draft = shelf.draft(KeyId(1), "one").expect("room");
         draft.write_all(b"1234").expect("room");
         shelf.keep(draft, row("one", 4)).expect("room");
         fs::write(folder.path().join("two.part"), "x").expect("room");
         drop(shelf);
-        let shelf = Shelf::with_room(folder.path().to_owned(), 4).expect("it is there");
-        assert_eq!((names(folder.path()).len(), shelf.has_room()), (2, false));
+        let shelf = Shelf::with_room(folder.path().to_owned(), 4, 4).expect("it is there");
+        assert_eq!((names(folder.path()).len(), shelf.has_room(KeyId(1))), (2, false));
+    }
+
+    #[test]
+    fn no_key_takes_the_room_of_all() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shelf = Shelf::with_room(folder.path().to_owned(), 10, 4).expect("a new folder");
+        let draft = |key: u32, id: &str, bytes: usize| {
+            let mut draft = shelf.draft(KeyId(key), id).expect("room");
+            draft.write_all(&vec![0; bytes]).expect("room");
+            draft
+        };
+        shelf.keep(draft(1, "one", 3), row("one", 3)).expect("room");
+        let more = draft(1, "more", 1);
+        assert_eq!((shelf.has_room(KeyId(1)), more.has_room(1), shelf.has_room(KeyId(2))), (false, false, true));
+        let others = [draft(2, "two", 4), draft(3, "three", 2)];
+        assert_eq!(others.each_ref().map(|draft| draft.has_room(1)), [false, false], "that key's are full, and then all");
+        drop((more, others));
+        shelf.remove("one").expect("it is there");
+        assert_eq!([4, 5].map(|bytes| draft(1, "again", 0).has_room(bytes)), [true, false]);
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn upload(state: &Arc<State>, desk: &Arc<Desk>, key: KeyId, req
     if desk.files.count(key) >= FILES_MAX {
         return Err(Refused::too_many(format!("A key may have {FILES_MAX} files; delete some first.")));
     }
-    if !desk.files.has_room() {
+    if !desk.files.has_room(key) {
         return Err(no_room());
     }
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -58,7 +58,7 @@ pub(crate) async fn upload(state: &Arc<State>, desk: &Arc<Desk>, key: KeyId, req
     let form = Multipart::with_constraints(body.into_data_stream(), boundary, Constraints::new().size_limit(sizes));
     let id = format!("file-{:032x}", ids::draw(state.clock.now()).ok_or_else(Refused::overloaded)?.0);
     let pace = Pace { began: Instant::now(), least: state.limits.body_timeout, came };
-    let (draft, filename) = take(&pace, desk, &id, form).await?;
+    let (draft, filename) = take(&pace, desk, (key, &id), form).await?;
     let (desk, created_at) = (Arc::clone(desk), seconds(state));
     let row = FileRow { id, key, filename, purpose: "batch".to_owned(), bytes: draft.bytes(), created_at };
     let answer = shown(&row);
@@ -67,11 +67,11 @@ pub(crate) async fn upload(state: &Arc<State>, desk: &Arc<Desk>, key: KeyId, req
 }
 
 fn no_room() -> Refused {
-    Refused::too_many("There is no room for more files; delete some first.")
+    Refused::too_many("There is no room for more files of your key; delete some first.")
 }
 
 /// Reads the form; the file goes to its draft, whichever field comes first.
-async fn take(pace: &Pace, desk: &Arc<Desk>, id: &str, mut form: Multipart<'_>) -> Result<(Draft, String), Refused> {
+async fn take(pace: &Pace, desk: &Arc<Desk>, (key, id): (KeyId, &str), mut form: Multipart<'_>) -> Result<(Draft, String), Refused> {
     let (mut purpose, mut found) = (None, None);
     while let Some(field) = pace.patiently(form.next_field()).await? {
         match field.name().unwrap_or_default() {
@@ -79,7 +79,7 @@ async fn take(pace: &Pace, desk: &Arc<Desk>, id: &str, mut form: Multipart<'_>) 
             "file" if found.is_none() => {
                 let name: String = field.file_name().unwrap_or("file").chars().take(NAME_CHARS_MAX).collect();
                 let (desk, id) = (Arc::clone(desk), id.to_owned());
-                let draft = kept(blocking(move || desk.files.draft(&id)).await)?;
+                let draft = kept(blocking(move || desk.files.draft(key, &id)).await)?;
                 found = Some((write(pace, draft, field).await?, name));
             }
             name => return Err(Refused::unsupported(name, format!("'{name}' is not supported here."))),
@@ -232,7 +232,7 @@ mod tests {
         // Nothing is waited for longer than what came has earned.
         let pace = Pace { began: Instant::now(), least: Duration::ZERO, came };
         let pace = if ends { Pace { least: Duration::from_secs(60), ..pace } } else { pace };
-        let taken = take(&pace, &desk, "file-1", form).await;
+        let taken = take(&pace, &desk, (KeyId(1), "file-1"), form).await;
         let got = taken.as_ref().map(|(draft, _)| draft.bytes()).map_err(|refused| refused.code.as_deref().unwrap_or_default());
         assert_eq!(got, want, "{} {} {}", before.len(), head.len(), file.len());
         drop(taken);

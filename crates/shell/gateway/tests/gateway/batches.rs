@@ -7,11 +7,11 @@ use std::time::Duration;
 use dispatch::Record;
 use fleet::ServiceTier;
 use gateway::Limits;
-use ledger::Store;
+use ledger::{KeyRow, Store};
 use serde_json::{Value, json};
 use testkit::{Gate, Reply};
 
-use crate::bench::{Bench, KEY, LAPTOP, Setup};
+use crate::bench::{Bench, KEY, LAPTOP, Setup, key};
 
 /// A folder with a ledger in it.
 pub fn folder() -> tempfile::TempDir {
@@ -377,6 +377,26 @@ async fn metadata_past_openais_bounds_is_refused() {
     });
     let refused = post(&bench, "/v1/batches", &body.to_string()).await;
     assert_eq!((refused.error().0, &refused.json()["error"]["param"]), (400, &json!("metadata")));
+}
+
+#[tokio::test]
+async fn what_a_revoked_key_kept_goes_a_day_later() {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    let made = order(&bench, &[line("a", "")]).await;
+    until(&bench, &made, |batch| batch["status"] == "completed").await;
+    drop(bench);
+    let kept = |what: &str| std::fs::read_dir(folder.path().join(what)).expect("it is there").count();
+    assert!(kept("files") > 0 && kept("batches") > 0);
+    let revoked = Some(gateway::Clock::system().now() - Duration::from_secs(25 * 3_600));
+    let keys = vec![KeyRow { revoked, ..key("abcdefabcdef", "canary-secret", &[]) }];
+    let _bench = over_with(folder.path(), Setup { keys, ..Setup::default() }).await;
+    let swept = async {
+        while kept("files") + kept("batches") > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), swept).await.expect("it is cleared away at the start");
 }
 
 #[tokio::test]
