@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dispatch::KeyId;
 use dispatch::batch::{Moment, PRICE_NOTED_EVERY, Prices, start};
 use fleet::ModelId;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -20,7 +21,7 @@ use crate::batch::price::{Cheapest, cheapest};
 use crate::batch::queue::Turns;
 use crate::batch::sweep::sweep;
 use crate::batch::work::Work;
-use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE, SWEPT_EVERY};
+use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE, BATCHES_OPEN_MAX, BATCHES_OPEN_OF_KEY, SWEPT_EVERY};
 use crate::state::State;
 
 /// How often batches are looked at when nothing else happens, and when what failed is tried again.
@@ -147,13 +148,24 @@ impl Runner {
         self.steps.len() < BATCH_STEPS_AT_ONCE && !self.stepping.values().any(|other| other.key == batch.key)
     }
 
+    /// Whether a batch may be opened beside so many of its key: the oldest are due first, and the others wait for their turn. One that only
+    /// ends is open for a moment.
+    fn may_open(&self, batch: &Batch, of_key: usize, now: Instant) -> bool {
+        let ends = matches!(batch.status, Status::Cancelling | Status::Finalizing) || now >= deadline(batch);
+        ends || of_key < BATCHES_OPEN_OF_KEY && self.works.len() + self.stepping.len() < BATCHES_OPEN_MAX
+    }
+
     fn look(&mut self) {
         self.note_prices();
         self.sweep();
         let now = self.state.clock.now();
         self.again.retain(|_, at| *at > now);
-        let mut ready = Vec::new();
-        for batch in self.desk.batches.under_way() {
+        let (mut ready, under_way) = (Vec::new(), self.desk.batches.under_way());
+        let mut open: BTreeMap<KeyId, usize> = BTreeMap::new();
+        for batch in under_way.iter().filter(|batch| self.works.contains_key(&batch.id)) {
+            *open.entry(batch.key).or_default() += 1;
+        }
+        for batch in under_way {
             if self.again.contains_key(&batch.id) {
                 continue;
             }
@@ -169,6 +181,7 @@ impl Runner {
                 None if batch.status == Status::Validating => {
                     self.step(&batch, |state, desk, batch| check::validate(state, desk, batch).map(|()| None));
                 }
+                None if !self.may_open(&batch, open.get(&batch.key).copied().unwrap_or(0), now) => {}
                 None => self.step(&batch, |state, desk, batch| Work::open(state, desk, batch).map(Some)),
             }
         }
