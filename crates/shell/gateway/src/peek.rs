@@ -270,6 +270,7 @@ fn unstored(body: &[u8], store: Option<&RawValue>) -> Option<Edit> {
     match store {
         None => edit(opening(body), "\"store\":false,"),
         Some(raw) if raw.get() == "null" => edit(range(body, raw), "false"),
+        // It is `false`: all else was refused.
         Some(_) => None,
     }
 }

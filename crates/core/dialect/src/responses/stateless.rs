@@ -53,11 +53,10 @@ pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
         // What is no JSON is told by whoever reads the whole of it.
         Err(_) => return Ok(()),
     };
-    let is = |raw: Option<&RawValue>, value: &str| raw.is_some_and(|raw| raw.get() == value);
-    if is(fields.store, "true") {
+    if is_set(fields.store, "store")? {
         return refuse("store", "Responses are not stored here: send 'store': false.");
     }
-    if is(fields.background, "true") {
+    if is_set(fields.background, "background")? {
         return refuse("background", "Responses are not run in the background here; use a batch for work that can wait.");
     }
     let remembered =
@@ -80,6 +79,15 @@ pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
     Ok(())
 }
 
+/// What a flag says. Another value than true or false might be read as either by a supplier.
+fn is_set(raw: Option<&RawValue>, name: &str) -> Result<bool, Unsupported> {
+    match raw.map(RawValue::get) {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => refuse(name, format!("'{name}' should be true or false.")),
+    }
+}
+
 /// The field that an error says is there twice.
 fn twice(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -99,6 +107,11 @@ mod tests {
         check(r#"{"store":false,"background":false,"previous_response_id":null,"tools":[{"type":"function"},{"type":"custom"}]}"#, None);
         check(r#"{"store":true}"#, Some("store"));
         check(r#"{"background":true}"#, Some("background"));
+        for strange in ["1", "0", r#""true""#, r#""false""#, "[]", "{}"] {
+            check(&format!(r#"{{"store":{strange}}}"#), Some("store"));
+            check(&format!(r#"{{"store":false,"background":{strange}}}"#), Some("background"));
+        }
+        check(r#"{"store":null,"background":null}"#, None);
         check(r#"{"previous_response_id":"resp_1"}"#, Some("previous_response_id"));
         check(r#"{"conversation":"conv_1"}"#, Some("conversation"));
         check(r#"{"prompt":{"id":"pmpt_1"}}"#, Some("prompt"));
