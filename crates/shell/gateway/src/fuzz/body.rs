@@ -12,7 +12,7 @@ const CALLS: [Call; 5] = [Call::Chat, Call::Completions, Call::Messages, Call::E
 /// What the upstream calls the model.
 const THEIRS: &str = "their \"model\"";
 
-/// A body that is taken says the same to the upstream but for the model's name, `stream_options` and `store`.
+/// A body that is taken says the same to the upstream but for the model's name, `stream_options`, `store` and `service_tier`.
 ///
 /// The first byte says which call it is.
 pub fn chat(bytes: &[u8]) {
@@ -35,6 +35,9 @@ pub fn chat(bytes: &[u8]) {
     }
     if peek.unstored.is_some() {
         meant["store"] = json!(false);
+    }
+    if let Some(fields) = meant.as_object_mut().filter(|_| call != Call::Messages) {
+        fields.remove("service_tier");
     }
     let said: Value = serde_json::from_slice(&spliced).unwrap_or_default();
     assert_eq!(said, meant, "nothing else changes");
