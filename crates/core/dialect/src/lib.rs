@@ -8,6 +8,7 @@ mod answer;
 pub mod anthropic;
 mod chat;
 mod events;
+pub mod extras;
 pub mod fault;
 mod fields;
 pub mod gemini;

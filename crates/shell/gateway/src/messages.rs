@@ -39,11 +39,16 @@ struct Fields<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "peek::raw")]
     output_config: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "peek::raw")]
+    mcp_servers: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "peek::raw")]
+    speed: Option<&'a RawValue>,
 }
 
 /// Reads what routing needs of a Messages request.
 pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
     let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| peek::at_fault(&error))?;
+    dialect::extras::of_messages(fields.tools, fields.mcp_servers, fields.speed)?;
     let prompt = peek::required(fields.messages, "messages")?;
     let model_raw = peek::required(fields.model, "model")?;
     let most = peek::number(Some(peek::required(fields.max_tokens, "max_tokens")?), "max_tokens")?;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::envelope::Refused;
 
 /// Fields of a body that decide where it goes, what it may take and what is metered.
-const ROUTED: [&str; 23] = [
+const ROUTED: [&str; 26] = [
     "model",
     "stream",
     "stream_options",
@@ -29,6 +29,9 @@ const ROUTED: [&str; 23] = [
     "output_config",
     "previous_response_id",
     "background",
+    "web_search_options",
+    "mcp_servers",
+    "speed",
 ];
 /// One level below.
 const ROUTED_WITHIN: [&str; 1] = ["include_usage"];

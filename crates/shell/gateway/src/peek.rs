@@ -87,6 +87,8 @@ struct Fields<'a> {
     store: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "raw")]
     n_predict: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    web_search_options: Option<&'a RawValue>,
 }
 
 /// Unlike `Option`'s own, tells a field that is `null` from one that is missing.
@@ -182,8 +184,10 @@ impl<'a> Peek<'a> {
         if matches!(call, Call::Embeddings | Call::Responses) && !array && !prompt.get().starts_with('"') {
             return Err(Refused::invalid("input", "'input' should be a string or an array."));
         }
-        if call == Call::Responses {
-            dialect::responses::stateless(body)?;
+        match call {
+            Call::Responses => dialect::responses::stateless(body)?,
+            Call::Chat => dialect::extras::of_chat(fields.tools, fields.web_search_options)?,
+            Call::Completions | Call::Embeddings | Call::Messages => {}
         }
         let model_raw = required(fields.model, "model")?;
         let model = text(model_raw, "model")?;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Unsupported;
 use crate::responses::refuse;
+use crate::{Unsupported, extras};
 
 #[derive(Deserialize)]
 struct Fields<'a> {
@@ -24,12 +24,6 @@ struct Fields<'a> {
     prompt: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Tool<'a> {
-    #[serde(borrow, default)]
-    r#type: Option<Cow<'a, str>>,
 }
 
 /// The name of the model that a body asks for, if it can be read at all.
@@ -66,17 +60,7 @@ pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
             return refuse(param, format!("'{param}' refers to what is stored at OpenAI; send the whole input instead."));
         }
     }
-    // What isn't understood here might be by the supplier.
-    let Ok(tools) = fields.tools.map_or(Ok(Vec::new()), |raw| serde_json::from_str::<Vec<Tool<'_>>>(raw.get())) else {
-        return refuse("tools", "'tools' should be an array of objects, each with one 'type'.");
-    };
-    for (index, tool) in tools.iter().enumerate() {
-        let kind = tool.r#type.as_deref().unwrap_or_default();
-        if !matches!(kind, "function" | "custom") {
-            return refuse(format!("tools[{index}].type"), format!("Tools of type '{kind}' run at OpenAI and not here."));
-        }
-    }
-    Ok(())
+    extras::check_tools(fields.tools, |kind| matches!(kind, Some("function" | "custom")))
 }
 
 /// What a flag says. Another value than true or false might be read as either by a supplier.

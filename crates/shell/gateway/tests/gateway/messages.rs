@@ -6,7 +6,7 @@ use gateway::Upstream;
 use market::Tokens;
 use testkit::{Ending, Reply};
 
-use crate::bench::{self, Bench, KEY};
+use crate::bench::{self, Bench, KEY, LAPTOP, Setup};
 
 const HELLO: &str = r#"{"model":"default","max_tokens":9,"messages":[{"role":"user","content":"hello"}]"#;
 
@@ -48,6 +48,37 @@ async fn an_upstream_hears_the_key_as_its_fleet_file_says() {
         let last = heard.last().expect("it was asked");
         assert_eq!((last.path.as_str(), [last.header("x-api-key"), last.header("authorization")]), ("/v1/messages", want));
     }
+}
+
+/// Before Anthropic's own endpoints too, whose bodies pass as they are: what it bills beside tokens nobody would meter.
+#[tokio::test]
+async fn what_runs_at_the_supplier_is_refused_and_what_runs_at_the_client_passes() {
+    let capable = LAPTOP.replace(r#"["chat", "completions"]"#, r#"["chat", "tools"]"#);
+    let fleet = capable.replace("[endpoints.north]\n", "[endpoints.north]\ndialect = \"anthropic\"\n");
+    let bench = Bench::of(Setup { fleet, ..Setup::default() }).await;
+    bench.only_north();
+    let north = bench::endpoint(&bench.fleet, "north");
+    let url = format!("http://{}/v1", bench.north.address());
+    let endpoint = Endpoint { url, ..bench.fleet.endpoints[north].clone() };
+    bench.gateway.replace_upstream(north, Upstream::of(&endpoint, "default", None).expect("a good URL"));
+    for (rest, param) in [
+        (r#","tools":[{"name":"f"},{"type":"web_search_20250305","name":"web_search"}]"#, "tools[1].type"),
+        (r#","tools":[{"type":"code_execution_20250825","name":"code_execution"}]"#, "tools[0].type"),
+        (r#","mcp_servers":[{"type":"url","url":"https://example.com","name":"x"}]"#, "mcp_servers"),
+        (r#","speed":"fast""#, "speed"),
+    ] {
+        let reply = send(&bench, rest).await;
+        let message = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!((reply.status.as_u16(), message.contains(&format!("'{param}'"))), (400, true), "{}", reply.text);
+    }
+    assert!(bench.north.heard().is_empty(), "nothing was called");
+    let body = r#"{"type":"message","role":"assistant","model":"m","content":[],"stop_reason":"end_turn","usage":{"input_tokens":7,"output_tokens":5}}"#;
+    bench.north.then(Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body: body.to_owned() });
+    let own = r#","tools":[{"name":"f","input_schema":{}},{"type":"bash_20250124","name":"bash"}],"mcp_servers":[],"service_tier":"auto""#;
+    let reply = send(&bench, own).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let heard = String::from_utf8(bench.north.heard()[0].body.to_vec()).expect("text");
+    assert!(heard.ends_with(&format!("{own}}}")), "{heard}");
 }
 
 /// What is settled when every endpoint would answer a call of a tool with these arguments: the status, the calls, and the first's end.
