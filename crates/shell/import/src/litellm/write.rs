@@ -12,6 +12,9 @@ use crate::yaml::{Node, Value};
 
 /// What stands where a price is not known: dearer than any real one, so that nothing is drawn there by mistake.
 const PRICE_UNKNOWN: &str = "100 USD/1M tokens";
+/// As many as a fleet file takes for granted.
+const SLOTS_UNKNOWN: &str = "16";
+const SLOTS_WHY: &str = "how many requests run there at once; the config states no limit, and past this one they wait";
 const START_UNKNOWN: &str = "2025-01-01";
 const END_UNKNOWN: &str = "2035-01-01";
 
@@ -165,8 +168,9 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a s
             None => page.left(node.line, format!("{}.organization: only OpenAI's dialect has a field for it", it.path)),
         }
     }
-    if let Some(slots) = it.slots {
-        page.set("slots", &slots.to_string());
+    match it.slots {
+        Some(slots) => page.set("slots", &slots.to_string()),
+        None => page.unknown("slots", SLOTS_UNKNOWN, line, SLOTS_WHY),
     }
 }
 
