@@ -78,6 +78,22 @@ fn what_only_tells_litellm_how_to_call_a_model_is_no_part_of_its_name() {
 }
 
 #[test]
+fn geminis_models_on_vertex_come_along_with_their_project_and_place() {
+    let at = |host: &str, location: &str| format!("url = \"https://{host}/v1/projects/my-project/locations/{location}/publishers/google\"");
+    let key = "key = { command = [\"gcloud\", \"auth\", \"print-access-token\"] } # unknown: what prints a token of an account that may use the project";
+    let lines = ["dialect = \"gemini\"", "upstream_model = \"gemini-2.5-pro\"", key];
+    for (location, host) in [("europe-west1", "europe-west1-aiplatform.googleapis.com"), ("global", "aiplatform.googleapis.com")] {
+        let params = format!("vertex_ai/gemini-2.5-pro\n      vertex_project: my-project\n      vertex_location: {location}");
+        check_endpoint(&params, &[lines.as_slice(), &[at(host, location).as_str()]].concat(), &[]);
+    }
+    let unknown = "url = \"https://us-central1-aiplatform.googleapis.com/v1/projects/unknown/locations/us-central1/publishers/google\" # unknown: the config states no `vertex_project` and `vertex_location`";
+    check_endpoint("vertex_ai/gemini-2.5-pro\n      vertex_project: os.environ/PROJECT\n      vertex_location: global", &[unknown], &[]);
+    let claude =
+        litellm("model_list:\n  - model_name: m\n    litellm_params: { model: vertex_ai/claude-sonnet-4-5 }\n").expect("it can be read");
+    assert!(!claude.fleet.contains("[endpoints.") && claude.findings.iter().any(|it| it.what.contains("only Gemini's models")));
+}
+
+#[test]
 fn a_provider_that_refuses_to_be_asked_for_usage_is_not() {
     check_endpoint("mistral/mistral-large-latest", &["stream_usage = \"always\""], &[]);
     check_endpoint("openai/gpt-4o", &[], &["stream_usage"]);

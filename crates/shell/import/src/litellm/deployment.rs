@@ -59,6 +59,8 @@ const KEPT: &[&str] = &[
     "max_tokens",
     "max_parallel_requests",
     "custom_llm_provider",
+    "vertex_project",
+    "vertex_location",
 ];
 const KEPT_INFO: &[&str] =
     &["mode", "max_input_tokens", "max_output_tokens", "supports_function_calling", "supports_vision", "supports_response_schema"];
@@ -76,7 +78,7 @@ fn why_left(name: &str) -> &'static str {
         "base_model" => "it names an entry of LiteLLM's price list; state the prices in the contract",
         "team_id" => "contracts belong to the fleet; a team gets its share by [teams] and its keys",
         "timeout" | "stream_timeout" | "num_retries" | "max_retries" | "cooldown_time" => "Baseload has its own",
-        "litellm_credential_name" => "name the key of each endpoint by `key`",
+        "litellm_credential_name" | "vertex_credentials" => "name the key of each endpoint by `key`",
         _ => "a fleet file has no such key",
     }
 }

@@ -18,6 +18,11 @@ pub(super) struct Provider {
 }
 
 impl Provider {
+    /// Whether it is Google's Vertex.
+    pub(super) fn is_vertex(&self) -> bool {
+        self.prefix.starts_with("vertex_ai")
+    }
+
     /// Whether it says what a stream used without being asked, and refuses to be.
     pub(super) fn says_usage(&self) -> bool {
         self.prefix == "mistral"
@@ -31,6 +36,11 @@ const fn openai(prefix: &'static str, url: &'static str, key: &'static str) -> P
 /// A server of one's own that speaks OpenAI's API.
 const fn own(prefix: &'static str) -> Provider {
     Provider { prefix, party: prefix, dialect: "openai", url: None, ends: "", key: None }
+}
+
+/// Google's Vertex, whose address has a project and a place in it, and whose keys are tokens that expire.
+const fn vertex(prefix: &'static str) -> Provider {
+    Provider { prefix, party: "google", dialect: "gemini", url: None, ends: "/publishers/google", key: None }
 }
 
 const PROVIDERS: &[Provider] = &[
@@ -61,6 +71,8 @@ const PROVIDERS: &[Provider] = &[
         ends: "/v1beta",
         key: Some("GEMINI_API_KEY"),
     },
+    vertex("vertex_ai"),
+    vertex("vertex_ai_beta"),
     openai("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
     openai("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
     openai("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
@@ -86,9 +98,6 @@ const NOT_POSSIBLE: &[(&str, &str)] = &[
     ("bedrock_converse", "its requests must be signed"),
     ("sagemaker", "its requests must be signed"),
     ("sagemaker_chat", "its requests must be signed"),
-    ("vertex_ai", "its tokens expire within the hour, and a key is read once, at the start"),
-    ("vertex_ai_beta", "its tokens expire within the hour, and a key is read once, at the start"),
-    ("watsonx", "its tokens expire within the hour, and a key is read once, at the start"),
     ("oci", "its requests must be signed"),
 ];
 
@@ -113,7 +122,14 @@ pub(super) fn of<'a>(model: &'a str, stated: Option<&'a str>) -> Named<'a> {
     let upstream = split.filter(|(first, _)| prefix == Some(*first)).map_or(model, |(_, rest)| rest);
     if let Some(provider) = prefix.and_then(known) {
         let cut = SEGMENTS.iter().filter(|(of, _)| *of == provider.prefix).find_map(|(_, segment)| upstream.strip_prefix(segment));
-        return Named::Known(provider, cut.unwrap_or(upstream));
+        let upstream = cut.unwrap_or(upstream);
+        if provider.is_vertex() && !upstream.starts_with("gemini-") {
+            return Named::Not(
+                provider.prefix,
+                "of what it serves, only Gemini's models are called in a dialect that Baseload speaks there",
+            );
+        }
+        return Named::Known(provider, upstream);
     }
     if let Some((prefix, why)) = prefix.and_then(|prefix| not(prefix).map(|why| (prefix, why))) {
         return Named::Not(prefix, why);

@@ -33,6 +33,15 @@ pub(super) fn base(stated: Option<&str>, provider: &Provider, versioned: bool) -
     }
 }
 
+/// Where Vertex serves a project; `None` where the config states no project and place that may stand in a URL.
+pub(super) fn vertex(project: Option<&str>, location: Option<&str>) -> Option<String> {
+    let plain =
+        |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !crate::names::looks_secret(text);
+    let (project, location) = (project.filter(plain)?, location.filter(plain)?);
+    let host = if location == "global" { String::new() } else { format!("{location}-") };
+    Some(format!("https://{host}aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/publishers/google"))
+}
+
 /// The URL without user, query and trailing slash, with the end that the dialect wants; whether there was a user in it.
 fn clean(stated: &str, provider: &Provider, ends: &str) -> Result<(String, bool), &'static str> {
     let (scheme, rest) = stated.trim().split_once("://").ok_or("what the config states is no URL")?;

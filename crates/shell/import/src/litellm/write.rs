@@ -15,6 +15,8 @@ const PRICE_UNKNOWN: &str = "100 USD/1M tokens";
 /// As many as a fleet file takes for granted.
 const SLOTS_UNKNOWN: &str = "16";
 const SLOTS_WHY: &str = "how many requests run there at once; the config states no limit, and past this one they wait";
+/// Vertex's tokens last an hour; a command is run again every few minutes.
+const VERTEX_KEY: &str = "{ command = [\"gcloud\", \"auth\", \"print-access-token\"] }";
 const START_UNKNOWN: &str = "2025-01-01";
 const END_UNKNOWN: &str = "2035-01-01";
 
@@ -127,7 +129,11 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a s
     let stated = it.get("api_base").or_else(|| it.get("base_url"));
     // A version makes it a deployment of Azure's older surface, unless it names the new one.
     let versioned = version.and_then(Node::text).is_some_and(|text| !matches!(text, "v1" | "preview" | "latest"));
-    match url::base(stated.and_then(Node::text), it.provider, versioned) {
+    let base = match stated {
+        None if it.provider.is_vertex() => vertex_base(it),
+        _ => url::base(stated.and_then(Node::text), it.provider, versioned),
+    };
+    match base {
         Base::Known(url) => page.say("url", &url),
         Base::Stripped(url, user) => {
             page.say("url", &url);
@@ -174,6 +180,17 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a s
     }
 }
 
+fn vertex_base(it: &Deployment<'_>) -> Base {
+    let stated = |name: &str| it.get(name).and_then(Node::text);
+    url::vertex(stated("vertex_project"), stated("vertex_location")).map_or_else(
+        || {
+            let placeholder = "https://us-central1-aiplatform.googleapis.com/v1/projects/unknown/locations/us-central1/publishers/google";
+            Base::Unknown(placeholder.to_owned(), "the config states no `vertex_project` and `vertex_location`".to_owned())
+        },
+        Base::Known,
+    )
+}
+
 fn is_version(text: &str) -> bool {
     let date = text.strip_suffix("-preview").unwrap_or(text);
     date.len() == 10 && date.parse::<jiff::civil::Date>().is_ok()
@@ -189,6 +206,9 @@ fn key<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a str, S
     }
     let Some(node) = it.get("api_key") else {
         match it.provider.key {
+            None if it.provider.is_vertex() => {
+                page.unknown("key", VERTEX_KEY, Some(it.line), "what prints a token of an account that may use the project")
+            }
             Some(name) if it.elsewhere() => {
                 page.unknown("key", &env(name), Some(it.line), "LiteLLM takes this one, but the address is not the vendor's")
             }
