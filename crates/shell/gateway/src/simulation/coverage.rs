@@ -85,7 +85,7 @@ const CODES: [&str; 17] = [
     "code overloaded",
     "code rate_limit_exceeded",
     "code request_too_large",
-    "code simulated",
+    "code upstream_refused",
     "code unknown_url",
     "code unsupported_value",
 ];

@@ -268,7 +268,9 @@ async fn a_batch_that_fails_gives_what_was_answered() {
     let failed = until(&bench, &made, |batch| batch["status"] == "failed").await;
     assert_eq!(failed["errors"]["data"][0]["code"], "storage_failed");
     let ids: Vec<String> = told(&bench, &failed["output_file_id"]).await.into_iter().map(|(id, _)| id).collect();
-    assert_eq!((ids, &failed["error_file_id"]), (vec!["a".to_owned()], &Value::Null));
+    // Its lines run at once: any of them may have been the first.
+    assert!(matches!(ids.as_slice(), [id] if ["a", "b", "c"].contains(&id.as_str())), "{ids:?}");
+    assert_eq!(failed["error_file_id"], Value::Null);
 }
 
 /// The errors of a batch whose input is this: code, param and line of each.

@@ -85,7 +85,7 @@ async fn limits_are_reached_and_told() {
 
 #[tokio::test]
 async fn all_bodies_share_one_room_and_what_has_none_is_told() {
-    let bench = Bench::with(Limits { bodies_bytes_max: 70_000, ..Limits::default() }).await;
+    let bench = Bench::with(Limits { bodies_bytes_max: 140_000, ..Limits::default() }).await;
     let long = format!(r#"{{"model":"default","messages":[],"x":"{}"}}"#, "x".repeat(30_000));
     let gate = Gate::default();
     bench.north.then(Reply::Hang(gate.clone()));
@@ -100,7 +100,7 @@ async fn all_bodies_share_one_room_and_what_has_none_is_told() {
     let before = bench.north.heard().len();
     // More often than an upstream may fail before it is down.
     for _ in 0..4 {
-        bench.north.then(Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body: long.repeat(3) });
+        bench.north.then(Reply::Status { status: 200, head: vec![("content-type", "application/json".to_owned())], body: long.repeat(5) });
         assert_eq!(bench.chat(HELLO).await.error(), (503, "overloaded".to_owned()));
     }
     assert_eq!((bench.chat(HELLO).await.status.as_u16(), bench.north.heard().len() - before), (200, 5), "it is not north's fault");

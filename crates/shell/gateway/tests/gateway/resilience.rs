@@ -434,7 +434,7 @@ async fn a_collector_gets_a_span_of_each_attempt_in_the_clients_trace() {
 #[tokio::test]
 async fn a_collector_that_is_gone_or_hangs_costs_spans_and_nothing_else() {
     let bench = Bench::start().await;
-    for bad in ["", "127.0.0.1:4318", "https://collector.example.com", "http://"] {
+    for bad in ["", "127.0.0.1:4318", "https://key@collector.example.com", "http://"] {
         assert!(bench.gateway.export_traces(bad).is_err(), "{bad:?}");
     }
     let nowhere = testkit::Upstream::nowhere().await.expect("a port");
