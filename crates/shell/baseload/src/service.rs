@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use dispatch::Policy;
 use fleet::{EndpointId, Executor, Fleet};
 use gateway::{Clock, Config, Door, Gateway, Limits, Upstream};
-use ledger::{Books, Recovery, SpendingReader, Store, Unpriced};
+use ledger::{Books, Recovery, SpendingReader, Store, Unpriced, View, WHOLE};
 use share::Sharing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -133,7 +133,7 @@ impl Service {
         service.keep_secrets(certificate, rotation)?;
         service.keep_prices(plan, all)?;
         service.keep_keys()?;
-        service.keep_balances(spent)?;
+        service.keep_balances(spent, &setup.state)?;
         service.keep_books(setup.keep_journal)?;
         Ok((service, recovery))
     }
@@ -173,10 +173,15 @@ impl Service {
     }
 
     /// Takes corrections that other processes book into the balances of budgets.
-    fn keep_balances(&mut self, mut spent: SpendingReader) -> Result<()> {
+    fn keep_balances(&mut self, mut spent: SpendingReader, state: &Path) -> Result<()> {
         let (gateway, store) = (Arc::clone(&self.gateway), self.store.clone());
+        // Made when it takes part, and put together beside.
+        let whole = self.sharing.is_some().then(|| View::open(&state.join(WHOLE))).transpose().context("open the ledger of all replicas")?;
         self.upkeep.every("balances", CORRECTIONS_EVERY, move || {
-            spent.catch_up(&store, |spending| gateway.count_spent(spending)).context("read corrections of what was spent")
+            let count = |spending| gateway.count_spent(spending);
+            spent.catch_up(&store, count).context("read corrections of what was spent")?;
+            let all = whole.as_ref().map(|whole| spent.catch_up_for_all(&store, whole, count));
+            all.transpose().map(drop).context("read corrections for all replicas of what was spent")
         })
     }
 

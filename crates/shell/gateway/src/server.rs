@@ -293,7 +293,7 @@ fn is_here(peer: SocketAddr, head: &HeaderMap) -> bool {
     }
     let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok())
+    peer.ip().is_loopback() && (name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
 
 /// What proxies add to a request.

@@ -1,12 +1,13 @@
 //! What keys have spent: balances are a fold of it, of what corrections change while a service runs too.
 
-use dispatch::KeyId;
-use rusqlite::{Row, params};
+use dispatch::{AttemptId, KeyId};
+use rusqlite::{OptionalExtension, Row, params};
 use units::{Instant, Money};
 
 use crate::error::LedgerError;
+use crate::removed::APART;
 use crate::view::View;
-use crate::words::Nanos;
+use crate::words::{Nanos, Request, attempt_at};
 
 /// So many corrections are read at once: an invoice may bring a million.
 const CORRECTIONS_AT_ONCE: usize = 1_000;
@@ -27,6 +28,8 @@ pub struct Spending {
 pub struct SpendingReader {
     /// The last correction that is counted.
     corrected_to: i64,
+    /// The same of those that were made once for all replicas, such as by an invoice.
+    corrected_for_all_to: i64,
 }
 
 impl SpendingReader {
@@ -38,7 +41,8 @@ impl SpendingReader {
         let open = view.lock()?;
         // What comes between this and the next statement is told as a change of it.
         let corrected_to = open.connection.query_row("SELECT coalesce(max(id), 0) FROM correction", [], |row| row.get(0))?;
-        let Some(since) = since else { return Ok(Self { corrected_to }) };
+        let reader = Self { corrected_to, corrected_for_all_to: 0 };
+        let Some(since) = since else { return Ok(reader) };
         let mut select = open.connection.prepare_cached(
             "SELECT attempt.key, attempt.decided, coalesce((SELECT list FROM correction
                  WHERE (correction.request, correction.attempt) = (attempt.request, attempt.attempt) AND correction.id <= ?2
@@ -51,7 +55,7 @@ impl SpendingReader {
             let Nanos(list) = row.get(2)?;
             tell(spending(row, list)?);
         }
-        Ok(Self { corrected_to })
+        Ok(reader)
     }
 
     /// Tells by how much each correction that was booked since the last time changes what its attempt counts.
@@ -69,6 +73,46 @@ impl SpendingReader {
                 return Ok(());
             }
         }
+    }
+
+    /// Tells by how much each correction that was made for all replicas changes what attempts of this one count; `whole` is the ledger of
+    /// all, as far as it has come here. A process tells each of them once.
+    ///
+    /// # Errors
+    /// When a database refused: what was not told comes the next time.
+    pub fn catch_up_for_all(&mut self, view: &View, whole: &View, mut tell: impl FnMut(Spending)) -> Result<(), LedgerError> {
+        loop {
+            let changes = self.next_for_all(whole)?;
+            let open = view.lock()?;
+            let mut find = open.connection.prepare_cached("SELECT key, decided FROM attempt WHERE (request, attempt) = (?1, ?2)")?;
+            for (number, attempt, change) in &changes {
+                let own = find.query_row(params![Request(attempt.request), attempt.attempt], |row| spending(row, *change)).optional()?;
+                own.into_iter().for_each(&mut tell);
+                self.corrected_for_all_to = *number;
+            }
+            if changes.len() < CORRECTIONS_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next corrections for all, with the attempt of each and what it changes.
+    fn next_for_all(&self, whole: &View) -> Result<Vec<(i64, AttemptId, Money)>, LedgerError> {
+        let open = whole.lock()?;
+        // What each replica corrected itself has numbers from `APART` on.
+        let mut select = open.connection.prepare_cached(
+            "SELECT correction.id, correction.request, correction.attempt, correction.list, coalesce(before.list, settlement.list)
+             FROM correction
+             JOIN settlement ON (settlement.request, settlement.attempt) = (correction.request, correction.attempt)
+             LEFT JOIN correction AS before ON before.id = correction.corrects
+             WHERE correction.id > ?1 AND correction.id < ?2 ORDER BY correction.id LIMIT ?3",
+        )?;
+        let most = i64::try_from(CORRECTIONS_AT_ONCE).unwrap_or(i64::MAX);
+        let rows = select.query_map([self.corrected_for_all_to, APART, most], |row| {
+            let (Nanos(after), Nanos(before)) = (row.get(3)?, row.get(4)?);
+            Ok((row.get(0)?, attempt_at(row, 1)?, after - before))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The next corrections, with what each changes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::{KeyId, Known, Record};
-use ledger::{ChainEntry, Copied, Hash, Invoice, LedgerError, REPLICA, Store, View, Whole, import_invoice, read_invoice};
+use ledger::{ChainEntry, Copied, Hash, Invoice, LedgerError, REPLICA, SpendingReader, Store, View, Whole, import_invoice, read_invoice};
 use market::Tokens;
 
 use crate::closing::{self, LAPTOP, MINUTE, laptop};
@@ -477,6 +477,16 @@ fn an_invoice_is_set_beside_what_all_took_and_clears_what_any_of_them_lost() {
     let taken = |request: u128| view.attempts_of(attempt(request, 1).request).expect("read")[0].taken().expect("cleared").0.output;
     // By their bounds, one to two.
     assert_eq!((taken(1), taken(2)), (13, 27));
+    // Each replica's budgets get back what its own attempt was counted too much by, once.
+    for (store, less) in [(&first, 40 - 13), (&second, 80 - 27)] {
+        let mut reader = SpendingReader::begin(store, None, |_| unreachable!("nothing has a budget")).expect("read");
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            reader.catch_up_for_all(store, &view, |spending| told.push((spending.decided, spending.list.nanos()))).expect("read");
+        }
+        // At 60 dollars a million of output tokens.
+        assert_eq!(told, [(closing::start() + MINUTE, -60_000 * less)]);
+    }
     // What closes from then on has it, wherever it is put together.
     let mut again = whole(&at("again"), &copies, 2);
     assert_eq!(here.books(&laptop(), now).expect("books").balances, again.books(&laptop(), now).expect("books").balances);
