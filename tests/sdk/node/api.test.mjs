@@ -61,6 +61,8 @@ for (const row of cases.streams) {
 
 for (const row of cases.cut) {
   test(`a cut stream is an error: ${row.call}`, async () => {
+    // An endpoint of which several streams in a row are cut is left alone.
+    await calls[row.call].create(row.request);
     await assert.rejects(
       async () => {
         for await (const event of await calls[row.call].create({ ...row.request, stream: true })) assert.ok(event);

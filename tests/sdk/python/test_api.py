@@ -80,6 +80,8 @@ class Api(unittest.TestCase):
 
     def test_a_cut_stream_is_an_error(self):
         for row in CASES["cut"]:
+            # An endpoint of which several streams in a row are cut is left alone.
+            self.calls[row["call"]].create(**row["request"])
             with self.subTest(row["call"]), self.assertRaises(openai.APIError) as caught:
                 list(self.calls[row["call"]].create(**row["request"], stream=True))
             self.assertEqual(caught.exception.code, row["code"])

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer as _, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Unsupported;
@@ -23,9 +23,10 @@ pub fn of_chat(tools: Option<&RawValue>, web_search_options: Option<&RawValue>) 
 /// # Errors
 /// With the name of the first such field.
 pub fn of_messages(tools: Option<&RawValue>, mcp_servers: Option<&RawValue>, speed: Option<&RawValue>) -> Result<(), Unsupported> {
-    let by_version = ["bash_", "text_editor_", "computer_", "memory_"];
+    // Those that search among the tools themselves are paid for by the token alone.
+    let by_version = ["bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"];
     check_tools(tools, |kind| kind.is_none_or(|kind| kind == "custom" || by_version.iter().any(|name| kind.starts_with(name))))?;
-    if is_said(mcp_servers.filter(|raw| raw.get() != "[]")) {
+    if is_said(mcp_servers.filter(|raw| serde_json::from_str::<[IgnoredAny; 0]>(raw.get()).is_err())) {
         return elsewhere("mcp_servers", "tools");
     }
     if is_said(speed.filter(|raw| raw.get() != "\"standard\"")) {
@@ -109,7 +110,7 @@ mod tests {
             check(nothing, "-", "-");
         }
         check(r#"[{"type":"function"},{"type":"custom"}]"#, "-", "tools[0].type");
-        for kind in ["bash_20250124", "text_editor_20250728", "computer_20250124", "memory_20250818"] {
+        for kind in ["bash_20250124", "text_editor_20250728", "computer_20250124", "memory_20250818", "tool_search_tool_bm25_20251119"] {
             check(&format!(r#"[{{"name":"f"}},{{"type":"{kind}","name":"x"}}]"#), "tools[1].type", "-");
         }
         for kind in ["web_search_20250305", "web_fetch_20250910", "code_execution_20250522", "mcp_toolset", "web_search", ""] {

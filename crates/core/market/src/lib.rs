@@ -41,7 +41,7 @@ pub use lease::{
     give_back, lease, pace,
 };
 pub use price::{MarginalPrice, marginal_price, marginal_prices};
-pub use quote::{FRESH, USABLE, price_sheet};
+pub use quote::{FRESH, USABLE, price_sheet, price_sheet_by};
 pub use rate::{RATE_SHORT, RATE_WHOLE, RateBucket};
 pub use sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices, Tokens};
 pub use split::split_busy;

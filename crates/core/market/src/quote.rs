@@ -32,8 +32,15 @@ struct Quote<'a> {
 /// The price of one more token on every endpoint that somebody can pay for at `now`.
 #[must_use]
 pub fn price_sheet(fleet: &Fleet, balances: &Balances, forecast: &Forecast, now: Instant) -> PriceSheet {
+    price_sheet_by(fleet, fleet, balances, forecast, now)
+}
+
+/// The same where what was used is charged by `terms`: the fleet and, behind each contract's rates, others that count for what was used under
+/// them. Who pays for the next token is for the fleet alone to say.
+#[must_use]
+pub fn price_sheet_by(fleet: &Fleet, terms: &Fleet, balances: &Balances, forecast: &Forecast, now: Instant) -> PriceSheet {
     let (seen, ahead) = (Seen::default(), Ahead::of(forecast));
-    let quote = Quote { fleet, books: Books::new(fleet, balances, &seen), forecast, ahead: &ahead, now };
+    let quote = Quote { fleet, books: Books::new(terms, balances, &seen), forecast, ahead: &ahead, now };
     let mut endpoints: Vec<EndpointPrice> = fleet.endpoints.iter().filter_map(|(id, _, endpoint)| quote.endpoint(id, endpoint)).collect();
     let offers: Vec<(ModelId, EndpointPrice)> = endpoints.iter().map(|price| (fleet.endpoints[price.endpoint].model, *price)).collect();
     for price in &mut endpoints {

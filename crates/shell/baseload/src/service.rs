@@ -176,7 +176,8 @@ impl Service {
     fn keep_balances(&mut self, mut spent: SpendingReader, state: &Path) -> Result<()> {
         let (gateway, store) = (Arc::clone(&self.gateway), self.store.clone());
         // Made when it takes part, and put together beside.
-        let whole = self.sharing.is_some().then(|| View::open(&state.join(WHOLE))).transpose().context("open the ledger of all replicas")?;
+        let whole =
+            self.sharing.is_some().then(|| View::open(&state.join(WHOLE))).transpose().context("open the ledger of all replicas")?;
         self.upkeep.every("balances", CORRECTIONS_EVERY, move || {
             let count = |spending| gateway.count_spent(spending);
             spent.catch_up(&store, count).context("read corrections of what was spent")?;
@@ -266,7 +267,7 @@ fn sheet(fleet: &Fleet, plan: Option<&planner::Plan>, books: &Books, clock: &Clo
         Some(plan) => books.forecast.clone().guided(&planner::guide(fleet, plan, now)),
         None => books.forecast.clone(),
     };
-    market::price_sheet(&books.terms, &books.balances, &forecast, now)
+    market::price_sheet_by(fleet, &books.terms, &books.balances, &forecast, now)
 }
 
 fn announce(gateway: &Arc<Gateway>) -> Announce {

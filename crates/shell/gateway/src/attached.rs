@@ -65,6 +65,8 @@ struct Part<'a> {
     #[serde(borrow, default)]
     video_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    document_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     file_data: Option<&'a RawValue>,
     #[serde(borrow, default)]
     file: Option<&'a RawValue>,
@@ -81,6 +83,9 @@ struct Holder<'a> {
     r#type: Option<&'a RawValue>,
     #[serde(borrow, default)]
     media_type: Option<&'a RawValue>,
+    /// Of a document that is made of parts itself.
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     url: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -92,15 +97,19 @@ struct Holder<'a> {
 impl Part<'_> {
     fn over(&self, levels: usize) -> usize {
         let lists = [self.content, self.output].into_iter().flatten().map(|raw| list(raw.get(), levels));
-        let urls = [self.image_url, self.audio_url, self.video_url].into_iter().flatten().map(|raw| match Holder::read(raw) {
-            // OpenAI's responses have the URL itself, its chats an object with it.
-            Some(holder) => holder.url.map_or(0, in_url),
-            None => in_url(raw),
-        });
+        let urls =
+            [self.image_url, self.audio_url, self.video_url, self.document_url].into_iter().flatten().map(|raw| match Holder::read(raw) {
+                // OpenAI's responses have the URL itself, its chats an object with it.
+                Some(holder) => holder.url.map_or(0, in_url),
+                None => in_url(raw),
+            });
         let file = self.file.and_then(|raw| Holder::read(raw)?.file_data);
         let files = self.file_data.into_iter().chain(file).map(in_url);
-        let audio = self.input_audio.and_then(|raw| Holder::read(raw)?.data).map_or(0, in_field);
-        let source = self.source.and_then(Holder::read).map_or(0, |source| source.sourced());
+        let audio = self.input_audio.and_then(|raw| Holder::read(raw)?.data).map_or(0, |data| in_field(data).max(in_url(data)));
+        let source = self
+            .source
+            .and_then(Holder::read)
+            .map_or(0, |source| source.sourced() + source.content.map_or(0, |content| list(content.get(), levels)));
         lists.chain(urls).chain(files).sum::<usize>() + audio + source
     }
 }
@@ -118,10 +127,13 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// Whether a medium is one that models make tokens of by its size or length. Of a text in base64, as some take it, they read every word.
+/// Whether a medium is one that models make tokens of by its size or length, or isn't said where only such a one can stand. Of a text in base64,
+/// as some take it, they read every word.
 fn is_no_text(media: &str) -> bool {
     // A slash may be escaped.
-    ["image", "audio", "video", "application/pdf", r"application\/pdf"].iter().any(|kind| media.starts_with(kind))
+    let kinds =
+        ["image", "audio", "video", "application/pdf", r"application\/pdf", "application/octet-stream", r"application\/octet-stream"];
+    media.is_empty() || kinds.iter().any(|kind| media.starts_with(kind))
 }
 
 /// What is over in a data URL.
@@ -167,6 +179,10 @@ mod tests {
             r#"{"type":"input_file","file_data":"data:application\/pdf;base64,BASE64"}"#,
             r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"BASE64"}}"#,
             r#"{"type":"document","source":{"data" : "BASE64","type":"base64","media_type":"application/pdf"}}"#,
+            r#"{"type":"input_audio","input_audio":{"data":"data:;base64,BASE64","format":"mp3"}}"#,
+            r#"{"type":"document_url","document_url":"data:application/pdf;base64,BASE64"}"#,
+            r#"{"type":"video_url","video_url":{"url":"data:application/octet-stream;base64,BASE64"}}"#,
+            r#"{"type":"document","source":{"type":"content","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"BASE64"}}]}}"#,
             r#"{"type":"search_result","source":"here"},{"type":"tool_result","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"BASE64"}}]}"#,
         ] {
             check(&said(part), 1);

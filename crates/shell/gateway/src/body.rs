@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use dispatch::Fault;
 use hyper::body::{Body, Frame, SizeHint};
-use market::Tokens;
 use tokio::sync::mpsc;
 use units::Instant;
 
@@ -44,14 +43,12 @@ pub(crate) struct Streaming {
     relay: Relay,
     flight: Box<Flight>,
     call: Call,
-    /// What the upstream said it read, as it was told last.
-    read: Option<Tokens>,
     over: bool,
 }
 
 impl Streaming {
     pub fn new(relay: Relay, flight: Box<Flight>, call: Call) -> Self {
-        Self { relay, flight, call, read: None, over: false }
+        Self { relay, flight, call, over: false }
     }
 
     /// The next events; `None` once it is over.
@@ -61,9 +58,6 @@ impl Streaming {
         }
         let next = ready!(self.relay.poll_next(cx));
         let (progress, now) = (self.relay.progress(), self.flight.state.clock.now());
-        if let Some(read) = progress.read.filter(|read| self.read.replace(*read) != Some(*read)) {
-            self.flight.read(now, read);
-        }
         self.flight.progress(now, progress.counted, progress.reported);
         match next {
             Next::Events(events) => {

@@ -131,7 +131,7 @@ async fn answer(state: &State, upstream: &Upstream, asked: &Asked<'_>, response:
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
-        let relay = Relay::begin(body, ear, strip_usage, choices, limits).await;
+        let relay = Relay::begin(body, ear, strip_usage, choices, limits, &asked.sent.0).await;
         let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream))?;
         return Ok(Answered::Stream(Box::new(relay), passage));
     }

@@ -67,23 +67,39 @@ struct Attempt {
     /// Weighted tokens taken from provisioned units when it began, whose they are, and what they handle a minute.
     units: (i64, ContractId, i64),
     sent: Sent,
-    /// Whether the life of the request was told that it was sent.
+    /// Whether the life of the request was told that it was sent, and what was read of it.
     told_sent: bool,
+    told_read: bool,
 }
 
-/// The most output tokens that a call was sent with; zero before.
+/// What is known of a call while nobody looks at it: also where it is given up, as when its client leaves.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sent(Arc<AtomicU32>);
+pub(crate) struct Sent(Arc<Marks>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    /// The most output tokens that it was sent with; zero before.
+    output_max: AtomicU32,
+    /// What the upstream said it read; zero before.
+    input: AtomicU32,
+    cached: AtomicU32,
+}
 
 impl Sent {
     /// It is being sent.
     pub fn mark(&self, output_max: u32) {
-        self.0.store(output_max.max(1), Ordering::Relaxed);
+        self.0.output_max.store(output_max.max(1), Ordering::Relaxed);
     }
 
     /// Nothing of it left after all.
     pub fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.0.output_max.store(0, Ordering::Relaxed);
+    }
+
+    /// Its upstream said what it read.
+    pub fn read(&self, read: Tokens) {
+        self.0.cached.store(read.cached, Ordering::Relaxed);
+        self.0.input.store(read.input, Ordering::Relaxed);
     }
 }
 
@@ -135,6 +151,8 @@ pub(crate) struct Flight {
     /// Whether an attempt so far was booked with tokens.
     pub paid: bool,
     pushed_back: PushedBack,
+    /// Whether it was begun beside another attempt, which was late.
+    is_second: bool,
     /// Until its life is over.
     places: Option<(Place, UnderWay)>,
     pub ticket: Ticket,
@@ -174,6 +192,7 @@ impl Flight {
             trace: Trace::default(),
             paid: false,
             pushed_back: PushedBack::default(),
+            is_second: false,
             places,
             ticket,
         })
@@ -332,6 +351,7 @@ impl Flight {
             trace: self.trace,
             paid: false,
             pushed_back: PushedBack::default(),
+            is_second: true,
             places: None,
             ticket: self.ticket.beside(),
         })
@@ -397,7 +417,7 @@ impl Flight {
         if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
-        self.attempt = Some(Attempt { endpoint, began: now, tally, units, sent: Sent::default(), told_sent: false });
+        self.attempt = Some(Attempt { endpoint, began: now, tally, units, sent: Sent::default(), told_sent: false, told_read: false });
         self.chosen = Some(Chosen { attempt, endpoint, contract: decision.contract, marginal: decision.cost.marginal });
     }
 
@@ -411,11 +431,6 @@ impl Flight {
     /// Where whoever sends the attempt says so.
     pub fn sent(&self) -> Sent {
         self.attempt.as_ref().map(|attempt| attempt.sent.clone()).unwrap_or_default()
-    }
-
-    /// The upstream said how much input it read.
-    pub fn read(&mut self, now: Instant, read: Tokens) {
-        self.step_at(now, Event::Read { input: read.input, cached: read.cached });
     }
 
     /// The upstream began to answer.
@@ -497,13 +512,15 @@ impl Flight {
         next
     }
 
-    /// Tells the life of the request that its attempt was sent, once it was.
+    /// Tells the life of the request that its attempt was sent, and what was read of it, once it was.
     fn tell_sent(&mut self, now: Instant) {
-        let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.told_sent) else { return };
-        let output_max = attempt.sent.0.load(Ordering::Relaxed);
-        if output_max > 0 {
-            attempt.told_sent = true;
-            let event = Event::Sent { output_max };
+        let Some(attempt) = &mut self.attempt else { return };
+        let marks = &attempt.sent.0;
+        let (output_max, input) = (marks.output_max.load(Ordering::Relaxed), marks.input.load(Ordering::Relaxed));
+        let sent = (output_max > 0 && !std::mem::replace(&mut attempt.told_sent, output_max > 0)).then_some(Event::Sent { output_max });
+        let cached = marks.cached.load(Ordering::Relaxed);
+        let read = (input > 0 && !std::mem::replace(&mut attempt.told_read, input > 0)).then_some(Event::Read { input, cached });
+        for event in sent.into_iter().chain(read) {
             let actions = self.life.step(now, event);
             #[cfg(test)]
             crate::simulation::stepped(&event, &actions);
@@ -539,11 +556,15 @@ impl Flight {
                 let waited = settlement.ended.since(settlement.started);
                 let is_silent = settlement.first_content.is_none();
                 let hangs = match settlement.outcome {
-                    Outcome::Outrun => is_silent && counters.outrun(),
+                    // The second of two may have had no time at all.
+                    Outcome::Outrun => is_silent && !self.is_second && counters.outrun(),
                     _ => is_silent && counters.hangs(self.streamed, waited),
                 };
                 if hangs {
                     counters.failed(settlement.started, settlement.ended, false);
+                } else if settlement.outcome == Outcome::ClientGone && !is_silent {
+                    // Its client had enough: nothing was wrong with it.
+                    counters.succeeded();
                 }
             }
             Outcome::Failed | Outcome::Cut | Outcome::Interrupted => {

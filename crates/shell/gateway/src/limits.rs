@@ -108,10 +108,9 @@ pub const METADATA_MAX: usize = 16;
 pub const METADATA_NAME_MAX: usize = 64;
 /// The most characters of the value.
 pub const METADATA_VALUE_MAX: usize = 512;
-/// The most batches that are open at once, each with two files and where its lines stand: about a megabyte for the longest.
-pub const BATCHES_OPEN_MAX: usize = 256;
-/// The most of these of one key: what it can't pay for, or what has no endpoint, keeps nobody else's closed.
-pub const BATCHES_OPEN_OF_KEY: usize = 32;
+/// The most batches that are open at once, each with two files and where its lines stand: about a megabyte for the longest. A key that has none
+/// may open one all the same, so that what others wait for keeps none of it closed.
+pub const BATCHES_OPEN_MAX: usize = 512;
 /// The most batches whose input is read, or whose output is written, at once.
 pub const BATCH_STEPS_AT_ONCE: usize = 4;
 /// The most bytes of an uploaded form that are no file's.

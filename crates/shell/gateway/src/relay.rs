@@ -12,6 +12,7 @@ use memchr::memmem;
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::Heard;
+use crate::flight::Sent;
 use crate::limits::{EVENT_MAX, Limits};
 use crate::spoken::{Ear, Spoken};
 use crate::sse::{self, Splitter, Verdict};
@@ -23,7 +24,7 @@ pub(crate) struct Progress {
     pub counted: u32,
     pub reported: Option<Tokens>,
     /// What the upstream said it read, before it said all.
-    pub read: Option<Tokens>,
+    read: Option<Tokens>,
     /// Choices that have come to their end.
     finished: u32,
     /// Events with data.
@@ -90,7 +91,7 @@ pub(crate) struct Relay {
 impl Relay {
     /// Reads up to the first event that says anything: until then nothing has been sent, so another upstream can still answer. One that thinks says
     /// so now and then, if only to keep the connection open: whatever comes is waited for anew.
-    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, choices: u32, limits: &Limits) -> Result<Self, Unbegun> {
+    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, choices: u32, limits: &Limits, sent: &Sent) -> Result<Self, Unbegun> {
         let mut relay = Self {
             body,
             ear,
@@ -108,6 +109,7 @@ impl Relay {
         };
         while !relay.progress.begun && relay.ending.is_none() {
             let came = tokio::time::timeout(limits.first_token_timeout, std::future::poll_fn(|cx| relay.poll_body(cx))).await;
+            relay.progress.read.into_iter().for_each(|read| sent.read(read));
             if came.is_err() {
                 return Err(Unbegun { fault: Fault::Fruitless { used: relay.progress.reported }, said: relay.error });
             }

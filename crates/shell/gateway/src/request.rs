@@ -71,7 +71,7 @@ pub(crate) async fn serve(
     let (head, body) = request.into_parts();
     let key = snapshot.keys.admit(&head.headers, state.clock.now(), Scope::Inference)?;
     let place = state.admit()?;
-    let body = read(&state, &key.counted()?.room, body).await?;
+    let body = read(&state, (&key.counted()?.room, state.limits.body_bytes_max), body).await?;
     answer_to(&state, &snapshot, key, place, Some(visit), id, Asking { call, head: &head.headers, body, tier: None }).await
 }
 
@@ -117,8 +117,7 @@ pub(crate) async fn answer_to(
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.
-pub(crate) async fn read(state: &State, room: &Arc<Memory>, body: Incoming) -> Result<Bytes, Refused> {
-    let limit = state.limits.body_bytes_max;
+pub(crate) async fn read(state: &State, (room, limit): (&Arc<Memory>, usize), body: Incoming) -> Result<Bytes, Refused> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Refused::too_large(limit));
     }

@@ -62,9 +62,11 @@ pub(crate) fn tell(told: Told, served: Served) -> Result<Served, Refused> {
     let id = format!("{:032x}", id.0);
     let body = match served.body {
         Answer::Whole(whole) => {
-            let fits = depth::tree(whole.rest()).is_ok_and(|bytes| share.reach(bytes));
-            let told = fits.then(|| asked.response(&id, created, whole.rest())).flatten();
-            Answer::from(Bytes::from(told.ok_or_else(Refused::untold)?))
+            let bytes = depth::tree(whole.rest()).map_err(|_| Refused::untold())?;
+            if !share.reach(bytes) {
+                return Err(Refused { paid: true, ..Refused::overloaded() });
+            }
+            Answer::from(Bytes::from(asked.response(&id, created, whole.rest()).ok_or_else(Refused::untold)?))
         }
         Answer::Stream(inner) => Answer::Response(Box::new(ToldStream {
             inner: *inner,
@@ -110,9 +112,10 @@ impl ToldStream {
                 return Poll::Ready(Some(Bytes::from(self.stream.end())).filter(|last| !last.is_empty()));
             };
             self.told += came.len();
-            if self.told > self.bytes_max || !self.share.reach(self.told) {
+            let fits = self.told <= self.bytes_max;
+            if !fits || !self.share.reach(self.told) {
                 self.over = true;
-                let refused = Refused::answer_too_large(self.bytes_max);
+                let refused = if fits { Refused::overloaded() } else { Refused::answer_too_large(self.bytes_max) };
                 let code = refused.code.as_deref().unwrap_or_default();
                 return Poll::Ready(Some(Bytes::from(error_event(code, &refused.message, None))));
             }

@@ -5,6 +5,7 @@
 //! posted last. A meter that is posted on without a price is free, as the file says. Committed charges, floors and capacity are those of the
 //! present terms alone: they are owed by what was agreed, not by use.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,12 +23,17 @@ type Posted = BTreeMap<i64, BTreeMap<FleetVersion, Instant>>;
 pub(crate) struct Earlier {
     posted: BTreeMap<(ContractId, Meter), Posted>,
     fleets: Arc<Fleets>,
+    /// The terms that were reckoned last, and of which versions they are: that changes seldom, and is asked many times a second.
+    last: RefCell<Option<(Vec<Chosen>, Arc<Fleet>)>>,
 }
+
+/// A meter of a contract, and the version whose rates it is charged by.
+type Chosen = (ContractId, Meter, FleetVersion);
 
 impl Earlier {
     /// Nothing yet.
     pub(crate) fn new(fleets: &Arc<Fleets>) -> Self {
-        Self { posted: BTreeMap::new(), fleets: Arc::clone(fleets) }
+        Self { posted: BTreeMap::new(), fleets: Arc::clone(fleets), last: RefCell::default() }
     }
 
     /// Earlier fleets.
@@ -50,13 +56,33 @@ impl Earlier {
     /// changes no earlier price. `names` has the fleet's names and those of every meter that was noted.
     pub(crate) fn terms(&self, fleet: &Arc<Fleet>, names: &Register, until: Instant) -> Arc<Fleet> {
         let before = Instant::from_micros(until.micros().saturating_sub(1));
+        let last = |((contract, meter), posted): (&(ContractId, Meter), &Posted)| {
+            let period = fleet.contracts[*contract].calendar.index(before);
+            let (version, _) = posted.range(..=period).next_back().and_then(|(_, versions)| last_of(versions))?;
+            (version != fleet.version).then_some((*contract, *meter, version))
+        };
+        let chosen: Vec<Chosen> = self.posted.iter().filter_map(last).collect();
+        if chosen.is_empty() {
+            return Arc::clone(fleet);
+        }
+        let mut kept = self.last.borrow_mut();
+        match &*kept {
+            Some((known, terms)) if *known == chosen && terms.version == fleet.version => Arc::clone(terms),
+            _ => {
+                let terms = self.reckoned(fleet, names, &chosen);
+                *kept = Some((chosen, Arc::clone(&terms)));
+                terms
+            }
+        }
+    }
+
+    /// The fleet with the clauses of what was chosen.
+    fn reckoned(&self, fleet: &Arc<Fleet>, names: &Register, chosen: &[Chosen]) -> Arc<Fleet> {
         let mut terms = Arc::clone(fleet);
-        for ((contract, meter), posted) in &self.posted {
-            let (own, subject) = (&fleet.contracts[*contract], names.subject(*meter));
-            let last = posted.range(..=own.calendar.index(before)).next_back().and_then(|(_, versions)| last_of(versions));
-            let (Some((version, _)), Ok(subject)) = (last.filter(|(version, _)| *version != fleet.version), subject) else { continue };
-            let Some(earlier) = self.fleets.get(version) else { continue };
-            let clauses = metered(&earlier, (fleet.contracts.name(*contract), own), (meter.kind(), subject));
+        for (contract, meter, version) in chosen {
+            let (Some(earlier), Ok(subject)) = (self.fleets.get(*version), names.subject(*meter)) else { continue };
+            let own = (fleet.contracts.name(*contract), &fleet.contracts[*contract]);
+            let clauses = metered(&earlier, own, (meter.kind(), subject));
             if !clauses.is_empty() {
                 let clauses = clauses.into_iter().map(|clause| RateClause { meter: *meter, ..clause });
                 Arc::make_mut(&mut terms).contracts[*contract].rates.extend(clauses);

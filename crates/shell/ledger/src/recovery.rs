@@ -96,7 +96,7 @@ pub(crate) fn recover(
 
     let journal = Journal::open(&folder, found.end, segment_bytes)?;
     let last = unposted::last_instant(&ingester.connection)?.min(now);
-    for held in unposted::held(directory, &ingester.connection, &ingester.registers)? {
+    for held in unposted::held(directory, &ingester.connection, &ingester.registers, &fleets)? {
         recovery.held = recovery.held.max(held.span.length());
         let record = Record::Held(held);
         let entry = Entry::of(&record);

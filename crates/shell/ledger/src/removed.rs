@@ -74,7 +74,9 @@ pub(crate) fn removed(
     // When each replica began the next time.
     let mut next: BTreeMap<i64, Instant> = BTreeMap::new();
     // In the order in which each replica booked them, whatever its clock said, from the last one back: few texts are read then.
-    let mut openings = connection.prepare("SELECT fleet, at_us, id FROM opening ORDER BY id DESC")?;
+    let of_all: bool =
+        connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'whole_row')", [], |row| row.get(0))?;
+    let mut openings = connection.prepare(if of_all { OPENINGS_OF_ALL } else { OPENINGS })?;
     let mut openings = openings.query([])?;
     while let Some(opening) = openings.next()? {
         let (register, at) = (registers.at_row(opening.get(0)?)?, Instant::from_micros(opening.get(1)?));
@@ -98,6 +100,12 @@ pub(crate) fn removed(
     });
     Ok(removed.collect())
 }
+
+const OPENINGS: &str = "SELECT fleet, at_us, id FROM opening ORDER BY id DESC";
+
+/// Of a chain that two replicas brought, each began so often.
+const OPENINGS_OF_ALL: &str = "SELECT fleet, at_us, id FROM opening
+    UNION ALL SELECT fleet, at_us, origin FROM whole_row JOIN opening ON opening.id = whole_row.row WHERE kind = 'opening' ORDER BY 3 DESC";
 
 fn has_signed(fleet: &Fleet, name: &str) -> bool {
     fleet.contracts.id(name).is_some_and(|contract| fleet.contracts[contract].status == Status::Signed)

@@ -18,6 +18,7 @@ use units::{Instant, Quantity, Span};
 
 use crate::directory;
 use crate::error::{LedgerError, at};
+use crate::fleets::Fleets;
 use crate::register::{Register, Registers};
 use crate::view::View;
 use crate::words::{Request, Word};
@@ -39,7 +40,12 @@ fn kept(directory: &Path) -> Instant {
 }
 
 /// The held time to post, when the last process was killed.
-pub(crate) fn held(directory: &Path, connection: &Connection, registers: &Registers) -> Result<Vec<HeldTime>, LedgerError> {
+pub(crate) fn held(
+    directory: &Path,
+    connection: &Connection,
+    registers: &Registers,
+    fleets: &Fleets,
+) -> Result<Vec<HeldTime>, LedgerError> {
     let killed: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM opening WHERE id = (SELECT max(id) FROM opening) AND id NOT IN (SELECT opening FROM ending))",
         [],
@@ -60,6 +66,10 @@ pub(crate) fn held(directory: &Path, connection: &Connection, registers: &Regist
     // A reading goes by the order of endpoints: the kill left those out of it that are behind its last one and were held up to its beginning.
     let mut left_out = held_to(connection, register, (fleet, reading.from))?;
     left_out.retain(|other, _| Some(*other) > register.endpoint_id(&endpoint));
+    // Whose contract ended there was in no later one.
+    let fleet = fleets.get(register.version);
+    let in_force = |contract| fleet.as_ref().is_none_or(|fleet| fleet.contracts[contract].in_force(reading.from));
+    left_out.retain(|_, held: &mut HeldTime| held.usage.iter().all(|usage| in_force(usage.contract)));
     let rest = whole(reading.from, reading.to.min(kept));
     // They come first: wherever another kill comes, it is found as this one was.
     let mut pieces: Vec<HeldTime> = left_out.values().filter(|_| !rest.is_empty()).map(|held| at_pace_of(held, rest)).collect();

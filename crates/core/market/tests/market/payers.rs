@@ -1,7 +1,7 @@
 //! Who pays for the next token on an endpoint.
 
 use fleet::Fleet;
-use market::{Balances, EndpointPrice, Forecast, price_sheet};
+use market::{Balances, EndpointPrice, Forecast, price_sheet, price_sheet_by};
 use units::Instant;
 
 const LAPTOP: &str = include_str!("../../../../../fleets/laptop.toml");
@@ -25,6 +25,20 @@ fn check(fleet: &Fleet, want: Option<(&str, bool, i64, Option<&str>)>) {
     let found = sheet.price(fleet.endpoints.id("west").expect("it is there")).map(told);
     let want = want.map(|(payer, held, units, overflow)| (payer.to_owned(), held, units, overflow.map(str::to_owned)));
     assert_eq!(found, want);
+}
+
+#[test]
+fn a_price_that_left_counts_for_what_was_used_and_pays_for_nothing_new() {
+    let fleet = west("12", "overflow = \"west-standard\"\n");
+    let now: Instant = "2026-07-01T12:00:00Z".parse::<jiff::Timestamp>().expect("a date").into();
+    let id = |name| fleet.contracts.id(name).expect("it is there");
+    let mut terms = fleet.clone();
+    // As if the units' contract had been paid by the token before.
+    let token = fleet.contracts[id("west-standard")].rates.clone();
+    terms.contracts[id("west-provisioned")].rates.extend(token);
+    let (balances, forecast) = (Balances::default(), Forecast::default());
+    assert_eq!(price_sheet_by(&fleet, &terms, &balances, &forecast, now), price_sheet(&fleet, &balances, &forecast, now));
+    assert_ne!(price_sheet(&terms, &balances, &forecast, now), price_sheet(&fleet, &balances, &forecast, now));
 }
 
 #[test]

@@ -96,11 +96,8 @@ struct Order {
 
 async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<Incoming>) -> Result<Served, Refused> {
     let _place = state.admit()?;
-    let body = request::read(state, &state.memory, request.into_body()).await?;
-    // Its bytes have their room, as any body's. What is made of them may come to many times as much, and has none.
-    if body.len() > ORDER_BYTES_MAX {
-        return Err(Refused::too_large(ORDER_BYTES_MAX));
-    }
+    // What is made of it may come to many times as much, and has no room of its own.
+    let body = request::read(state, (&state.memory, ORDER_BYTES_MAX), request.into_body()).await?;
     depth::check(&body)?;
     let order: Order = serde_json::from_slice(&body).map_err(|error| {
         Refused::bad_body(format!("We could not read the body of your request (line {}, column {}).", error.line(), error.column()))

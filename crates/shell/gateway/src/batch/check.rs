@@ -19,6 +19,7 @@ use crate::batch::run::seconds;
 use crate::envelope::Refused;
 use crate::keys::Key;
 use crate::limits::{BATCH_LINES_MAX, CUSTOM_ID_MAX};
+use crate::memory::Memory;
 use crate::peek::{Call, Peek, Streaming};
 use crate::request::Asking;
 use crate::responses;
@@ -80,7 +81,7 @@ pub(crate) fn validate(state: &Arc<State>, desk: &Desk, batch: &Batch) -> io::Re
     let (snapshot, now) = (state.snapshot.load_full(), seconds(state));
     let checked = match (snapshot.keys.by_id(batch.key, state.clock.now()), batch.call()) {
         (Some(key), Some(call)) => {
-            let asked = Asked { state, snapshot: &snapshot, key, call, endpoint: &batch.endpoint };
+            let asked = Asked { state, snapshot: &snapshot, key, room: Memory::new(usize::MAX), call, endpoint: &batch.endpoint };
             check(&asked, desk.files.content(&batch.input_file_id)?)?
         }
         _ => {
@@ -113,6 +114,8 @@ pub(crate) struct Checked {
 pub(crate) struct Asked<'a> {
     pub state: &'a Arc<State>,
     pub snapshot: &'a Arc<Snapshot>,
+    /// Of its own, as few are checked at once: a flaw is no want of room.
+    pub room: Arc<Memory>,
     pub key: &'a Key,
     pub call: Call,
     pub endpoint: &'a str,
@@ -197,7 +200,7 @@ impl Asked<'_> {
         let body = bytes::Bytes::copy_from_slice(body);
         let head = HeaderMap::new();
         let asking = Asking { call: self.call, head: &head, body, tier: None };
-        let (asking, _) = responses::door(state, snapshot, &state.memory, RequestId(0), asking)?;
+        let (asking, _) = responses::door(state, snapshot, &self.room, RequestId(0), asking)?;
         let peek = Peek::parse(asking.call, &asking.body)?;
         if peek.streaming != Streaming::No {
             return Err(Refused::invalid("stream", "Requests of a batch are not streamed."));

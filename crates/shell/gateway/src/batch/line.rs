@@ -71,8 +71,6 @@ pub(crate) async fn run(state: Arc<State>, job: Job) -> Ran {
     let Some(request) = ids::draw(state.clock.now()) else { return Ran::Later(AGAIN_AFTER) };
     let body = bytes::Bytes::from(read.body.map_or_else(Vec::new, |body| body.get().as_bytes().to_vec()));
     drop(text);
-    // It takes of the room that all bodies have, as a client's does.
-    let Some(body) = memory::made(body, &state.memory) else { return Ran::Later(AGAIN_AFTER) };
     let named = request.to_string();
     let asked = Box::pin(ask(&state, key, request, call, body)).await;
     let answered = match &asked {
@@ -121,6 +119,8 @@ async fn ask(state: &Arc<State>, key: KeyId, id: RequestId, call: Call, body: by
     let snapshot = state.snapshot.load_full();
     let key = snapshot.keys.by_id(key, state.clock.now()).ok_or_else(Refused::bad_key)?;
     let place = state.admit()?;
+    // It takes of the room that its key has, as a client's does.
+    let body = memory::made(body, &key.counted()?.room).ok_or_else(Refused::overloaded)?;
     let head = HeaderMap::new();
     let asking = Asking { call, head: &head, body, tier: Some(ServiceTier::Batch) };
     let served = request::answer_to(state, &snapshot, key, place, None, id, asking).await?;

@@ -21,7 +21,7 @@ use crate::batch::price::{Cheapest, cheapest};
 use crate::batch::queue::Turns;
 use crate::batch::sweep::sweep;
 use crate::batch::work::Work;
-use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE, BATCHES_OPEN_MAX, BATCHES_OPEN_OF_KEY, SWEPT_EVERY};
+use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE, BATCHES_OPEN_MAX, SWEPT_EVERY};
 use crate::state::State;
 
 /// How often batches are looked at when nothing else happens, and when what failed is tried again.
@@ -149,10 +149,10 @@ impl Runner {
     }
 
     /// Whether a batch may be opened beside so many of its key: the oldest are due first, and the others wait for their turn. One that only
-    /// ends is open for a moment.
+    /// ends is open for a moment, and no key is kept from having one.
     fn may_open(&self, batch: &Batch, of_key: usize, now: Instant) -> bool {
         let ends = matches!(batch.status, Status::Cancelling | Status::Finalizing) || now >= deadline(batch);
-        ends || of_key < BATCHES_OPEN_OF_KEY && self.works.len() + self.stepping.len() < BATCHES_OPEN_MAX
+        ends || has_place(self.works.len() + self.stepping.len(), of_key)
     }
 
     fn look(&mut self) {
@@ -300,6 +300,11 @@ impl Runner {
     }
 }
 
+/// Whether one more batch may be open beside so many in all, and so many of its key.
+const fn has_place(open: usize, of_key: usize) -> bool {
+    open < BATCHES_OPEN_MAX || of_key == 0
+}
+
 /// What is seen of a model when lines may start.
 struct Looked {
     /// Where they would go.
@@ -362,4 +367,14 @@ fn is_for_good(error: &io::Error) -> bool {
 /// The present second since 1970.
 pub(crate) fn seconds(state: &State) -> i64 {
     state.clock.now().micros().div_euclid(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wait_for_keeps_no_key_from_having_a_batch_open() {
+        assert!(has_place(BATCHES_OPEN_MAX - 1, 100) && has_place(10 * BATCHES_OPEN_MAX, 0) && !has_place(BATCHES_OPEN_MAX, 1));
+    }
 }

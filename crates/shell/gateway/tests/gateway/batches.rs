@@ -370,28 +370,6 @@ async fn lines_take_all_slots_of_an_endpoint_that_idles_but_one() {
 }
 
 #[tokio::test]
-async fn so_many_batches_of_a_key_are_open_and_the_others_wait_for_their_turn() {
-    let (folder, gate) = (folder(), Gate::default());
-    let bench = over(folder.path()).await;
-    bench.only_north();
-    let mut made = Vec::new();
-    for _ in 0..34 {
-        bench.north.then(Reply::late(&gate, Reply::answer(7, 5)));
-        made.push(order(&bench, &[line("a", "")]).await);
-    }
-    // The oldest go first, each a step at a time: when the last is checked, whatever else may be opened is.
-    until(&bench, &made[33], |batch| batch["status"] == "in_progress").await;
-    let is_open =
-        |entry: std::io::Result<std::fs::DirEntry>| entry.expect("it reads").path().extension().is_some_and(|end| end == "results");
-    let open = std::fs::read_dir(folder.path().join("batches")).expect("it is there").map(is_open).filter(|open| *open);
-    assert_eq!(open.count(), 32);
-    gate.open(made.len());
-    for batch in &made {
-        until(&bench, batch, |batch| batch["status"] == "completed").await;
-    }
-}
-
-#[tokio::test]
 async fn metadata_past_openais_bounds_is_refused() {
     let folder = folder();
     let bench = over(folder.path()).await;

@@ -181,6 +181,22 @@ async fn an_upstream_whose_model_thinks_for_too_long_is_bounded_and_asked_again(
     check_asked_again(&bench, &[thinks.clone(), thinks.clone(), thinks.clone(), thinks], Known::Bounded, None).await;
 }
 
+/// Anthropic says what it read before anything else.
+#[tokio::test]
+async fn what_was_read_before_an_answer_began_bounds_what_it_cost() {
+    let bench = Bench::start().await;
+    let (north, url) = (endpoint(&bench.fleet, "north"), format!("http://{}/v1", bench.north.address()));
+    let anthropic = Endpoint { dialect: Dialect::Anthropic, url, ..bench.fleet.endpoints[north].clone() };
+    bench.gateway.replace_upstream(north, gateway::Upstream::of(&anthropic, "default", None).expect("a good URL"));
+    let start =
+        r#"{"type":"message_start","message":{"id":"m","usage":{"input_tokens":30,"cache_read_input_tokens":70,"output_tokens":1}}}"#;
+    bench.north.then(Reply::Raw(vec![format!("event: message_start\ndata: {start}\n\n").into_bytes()]));
+    bench.west.then(Reply::stream(2));
+    assert_eq!(bench.chat(STREAM).await.header("x-baseload-endpoint"), "west");
+    let lost = &bench.journal.settled(2).await[0];
+    assert_eq!((lost.outcome, lost.known, lost.tokens.input, lost.tokens.cached), (Outcome::Failed, Known::Bounded, 100, 70));
+}
+
 #[tokio::test]
 async fn what_can_not_be_read_is_bounded() {
     check_asked_again(&Bench::start().await, &[(WHOLE, Reply::page(200))], Known::Bounded, None).await;

@@ -66,6 +66,23 @@ async fn an_upstream_that_is_outrun_each_time_is_left_alone() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_is_asked_second_and_loses_is_as_good_as_before() {
+    let bench = hedged().await;
+    for asked in 1..=usize::try_from(gateway::OUTRUNS_MAX).expect("few") + 4 {
+        let gate = Gate::default();
+        bench.north.then(Reply::late(&gate, Reply::answer(7, 2)));
+        bench.west.then(Reply::Hang(Gate::default()));
+        let (reply, ()) = tokio::join!(bench.chat(WHOLE), async {
+            bench.west.until_heard(asked).await;
+            gate.open(1);
+        });
+        assert_eq!(reply.header("x-baseload-endpoint"), "north");
+    }
+    bench.north.then(Reply::status(500));
+    assert_eq!(bench.chat(WHOLE).await.header("x-baseload-endpoint"), "west");
+}
+
+#[tokio::test]
 async fn the_first_goes_on_when_the_second_fails() {
     let (bench, gate) = (hedged().await, Gate::default());
     bench.north.then(Reply::Hang(gate.clone()));

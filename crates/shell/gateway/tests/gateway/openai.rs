@@ -173,7 +173,7 @@ async fn what_a_response_takes_as_a_chat_is_reckoned_by_its_values() {
     bench.north.then(Reply::Raw(vec![chunk; 64]));
     let reply = post(&bench, "/v1/responses", STREAMED).await;
     let last = reply.text.trim_end().rsplit("\n\n").next().expect("an event");
-    assert!(last.starts_with("event: error") && last.contains("answer_too_large"), "{last:.200}");
+    assert!(last.starts_with("event: error") && last.contains("overloaded"), "{last:.200}");
 }
 
 #[tokio::test]

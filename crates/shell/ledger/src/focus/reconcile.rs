@@ -130,10 +130,13 @@ impl Terms {
     }
 }
 
+/// A contract's period by a fleet.
+type Place = (FleetVersion, ContractId, i64);
+
 /// Where invoice lines belong: to a contract's period, by the fleet that says its terms.
 #[derive(Debug, Default)]
 struct Sorted {
-    ours: BTreeMap<(FleetVersion, ContractId, i64), Said>,
+    ours: BTreeMap<Place, Said>,
     strange: Vec<Difference>,
 }
 
@@ -286,7 +289,8 @@ fn sort(terms: &[Terms], registers: &Registers, lines: &[InvoiceLine]) -> Sorted
                 let is_ours = |(kind, subject)| registers.all().any(|register| register.meter(kind, subject).is_some());
                 found(line.meter.filter(|_| !named.is_some_and(is_ours)).map(Matching::Kind))
             });
-        let Some(place) = ours else {
+        // A closed period is of the fleet that it was closed by, whichever says what the line is of.
+        let Some(place) = ours.map(|ours| closed_place(terms, ours, line).unwrap_or(ours)) else {
             let contract = line.contract.clone().unwrap_or_else(|| line.provider.clone());
             sorted.strange.push(Difference {
                 contract,
@@ -306,6 +310,18 @@ fn sort(terms: &[Terms], registers: &Registers, lines: &[InvoiceLine]) -> Sorted
         *taken += line.taken;
     }
     sorted
+}
+
+/// A contract's period as the fleet has it that it was closed by.
+fn closed_place(terms: &[Terms], (version, contract, _): Place, line: &InvoiceLine) -> Option<Place> {
+    let by = terms.iter().find(|terms| terms.fleet.version == version)?;
+    let name = by.fleet.contracts.name(contract);
+    terms.iter().filter(|terms| matches!(terms.of, Which::Closed(_))).find_map(|closed| {
+        let contract = closed.fleet.contracts.id(name)?;
+        let own = &closed.fleet.contracts[contract];
+        let period = own.calendar.index(line.period.from.max(own.term.from));
+        (own.period(period) == line.period && closed.have(contract, period)).then_some((closed.fleet.version, contract, period))
+    })
 }
 
 /// The contract and billing period that a line is of: by the contract's name, else the one contract of that supplier that
