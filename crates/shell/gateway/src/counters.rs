@@ -81,6 +81,8 @@ pub(crate) struct Counters {
     down_at: AtomicI64,
     /// Until when it said that it is busy, in microseconds.
     busy_until: AtomicI64,
+    /// The same where it takes no more of what is ours (429).
+    pushed_back_until: AtomicI64,
     /// Prompts that it has read of late.
     pub remembered: Remembered,
 }
@@ -152,6 +154,18 @@ impl Counters {
     /// The upstream is busy until then, by its own word: it is left alone, and is as good as ever afterwards.
     pub fn busy_until(&self, until: Instant) {
         self.busy_until.fetch_max(until.micros(), Ordering::Relaxed);
+    }
+
+    /// The upstream takes no more of what is ours until then, by its own word.
+    pub fn pushed_back_until(&self, until: Instant) {
+        self.pushed_back_until.fetch_max(until.micros(), Ordering::Relaxed);
+        self.busy_until(until);
+    }
+
+    /// Whether that is all that keeps requests away.
+    pub fn is_pushed_back(&self, now: Instant) -> bool {
+        let (back, down) = (self.pushed_back_until.load(Ordering::Relaxed), self.down_until.load(Ordering::Relaxed));
+        now.micros() < back && down <= now.micros()
     }
 
     /// Adds what an attempt took.

@@ -117,7 +117,7 @@ enum PushedBack {
 impl PushedBack {
     fn then(self, fault: Fault) -> Self {
         let Fault::Busy { retry_after_ms } = fault else { return Self::NotAlways };
-        let again = (retry_after_ms > 0).then(|| Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
+        let again = (retry_after_ms > 0).then(|| again(retry_after_ms));
         match self {
             Self::Nothing => Self::Always(again),
             Self::Always(before) => Self::Always(before.into_iter().chain(again).min()),
@@ -466,9 +466,8 @@ impl Flight {
                 Fault::Unreachable => counters.failed(attempt.began, now, true),
                 Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(attempt.began, now, false),
                 Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } | Fault::Evicted | Fault::Fruitless { .. } => {}
-                Fault::Busy { retry_after_ms } | Fault::Overloaded { retry_after_ms } => {
-                    counters.busy_until(now + Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX));
-                }
+                Fault::Busy { retry_after_ms } => counters.pushed_back_until(now + again(retry_after_ms)),
+                Fault::Overloaded { retry_after_ms } => counters.busy_until(now + again(retry_after_ms)),
                 Fault::Client => counters.succeeded(),
             }
         }
@@ -590,6 +589,11 @@ impl Drop for Flight {
             self.step(Event::ClientGone);
         }
     }
+}
+
+/// How long an upstream is left alone that says so.
+fn again(retry_after_ms: u32) -> Duration {
+    Duration::from_millis(retry_after_ms.into()).min(RETRY_AFTER_MAX)
 }
 
 /// By how little money the request falls short somewhere, if that is what it lacks.

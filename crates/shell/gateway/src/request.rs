@@ -292,13 +292,27 @@ fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
     {
         return refused;
     }
-    let may_come =
-        |reason| matches!(reason, Reason::Down { .. } | Reason::Probing | Reason::Full | Reason::OverBudget { .. } | Reason::Dearer { .. });
-    if let Some(again) = flight.pushed_back().filter(|_| !reasons().any(may_come)) {
-        return Refused::pushed_back(again.unwrap_or(RETRY_SOON));
+    if let Some(again) = pushed_back(flight, &refusal) {
+        return Refused::pushed_back(again);
     }
     let refused = explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now());
     if refused.param.as_deref() == Some(Call::Chat.prompt()) { refused.about(said.call().prompt()) } else { refused }
+}
+
+/// When to come back, where nothing but suppliers that take no more of what is ours (429) keeps a request from every endpoint that could ever
+/// take it: those that it tried, and those that are left alone for what they said to others.
+fn pushed_back(flight: &Flight, refusal: &Refusal) -> Option<Duration> {
+    let (now, tried) = (flight.state.clock.now(), flight.pushed_back());
+    let mut waits = Vec::new();
+    for passed in &refusal.passed_over {
+        match passed.reason {
+            Reason::Tried => waits.push(tried?.unwrap_or(RETRY_SOON)),
+            Reason::Down { until } if flight.state.counters(passed.endpoint).is_pushed_back(now) => waits.push(until.since(now)),
+            Reason::Down { .. } | Reason::Probing | Reason::Full | Reason::OverBudget { .. } | Reason::Dearer { .. } => return None,
+            _ => {}
+        }
+    }
+    waits.into_iter().min()
 }
 
 /// The reason that all endpoints share, when it is the request's own; else that there is no capacity, and when there may be.

@@ -113,6 +113,16 @@ async fn where_suppliers_take_no_more_the_client_hears_that_and_when_to_come_bac
     };
     let busy = |after| Reply::busy(after);
     check([busy(Some("30")), busy(Some("7")), busy(None)], (429, "overloaded"), "7").await;
+    // Who comes meanwhile hears the same, though nothing is asked.
+    let bench = Bench::start().await;
+    for upstream in [&bench.north, &bench.west, &bench.spill] {
+        upstream.then(busy(Some("7")));
+    }
+    for _ in 0..2 {
+        let reply = bench.chat(WHOLE).await;
+        assert_eq!((reply.error(), reply.header("retry-after")), ((429, "overloaded".to_owned()), "7"), "{}", reply.text);
+    }
+    assert_eq!(bench.north.heard().len(), 1);
     check([busy(None), busy(None), busy(None)], (429, "overloaded"), "1").await;
     check([busy(Some("30")), busy(Some("7")), Reply::status(500)], (503, "no_capacity"), "1").await;
 }
