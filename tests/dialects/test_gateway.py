@@ -92,13 +92,14 @@ class Gateway:
             self.assertEqual(self.create(said).choices[0].finish_reason, reason)
             self.assertEqual(clients.told(self.create(said, stream=True))[2], [reason])
 
-    def test_busy_is_told_as_no_capacity(self):
-        for said in ("please be slow down", "please be overloaded"):
+    def test_what_kind_of_busy_is_told(self):
+        # A supplier that takes no more of what is ours is one thing, one that has too much to do another.
+        for said, want in (("please be slow down", (429, "overloaded")), ("please be overloaded", (503, "no_capacity"))):
             for stream in (False, True):
-                with self.assertRaises(openai.InternalServerError) as caught:
+                with self.subTest(said, stream=stream), self.assertRaises(openai.APIStatusError) as caught:
                     list(self.create(said, stream=stream))
-                self.assertEqual((caught.exception.status_code, caught.exception.code), (503, "no_capacity"))
                 self.rest()
+                self.assertEqual((caught.exception.status_code, caught.exception.code), want)
 
     def test_the_vendors_refusal_is_told(self):
         with self.assertRaises(openai.BadRequestError) as caught:
@@ -124,7 +125,7 @@ class Gateway:
         def up():
             try:
                 return self.create().choices
-            except openai.InternalServerError:
+            except (openai.InternalServerError, openai.RateLimitError):
                 return False
 
         service.poll("answer", 20, up)

@@ -108,7 +108,7 @@ class Messages:
         def up():
             try:
                 return self.client.messages.create(**self.asked()).content
-            except anthropic.InternalServerError:
+            except (anthropic.InternalServerError, anthropic.RateLimitError):
                 return False
 
         service.poll("answer", 20, up)
