@@ -312,14 +312,14 @@ impl Life {
     }
 
     /// What the upstream reported is the truth; else what passed through was counted; an upstream that was reached but
-    /// showed nothing is bounded by the request's own limits, and by what it said that it read. One that the request was never
+    /// showed nothing, or no more than that it began, is bounded by the request's own limits, and by what it said that it read. One that the request was never
     /// sent to did nothing.
     fn settle(&self, now: Instant, outcome: Outcome, reached: bool) -> Action {
         let (endpoint, contract) = self.endpoint.expect("only an attempt that was called is settled");
         let (input, cached) = self.read.unwrap_or((self.bound.input, 0));
         let (tokens, known) = match (self.reported, self.sent.filter(|_| reached)) {
             (Some(reported), _) => (reported, Known::Reported),
-            (None, _) if reached && (self.first_content.is_some() || self.counted > 0) => {
+            (None, _) if reached && (self.counted > 0 || self.first_content.is_some() && outcome == Outcome::Answered) => {
                 (Tokens { input, cached, output: self.counted }, Known::Counted)
             }
             (None, None) => (Tokens::default(), Known::Counted),

@@ -141,6 +141,9 @@ fn a_bound_is_what_was_sent_and_what_was_said_of_it() {
     }
     let progress = Event::Progress { counted: 6, reported: None };
     check(&[SENT, read, Event::Content, progress], Event::ClientGone, Tokens { input: 50, cached: 30, output: 6 }, Known::Counted);
+    // It began, and nothing of it was seen.
+    check(&[SENT, Event::Content], Event::ClientGone, BOUND, Known::Bounded);
+    check(&[SENT, Event::Content], Event::Ended, Tokens { output: 0, ..BOUND }, Known::Counted);
     check(&[SENT, Event::Content, progress], Event::ClientGone, Tokens { output: 6, ..BOUND }, Known::Counted);
 }
 

@@ -154,13 +154,12 @@ fn heard_typed(data: &[u8]) -> Heard {
     }
 }
 
-/// Whether an event that carries no output only says that an answer is to come: whose part it will be, or that its prompt was looked at. What
-/// isn't known to be that is an answer's.
+/// Whether an event that carries no output only says that an answer is to come, or that its prompt was looked at. What isn't known to be that
+/// is an answer's. A chat's role is: servers say it with their first token, and clients are to see it as soon.
 pub(crate) fn is_prelude(data: &[u8]) -> bool {
     let text = data.trim_ascii();
     if KEYS.choices.find(text).is_some() {
-        let says = |key| values(text, key).any(|value| value.starts_with(b"\""));
-        return says(&KEYS.role) || says(&KEYS.content[1]) || has_no_choice(text);
+        return has_no_choice(text);
     }
     let kind = serde_json::from_slice::<Typed<'_>>(text).ok().and_then(|event| event.kind);
     let preludes =
@@ -180,7 +179,6 @@ struct Keys {
     finish: Finder<'static>,
     usage: Finder<'static>,
     choices: Finder<'static>,
-    role: Finder<'static>,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
@@ -188,7 +186,6 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     finish: Finder::new("\"finish_reason\""),
     usage: Finder::new("\"usage\""),
     choices: Finder::new("\"choices\""),
-    role: Finder::new("\"role\""),
 });
 
 /// Reads the data of one event by searching for the few keys that matter: a stream has thousands of events and the
