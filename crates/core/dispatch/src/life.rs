@@ -312,8 +312,8 @@ impl Life {
     }
 
     /// What the upstream reported is the truth; else what passed through was counted; an upstream that was reached but
-    /// showed nothing, or no more than that it began, is bounded by the request's own limits, and by what it said that it read. One that the request was never
-    /// sent to did nothing.
+    /// showed nothing, or no more than that it began, is bounded by the request's own limits, and by what it said that it
+    /// read. One that the request was never sent to did nothing.
     fn settle(&self, now: Instant, outcome: Outcome, reached: bool) -> Action {
         let (endpoint, contract) = self.endpoint.expect("only an attempt that was called is settled");
         let (input, cached) = self.read.unwrap_or((self.bound.input, 0));

@@ -40,13 +40,14 @@ pub(crate) fn door<'a>(
     if asking.call != Call::Responses {
         return Ok((asking, None));
     }
-    depth::check(&asking.body)?;
     let model = dialect::responses::model(&asking.body).map(|name| snapshot.model(&name));
     let passes = |model| snapshot.fleet.models[model].capabilities.contains(&Capability::Responses);
     // A model that isn't there has nobody to be told to either.
     if model.is_some_and(|model| model.is_none_or(passes)) {
         return Ok((asking, None));
     }
+    // What passes is looked at as every other body is.
+    depth::check(&asking.body)?;
     // Few of its values may take many times the room of its text.
     let share = Share::take(room, depth::tree(&asking.body)?).ok_or_else(Refused::overloaded)?;
     let (chat, asked) = to_chat(&asking.body)?;
