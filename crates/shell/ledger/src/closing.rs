@@ -456,7 +456,7 @@ fn insert(
 ) -> Result<(), LedgerError> {
     let due: Money = lines.iter().map(|line| line.money).sum();
     let currency = fold.fleet.contracts[contract].currency.to_string();
-    let number = booking.chain.insert_new(
+    let number = booking.chain.insert_next(
         &CLOSING,
         &fields![
             fold.fleet.contracts.name(contract),

@@ -338,9 +338,11 @@ impl Whole {
             return Ok(Vec::new());
         }
         let before = transaction.query_row("SELECT coalesce(max(number), 0) FROM entry", [], |row| row.get(0))?;
-        let mut booking = Booking::new(&transaction, &registers)?;
+        // Its numbers are none that a replica's own closing may come with later.
+        let posted = newest(&transaction)?;
+        let mut booking = Booking::of_all(&transaction, &registers, posted)?;
         closing::close(&mut booking, &mut all, now)?;
-        let entries = crate::copied::entries(&transaction, before, i64::MAX, closing::CLOSINGS_MAX)?;
+        let entries = crate::copied::entries_behind(&transaction, (before, posted), i64::MAX, closing::CLOSINGS_MAX)?;
         // What is closed is only so once all have it.
         drop(booking);
         transaction.rollback()?;
