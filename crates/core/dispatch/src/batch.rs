@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
 /// How long a price is remembered.
@@ -24,14 +25,19 @@ const RESERVE: Duration = Duration::from_secs(15 * 60);
 const SAFETY: u128 = 2;
 
 /// What a reference request cost of late, noted once a minute.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Prices {
     noted: VecDeque<(Instant, Money)>,
 }
 
 impl Prices {
-    /// Notes a price, at most one a minute; those of more than a day ago are forgotten.
+    /// Notes a price, at most one a minute; those of more than a day ago are forgotten, and those of a time that is still to come: before a
+    /// restart the clock may have been ahead.
     pub fn note(&mut self, now: Instant, price: Money) {
+        while self.noted.back().is_some_and(|(at, _)| *at > now) {
+            self.noted.pop_back();
+        }
         if self.noted.back().is_none_or(|(at, _)| *at + PRICE_NOTED_EVERY <= now) {
             self.noted.push_back((now, price));
         }

@@ -25,6 +25,15 @@ fn noted(prices: impl IntoIterator<Item = i128>) -> Prices {
     noted
 }
 
+/// These prices at these seconds.
+fn noted_at(prices: impl IntoIterator<Item = (i64, i128)>) -> Prices {
+    let mut noted = Prices::default();
+    for (second, price) in prices {
+        noted.note(at(second), money(price));
+    }
+    noted
+}
+
 /// A hundred lines of 36 s each, four at once: they need 900 s, and as much is kept in reserve.
 fn moment(left: i64, price: Option<i128>) -> Moment {
     let (now, line) = (at(HOUR), Duration::from_secs(36));
@@ -86,6 +95,10 @@ fn prices_are_noted_once_a_minute_and_forgotten_after_a_day() {
     prices.note(at(60), money(3));
     prices.note(at(24 * HOUR + 1), money(5));
     assert_eq!(prices.quantile(1), Some(money(3)), "the first was forgotten");
+    prices.note(at(90), money(7));
+    assert_eq!(prices, noted_at([(60, 3)]), "of a clock that was set back, what is to come is forgotten, and a minute is a minute");
+    prices.note(at(120), money(7));
+    assert_eq!(prices, noted_at([(60, 3), (120, 7)]));
 }
 
 /// Each history looks at a day anew for every slot of it: a share of the histories that a lighter property has.

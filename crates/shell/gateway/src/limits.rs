@@ -90,6 +90,8 @@ pub const FILES_KEY_BYTES_MAX: u64 = FILES_BYTES_MAX / 4;
 pub const KEPT_WITHOUT_KEY: Duration = Duration::from_secs(24 * 3_600);
 /// How often it is looked for those.
 pub const SWEPT_EVERY: Duration = Duration::from_secs(3_600);
+/// How often the prices that are noted for batches are written down: what is noted since is forgotten by a restart.
+pub const PRICES_WRITTEN_EVERY: Duration = Duration::from_secs(600);
 /// The most files that one key may have, those that batches made included.
 pub const FILES_MAX: usize = 10_000;
 /// The most requests of one batch.

@@ -9,6 +9,7 @@ mod check;
 mod files;
 mod finish;
 mod line;
+mod noted;
 mod order;
 mod price;
 mod queue;
@@ -20,7 +21,7 @@ mod upload;
 mod work;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use order::Batches;
 use shelf::Shelf;
@@ -34,6 +35,8 @@ pub(crate) use run::Runner;
 pub(crate) struct Desk {
     pub files: Shelf,
     pub batches: Batches,
+    /// The state directory.
+    pub folder: PathBuf,
     /// Rung when there is something new to do.
     pub wake: Notify,
 }
@@ -42,6 +45,6 @@ impl Desk {
     /// Opens what a state directory has; makes it where there is nothing yet.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let (files, batches) = (Shelf::open(directory.join("files"))?, Batches::open(directory.join("batches"))?);
-        Ok(Self { files, batches, wake: Notify::new() })
+        Ok(Self { files, batches, folder: directory.to_owned(), wake: Notify::new() })
     }
 }

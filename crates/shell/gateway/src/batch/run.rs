@@ -16,12 +16,13 @@ use crate::batch::Desk;
 use crate::batch::check;
 use crate::batch::finish::{finish, give};
 use crate::batch::line::{self, Job, Ran};
+use crate::batch::noted::Noted;
 use crate::batch::order::{Batch, Flaw, Status};
 use crate::batch::price::{Cheapest, cheapest};
 use crate::batch::queue::Turns;
 use crate::batch::sweep::sweep;
 use crate::batch::work::Work;
-use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE, BATCHES_OPEN_MAX, SWEPT_EVERY};
+use crate::limits::{BATCH_LINES_AT_ONCE, BATCH_LINES_PRESSED, BATCH_STEPS_AT_ONCE, BATCHES_OPEN_MAX, PRICES_WRITTEN_EVERY, SWEPT_EVERY};
 use crate::state::State;
 
 /// How often batches are looked at when nothing else happens, and when what failed is tried again.
@@ -38,6 +39,7 @@ pub(crate) struct Runner {
     works: BTreeMap<String, Work>,
     prices: BTreeMap<ModelId, Prices>,
     note_at: Instant,
+    write_at: Instant,
     sweep_at: Instant,
     running: JoinSet<Ran>,
     /// Which line of which batch each task runs.
@@ -56,12 +58,14 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub fn new(state: Arc<State>, desk: Arc<Desk>) -> Self {
+        let prices = Noted::read(&desk.folder, &state.snapshot.load().fleet);
         Self {
             state,
             desk,
             works: BTreeMap::new(),
-            prices: BTreeMap::new(),
+            prices,
             note_at: Instant::MIN,
+            write_at: Instant::MIN,
             sweep_at: Instant::MIN,
             running: JoinSet::new(),
             tasks: HashMap::new(),
@@ -214,6 +218,12 @@ impl Runner {
             if let Some(cheapest) = cheapest(&self.state, &snapshot, model) {
                 self.prices.entry(model).or_default().note(now, cheapest.price);
             }
+        }
+        if now >= self.write_at {
+            self.write_at = now + PRICES_WRITTEN_EVERY;
+            let (noted, desk) = (Noted::of(&snapshot.fleet, &self.prices), Arc::clone(&self.desk));
+            // What can't be written now is written with the next.
+            self.steps.spawn_blocking(move || noted.write(&desk.folder).map(|()| None));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dispatch::Record;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use testkit::{Gate, Reply};
 
 use crate::bench::{Bench, KEY, LAPTOP, Setup, key};
+use crate::limits::hand;
 
 /// A folder with a ledger in it.
 pub fn folder() -> tempfile::TempDir {
@@ -367,6 +369,28 @@ async fn lines_take_all_slots_of_an_endpoint_that_idles_but_one() {
     gate.open(lines.len());
     let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
     assert_eq!(done["request_counts"], json!({ "total": 40, "completed": 40, "failed": 0 }));
+}
+
+#[tokio::test]
+async fn prices_noted_for_batches_outlive_their_gateway() {
+    let (folder, (clock, seconds)) = (folder(), hand());
+    let path = folder.path().join("noted-prices.json");
+    for noted in 1..4 {
+        let mut bench = over_with(folder.path(), Setup { clock: clock.clone(), ..Setup::default() }).await;
+        let written = async {
+            loop {
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                let prices = serde_json::from_str::<Value>(&text).unwrap_or_default();
+                if prices["models"]["smollm2-135m"].as_array().is_some_and(|prices| prices.len() == noted) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), written).await.expect("it is written at the start");
+        bench.stop().await;
+        seconds.fetch_add(60, Ordering::SeqCst);
+    }
 }
 
 #[tokio::test]
