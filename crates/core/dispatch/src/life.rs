@@ -40,6 +40,8 @@ pub enum Fault {
     Fruitless {
         /// What it says it used, where it does.
         used: Option<Tokens>,
+        /// Whether it was given up for the time that it took.
+        is_late: bool,
     },
     /// The request itself is at fault (other 4xx): no other endpoint would do better.
     Client,
@@ -71,6 +73,8 @@ pub enum Event {
         /// Of these, read from a cache.
         cached: u32,
     },
+    /// The client heard that the upstream is about to answer: no other can answer any more.
+    Opened,
     /// The upstream began to answer with success.
     Content,
     /// So many output tokens have passed, as counted, and perhaps usage as reported.
@@ -97,7 +101,7 @@ pub enum Failure {
     NoCapacity,
     /// The request is at fault; the upstream's own answer says how.
     Client,
-    /// The upstream was lost after content had been sent: end the stream with an error event, never cleanly.
+    /// The upstream was lost after its client had heard of it: end the stream with an error event, never cleanly.
     Cut,
 }
 
@@ -225,7 +229,7 @@ impl Life {
     /// Same state, same time, same event: same actions. What comes after the end is ignored.
     pub fn step(&mut self, now: Instant, event: Event) -> Actions {
         let mut actions = Actions::new();
-        if let (State::Calling | State::Answering, Event::Failed(Fault::Fruitless { used })) = (self.state, event) {
+        if let (State::Calling | State::Answering, Event::Failed(Fault::Fruitless { used, .. })) = (self.state, event) {
             self.reported = used.or(self.reported);
         }
         match (self.state, event) {
@@ -234,10 +238,11 @@ impl Life {
             (State::Deciding, Event::ClientGone) => self.end(&mut actions, None),
             (State::Calling, Event::Sent { output_max }) => self.sent = Some(output_max),
             (State::Calling | State::Answering, Event::Read { input, cached }) => self.read = Some((input, cached.min(input))),
-            (State::Calling, Event::Content) => {
+            (State::Calling, Event::Opened) => self.state = State::Answering,
+            (State::Calling | State::Answering, Event::Content) => {
                 self.state = State::Answering;
                 // A clock that was set back makes no duration negative.
-                self.first_content = Some(now.max(self.started));
+                self.first_content = self.first_content.or(Some(now.max(self.started)));
             }
             (State::Calling | State::Answering, Event::Progress { counted, reported }) => {
                 self.counted = self.counted.max(counted);

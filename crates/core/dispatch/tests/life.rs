@@ -28,7 +28,10 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(Fault::Busy { retry_after_ms: 5 }),
         Just(Fault::Overloaded { retry_after_ms: 5 }),
         Just(Fault::Evicted),
-        any::<bool>().prop_map(|said| Fault::Fruitless { used: said.then_some(Tokens { input: 9, cached: 1, output: 3 }) }),
+        any::<(bool, bool)>().prop_map(|(said, is_late)| {
+            let used = said.then_some(Tokens { input: 9, cached: 1, output: 3 });
+            Fault::Fruitless { used, is_late }
+        }),
         Just(Fault::Broken),
         Just(Fault::Client),
     ]
@@ -43,6 +46,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Refused),
         2 => (0_u32..200).prop_map(|output_max| Event::Sent { output_max }),
         1 => (0_u32..80, 0_u32..80).prop_map(|(input, cached)| Event::Read { input, cached }),
+        1 => Just(Event::Opened),
         2 => Just(Event::Content),
         2 => (0_u32..500, any::<bool>()).prop_map(|(counted, said)| Event::Progress {
             counted,
@@ -110,8 +114,30 @@ fn before_content_a_failed_attempt_moves_on_and_after_it_never() {
 }
 
 #[test]
+fn who_heard_that_an_answer_is_to_come_gets_it_from_there_or_not_at_all() {
+    let at = Instant::from_micros;
+    let opened = || {
+        let mut life = life();
+        life.step(at(1), decided(3));
+        life.step(at(2), SENT);
+        life.step(at(3), Event::Opened);
+        life
+    };
+    let mut cut = opened();
+    assert_eq!(cut.hedge(), None, "its client heard of it");
+    let actions = cut.step(at(4), Event::Failed(Fault::Lost));
+    let [Action::Settle(settled), Action::Fail(Failure::Cut), Action::Done] = actions.as_slice() else { unreachable!("{actions:?}") };
+    assert_eq!((settled.outcome, settled.known, settled.first_content), (Outcome::Cut, Known::Bounded, None));
+    let mut answered = opened();
+    answered.step(at(5), Event::Content);
+    answered.step(at(6), Event::Content);
+    let actions = answered.step(at(7), Event::Ended);
+    assert!(matches!(actions.first(), Some(Action::Settle(settled)) if settled.first_content == Some(at(5))), "{actions:?}");
+}
+
+#[test]
 fn an_upstream_that_was_reached_and_said_nothing_is_bounded() {
-    for fault in [Fault::Lost, Fault::TimedOut, Fault::Evicted, Fault::Fruitless { used: None }] {
+    for fault in [Fault::Lost, Fault::TimedOut, Fault::Evicted, Fault::Fruitless { used: None, is_late: true }] {
         let mut life = life();
         life.step(Instant::from_micros(1), decided(0));
         life.step(Instant::from_micros(1), SENT);
@@ -156,7 +182,7 @@ fn what_a_fruitless_attempt_says_it_used_is_booked_before_content_and_after() {
         if content {
             life.step(Instant::from_micros(2), Event::Content);
         }
-        let actions = life.step(Instant::from_micros(3), Event::Failed(Fault::Fruitless { used: Some(used) }));
+        let actions = life.step(Instant::from_micros(3), Event::Failed(Fault::Fruitless { used: Some(used), is_late: false }));
         let [Action::Settle(settled), next, ..] = actions.as_slice() else { unreachable!("{actions:?}") };
         assert_eq!((settled.known, settled.tokens), (Known::Reported, used));
         assert_eq!(*next == Action::Decide, !content, "{next:?}");

@@ -84,7 +84,7 @@ pub(crate) fn whole(body: &[u8]) -> Result<Whole, Fault> {
     let fields = fields.map_err(|_| Fault::Lost)?;
     // A response that failed says what it used; its upstream did as it was asked.
     if fields.error.is_some() && fields.output.is_some() {
-        return Err(Fault::Fruitless { used: fields.reported() });
+        return Err(Fault::Fruitless { used: fields.reported(), is_late: false });
     }
     if fields.error.is_some() || fields.choices.is_some_and(|raw| values(raw.get().as_bytes(), &KEYS.finish).any(is_abort)) {
         return Err(Fault::Broken);

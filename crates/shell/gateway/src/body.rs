@@ -43,12 +43,15 @@ pub(crate) struct Streaming {
     relay: Relay,
     flight: Box<Flight>,
     call: Call,
+    /// Whether its flight knows that there is content.
+    begun: bool,
     over: bool,
 }
 
 impl Streaming {
     pub fn new(relay: Relay, flight: Box<Flight>, call: Call) -> Self {
-        Self { relay, flight, call, over: false }
+        let begun = relay.progress().has_begun();
+        Self { relay, flight, call, begun, over: false }
     }
 
     /// The next events; `None` once it is over.
@@ -58,6 +61,9 @@ impl Streaming {
         }
         let next = ready!(self.relay.poll_next(cx));
         let (progress, now) = (self.relay.progress(), self.flight.state.clock.now());
+        if progress.has_begun() && !std::mem::replace(&mut self.begun, progress.has_begun()) {
+            self.flight.content(now);
+        }
         self.flight.progress(now, progress.counted, progress.reported);
         match next {
             Next::Events(events) => {
@@ -81,7 +87,7 @@ impl Streaming {
                 (!done_sent).then(|| Bytes::from_static(b"data: [DONE]\n\n"))
             }
             Ending::Told => {
-                self.flight.failed(Fault::Fruitless { used: None });
+                self.flight.failed(Fault::Fruitless { used: None, is_late: false });
                 None
             }
             Ending::Failed(fault) => {

@@ -1,5 +1,7 @@
 //! One call of one upstream, up to its first content: what happened, in the words of [`dispatch::Event`].
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use dispatch::{Fault, RequestId};
 use fleet::Dialect;
@@ -17,7 +19,7 @@ use crate::memory::{self, Unread};
 use crate::parted::Parted;
 use crate::peek;
 use crate::picker::{self, Share};
-use crate::relay::{Relay, Unbegun};
+use crate::relay::{Relay, Terms, Unbegun};
 use crate::retry::retry_after_ms;
 use crate::spoken::{Ear, Spoken};
 use crate::state::State;
@@ -49,6 +51,8 @@ pub(crate) struct Asked<'a> {
     pub share: Option<Share>,
     /// The attempt's place in a trace, where one is kept.
     pub trace: Option<HeaderValue>,
+    /// How long what says nothing yet is kept from the client; `None` for as long as it takes.
+    pub kept: Option<Duration>,
     /// Where it is marked that it was sent, and the most output tokens that it is sent with.
     pub sent: (Sent, u32),
 }
@@ -99,7 +103,8 @@ impl From<Fault> for Missed {
 }
 
 /// Calls an upstream and waits until there is content to send, or until it is sure that there will be none. A stream that has begun well
-/// may think for as long as it goes on to say anything at all, and no longer than a whole answer may take.
+/// may think for as long as it goes on to say anything at all, and no longer than a whole answer may take: once it has said that it will answer, its
+/// client is told so after a while.
 pub(crate) async fn call(state: &State, upstream: &Upstream, mut asked: Asked<'_>) -> Result<Answered, Missed> {
     let State { wires, limits, .. } = state;
     let (begun, body) = (Instant::now(), std::mem::take(&mut asked.body));
@@ -108,16 +113,22 @@ pub(crate) async fn call(state: &State, upstream: &Upstream, mut asked: Asked<'_
     let response = sent.map_err(|_| Fault::TimedOut)??;
     let thinks = asked.streamed && response.status().is_success();
     let until = begun + if thinks { limits.answer_timeout } else { for_head };
-    match timeout_at(until, answer(state, upstream, &asked, response)).await {
+    match timeout_at(until, answer(state, upstream, &asked, response, until)).await {
         Ok(answered) => answered,
-        Err(_) if thinks => Err(Fault::Fruitless { used: None }.into()),
+        Err(_) if thinks => Err(Fault::Fruitless { used: None, is_late: true }.into()),
         Err(_) => Err(Fault::TimedOut.into()),
     }
 }
 
-async fn answer(state: &State, upstream: &Upstream, asked: &Asked<'_>, response: Response<Coming>) -> Result<Answered, Missed> {
+async fn answer(
+    state: &State,
+    upstream: &Upstream,
+    asked: &Asked<'_>,
+    response: Response<Coming>,
+    until: Instant,
+) -> Result<Answered, Missed> {
     let State { limits, memory, .. } = state;
-    let Asked { id, call, model, now, strip_usage, choices, .. } = *asked;
+    let Asked { id, call, model, now, strip_usage, choices, kept, .. } = *asked;
     let passage = Passage::of(call, upstream.dialect);
     let about = || translate::about(id, now, model);
     let (head, body) = response.into_parts();
@@ -131,7 +142,8 @@ async fn answer(state: &State, upstream: &Upstream, asked: &Asked<'_>, response:
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
     if kind.starts_with(b"text/event-stream") {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
-        let relay = Relay::begin(body, ear, strip_usage, choices, limits, &asked.sent.0).await;
+        let terms = Terms { strip_usage, choices, until, kept };
+        let relay = Relay::begin(body, ear, terms, limits, &asked.sent.0).await;
         let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream))?;
         return Ok(Answered::Stream(Box::new(relay), passage));
     }

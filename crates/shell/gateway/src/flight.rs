@@ -433,6 +433,11 @@ impl Flight {
         self.attempt.as_ref().map(|attempt| attempt.sent.clone()).unwrap_or_default()
     }
 
+    /// The client heard that an answer is to come.
+    pub fn opened(&mut self, now: Instant) {
+        self.step_at(now, Event::Opened);
+    }
+
     /// The upstream began to answer.
     pub fn content(&mut self, now: Instant) {
         if let Some(attempt) = &self.attempt {

@@ -162,6 +162,9 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// From the call to the head of a stream, and on to its first event from whatever comes before that, if only to stay connected.
     pub first_token_timeout: Duration,
+    /// How long what an upstream says before content is kept, so that another can still answer: then its client hears it, as whoever stands
+    /// between would take a connection without a word for dead.
+    pub prelude_timeout: Duration,
     /// From one event of a stream to the next.
     pub between_tokens_timeout: Duration,
     /// From the call to the end of an answer that is not streamed, and to the first event of one that is.
@@ -193,6 +196,7 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             first_token_timeout: Duration::from_secs(60),
+            prelude_timeout: Duration::from_secs(10),
             between_tokens_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(600),
             drain_timeout: Duration::from_secs(10),

@@ -98,6 +98,8 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
     let (state, snapshot) = (Arc::clone(&flight.state), Arc::clone(&flight.snapshot));
     let (chosen, id, model, output_max) = (flight.chosen, flight.ask.id, flight.ask.model, flight.ask.output_max);
     let (tier, key, team, trace, sent) = (flight.ask.tier, flight.key, flight.team, flight.trace, flight.sent());
+    // What only says that an answer is to come wins no race.
+    let kept = flight.hedge_after().is_none().then_some(state.limits.prelude_timeout);
     async move {
         let chosen = chosen.ok_or(Fault::Unreachable)?;
         let upstream = snapshot.upstream(chosen.endpoint).ok_or(Fault::Unreachable)?;
@@ -118,6 +120,7 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
             choices: if said.call() == Call::Responses { 1 } else { peek.choices },
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
             share: upstream.picker.map(|picker| Share::of(picker, tier, key, team.map(|team| snapshot.fleet.teams.name(team)))),
+            kept,
             sent: (sent, most),
             trace: if state.is_traced(trace) { trace.header(chosen.attempt) } else { None },
         };

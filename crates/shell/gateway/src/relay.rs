@@ -9,7 +9,7 @@ use bytes::Bytes;
 use dispatch::Fault;
 use market::Tokens;
 use memchr::memmem;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::answer::Heard;
 use crate::flight::Sent;
@@ -35,12 +35,19 @@ pub(crate) struct Progress {
     is_told: bool,
     /// Whether anything has come that another upstream can't say again.
     begun: bool,
+    /// Whether what comes is passed on: content has begun, or what came before it was kept for long enough.
+    open: bool,
 }
 
 impl Progress {
     /// Whether the upstream said `[DONE]`.
     pub fn is_done(self) -> bool {
         self.done
+    }
+
+    /// Whether content has begun.
+    pub fn has_begun(self) -> bool {
+        self.begun
     }
 }
 
@@ -68,6 +75,19 @@ pub(crate) enum Next {
     End(Ending),
 }
 
+/// What a stream is read by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Whether the client did not ask for usage.
+    pub strip_usage: bool,
+    /// How many choices are to come.
+    pub choices: u32,
+    /// When it has to have content.
+    pub until: Instant,
+    /// How long what says nothing yet is kept, so that another upstream can still answer; `None` for as long as it takes.
+    pub kept: Option<Duration>,
+}
+
 /// The upstream's half of a stream: bytes in, whole events out.
 pub(crate) struct Relay {
     body: Spoken,
@@ -75,48 +95,56 @@ pub(crate) struct Relay {
     splitter: Splitter,
     ready: VecDeque<Bytes>,
     progress: Progress,
-    strip_usage: bool,
-    /// How many choices are to come.
-    choices: u32,
+    terms: Terms,
     /// Bytes that came before any answer began.
     early: usize,
+    /// Since when something is kept that says nothing yet.
+    kept_since: Option<Instant>,
     ending: Option<Ending>,
     /// The data of the event that was an error.
     error: Bytes,
-    patience: Duration,
+    /// For the next sign of life before content, and for the next event after it.
+    patience: [Duration; 2],
     heard_at: Instant,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Relay {
     /// Reads up to the first event that says anything: until then nothing has been sent, so another upstream can still answer. One that thinks says
-    /// so now and then, if only to keep the connection open: whatever comes is waited for anew.
-    pub async fn begin(body: Spoken, ear: Ear, strip_usage: bool, choices: u32, limits: &Limits, sent: &Sent) -> Result<Self, Unbegun> {
+    /// so now and then, if only to keep the connection open: whatever comes is waited for anew. What it says before is kept for as long as the
+    /// terms have it: then the client hears that an answer is to come, and gets it from here or not at all.
+    pub async fn begin(body: Spoken, ear: Ear, terms: Terms, limits: &Limits, sent: &Sent) -> Result<Self, Unbegun> {
         let mut relay = Self {
             body,
             ear,
             splitter: Splitter::default(),
             ready: VecDeque::new(),
             progress: Progress::default(),
-            strip_usage,
-            choices,
+            terms,
             early: 0,
+            kept_since: None,
             ending: None,
             error: Bytes::new(),
-            patience: limits.between_tokens_timeout,
+            patience: [limits.first_token_timeout, limits.between_tokens_timeout],
             heard_at: Instant::now(),
             timer: None,
         };
         while !relay.progress.begun && relay.ending.is_none() {
-            let came = tokio::time::timeout(limits.first_token_timeout, std::future::poll_fn(|cx| relay.poll_body(cx))).await;
+            let (due, open_at) = (relay.due(), relay.kept_since.zip(terms.kept).map(|(since, kept)| since + kept));
+            let came = timeout_at(open_at.map_or(due, |at| at.min(due)), std::future::poll_fn(|cx| relay.poll_body(cx))).await;
             relay.progress.read.into_iter().for_each(|read| sent.read(read));
-            if came.is_err() {
-                return Err(Unbegun { fault: Fault::Fruitless { used: relay.progress.reported }, said: relay.error });
+            match came {
+                Ok(()) => {}
+                Err(_) if open_at.is_some_and(|at| at < due) => {
+                    relay.progress.open = true;
+                    return Ok(relay);
+                }
+                Err(_) => return Err(Unbegun { fault: relay.late(), said: relay.error }),
             }
         }
         let fault = match relay.ending {
             Some(Ending::Failed(fault)) if relay.ready.is_empty() || !relay.progress.begun => fault,
-            Some(Ending::Told) if !relay.progress.begun => Fault::Fruitless { used: relay.progress.reported },
+            Some(Ending::Told) if !relay.progress.begun => Fault::Fruitless { used: relay.progress.reported, is_late: false },
             Some(Ending::Whole { .. }) if !relay.progress.begun => Fault::Broken,
             _ => return Ok(relay),
         };
@@ -146,15 +174,26 @@ impl Relay {
             return Poll::Ready(());
         }
         // The timer is not moved at every event, which would cost more than the event: it is looked at when it fires.
-        let due = self.heard_at + self.patience;
+        let due = self.due();
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         ready!(timer.as_mut().poll(cx));
         if Instant::now() >= due {
-            self.ending = Some(Ending::Failed(Fault::TimedOut));
+            self.ending = Some(Ending::Failed(if self.progress.begun { Fault::TimedOut } else { self.late() }));
         } else {
             self.timer = Some(Box::pin(tokio::time::sleep_until(due)));
         }
         Poll::Ready(())
+    }
+
+    /// By when something has to come.
+    fn due(&self) -> Instant {
+        let [before, after] = self.patience;
+        if self.progress.begun { self.heard_at + after } else { (self.heard_at + before).min(self.terms.until) }
+    }
+
+    /// Nothing came of it in time.
+    fn late(&self) -> Fault {
+        Fault::Fruitless { used: self.progress.reported, is_late: true }
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -170,21 +209,28 @@ impl Relay {
     }
 
     fn take(&mut self, came: Bytes) {
-        let before = self.progress.events;
-        if !self.progress.begun {
+        let Progress { events: before, begun: was_begun, .. } = self.progress;
+        if !self.progress.open {
             self.early += came.len();
         }
-        let (progress, ear, error, strip_usage) = (&mut self.progress, &mut self.ear, &mut self.error, self.strip_usage);
+        let (progress, ear, error, strip_usage) = (&mut self.progress, &mut self.ear, &mut self.error, self.terms.strip_usage);
         let judged = self.splitter.feed(came, &mut self.ready, &mut |event| judge(progress, ear, error, strip_usage, event));
         self.progress.reported = self.body.used().or(self.progress.reported);
         self.progress.read = self.body.read().or(self.progress.read);
         // Neither a comment nor a part of an event is an answer that goes on. What another dialect says of that is not told here.
-        if self.progress.events > before || !self.body.is_own() {
+        if self.progress.events > before || !was_begun || !self.body.is_own() {
             self.heard_at = Instant::now();
+        }
+        if !self.ready.is_empty() && !self.progress.open {
+            self.kept_since = self.kept_since.or(Some(self.heard_at));
+        }
+        if self.progress.begun && !was_begun {
+            // From here on another patience counts.
+            self.timer = None;
         }
         if self.progress.error {
             self.ending = Some(if self.progress.is_told { Ending::Told } else { Ending::Failed(self.ear.fault()) });
-        } else if judged.is_err() || !self.progress.begun && self.early > EVENT_MAX * (1 + self.progress.events.min(PRELUDES_MAX)) {
+        } else if judged.is_err() || !self.progress.open && self.early > EVENT_MAX * (1 + self.progress.events.min(PRELUDES_MAX)) {
             // It answered with success, so it may bill what can't be read.
             self.ending = Some(Ending::Failed(Fault::Lost));
         }
@@ -192,7 +238,7 @@ impl Relay {
 
     /// The upstream closed: an answer that neither finished nor said `[DONE]` was lost, however politely.
     fn at_end(&self) -> Ending {
-        let whole = self.progress.done || self.progress.finished >= self.choices && !self.splitter.is_mid_event();
+        let whole = self.progress.done || self.progress.finished >= self.terms.choices && !self.splitter.is_mid_event();
         if whole { Ending::Whole { done_sent: self.progress.done } } else { Ending::Failed(Fault::Lost) }
     }
 }
@@ -203,13 +249,14 @@ const PRELUDES_MAX: usize = 3;
 /// Reads one event, and says whether the client gets it.
 fn judge(progress: &mut Progress, ear: &mut Ear, said: &mut Bytes, strip_usage: bool, event: &[u8]) -> Verdict {
     // What says nothing is not kept for an answer that may never begin.
-    let Some(data) = sse::data(event) else { return if progress.begun { Verdict::Forward } else { Verdict::Strip } };
+    let Some(data) = sse::data(event) else { return if progress.open { Verdict::Forward } else { Verdict::Strip } };
     progress.events += 1;
     if progress.error || progress.done {
         return Verdict::Strip;
     }
     let heard = ear.hear(&data);
     progress.begun = progress.begun || ear.begins(&heard, &data);
+    progress.open |= progress.begun;
     let Heard { done, error, content, finish, read, reported, is_told, usage_only } = heard;
     progress.done |= done;
     if error {
@@ -220,7 +267,7 @@ fn judge(progress: &mut Progress, ear: &mut Ear, said: &mut Bytes, strip_usage: 
     progress.counted = progress.counted.saturating_add(content.into());
     progress.reported = reported.or(progress.reported);
     progress.read = read.or(progress.read);
-    let is_kept = is_told && progress.begun;
+    let is_kept = is_told && progress.open;
     if error && !is_kept || usage_only && strip_usage { Verdict::Strip } else { Verdict::Forward }
 }
 

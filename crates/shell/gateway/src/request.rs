@@ -238,7 +238,10 @@ fn answer(mut flight: Box<Flight>, answered: Answered, call: Call) -> Result<Ser
         })
     });
     let now = flight.state.clock.now();
-    flight.content(now);
+    match &answered {
+        Answered::Stream(relay, _) if !relay.progress().has_begun() => flight.opened(now),
+        Answered::Stream(..) | Answered::Whole(..) | Answered::Untold(_) => flight.content(now),
+    }
     let rates = flight.ticket.rates(now);
     let (body, kind) = match answered {
         Answered::Whole(body, read) => {

@@ -57,7 +57,7 @@ pub(crate) fn fault(no: dialect::NoAnswer) -> Fault {
         dialect::NoAnswer::Busy => Fault::Busy { retry_after_ms: 0 },
         dialect::NoAnswer::Overloaded => Fault::Overloaded { retry_after_ms: 0 },
         dialect::NoAnswer::Failed => Fault::Broken,
-        dialect::NoAnswer::Fruitless(used) => Fault::Fruitless { used: used.map(tokens) },
+        dialect::NoAnswer::Fruitless(used) => Fault::Fruitless { used: used.map(tokens), is_late: false },
         dialect::NoAnswer::Unread => Fault::Lost,
     }
 }

@@ -120,6 +120,8 @@ impl Coverage {
             Event::Sent { .. } => "event sent",
             // Said apart only by upstreams of another dialect, and none is here.
             Event::Read { .. } => "event read",
+            // Upstreams here say nothing before content.
+            Event::Opened => "event opened",
             Event::Content => "event content",
             Event::Progress { .. } => "event progress",
             Event::Ended => "event ended",

@@ -1,5 +1,7 @@
 //! A second endpoint asked beside the first: whose content comes first goes on, and both are metered.
 
+use std::time::Duration;
+
 use dispatch::{Known, Outcome, Settlement};
 use gateway::Limits;
 use testkit::{Gate, Reply};
@@ -51,6 +53,18 @@ async fn the_second_answers_when_the_first_is_late() {
         assert_eq!(shown(&bench, &settled), [first, second], "both legs are metered, each once");
         nothing_is_left(&bench);
     }
+}
+
+#[tokio::test]
+async fn what_only_says_that_an_answer_is_to_come_wins_no_race() {
+    let (bench, gate) = (hedged_within(Limits { prelude_timeout: Duration::ZERO, ..Limits::default() }).await, Gate::default());
+    let looked_at = r#"data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#;
+    bench.north.then(Reply::Slow(vec![format!("{looked_at}\n\n").into_bytes(), Vec::new()], gate.clone()));
+    gate.open(1);
+    bench.west.then(Reply::stream(2));
+    assert_eq!(bench.chat(STREAM).await.header("x-baseload-endpoint"), "west");
+    bench.journal.settled(2).await;
+    nothing_is_left(&bench);
 }
 
 #[tokio::test]

@@ -1,18 +1,25 @@
 //! Embeddings and responses: passed through, translated, refused.
 
+use std::time::Duration;
+
 use dispatch::{Known, Outcome};
 use gateway::Limits;
+use http_body_util::BodyExt;
 use market::Tokens;
 use serde_json::{Value, json};
-use testkit::{Ending, Reply};
+use testkit::{Ending, Gate, Reply};
 
 use crate::bench::{Bench, KEY, LAPTOP, Setup};
 
 /// The laptop fleet with a model that can do this.
 async fn able(capabilities: &str) -> Bench {
+    able_within(capabilities, Limits::default()).await
+}
+
+async fn able_within(capabilities: &str, limits: Limits) -> Bench {
     let text = LAPTOP.replace(r#"capabilities = ["chat", "completions"]"#, &format!("capabilities = [{capabilities}]"));
     assert_ne!(text, LAPTOP, "the laptop fleet states its model's capabilities");
-    Bench::of(Setup { fleet: text, ..Setup::default() }).await
+    Bench::of(Setup { fleet: text, limits, ..Setup::default() }).await
 }
 
 async fn post(bench: &Bench, path: &str, body: &str) -> crate::bench::Reply {
@@ -155,6 +162,26 @@ async fn a_response_that_failed_says_so_itself_and_what_it_used() {
     for settled in &bench.journal.settled(5).await[1..] {
         assert_eq!((settled.known, settled.tokens), (Known::Reported, used));
     }
+}
+
+#[tokio::test]
+async fn a_response_that_was_said_to_come_and_failed_says_so_itself() {
+    let usage = json!({ "input_tokens": 9, "output_tokens": 2, "total_tokens": 11 });
+    let failed = json!({ "status": "failed", "error": { "code": "server_error", "message": "m" }, "output": [], "usage": usage });
+    let (created, last) = (typed("response.created", &json!({ "response": {} })), typed("response.failed", &json!({ "response": failed })));
+    let limits = Limits { prelude_timeout: Duration::ZERO, ..Limits::default() };
+    let (bench, gate) = (able_within(RESPONDS, limits).await, Gate::default());
+    bench.north.then(Reply::Slow(vec![created.clone(), last.clone()], gate.clone()));
+    gate.open(1);
+    let (_connection, response) = bench.open("POST", "/v1/responses", &[("x-api-key", KEY)], STREAMED).await;
+    let mut body = response.into_body();
+    let first = body.frame().await.expect("a frame").expect("no error").into_data().expect("data");
+    assert_eq!(first, created);
+    gate.open(1);
+    assert_eq!(body.collect().await.expect("the rest").to_bytes(), last);
+    let cut = &bench.journal.settled(1).await[0];
+    let used = Tokens { input: 9, cached: 0, output: 2 };
+    assert_eq!((cut.outcome, cut.known, cut.tokens, cut.first_content), (Outcome::Cut, Known::Reported, used, None));
 }
 
 #[tokio::test]

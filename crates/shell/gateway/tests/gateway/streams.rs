@@ -1,5 +1,7 @@
 //! Answers that are streamed.
 
+use std::time::Duration;
+
 use dispatch::{Known, Outcome};
 use gateway::Limits;
 use http_body_util::BodyExt;
@@ -105,6 +107,51 @@ fn said(word: &str) -> Vec<u8> {
     events.join("\n\n").into_bytes()
 }
 
+/// What Azure says of a prompt before it answers.
+const LOOKED_AT: &str = "data: {\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0}]}\n\n";
+
+#[tokio::test]
+async fn whoever_waits_hears_that_an_answer_is_to_come_and_gets_it_from_there_or_an_error() {
+    let whole = (said("north"), "[DONE]", Outcome::Answered, Known::Counted);
+    let lost = (b": still there\n\n".to_vec(), "upstream_lost", Outcome::Cut, Known::Bounded);
+    for (rest, last, outcome, known) in [whole, lost] {
+        let limits = Limits { prelude_timeout: Duration::ZERO, ..Limits::default() };
+        let (bench, gate) = (Bench::with(limits).await, Gate::default());
+        bench.north.then(Reply::Slow(vec![LOOKED_AT.into(), rest.clone()], gate.clone()));
+        gate.open(1);
+        let (_connection, response) = bench.open("POST", "/v1/chat/completions", &[("x-api-key", KEY)], STREAM).await;
+        assert_eq!(response.headers()["x-baseload-endpoint"], "north");
+        let mut body = response.into_body();
+        let first = body.frame().await.expect("a frame").expect("no error").into_data().expect("data");
+        assert_eq!(first, LOOKED_AT, "nothing else has come");
+        gate.open(1);
+        let told = body.collect().await.expect("the rest").to_bytes();
+        assert!(told.starts_with(&rest), "comments too: {told:?}");
+        assert!(String::from_utf8_lossy(&told).contains(last), "{told:?}");
+        let settled = bench.journal.settled(1).await;
+        assert_eq!((settled[0].outcome, settled[0].known), (outcome, known));
+        assert_eq!(settled[0].first_content.is_some(), outcome == Outcome::Answered, "what only says that it comes is none");
+        assert!(bench.west.heard().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_said_to_come_is_not_waited_for_for_ever() {
+    let (short, usual) = (Duration::from_millis(800), Limits { prelude_timeout: Duration::ZERO, ..Limits::default() });
+    let silent = Limits { first_token_timeout: short, ..usual.clone() };
+    for limits in [silent, Limits { answer_timeout: short, ..usual }] {
+        let (bench, gate) = (Bench::with(limits).await, Gate::default());
+        bench.north.then(Reply::Slow(vec![LOOKED_AT.into(), said("late")], gate.clone()));
+        gate.open(1);
+        let reply = bench.chat(STREAM).await;
+        assert_eq!((reply.header("x-baseload-endpoint"), reply.events().len()), ("north", 2), "{}", reply.text);
+        assert!(reply.text.starts_with(LOOKED_AT) && reply.events()[1].contains("upstream_lost"), "{}", reply.text);
+        bench.north.until_left(1).await;
+        let settled = bench.journal.settled(1).await;
+        assert_eq!((settled[0].outcome, settled[0].known), (Outcome::Cut, Known::Bounded));
+    }
+}
+
 #[tokio::test]
 async fn what_says_nothing_before_an_answer_begins_is_not_kept() {
     let bench = Bench::start().await;
@@ -124,7 +171,7 @@ async fn what_says_nothing_before_an_answer_begins_is_not_kept() {
 
 #[tokio::test]
 async fn a_stream_that_only_says_comments_has_stopped() {
-    let limits = Limits { between_tokens_timeout: std::time::Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { between_tokens_timeout: Duration::from_millis(300), ..Limits::default() };
     let bench = Bench::with(limits).await;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let north = endpoint(&bench.fleet, "north");
@@ -156,7 +203,7 @@ async fn a_stream_that_only_says_comments_has_stopped() {
             () = upstream => unreachable!("it goes on for as long as the client does"),
         }
     };
-    let last = tokio::time::timeout(std::time::Duration::from_secs(30), told).await.expect("it does not go on for ever");
+    let last = tokio::time::timeout(Duration::from_secs(30), told).await.expect("it does not go on for ever");
     assert!(last.contains("upstream_lost"), "{last}");
 }
 
@@ -232,7 +279,7 @@ async fn a_stream_under_way_ends_well_when_the_gateway_is_told_to_stop() {
 
 #[tokio::test]
 async fn a_stream_that_outlasts_the_drain_is_settled_before_the_end() {
-    let limits = Limits { drain_timeout: std::time::Duration::from_millis(30), ..Limits::default() };
+    let limits = Limits { drain_timeout: Duration::from_millis(30), ..Limits::default() };
     let (mut bench, gate) = (Bench::with(limits).await, Gate::default());
     bench.north.then(Reply::Stream { events: 2, usage: None, ending: Ending::Whole, gate: Some(gate.clone()) });
     gate.open(1);
