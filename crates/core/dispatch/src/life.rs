@@ -35,8 +35,8 @@ pub enum Fault {
     Evicted,
     /// It failed (5xx), or refused our own credentials or address (401, 403, 404).
     Broken,
-    /// It began to answer with success and nothing came of it: its model failed, or took longer than allowed. That says nothing of what
-    /// another request would get there.
+    /// It began to answer with success and nothing came of it: its model failed, or took longer than allowed. By itself that says nothing of
+    /// what another request would get there.
     Fruitless {
         /// What it says it used, where it does.
         used: Option<Tokens>,

@@ -143,8 +143,8 @@ impl Counters {
         }
     }
 
-    /// Whether an attempt without any content, whose client left after so long, shows that the upstream hangs. It would else not be noticed
-    /// where no client waits for as long as we would.
+    /// Whether an attempt without any content, whose client left or that was given up after so long, shows that the upstream hangs. It would
+    /// else not be noticed where no client waits for as long as we would, or where a good head is all that ever comes.
     pub fn hangs(&self, streamed: bool, waited: Duration) -> bool {
         let usual = if streamed { &self.ttft_us } else { &self.service_us };
         let usual = Duration::from_micros(usual.load(Ordering::Relaxed).into());

@@ -470,6 +470,10 @@ impl Flight {
             match fault {
                 Fault::Unreachable => counters.failed(attempt.began, now, true),
                 Fault::Lost | Fault::TimedOut | Fault::Broken => counters.failed(attempt.began, now, false),
+                // A model may think for as long; an upstream where others have content far sooner hangs, as where a client had left.
+                Fault::Fruitless { is_late: true, .. } if counters.hangs(self.streamed, now.since(attempt.began)) => {
+                    counters.failed(attempt.began, now, false);
+                }
                 Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 } | Fault::Evicted | Fault::Fruitless { .. } => {}
                 Fault::Busy { retry_after_ms } => counters.pushed_back_until(now + again(retry_after_ms)),
                 Fault::Overloaded { retry_after_ms } => counters.busy_until(now + again(retry_after_ms)),

@@ -37,7 +37,8 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// Failures in a row after which an upstream counts as down; one that refuses connections is down at once.
 pub const FAILURES_MAX: u32 = 3;
-/// A client that leaves before any content shows that its upstream hangs, if it had waited for longer than this
+/// A client that leaves before any content, or a stream that is given up behind a good head, shows that its upstream hangs, if it had waited for
+/// longer than this
 pub const HUNG_MIN: Duration = Duration::from_secs(10);
 /// and for more than so many times as long as the endpoint usually takes.
 pub const HUNG_TIMES: u32 = 4;

@@ -132,6 +132,44 @@ async fn an_upstream_that_hangs_is_noticed_though_no_client_waits_as_long_as_we_
     check_left(20, 81, "west").await;
 }
 
+/// Where streams go after three have had a good head from north and nothing else, each given up after so many seconds, where the first content of
+/// one took `usual` of them.
+async fn check_silent(usual: i64, after: i64, want: &str) {
+    let (clock, seconds) = hand();
+    let limits = Limits { first_token_timeout: Duration::from_millis(300), ..Limits::default() };
+    let (bench, gate) = (Bench::of(Setup { clock, limits, ..Setup::default() }).await, Gate::default());
+    let wait = |time| _ = seconds.fetch_add(time, std::sync::atomic::Ordering::SeqCst);
+    bench.north.then(Reply::late(&gate, Reply::stream(2)));
+    let (first, ()) = tokio::join!(bench.chat(STREAM), async {
+        bench.north.until_heard(1).await;
+        wait(usual);
+        gate.open(1);
+    });
+    assert_eq!(first.header("x-baseload-endpoint"), "north");
+    bench.journal.settled(1).await;
+    for heard in 2..5 {
+        bench.north.then(Reply::ending(0, Ending::Hang));
+        bench.west.then(Reply::stream(2));
+        let (moved, ()) = tokio::join!(bench.chat(STREAM), async {
+            bench.north.until_heard(heard).await;
+            wait(after);
+        });
+        assert_eq!(moved.header("x-baseload-endpoint"), "west", "{}", moved.text);
+    }
+    for upstream in [&bench.north, &bench.west] {
+        upstream.then(Reply::stream(2));
+    }
+    let last = bench.chat(STREAM).await;
+    assert_eq!(last.header("x-baseload-endpoint"), want, "{after} s where {usual} s are usual");
+}
+
+#[tokio::test]
+async fn an_upstream_that_has_a_good_head_and_nothing_else_is_noticed_where_others_had_content_far_sooner() {
+    check_silent(1, 10, "north").await;
+    check_silent(1, 11, "west").await;
+    check_silent(20, 80, "north").await;
+}
+
 /// A request weighs 40 or more of the 120 that the units handle a minute: without a word of when, it fits again after twenty seconds.
 #[tokio::test]
 async fn a_429_that_says_when_gives_the_units_back_then() {
