@@ -118,7 +118,7 @@ class OnAnthropic(Messages, unittest.TestCase):
     MODEL = "claude"
 
     def test_the_body_passes_untouched(self):
-        extra = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "inference_geo": "eu"}
+        extra = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "inference_geo": "global"}
         content = [{"type": "text", "text": "Hello", "cache_control": {"type": "ephemeral"}}]
         asked = self.asked(messages=[{"role": "user", "content": content}], extra_body=extra, extra_headers={"anthropic-beta": "x-2026"})
         message = self.client.messages.create(**asked)

@@ -9,20 +9,37 @@ use serde_json::value::RawValue;
 
 use crate::Unsupported;
 
-/// Refuses what runs at the supplier of a chat completion.
+/// Refuses what runs at the supplier of a chat completion, and an answer that is spoken, whose tokens have prices of their own.
 ///
 /// # Errors
 /// With the name of the first such field.
-pub fn of_chat(tools: Option<&RawValue>, web_search_options: Option<&RawValue>) -> Result<(), Unsupported> {
+pub fn of_chat(
+    tools: Option<&RawValue>,
+    web_search_options: Option<&RawValue>,
+    modalities: Option<&RawValue>,
+    audio: Option<&RawValue>,
+) -> Result<(), Unsupported> {
     check_tools(tools, |kind| kind.is_none_or(|kind| matches!(kind, "function" | "custom")))?;
-    if is_said(web_search_options) { elsewhere("web_search_options", "a search") } else { Ok(()) }
+    if is_said(web_search_options) {
+        return elsewhere("web_search_options", "a search");
+    }
+    let is_text = |raw: &RawValue| serde_json::from_str::<[&str; 1]>(raw.get()).is_ok_and(|only| only == ["text"]);
+    if is_said(modalities.filter(|raw| !is_text(raw))) {
+        return priced_otherwise("modalities", "[\"text\"]");
+    }
+    if is_said(audio) { priced_otherwise("audio", "left out") } else { Ok(()) }
 }
 
-/// Refuses what runs at the supplier of Anthropic's Messages, and a speed that is billed at other prices.
+/// Refuses what runs at the supplier of Anthropic's Messages, and a speed or a place that is billed at other prices.
 ///
 /// # Errors
 /// With the name of the first such field.
-pub fn of_messages(tools: Option<&RawValue>, mcp_servers: Option<&RawValue>, speed: Option<&RawValue>) -> Result<(), Unsupported> {
+pub fn of_messages(
+    tools: Option<&RawValue>,
+    mcp_servers: Option<&RawValue>,
+    speed: Option<&RawValue>,
+    inference_geo: Option<&RawValue>,
+) -> Result<(), Unsupported> {
     // Those that search among the tools themselves are paid for by the token alone.
     let by_version = ["bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"];
     check_tools(tools, |kind| kind.is_none_or(|kind| kind == "custom" || by_version.iter().any(|name| kind.starts_with(name))))?;
@@ -30,14 +47,21 @@ pub fn of_messages(tools: Option<&RawValue>, mcp_servers: Option<&RawValue>, spe
         return elsewhere("mcp_servers", "tools");
     }
     if is_said(speed.filter(|raw| raw.get() != "\"standard\"")) {
-        let message = "'speed' should be 'standard': another is billed at prices that are not known here.".to_owned();
-        return Err(Unsupported { param: "speed".to_owned(), message });
+        return priced_otherwise("speed", "'standard'");
+    }
+    if is_said(inference_geo.filter(|raw| raw.get() != "\"global\"")) {
+        return priced_otherwise("inference_geo", "'global'");
     }
     Ok(())
 }
 
 fn is_said(raw: Option<&RawValue>) -> bool {
     raw.is_some_and(|raw| raw.get() != "null")
+}
+
+fn priced_otherwise(param: &str, wanted: &str) -> Result<(), Unsupported> {
+    let message = format!("'{param}' should be {wanted}: anything else is billed at prices that are not known here.");
+    Err(Unsupported { param: param.to_owned(), message })
 }
 
 fn elsewhere(param: &str, what: &str) -> Result<(), Unsupported> {
@@ -103,7 +127,7 @@ mod tests {
     fn tools_that_run_at_the_supplier_are_refused_by_name() {
         let check = |tools: &str, chat: &str, messages: &str| {
             let tools = raw(tools);
-            let got = (refused(of_chat(Some(&tools), None)), refused(of_messages(Some(&tools), None, None)));
+            let got = (refused(of_chat(Some(&tools), None, None, None)), refused(of_messages(Some(&tools), None, None, None)));
             assert_eq!((got.0.as_str(), got.1.as_str()), (chat, messages), "{tools}");
         };
         for nothing in ["null", "[]", r#"[{"name":"f","input_schema":{"type":"object"}}]"#, r#"[{"type":"custom"},{"type":null}]"#] {
@@ -124,11 +148,24 @@ mod tests {
 
     #[test]
     fn what_is_billed_beside_tokens_is_refused_by_name() {
-        let chat = |options: &str| refused(of_chat(None, Some(&raw(options))));
+        let chat = |options: &str| refused(of_chat(None, Some(&raw(options)), None, None));
         assert_eq!(["null", "{}", r#"{"search_context_size":"low"}"#].map(chat), ["-", "web_search_options", "web_search_options"]);
-        let servers = |servers: &str| refused(of_messages(None, Some(&raw(servers)), None));
+        let servers = |servers: &str| refused(of_messages(None, Some(&raw(servers)), None, None));
         assert_eq!(["null", "[]", r#"[{"type":"url","url":"u"}]"#].map(servers), ["-", "-", "mcp_servers"]);
-        let speed = |speed: &str| refused(of_messages(None, None, Some(&raw(speed))));
+        let speed = |speed: &str| refused(of_messages(None, None, Some(&raw(speed)), None));
         assert_eq!(["null", r#""standard""#, r#""fast""#].map(speed), ["-", "-", "speed"]);
+        let place = |place: &str| refused(of_messages(None, None, None, Some(&raw(place))));
+        assert_eq!(["null", r#""global""#, r#""us""#].map(place), ["-", "-", "inference_geo"]);
+        let spoken = |kinds: &str, audio: &str| refused(of_chat(None, None, Some(&raw(kinds)), Some(&raw(audio))));
+        for (kinds, audio, want) in [
+            ("null", "null", "-"),
+            (r#"[ "text" ]"#, "null", "-"),
+            (r#"["text","audio"]"#, "null", "modalities"),
+            (r#"["audio"]"#, r#"{"voice":"alloy"}"#, "modalities"),
+            (r#"["text"]"#, r#"{"voice":"alloy"}"#, "audio"),
+            (r#""text""#, "null", "modalities"),
+        ] {
+            assert_eq!(spoken(kinds, audio), want, "{kinds} {audio}");
+        }
     }
 }

@@ -43,12 +43,14 @@ struct Fields<'a> {
     mcp_servers: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "peek::raw")]
     speed: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "peek::raw")]
+    inference_geo: Option<&'a RawValue>,
 }
 
 /// Reads what routing needs of a Messages request.
 pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
     let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| peek::at_fault(&error))?;
-    dialect::extras::of_messages(fields.tools, fields.mcp_servers, fields.speed)?;
+    dialect::extras::of_messages(fields.tools, fields.mcp_servers, fields.speed, fields.inference_geo)?;
     let prompt = peek::required(fields.messages, "messages")?;
     let model_raw = peek::required(fields.model, "model")?;
     let most = peek::number(Some(peek::required(fields.max_tokens, "max_tokens")?), "max_tokens")?;

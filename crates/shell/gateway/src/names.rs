@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::envelope::Refused;
 
 /// Fields of a body that decide where it goes, what it may take and what is metered.
-const ROUTED: [&str; 26] = [
+const ROUTED: [&str; 29] = [
     "model",
     "stream",
     "stream_options",
@@ -32,6 +32,9 @@ const ROUTED: [&str; 26] = [
     "web_search_options",
     "mcp_servers",
     "speed",
+    "inference_geo",
+    "modalities",
+    "audio",
 ];
 /// One level below.
 const ROUTED_WITHIN: [&str; 1] = ["include_usage"];

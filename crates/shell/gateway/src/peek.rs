@@ -89,6 +89,10 @@ struct Fields<'a> {
     n_predict: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "raw")]
     web_search_options: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    modalities: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    audio: Option<&'a RawValue>,
 }
 
 /// Unlike `Option`'s own, tells a field that is `null` from one that is missing.
@@ -186,7 +190,7 @@ impl<'a> Peek<'a> {
         }
         match call {
             Call::Responses => dialect::responses::stateless(body)?,
-            Call::Chat => dialect::extras::of_chat(fields.tools, fields.web_search_options)?,
+            Call::Chat => dialect::extras::of_chat(fields.tools, fields.web_search_options, fields.modalities, fields.audio)?,
             Call::Completions | Call::Embeddings | Call::Messages => {}
         }
         let model_raw = required(fields.model, "model")?;

@@ -56,6 +56,7 @@ pub fn read(body: &str) -> Result<Chat<'_>, Unsupported> {
         _ = fields.raw(ours);
     }
     fields.default("speed", &["\"standard\""])?;
+    fields.default("inference_geo", &["\"global\""])?;
     fields.end()?;
     Ok(chat)
 }

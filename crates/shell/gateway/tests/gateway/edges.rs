@@ -57,6 +57,8 @@ async fn bad_bodies_are_refused_with_their_parameter_and_reach_no_upstream() {
     check(&bench, r#"{"model":"default","messages":[],"tools":[{}]}"#, 400, Some("tools")).await;
     check(&bench, r#"{"model":"default","messages":[],"tools":[{"type":"web_search"}]}"#, 400, Some("tools[0].type")).await;
     check(&bench, r#"{"model":"default","messages":[],"web_search_options":{}}"#, 400, Some("web_search_options")).await;
+    check(&bench, r#"{"model":"default","messages":[],"modalities":["text","audio"]}"#, 400, Some("modalities")).await;
+    check(&bench, r#"{"model":"default","messages":[],"audio":{"voice":"alloy","format":"wav"}}"#, 400, Some("audio")).await;
     check(&bench, r#"{"model":"default","messages":[],"response_format":{"type":"json_object"}}"#, 400, Some("response_format")).await;
     check(&bench, r#"{"model":"default","messages":[],"logprobs":true}"#, 400, Some("logprobs")).await;
     let long = format!(r#"{{"model":"default","messages":[{{"role":"user","content":"{}"}}]}}"#, "word ".repeat(40_000));

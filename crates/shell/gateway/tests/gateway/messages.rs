@@ -66,6 +66,7 @@ async fn what_runs_at_the_supplier_is_refused_and_what_runs_at_the_client_passes
         (r#","tools":[{"type":"code_execution_20250825","name":"code_execution"}]"#, "tools[0].type"),
         (r#","mcp_servers":[{"type":"url","url":"https://example.com","name":"x"}]"#, "mcp_servers"),
         (r#","speed":"fast""#, "speed"),
+        (r#","inference_geo":"us""#, "inference_geo"),
     ] {
         let reply = send(&bench, rest).await;
         let message = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
