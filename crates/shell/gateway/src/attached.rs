@@ -4,6 +4,7 @@
 //! text that it is, and pays for all of it.
 
 use std::fmt;
+use std::ops::AddAssign;
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -17,33 +18,57 @@ const LEVELS: usize = 3;
 /// What stands before the base64 of a data URL.
 const MARKER: &str = ";base64,";
 
+/// How much longer a prompt is than what counts of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Over {
+    pub all: usize,
+    /// Of these, bytes of PDFs and other files. How many pages one has doesn't show, and each is read as its text and as an image: Anthropic says
+    /// 1,500 to 3,000 tokens and an image of some 1,600. Where base64 counts as text that is a page of 18 kB of it, which few pages are below.
+    pub documents: usize,
+}
+
+impl Over {
+    /// What is attached as this medium.
+    fn of(media: &str, all: usize) -> Self {
+        let is_document = !["image", "audio", "video"].iter().any(|kind| media.starts_with(kind));
+        Self { all, documents: if is_document { all } else { 0 } }
+    }
+}
+
+impl AddAssign for Over {
+    fn add_assign(&mut self, more: Self) {
+        self.all += more.all;
+        self.documents += more.documents;
+    }
+}
+
 /// How much longer a prompt is than what counts of it. What can't be read, or is said in other letters, counts whole.
-pub(crate) fn bytes(prompt: &str) -> usize {
+pub(crate) fn over_in(prompt: &str) -> Over {
     let says = |what: &str| memmem::find(prompt.as_bytes(), what.as_bytes()).is_some();
     // Most have none, and are not read again.
-    if prompt.len() <= COUNTS_AS || !says(MARKER) && !says("\"data\"") { 0 } else { list(prompt, LEVELS) }
+    if prompt.len() <= COUNTS_AS || !says(MARKER) && !says("\"data\"") { Over::default() } else { list(prompt, LEVELS) }
 }
 
 /// What is over in a list of messages or parts; a text has none.
-fn list(text: &str, levels: usize) -> usize {
+fn list(text: &str, levels: usize) -> Over {
     if levels == 0 || !text.starts_with('[') {
-        return 0;
+        return Over::default();
     }
-    serde_json::Deserializer::from_str(text).deserialize_seq(Parts(levels - 1)).unwrap_or(0)
+    serde_json::Deserializer::from_str(text).deserialize_seq(Parts(levels - 1)).unwrap_or_default()
 }
 
 /// Sums over the parts of a list, which have lists themselves down to that many levels; one part is held at a time.
 struct Parts(usize);
 
 impl<'de> Visitor<'de> for Parts {
-    type Value = usize;
+    type Value = Over;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of parts")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<usize, A::Error> {
-        let mut over = 0;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Over, A::Error> {
+        let mut over = Over::default();
         while let Some(part) = parts.next_element::<Part<'de>>()? {
             over += part.over(self.0);
         }
@@ -95,22 +120,23 @@ struct Holder<'a> {
 }
 
 impl Part<'_> {
-    fn over(&self, levels: usize) -> usize {
-        let lists = [self.content, self.output].into_iter().flatten().map(|raw| list(raw.get(), levels));
-        let urls =
-            [self.image_url, self.audio_url, self.video_url, self.document_url].into_iter().flatten().map(|raw| match Holder::read(raw) {
-                // OpenAI's responses have the URL itself, its chats an object with it.
-                Some(holder) => holder.url.map_or(0, in_url),
-                None => in_url(raw),
-            });
+    fn over(&self, levels: usize) -> Over {
+        let mut over = Over::default();
+        // OpenAI's responses have the URL itself, its chats an object with it.
+        let url = |raw| Holder::read(raw).map_or(Some(raw), |holder| holder.url);
+        let seen_or_heard = [self.image_url, self.audio_url, self.video_url].into_iter().flatten().filter_map(url).map(in_url);
+        let audio = self.input_audio.and_then(|raw| Holder::read(raw)?.data).map(|data| in_field(data).max(in_url(data)));
+        over.all += seen_or_heard.chain(audio).sum::<usize>();
         let file = self.file.and_then(|raw| Holder::read(raw)?.file_data);
-        let files = self.file_data.into_iter().chain(file).map(in_url);
-        let audio = self.input_audio.and_then(|raw| Holder::read(raw)?.data).map_or(0, |data| in_field(data).max(in_url(data)));
-        let source = self
-            .source
-            .and_then(Holder::read)
-            .map_or(0, |source| source.sourced() + source.content.map_or(0, |content| list(content.get(), levels)));
-        lists.chain(urls).chain(files).sum::<usize>() + audio + source
+        for file in self.document_url.and_then(url).into_iter().chain(self.file_data).chain(file) {
+            over += data_url(file).map_or_else(Over::default, |(media, base64)| Over::of(media, over_of(base64)));
+        }
+        let source = self.source.and_then(Holder::read);
+        over += source.as_ref().map_or_else(Over::default, Holder::sourced);
+        for parts in [self.content, self.output, source.and_then(|source| source.content)].into_iter().flatten() {
+            over += list(parts.get(), levels);
+        }
+        over
     }
 }
 
@@ -120,10 +146,10 @@ impl<'a> Holder<'a> {
     }
 
     /// Anthropic's images and documents; the `data` of a document of type `text` is its text.
-    fn sourced(&self) -> usize {
+    fn sourced(&self) -> Over {
         let is_base64 = self.r#type.is_some_and(|kind| kind.get() == "\"base64\"");
-        let is_media = self.media_type.is_some_and(|media| is_no_text(media.get().trim_start_matches('"')));
-        self.data.filter(|_| is_base64 && is_media).map_or(0, in_field)
+        let media = self.media_type.map(|media| media.get().trim_start_matches('"')).filter(|media| is_base64 && is_no_text(media));
+        media.zip(self.data).map_or_else(Over::default, |(media, data)| Over::of(media, in_field(data)))
     }
 }
 
@@ -136,19 +162,24 @@ fn is_no_text(media: &str) -> bool {
     media.is_empty() || kinds.iter().any(|kind| media.starts_with(kind))
 }
 
+/// The medium of a data URL that is no text, and its base64.
+fn data_url(raw: &RawValue) -> Option<(&str, &str)> {
+    let data = raw.get().strip_prefix("\"data:").and_then(|rest| rest.split_once(MARKER));
+    data.filter(|(media, _)| is_no_text(media))
+}
+
 /// What is over in a data URL.
 fn in_url(raw: &RawValue) -> usize {
-    let data = raw.get().strip_prefix("\"data:").and_then(|rest| rest.split_once(MARKER));
-    data.filter(|(media, _)| is_no_text(media)).map_or(0, |(_, base64)| over(base64))
+    data_url(raw).map_or(0, |(_, base64)| over_of(base64))
 }
 
 /// What is over in a string that is base64 and nothing else.
 fn in_field(raw: &RawValue) -> usize {
-    raw.get().strip_prefix('"').map_or(0, over)
+    raw.get().strip_prefix('"').map_or(0, over_of)
 }
 
 /// How much longer base64 is, up to the quote that closes its string, than what counts of it; nothing where it is something else.
-fn over(base64: &str) -> usize {
+fn over_of(base64: &str) -> usize {
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\');
     let text = base64.strip_suffix('"').unwrap_or_default();
     if text.bytes().all(is_base64) { text.len().saturating_sub(COUNTS_AS) } else { 0 }
@@ -162,7 +193,10 @@ mod tests {
     fn check(prompt: &str, times: usize) {
         let long = "A/b+".repeat(5_000);
         let prompt = prompt.replace("BASE64", &long);
-        assert_eq!(bytes(&prompt), times * (long.len() - COUNTS_AS), "{}", &prompt[..80.min(prompt.len())]);
+        let over = over_in(&prompt);
+        assert_eq!(over.all, times * (long.len() - COUNTS_AS), "{}", &prompt[..80.min(prompt.len())]);
+        let is_document = ["pdf", "\"file"].iter().any(|word| prompt.contains(word));
+        assert_eq!(over.documents, if is_document { over.all } else { 0 }, "{}", &prompt[..80.min(prompt.len())]);
     }
 
     #[test]
@@ -189,7 +223,10 @@ mod tests {
             check(&said(&format!("{part},{part}")), 2);
         }
         check(r#"[{"type":"function_call_output","output":[{"type":"input_image","image_url":"data:image/png;base64,BASE64"}]}]"#, 1);
-        assert_eq!(bytes(&said(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}"#)), 0, "it is small");
+        let small = said(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}"#);
+        assert_eq!(over_in(&small), Over::default());
+        let pictures = r#"{"type":"file","file":{"file_data":"data:image/png;base64,BASE64"}}"#.replace("BASE64", &"A".repeat(7_000));
+        assert_eq!(over_in(&said(&pictures)), Over { all: 1_000, documents: 0 }, "it is a picture, whatever it is called");
     }
 
     #[test]

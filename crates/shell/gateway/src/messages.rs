@@ -56,8 +56,8 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
     let most = peek::number(Some(peek::required(fields.max_tokens, "max_tokens")?), "max_tokens")?;
     let stream = peek::flag(fields.stream, "stream")?.unwrap_or(false);
     let bytes = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
-    let (attached, before) = (attached::bytes(prompt.get()), bytes(fields.tools) + bytes(fields.system));
-    let (said, beside) = (prompt.get().len() - attached + before, peek::beside(body, prompt.get().len() + before));
+    let (attached, before) = (attached::over_in(prompt.get()), bytes(fields.tools) + bytes(fields.system));
+    let (said, beside) = (prompt.get().len() - attached.all + before, peek::beside(body, prompt.get().len() + before));
     Ok(Peek {
         model: peek::text(model_raw, "model")?,
         model_at: peek::range(body, model_raw),
@@ -72,7 +72,8 @@ pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, Refused> {
         prompt: prompt.get(),
         prompt_bytes: said + beside,
         context_bytes: said,
-        teaches: attached == 0 && beside == 0,
+        document_bytes: attached.documents,
+        teaches: attached.all == 0 && beside == 0,
         unstored: None,
     })
 }

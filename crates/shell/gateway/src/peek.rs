@@ -8,6 +8,7 @@ use fleet::{Capability, ServiceTier};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::attached::Over;
 use crate::envelope::Refused;
 use crate::limits::SETTINGS_BYTES;
 use crate::{attached, depth, messages};
@@ -161,6 +162,8 @@ pub(crate) struct Peek<'a> {
     pub prompt_bytes: usize,
     /// Bytes that must fit into one context: less than all where there are several inputs.
     pub context_bytes: usize,
+    /// Bytes of files that these don't count: what they may come to.
+    pub document_bytes: usize,
     /// Whether they say how long the tokens of texts are: not where there are images or the like, or much that may be no part of the prompt.
     pub teaches: bool,
 }
@@ -212,8 +215,8 @@ impl<'a> Peek<'a> {
         };
         let before = [fields.tools, fields.instructions].into_iter().flatten().map(|raw| raw.get().len()).sum::<usize>();
         // Texts alone are completed or embedded.
-        let attached = if matches!(call, Call::Chat | Call::Responses) { attached::bytes(prompt.get()) } else { 0 };
-        let (said, beside) = (prompt.get().len() - attached + before, beside(body, prompt.get().len() + before));
+        let attached = if matches!(call, Call::Chat | Call::Responses) { attached::over_in(prompt.get()) } else { Over::default() };
+        let (said, beside) = (prompt.get().len() - attached.all + before, beside(body, prompt.get().len() + before));
         Ok(Self {
             model,
             model_at: range(body, model_raw),
@@ -229,7 +232,8 @@ impl<'a> Peek<'a> {
             prompt: if call == Call::Embeddings { "" } else { prompt.get() },
             prompt_bytes: said + beside,
             context_bytes: several.iter().map(|part| part.get().len()).max().unwrap_or(said),
-            teaches: attached == 0 && beside == 0,
+            document_bytes: attached.documents,
+            teaches: attached.all == 0 && beside == 0,
         })
     }
 }

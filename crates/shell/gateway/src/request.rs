@@ -21,7 +21,7 @@ use crate::call::Answered;
 use crate::envelope::Refused;
 use crate::flight::{Flight, Next, Undecided};
 use crate::keys::Key;
-use crate::learnt::BYTES_PER_TOKEN_MOST;
+use crate::learnt::{BYTES_PER_TOKEN_MOST, Learnt};
 use crate::memory::{self, Memory, Unread};
 use crate::messages::Told;
 use crate::peek::{Call, Peek};
@@ -141,10 +141,15 @@ fn ask(state: &State, snapshot: &Snapshot, key: &Key, id: RequestId, peek: &Peek
         Some(stated) => stated.min(context.saturating_mul(peek.choices)),
         None => context.saturating_sub(input).max(1).saturating_mul(peek.choices),
     };
-    let tokens = Tokens { input, cached: 0, output: learnt.output(output_max) };
+    let tokens = Tokens { input: with_documents(learnt, peek, input, context), cached: 0, output: learnt.output(output_max) };
     let input_least = u32::try_from(peek.context_bytes).unwrap_or(u32::MAX) / BYTES_PER_TOKEN_MOST;
     let (sequence, scope) = (state.next_sequence(), key.scope(model));
     Ok(Ask { id, sequence, model, tier: peek.tier, needs: peek.needs, tokens, input_least, output_max, scope })
+}
+
+/// The input with what its files may come to by their size, which a context holds at most.
+fn with_documents(learnt: &Learnt, peek: &Peek<'_>, input: u32, context: u32) -> u32 {
+    if peek.document_bytes == 0 { input } else { learnt.input(peek.prompt_bytes + peek.document_bytes).min(context).max(input) }
 }
 
 /// Answers a request, or says why it has no answer and whether that is paid for all the same.

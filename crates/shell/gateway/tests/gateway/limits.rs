@@ -382,3 +382,25 @@ async fn balances_are_the_same_after_a_restart() {
     reader.catch_up(&store, spent).expect("read");
     assert_eq!(taken(&later, Owner::Fleet), before - first.list.nanos());
 }
+
+/// How many input tokens a request with this part was decided on.
+async fn decided_on(bench: &Bench, part: &str) -> u32 {
+    let body = format!(r#"{{"model":"default","messages":[{{"role":"user","content":[{part}]}}]}}"#);
+    assert_eq!(bench.chat(&body).await.status, 200);
+    let asked = |record: Record| if let Record::Decided { question, .. } = record { Some(question.ask.tokens.input) } else { None };
+    bench.journal.records().into_iter().filter_map(asked).next_back().expect("it was decided")
+}
+
+#[tokio::test]
+async fn a_file_counts_by_its_size_and_no_more_than_the_context_holds() {
+    let bench = Bench::start().await;
+    let file = |letters: usize| {
+        let base64 = "A".repeat(letters);
+        format!(r#"{{"type":"file","file":{{"file_data":"data:application/pdf;base64,{base64}"}}}}"#)
+    };
+    // Four letters a token, with some hundred around them.
+    assert!((1_750..1_800).contains(&decided_on(&bench, &file(7_000)).await));
+    assert_eq!(decided_on(&bench, &file(40_000)).await, 2_048);
+    let sound = format!(r#"{{"type":"input_audio","input_audio":{{"data":"{}","format":"wav"}}}}"#, "A".repeat(40_000));
+    assert!((1_500..1_550).contains(&decided_on(&bench, &sound).await), "what is seen or heard counts little");
+}
