@@ -51,6 +51,8 @@ pub(crate) struct Asked<'a> {
     pub share: Option<Share>,
     /// The attempt's place in a trace, where one is kept.
     pub trace: Option<HeaderValue>,
+    /// Whether its caller chose where it goes, and hears what was said there.
+    pub in_shadow: bool,
     /// How long what says nothing yet is kept from the client; `None` for as long as it takes.
     pub kept: Option<Duration>,
     /// Where it is marked that it was sent, and the most output tokens that it is sent with.
@@ -71,6 +73,11 @@ pub(crate) enum Missed {
     Fault(Fault),
     /// The request itself is at fault: what to tell the client.
     Client(Refused),
+    /// A fault that its client hears of as the upstream said it, as nobody else is asked.
+    Said {
+        fault: Fault,
+        refused: Refused,
+    },
     /// This machine lacked what the call or its answer took, or has a limit for it, which is no upstream's fault: how the attempt ended, and what to tell the client.
     Here {
         fault: Fault,
@@ -82,7 +89,7 @@ impl Missed {
     /// Whose fault it was.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Fault(fault) | Self::Here { fault, .. } => *fault,
+            Self::Fault(fault) | Self::Said { fault, .. } | Self::Here { fault, .. } => *fault,
             Self::Client(_) => Fault::Client,
         }
     }
@@ -91,7 +98,7 @@ impl Missed {
     pub fn refusal(self) -> Option<Refused> {
         match self {
             Self::Fault(_) => None,
-            Self::Client(refused) | Self::Here { refused, .. } => Some(refused),
+            Self::Client(refused) | Self::Said { refused, .. } | Self::Here { refused, .. } => Some(refused),
         }
     }
 }
@@ -133,7 +140,7 @@ async fn answer(
     let about = || translate::about(id, now, model);
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
-        return Err(Box::pin(refused(head.status, &head.headers, body, upstream, now)).await);
+        return Err(Box::pin(refused(head.status, &head.headers, body, upstream, asked)).await);
     }
     // It was told not to: what is packed can't be read in bounded memory, nor metered. It may be billed all the same.
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -144,7 +151,7 @@ async fn answer(
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
         let terms = Terms { strip_usage, choices, until, kept };
         let relay = Relay::begin(body, ear, terms, limits, &asked.sent.0).await;
-        let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream))?;
+        let relay = relay.map_err(|unbegun| missed(&unbegun, passage, upstream, asked.in_shadow))?;
         return Ok(Answered::Stream(Box::new(relay), passage));
     }
     let body = match memory::whole(body, limits.upstream_body_bytes_max, memory).await {
@@ -233,22 +240,47 @@ fn fault(upstream: &Upstream, status: u16, retry_after_ms: impl FnOnce() -> u32)
 }
 
 /// Whose fault an answer without success is.
-async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, now: units::Instant) -> Missed {
-    if let Some(fault) = fault(upstream, status.as_u16(), || retry_after_ms(head, now)) {
-        return if upstream.picker.is_some() { picker::fault(fault, head, body).await } else { fault }.into();
-    }
-    match Limited::new(body, ERROR_BODY_MAX).collect().await {
-        Ok(body) => at_fault(status, &body.to_bytes(), upstream),
-        Err(_) => Missed::Client(Refused::refused_upstream(status)),
-    }
+async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, asked: &Asked<'_>) -> Missed {
+    let again_ms = retry_after_ms(head, asked.now);
+    let fault = fault(upstream, status.as_u16(), || again_ms);
+    let missed = match fault {
+        Some(fault) if upstream.picker.is_some() => picker::fault(fault, head, body).await.into(),
+        Some(fault) if !asked.in_shadow || speaks_of_us(status) => fault.into(),
+        _ => match Limited::new(body, ERROR_BODY_MAX).collect().await {
+            Ok(body) => at_fault(status, &body.to_bytes(), upstream),
+            Err(_) => Missed::Client(Refused::refused_upstream(status)),
+        },
+    };
+    let again = (again_ms > 0).then(|| Duration::from_millis(again_ms.into()));
+    if asked.in_shadow { as_said(missed, fault, status, again) } else { missed }
+}
+
+/// Whether what an upstream says behind this status is about our credentials.
+const fn speaks_of_us(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403)
+}
+
+/// What came of an attempt whose caller hears what its upstream said, whosever fault that is.
+fn as_said(missed: Missed, fault: Option<Fault>, status: StatusCode, again: Option<Duration>) -> Missed {
+    let (fault, refused) = match (missed, fault) {
+        (Missed::Client(refused), Some(fault)) => (fault, refused),
+        (Missed::Fault(fault), _) if status.is_client_error() || status.is_server_error() => (fault, Refused::refused_upstream(status)),
+        (missed, _) => return missed,
+    };
+    Missed::Said { fault, refused: Refused { retry_after: again, ..refused } }
 }
 
 /// Whose fault it is that a stream has an error and no answer: vLLM, for one, finds some flaws of a request only after it has said 200, and
 /// puts the status into the error.
-fn missed(unbegun: &Unbegun, passage: Passage, upstream: &Upstream) -> Missed {
+fn missed(unbegun: &Unbegun, passage: Passage, upstream: &Upstream, in_shadow: bool) -> Missed {
     let status = if passage == Passage::Own { answer::status(&unbegun.said) } else { None };
     let Some(status) = status else { return unbegun.fault.into() };
-    fault(upstream, status.as_u16(), || 0).map_or_else(|| at_fault(status, &unbegun.said, upstream), Missed::from)
+    let fault = fault(upstream, status.as_u16(), || 0);
+    let missed = match fault {
+        Some(fault) if !in_shadow || speaks_of_us(status) => fault.into(),
+        _ => at_fault(status, &unbegun.said, upstream),
+    };
+    if in_shadow { as_said(missed, fault, status, None) } else { missed }
 }
 
 /// A request's own fault; an upstream that repeats its key is not repeated.

@@ -245,7 +245,8 @@ impl Refused {
     /// An upstream refused the request itself; what it said is not shown, unless other words are put here.
     pub fn refused_upstream(status: StatusCode) -> Self {
         let message = format!("The model server refused the request with status {}.", status.as_u16());
-        Self { theirs: true, ..Self::new(status, "invalid_request_error", UPSTREAM_REFUSED, message) }
+        let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
+        Self { theirs: true, ..Self::new(status, kind, UPSTREAM_REFUSED, message) }
     }
 
     /// The code in words of ours: an upstream's may repeat what was asked of it.

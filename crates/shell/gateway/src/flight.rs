@@ -398,7 +398,7 @@ impl Flight {
         match missed {
             // It says nothing of the endpoint.
             Missed::Here { fault, .. } => self.step(Event::Failed(*fault)),
-            Missed::Fault(_) | Missed::Client(_) => self.failed(missed.fault()),
+            Missed::Fault(_) | Missed::Client(_) | Missed::Said { .. } => self.failed(missed.fault()),
         }
     }
 

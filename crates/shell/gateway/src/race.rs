@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::Fault;
+use fleet::ServiceTier;
 use hyper::HeaderMap;
 
 use crate::call::{self, Answered, Asked, Missed};
@@ -46,7 +47,7 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
     let mut other = pin!(called(&second, head, said));
     tokio::select! {
         answered = &mut first => match answered {
-            Err(missed @ (Missed::Fault(_) | Missed::Here { .. })) => {
+            Err(missed @ (Missed::Fault(_) | Missed::Said { .. } | Missed::Here { .. })) => {
                 // Even where that was its last attempt, the one beside it goes on in its place.
                 let places = flight.lend_places();
                 let next = flight.missed(&missed);
@@ -98,6 +99,8 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
     let (state, snapshot) = (Arc::clone(&flight.state), Arc::clone(&flight.snapshot));
     let (chosen, id, model, output_max) = (flight.chosen, flight.ask.id, flight.ask.model, flight.ask.output_max);
     let (tier, key, team, trace, sent) = (flight.ask.tier, flight.key, flight.team, flight.trace, flight.sent());
+    // A batch's line is tried again instead, where that can help.
+    let in_shadow = flight.wish.is_some() && tier != ServiceTier::Batch;
     // What only says that an answer is to come wins no race.
     let kept = flight.hedge_after().is_none().then_some(state.limits.prelude_timeout);
     async move {
@@ -120,6 +123,7 @@ fn called<'a>(flight: &Flight, head: &'a HeaderMap, said: &'a Said<'_>) -> impl 
             choices: if said.call() == Call::Responses { 1 } else { peek.choices },
             strip_usage: matches!(peek.streaming, Streaming::AddUsage(_)),
             share: upstream.picker.map(|picker| Share::of(picker, tier, key, team.map(|team| snapshot.fleet.teams.name(team)))),
+            in_shadow,
             kept,
             sent: (sent, most),
             trace: if state.is_traced(trace) { trace.header(chosen.attempt) } else { None },

@@ -48,7 +48,7 @@ async fn a_failure_is_the_callers_own_and_moves_nowhere() {
     for _ in 0..6 {
         bench.west.then(Reply::status(500));
         let reply = chat(&bench, "west").await;
-        assert_eq!(reply.status.as_u16(), 503, "{}", reply.text);
+        assert_eq!(reply.error(), (500, "scripted".to_owned()), "{}", reply.text);
     }
     // It counts as down by now, and its caller still gets it.
     let reply = chat(&bench, "west").await;
@@ -56,6 +56,30 @@ async fn a_failure_is_the_callers_own_and_moves_nowhere() {
     let settled = bench.journal.settled(7).await;
     assert!(settled.iter().all(|settlement| settlement.endpoint == endpoint(&bench.fleet, "west")));
     assert_eq!(settled.iter().filter(|settlement| settlement.outcome == Outcome::Failed).count(), 6);
+}
+
+#[tokio::test]
+async fn a_caller_hears_what_its_own_upstream_said() {
+    for (said, want, again) in [
+        (Reply::status(404), (404, "scripted"), ""),
+        (Reply::status(422), (422, "scripted"), ""),
+        (Reply::busy(Some("7")), (429, "upstream_refused"), "7"),
+        (Reply::status(503), (503, "scripted"), ""),
+        // What is no envelope is not shown, nor what may speak of a key of ours.
+        (Reply::page(502), (502, "upstream_refused"), ""),
+        (Reply::status(401), (401, "upstream_refused"), ""),
+        // It said nothing at all.
+        (Reply::Drop, (503, "no_capacity"), "1"),
+    ] {
+        let (bench, shown) = (shadow().await, format!("{said:?}"));
+        bench.west.then(said);
+        let reply = chat(&bench, "west").await;
+        assert_eq!((reply.error(), reply.header("retry-after")), ((want.0, want.1.to_owned()), again), "{shown}: {}", reply.text);
+        assert!(!reply.text.contains("html"), "{}", reply.text);
+        let settled = bench.journal.settled(1).await;
+        assert_eq!((settled.len(), settled[0].outcome), (1, Outcome::Failed), "{shown}");
+        assert!(bench.north.heard().is_empty() && bench.spill.heard().is_empty(), "{shown}: it moves nowhere");
+    }
 }
 
 #[tokio::test]
