@@ -269,18 +269,46 @@ fn decided(fleet: &Fleet, request: u128, output: u32) -> Record {
     Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
 }
 
+/// The end of the only attempt of a request, and what it came to.
+fn ended(request: u128, list: Money) -> Record {
+    let row = booked(1, Outcome::Answered, Known::Reported, 5);
+    let attempt = AttemptId { request: RequestId(request), attempt: 1 };
+    Record::Settled(Settlement { attempt, list, ..row.settled.expect("it is settled") })
+}
+
 #[test]
-fn i7_a_passed_budget_is_found_and_what_took_more_than_was_set_aside_is_not() {
+fn i7_what_begins_beyond_what_a_budget_has_left_is_found() {
     let (fleet, budget) = (laptop(), "0.00002 USD/day".parse().expect("a budget"));
     let spender = Spender { keys: vec![KeyId(1)], budget };
-    let (one, other) = (decided(&fleet, 1, 1), decided(&fleet, 2, 1));
-    assert_eq!(check_budget(&fleet, &spender, &[one.clone(), other.clone()], &[]), [], "ten micro-dollars each");
-    let found = check_budget(&fleet, &spender, &[one.clone(), other, decided(&fleet, 3, 1)], &[]);
+    let (one, other, third) = (decided(&fleet, 1, 1), decided(&fleet, 2, 1), decided(&fleet, 3, 1));
+    let check = |records: &[&Record]| check_budget(&fleet, &spender, &records.iter().copied().cloned().collect::<Vec<_>>());
+    assert_eq!(check(&[&one, &other]), [], "ten micro-dollars each");
+    let found = check(&[&one, &other, &third]);
     assert_eq!(found.len(), 1, "thirty of twenty micro-dollars: {found:?}");
-    // It took a dollar, of which ten micro-dollars were set aside: the rest is what a request in flight may take beyond that.
-    let mut row = booked(1, Outcome::Answered, Known::Reported, 5);
-    row.settled.as_mut().expect("it is settled").list = Money::from_units(1);
-    assert_eq!(check_budget(&fleet, &spender, &[one], &[row]), []);
+    assert!(found[0].to_string().contains("have taken 0.00003 of 0.00002 in period"), "{found:?}");
+    assert_eq!(check(&[&one, &ended(1, Money::ZERO), &other, &third]), [], "what was not taken is there again");
+    // It took a dollar, of which ten micro-dollars were set aside: what was under way by then may go on, and nothing may begin.
+    let dear = ended(1, Money::from_units(1));
+    assert_eq!(check(&[&one, &other, &dear, &ended(2, Money::from_nanos(1))]), []);
+    assert_eq!(check(&[&one, &dear, &other]).len(), 1);
+}
+
+/// A gateway that knows of no budget sets nothing aside.
+#[test]
+fn i7_what_was_spent_without_a_budget_in_mind_is_found() {
+    let fleet = laptop();
+    let spender = Spender { keys: vec![KeyId(1)], budget: "0.00002 USD/day".parse().expect("a budget") };
+    let heedless = |request| {
+        let mut record = decided(&fleet, request, 1);
+        if let Record::Decided { question, .. } = &mut record {
+            question.funds = None;
+        }
+        record
+    };
+    let ends = |nanos| ended(2, Money::from_nanos(nanos));
+    let records = |nanos| [heedless(1), heedless(2), ended(1, Money::from_nanos(15_000)), ends(nanos)];
+    assert_eq!(check_budget(&fleet, &spender, &records(5_000)), []);
+    assert_eq!(check_budget(&fleet, &spender, &records(5_001)).len(), 1);
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub enum Invariant {
     I4,
     /// A gang is placed whole, once.
     I6,
-    /// No budget is passed by more than what requests took beyond what was reserved.
+    /// Nothing begins but within what its budget has left.
     I7,
     /// Every journaled decision is taken again alike.
     I8,

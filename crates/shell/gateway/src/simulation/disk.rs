@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dispatch::{AttemptId, HeldTime, KeyId, Record, RequestId};
+use dispatch::{AttemptId, KeyId, Record, RequestId};
 use fleet::EndpointId;
 use ledger::{LedgerError, Recovery, Store};
 use testkit::Dice;
@@ -233,14 +233,11 @@ impl Disk {
         lock(&self.inner).intents.clone()
     }
 
-    /// The held time that was appended and survived, by life: two processes may tell the same time of two different hours.
-    pub fn held(&self) -> Vec<Vec<HeldTime>> {
-        let inner = lock(&self.inner);
-        let mut lives: BTreeMap<u32, Vec<HeldTime>> = BTreeMap::new();
-        for kept in &inner.kept {
-            if let Record::Held(held) = &kept.record {
-                lives.entry(kept.life).or_default().push(held.clone());
-            }
+    /// The records that were appended and survived, by life.
+    pub fn records(&self) -> Vec<Vec<Record>> {
+        let mut lives: BTreeMap<u32, Vec<Record>> = BTreeMap::new();
+        for kept in &lock(&self.inner).kept {
+            lives.entry(kept.life).or_default().push(kept.record.clone());
         }
         lives.into_values().collect()
     }

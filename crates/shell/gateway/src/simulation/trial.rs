@@ -1,9 +1,10 @@
 //! One run, from its seed to what the checkers say of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch::Record;
+use dispatch::{AttemptId, HeldTime, Record, Settlement};
 use ledger::{View, verify};
 use testkit::checkers::{
     Booked, Breach, Invariant, Reading, check_budget, check_caps, check_durable, check_held, check_live, check_once, check_replay,
@@ -165,17 +166,38 @@ fn check(run: &Run, breaches: &mut Vec<Breach>, others: &mut Vec<String>) {
     breaches.extend(check_tokens(&booked, &calls, &told));
     breaches.extend(check_durable(&run.disk.intents(), &booked, &calls, &told, &lost));
     breaches.extend(check_live(&told, &booked, TROUBLED, CALMING));
-    breaches.extend(check_budget(&run.fleet, &scene::spender(), &records, &booked));
+    let lives = run.disk.records();
+    breaches.extend(check_budget(&run.fleet, &scene::spender(), &to_their_ends(&lives, &booked)));
     breaches.extend(check_replay(&run.fleet, &records));
-    let lives = run.disk.held();
-    let none = Vec::new();
-    for (index, held) in lives.iter().enumerate() {
-        breaches.extend(check_time(if index == 0 { &booked } else { &none }, held));
-        breaches.extend(check_held(&run.fleet, held));
+    breaches.extend(check_time(&booked, &[]));
+    for life in &lives {
+        // By life: two processes may tell the same time of two different hours.
+        let held = life.iter().filter_map(|record| if let Record::Held(held) = record { Some(held.clone()) } else { None });
+        let held: Vec<HeldTime> = held.collect();
+        breaches.extend(check_time(&[], &held));
+        breaches.extend(check_held(&run.fleet, &held));
     }
     let outputs = lock(&run.outputs);
     breaches.extend(check_secrets(outputs.iter().map(|output| ("an output", output.as_bytes())), &[scene::SECRET]));
     breaches.extend(check_caps(&caps(run)));
+}
+
+/// The records of all lives, each with the ends that the next one booked for what it left open.
+fn to_their_ends(lives: &[Vec<Record>], booked: &[Booked]) -> Vec<Record> {
+    let booked: BTreeMap<AttemptId, Settlement> = booked.iter().filter_map(|row| Some((row.attempt, row.settled?))).collect();
+    let with_ends = |life: &Vec<Record>| {
+        let mut open = BTreeSet::new();
+        for record in life {
+            match record {
+                Record::Decided { attempt, .. } => _ = open.insert(*attempt),
+                Record::Settled(settled) => _ = open.remove(&settled.attempt),
+                Record::Held(_) => {}
+            }
+        }
+        let ends = open.iter().filter_map(|attempt| booked.get(attempt).copied().map(Record::Settled));
+        life.iter().cloned().chain(ends).collect::<Vec<_>>()
+    };
+    lives.iter().flat_map(with_ends).collect()
 }
 
 /// What was open at once, beside what the fleet file and the limits allow.

@@ -8,7 +8,7 @@ use fleet::Allowance;
 use gateway::{Balance, Clock, Limits, Owner};
 use ledger::{Correct, KeyRow, Spending, SpendingReader};
 use market::{LEASE_HOLDS, Leased, RATE_WHOLE, TokenPrices, Tokens};
-use testkit::checkers::{Booked, Spender, check_budget};
+use testkit::checkers::{Spender, check_budget};
 use testkit::{Ending, Gate, Reply};
 use units::{Instant, Money};
 
@@ -252,7 +252,9 @@ async fn sixty_four_clients_at_once_never_overspend_a_budget() {
     // A request's own bound is 13,000: less than that is left over, and never more than the budget is spent.
     assert!(spent <= budget && spent > budget - 2 * 13_000, "{spent} of {budget}");
     let (records, spender) = (bench.journal.records(), Spender { keys: vec![KeyId(1)], budget: BUDGET.parse().expect("a budget") });
-    assert_eq!(check_budget(&bench.fleet, &spender, &records, &Booked::of(&records)), []);
+    // A request fits beside eight also by what was set aside for them, and beside nine not even by what they took: so it is the same on
+    // which side of a beginning another thread wrote an end.
+    assert_eq!(check_budget(&bench.fleet, &spender, &records), []);
 }
 
 /// Of another gateway (BerriAI/litellm 41344): the budget was checked on the model that was asked for, and the fallback was billed.
