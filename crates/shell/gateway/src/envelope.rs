@@ -319,7 +319,7 @@ impl Refused {
 }
 
 /// The code where an upstream refused the request and has none that can be told.
-const UPSTREAM_REFUSED: &str = "upstream_refused";
+pub(crate) const UPSTREAM_REFUSED: &str = "upstream_refused";
 
 /// What Anthropic calls an error of this status.
 fn anthropic_type(status: StatusCode) -> &'static str {

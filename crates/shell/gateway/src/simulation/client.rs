@@ -1,12 +1,15 @@
 //! Simulated clients: each asks, listens or leaves as its dice fall, and remembers what it was told.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fleet::EndpointId;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
@@ -17,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use turmoil::net::TcpStream;
 
 use super::run::{Run, lock};
-use super::scene::{self, KEYS, SECRET};
+use super::scene::{self, BUDGETED, KEYS, SECRET};
 
 /// Tasks of one client's host that ask at the same time.
 const TASKS: usize = 4;
@@ -41,9 +44,23 @@ const TOO_LARGE: &str = "code request_too_large";
 const MASKED_NAME: &str = "code ambiguous_head";
 const OUT_OF_SCOPE: &str = "code insufficient_permissions";
 const NOT_KEPT: &str = "code not_supported";
+const BEYOND_BUDGET: &str = "code insufficient_quota";
+const ENDLESS: &str = "code request_timeout";
 
 /// What is wrong with some requests themselves, by the code that they are refused with.
-const ODD: [&str; 9] = [UNKNOWN_MODEL, UNKNOWN_URL, WRONG_METHOD, BROKEN_JSON, BAD_VALUE, TOO_LARGE, MASKED_NAME, OUT_OF_SCOPE, NOT_KEPT];
+const ODD: [&str; 11] = [
+    UNKNOWN_MODEL,
+    UNKNOWN_URL,
+    WRONG_METHOD,
+    BROKEN_JSON,
+    BAD_VALUE,
+    TOO_LARGE,
+    MASKED_NAME,
+    OUT_OF_SCOPE,
+    NOT_KEPT,
+    BEYOND_BUDGET,
+    ENDLESS,
+];
 
 /// Asks until nothing goes wrong any more, then once more for an answer.
 pub(super) async fn run(run: Arc<Run>, number: usize) -> turmoil::Result {
@@ -96,6 +113,11 @@ fn end(run: &Run, number: usize) {
     run.note(&format!("{:?}", told[number]));
 }
 
+/// A key as its holder sends it.
+fn key_of(index: usize) -> String {
+    format!("bl-{}-{SECRET}", KEYS[index])
+}
+
 /// What a client wants, and how long it stays.
 #[derive(Clone, Debug)]
 struct Wish {
@@ -116,7 +138,7 @@ struct Wish {
 impl Default for Wish {
     fn default() -> Self {
         Self {
-            key: format!("bl-{}-{SECRET}", KEYS[0]),
+            key: key_of(0),
             streamed: true,
             tier: "default",
             max_tokens: Some(20),
@@ -132,8 +154,8 @@ impl Default for Wish {
 
 impl Wish {
     fn draw(dice: &mut Dice) -> Self {
-        let key = if dice.chance(0.03) { "bl-nobody-nothing".to_owned() } else { format!("bl-{}-{SECRET}", KEYS[dice.count(0, 2)]) };
-        Self {
+        let key = if dice.chance(0.03) { "bl-nobody-nothing".to_owned() } else { key_of(dice.count(0, 2)) };
+        let wish = Self {
             key,
             streamed: dice.chance(0.6),
             tier: ["default", "default", "flex", "priority"][dice.count(0, 3)],
@@ -141,10 +163,11 @@ impl Wish {
             prompt: if dice.chance(0.03) { 36_000 } else { dice.count(10, 400) },
             tools: dice.chance(0.03),
             seed: dice.chance(0.1),
-            odd: dice.chance(0.06).then(|| ODD[dice.count(0, ODD.len() - 1)]),
+            odd: dice.chance(0.08).then(|| ODD[dice.count(0, ODD.len() - 1)]),
             leaves_after: dice.chance(0.08).then(|| Duration::from_millis(dice.count(0, 400) as u64)),
             leaves_at: dice.chance(0.08).then(|| u32::try_from(dice.count(0, 8)).unwrap_or(0)),
-        }
+        };
+        if wish.odd == Some(BEYOND_BUDGET) { Self { key: key_of(BUDGETED), ..wish } } else { wish }
     }
 
     fn covered(&self, run: &Run) {
@@ -169,8 +192,13 @@ impl Wish {
     }
 
     fn body(&self) -> String {
+        let model = match self.odd {
+            Some(UNKNOWN_MODEL) => "nobody",
+            Some(BEYOND_BUDGET) => "large",
+            _ => "default",
+        };
         let mut body = json!({
-            "model": if self.odd == Some(UNKNOWN_MODEL) { "nobody" } else { "default" }, "stream": self.streamed, "service_tier": self.tier,
+            "model": model, "stream": self.streamed, "service_tier": self.tier,
             "messages": [{ "role": "user", "content": "x ".repeat(self.prompt / 2) }],
         });
         if let Some(most) = self.max_tokens {
@@ -202,7 +230,7 @@ async fn ask(run: &Arc<Run>, wish: &Wish, number: usize) -> Option<u16> {
         let request = Request::builder().method(method).uri(path).header("host", "gateway");
         let request = request.header("authorization", format!("Bearer {}", wish.key));
         let request = if wish.odd == Some(MASKED_NAME) { request.header("x_api_key", "other") } else { request };
-        let request = request.body(Full::new(Bytes::from(wish.body()))).ok()?;
+        let request = request.body(Asked { text: Some(Bytes::from(wish.body())), ends: wish.odd != Some(ENDLESS) }).ok()?;
         Some((send.send_request(request).await.ok()?, connection))
     };
     let answered = match wish.leaves_after {
@@ -211,6 +239,35 @@ async fn ask(run: &Arc<Run>, wish: &Wish, number: usize) -> Option<u16> {
     };
     let (response, _connection) = answered?;
     listen(run, wish, number, response).await
+}
+
+/// A request's body, whose end some never send.
+struct Asked {
+    text: Option<Bytes>,
+    ends: bool,
+}
+
+impl Body for Asked {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.text.take() {
+            Some(text) => Poll::Ready(Some(Ok(Frame::data(text)))),
+            None if self.ends => Poll::Ready(None),
+            // Nobody is woken, as nothing more comes.
+            None => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ends && self.text.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let length = self.text.as_ref().filter(|_| self.ends).map(|text| text.len() as u64);
+        length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
 }
 
 /// A connection that is hung up when it is dropped.

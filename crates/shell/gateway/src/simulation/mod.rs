@@ -80,6 +80,11 @@ fn whatever_goes_wrong_the_invariants_hold() {
     assert!(!is_whole || short.is_empty(), "these came up less than {CASES_LEAST} times: {short:?} of\n{all}");
 }
 
+#[test]
+fn every_code_is_looked_for_or_left_out_for_a_reason() {
+    assert_eq!(coverage::strayed(), Vec::<&str>::new());
+}
+
 /// Writes what was asked for by this name.
 fn write(name: &str, text: impl FnOnce() -> String) {
     if let Some(file) = std::env::var_os(name) {

@@ -24,6 +24,7 @@ use crate::logged::Log;
 use crate::meter::Reader;
 use crate::server::{self, Guest};
 use crate::state::State;
+use crate::upstream::Upstream;
 use crate::{audit, metrics, status};
 
 /// Runs a process of the gateway from its opening of the books to their closing.
@@ -80,6 +81,9 @@ fn begin(run: &Arc<Run>, life: &Arc<Life>) -> Result<Gateway, Box<dyn std::error
     for (name, port) in scene::UPSTREAMS.into_iter().chain(scene::NEVER).zip(1..) {
         gateway.set_upstream(scene::endpoint(&run.fleet, name), Some(([127, 0, 0, 1], port).into()))?;
     }
+    // What picks behind an endpoint is said of its URL.
+    let spill = scene::endpoint(&run.fleet, "spill");
+    gateway.replace_upstream(spill, Upstream::of(&run.fleet.endpoints[spill], "small", None)?);
     gateway.set_log(Arc::new(Lines(Arc::clone(run))));
     SpendingReader::begin(&store, gateway.balances_from(), |spending| gateway.count_spent(spending))?;
     gateway.set_sheet(scene::sheet(&run.fleet, clock.now()));

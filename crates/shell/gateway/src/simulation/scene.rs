@@ -18,10 +18,12 @@ pub(super) const FLEET: &str = include_str!("fleet.toml");
 pub(super) const SECRET: &str = "canary-secret";
 /// The hosts of upstreams, each the only address of the endpoint of its name, by port.
 pub(super) const UPSTREAMS: [&str; 3] = ["north", "west", "spill"];
-/// Endpoints that are never eligible, though something has their address.
-pub(super) const NEVER: [&str; 2] = ["claimed", "ended"];
+/// Endpoints that are never eligible for who asks for their model, though something has their address.
+pub(super) const NEVER: [&str; 3] = ["claimed", "ended", "dear"];
 /// The keys' public parts: without limits, with a budget, with rates.
 pub(super) const KEYS: [&str; 3] = ["abcdefabcdef", "bcdefabcdefa", "cdefabcdefab"];
+/// The one with a budget.
+pub(super) const BUDGETED: usize = 1;
 
 /// What a request's body may have.
 pub(super) const BODY_BYTES_MAX: usize = 100_000;

@@ -39,14 +39,15 @@ const HANG: Act = "upstream hang";
 const LATE: Act = "upstream late";
 const BUSY: Act = "upstream busy";
 const BUSY_UNTIL: Act = "upstream busy until";
+const EVICTED: Act = "upstream evicts";
 const BROKEN: Act = "upstream broken";
 const LOCKED: Act = "upstream refuses our key";
 const REFUSED: Act = "upstream refuses the request";
 const DROP: Act = "upstream drops";
 
 /// All of them.
-pub(super) const ACTS: [Act; 15] =
-    [GOOD, SLOW, NO_USAGE, NO_DONE, RESET, SILENT, ERROR_EVENT, HANG, LATE, BUSY, BUSY_UNTIL, BROKEN, LOCKED, REFUSED, DROP];
+pub(super) const ACTS: [Act; 16] =
+    [GOOD, SLOW, NO_USAGE, NO_DONE, RESET, SILENT, ERROR_EVENT, HANG, LATE, BUSY, BUSY_UNTIL, EVICTED, BROKEN, LOCKED, REFUSED, DROP];
 
 /// Half of what comes is answered well.
 fn draw(dice: &mut Dice) -> Act {
@@ -114,7 +115,7 @@ async fn serve(run: Arc<Run>, index: usize, endpoint: EndpointId, request: Reque
     let work = Work { run, number, dice, act, output, usage };
     sleep(Duration::from_millis(if act == LATE { 5_000 } else { 5 })).await;
     match act {
-        BUSY | BUSY_UNTIL | BROKEN | LOCKED | REFUSED => Ok(status(act)),
+        BUSY | BUSY_UNTIL | EVICTED | BROKEN | LOCKED | REFUSED => Ok(status(act)),
         DROP => Err(io::ErrorKind::ConnectionReset.into()),
         _ if streamed => Ok(stream(work)),
         _ => Ok(whole(work).await),
@@ -124,7 +125,7 @@ async fn serve(run: Arc<Run>, index: usize, endpoint: EndpointId, request: Reque
 /// An answer without success.
 fn status(act: Act) -> Response<Pieces> {
     let status = match act {
-        BUSY => 429,
+        BUSY | EVICTED => 429,
         BUSY_UNTIL => 503,
         BROKEN => 500,
         LOCKED => 401,
@@ -132,8 +133,14 @@ fn status(act: Act) -> Response<Pieces> {
     };
     let body = json!({ "error": { "message": "simulated", "type": "x", "param": null, "code": "simulated" } });
     let mut response = respond(status, "application/json", Pieces::whole(body.to_string()));
-    if act == BUSY_UNTIL {
-        response.headers_mut().insert("retry-after", hyper::header::HeaderValue::from_static("1"));
+    let says = match act {
+        BUSY_UNTIL => Some(("retry-after", "1")),
+        // Only where the fleet file says that something picks there is it read.
+        EVICTED => Some(("x-llm-d-request-dropped-reason", "evicted-simulated")),
+        _ => None,
+    };
+    if let Some((name, value)) = says {
+        response.headers_mut().insert(name, hyper::header::HeaderValue::from_static(value));
     }
     response
 }
