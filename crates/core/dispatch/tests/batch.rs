@@ -101,13 +101,8 @@ fn prices_are_noted_once_a_minute_and_forgotten_after_a_day() {
     assert_eq!(prices, noted_at([(60, 3), (120, 7)]));
 }
 
-/// Each history looks at a day anew for every slot of it: a share of the histories that a lighter property has.
-const SHARE: u32 = 4;
-/// With each change.
-const HISTORIES: u32 = 20_000;
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     /// On a day like the one before, waiting for the quantile leaves the lines as much time as they need, and they never
     /// start at a price above what was paid for the same share of that day.

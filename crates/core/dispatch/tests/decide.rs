@@ -253,13 +253,8 @@ fn may_not(fleet: &Fleet, question: &Question, seen: &Seen) -> bool {
     down || seen.tried || !seen.expressible || seen.price.is_none() || seen.outstanding >= endpoint.slots + endpoint.queue
 }
 
-/// Each history parses and prices a fleet: a share of the histories that a lighter property has.
-const SHARE: u32 = 8;
-/// With each change.
-const HISTORIES: u32 = 20_000;
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn never_an_ineligible_endpoint_and_always_the_cheapest(

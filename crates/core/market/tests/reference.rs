@@ -56,7 +56,7 @@ fn from_environment(name: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn statements_are_the_references_to_the_nano() -> Result<(), Difference> {
-    let cases = u32::try_from(from_environment("BASELOAD_REFERENCE_CASES", 2_000)).unwrap_or(u32::MAX);
+    let cases = u32::try_from(from_environment("BASELOAD_REFERENCE_CASES", 20_000)).unwrap_or(u32::MAX);
     let seed = RngSeed::Fixed(from_environment("BASELOAD_REFERENCE_SEED", 1));
     let config = Config { cases, rng_seed: seed, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     let found = TestRunner::new(config)

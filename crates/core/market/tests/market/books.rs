@@ -143,6 +143,10 @@ proptest! {
             prop_assert!(credited <= usd(999));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     /// A floor looks at runs of equal periods as one; the statements look at each period by itself.
     #[test]
@@ -175,10 +179,6 @@ proptest! {
         let charged: Money = periods(&case.fleet, inner).map(|period| case.due("b", period)).sum();
         prop_assert_eq!(case.due("a", 0), usd(9_000_000) - charged);
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     /// The look-back of carry-over ends early; the whole chain from the term's first window must say the same.
     #[test]

@@ -231,13 +231,8 @@ fn a_plan_guides_what_was_learnt() {
     assert_eq!(forecast(flow(7, 8)).guided(&Forecast::default()).flows[&key], flow(7, 8), "without a plan what was learnt stays");
 }
 
-/// Each history parses a fleet and prices it twice: a share of the histories that a lighter property has.
-const SHARE: u32 = 10;
-/// With each change.
-const HISTORIES: u32 = 20_000;
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(HISTORIES.div_ceil(SHARE)))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn the_more_is_expected_the_less_likely_a_floor_is_missed(

@@ -251,7 +251,7 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 /// A gateway with its upstreams begins and ends with each history: a share of those that a pure property has.
-const SHARE: u32 = 300;
+const SHARE: u32 = 20;
 /// With each change.
 const HISTORIES: u32 = 20_000;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use dispatch::{AttemptId, HeldTime, Outcome, Record};
 use gateway::Limits;
+use proptest::prelude::*;
 use testkit::checkers::{
     Booked, Call, Lost, Reading, Told, check_caps, check_durable, check_held, check_live, check_once, check_replay, check_time,
     check_tokens,
@@ -14,7 +15,11 @@ use testkit::{Dice, Ending, Reply};
 
 use crate::bench::{Bench, KEY, endpoint, impatient};
 
-const SEEDS: u64 = 3;
+/// Each history is a storm of requests through a gateway: a share of those that a pure property has.
+const SHARE: u32 = 2_000;
+/// With each change.
+const HISTORIES: u32 = 20_000;
+/// Requests of one storm.
 const REQUESTS: usize = 200;
 /// Requests under way at once, at most.
 const AT_ONCE: usize = 48;
@@ -139,9 +144,15 @@ fn check(seed: u64, bench: &Bench, told: &[Told], began: Instant) {
     assert_eq!((counted, live.in_flight, live.lost_records), (booked.len() as u64, 0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_attempt_is_settled_exactly_once() {
-    for seed in 0..SEEDS {
-        storm(seed).await;
+proptest! {
+    // Smaller seeds are no smaller storms.
+    #![proptest_config(ProptestConfig {
+        cases: HISTORIES.div_ceil(SHARE), failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_attempt_is_settled_exactly_once(seed in any::<u64>()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        runtime.block_on(storm(seed));
     }
 }

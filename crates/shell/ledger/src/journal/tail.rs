@@ -187,7 +187,7 @@ mod tests {
     }
 
     /// Each history writes a file for every byte of a log: a share of those that a pure property has.
-    const SHARE: u32 = 1_600;
+    const SHARE: u32 = 160;
     /// With each change.
     const HISTORIES: u32 = 20_000;
 
@@ -222,6 +222,10 @@ mod tests {
                 prop_assert_eq!(find(folder.path(), &flipped), (hit, ends[hit] as u64, torn, last - hit), "flipped at {}", place);
             }
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
 
         #[test]
         fn bytes_that_are_no_record_are_torn(noise in proptest::collection::vec(any::<u8>(), 1..400)) {
