@@ -1,5 +1,6 @@
 //! A LiteLLM proxy's `config.yaml` into a fleet file.
 
+mod credential;
 mod deployment;
 mod provider;
 mod settings;
@@ -25,6 +26,7 @@ pub fn litellm(text: &str) -> Result<Imported, ImportError> {
     if !matches!(list.value, Value::List(_)) {
         return Err(ImportError::at(list.line, "`model_list` is no list", "write each model as `- model_name: ...`"));
     }
+    let credentials = credential::list(&root);
     let mut page = Page::default();
     let mut deployments = Vec::new();
     for (index, node) in list.items().iter().enumerate() {
@@ -32,9 +34,10 @@ pub fn litellm(text: &str) -> Result<Imported, ImportError> {
             let message = format!("`model_list[{index}]` is no table");
             return Err(ImportError::at(node.line, message, "write each model as `- model_name: ...` with `litellm_params:` below it"));
         }
-        deployments.extend(deployment::read(node, index, &mut page)?);
+        deployments.extend(deployment::read(node, index, &credentials, &mut page)?);
     }
     settings::leave(&mut page, &root);
+    credential::leave(&mut page, &root, &deployments);
     write::fleet(&mut page, &root, &deployments);
     page.finish(Vec::new())
 }

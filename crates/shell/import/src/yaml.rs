@@ -50,6 +50,11 @@ impl Node {
         self.rows().iter().find(|(key, _)| key == name).map(|(_, node)| node)
     }
 
+    /// The value behind a key of a table, unless it is nothing.
+    pub(crate) fn stated(&self, name: &str) -> Option<&Self> {
+        self.get(name).filter(|it| !matches!(it.value, Value::Null))
+    }
+
     /// The rows of a table; of anything else none.
     pub(crate) fn rows(&self) -> &[(String, Self)] {
         if let Value::Table(rows) = &self.value { rows } else { &[] }

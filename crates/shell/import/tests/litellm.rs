@@ -94,6 +94,65 @@ fn geminis_models_on_vertex_come_along_with_their_project_and_place() {
 }
 
 #[test]
+fn a_named_credential_gives_what_the_deployment_does_not_state() {
+    let config = "model_list:
+  - model_name: a
+    litellm_params:
+      model: azure/gpt-4o-eu
+      litellm_credential_name: azure-eu
+  - model_name: b
+    litellm_params:
+      model: azure/gpt-4o-us
+      api_base: https://us.openai.azure.com
+      api_key: ~
+      litellm_credential_name: azure-eu
+  - model_name: c
+    litellm_params:
+      model: openai/gpt-4o
+      litellm_credential_name: lost
+credential_list:
+  - credential_name: azure-eu
+    credential_values:
+      api_key: os.environ/AZURE_EU_KEY
+      api_base: https://eu.openai.azure.com/
+      api_version: \"2024-10-21\"
+      azure_scope: x
+    credential_info: {description: Europe}
+  - credential_name: unused
+    credential_values: {api_key: os.environ/OTHER}
+";
+    let imported = litellm(config).expect("it can be imported");
+    for expected in [
+        "url = \"https://eu.openai.azure.com\"\napi_version = \"2024-10-21\"\nupstream_model = \"gpt-4o-eu\"\nkey = { env = \"AZURE_EU_KEY\" }\n",
+        "url = \"https://us.openai.azure.com\"\napi_version = \"2024-10-21\"\nupstream_model = \"gpt-4o-us\"\nkey = { env = \"AZURE_EU_KEY\" }\n",
+        "key = { env = \"OPENAI_API_KEY\" } # unknown: `litellm_credential_name` names nothing in the config's `credential_list`\n",
+    ] {
+        assert!(imported.fleet.contains(expected), "{expected} in\n{}", imported.fleet);
+    }
+    let left: Vec<_> = imported.findings.iter().filter(|it| it.kind == import::Kind::Left).map(ToString::to_string).collect();
+    assert_eq!(
+        left,
+        [
+            "left out: line 22: credential_list[0].credential_values.azure_scope: a fleet file has no such key",
+            "left out: line 23: credential_list[0].credential_info: a fleet file has no such key",
+            "left out: line 24: credential_list[1]: no deployment that was imported takes it",
+        ]
+    );
+}
+
+#[test]
+fn a_key_in_the_clear_that_deployments_share_is_told_once_where_it_stands() {
+    let deployment =
+        |name: &str| format!("  - model_name: {name}\n    litellm_params: {{model: openai/{name}, litellm_credential_name: own}}\n");
+    let list = "credential_list:\n  - credential_name: own\n    credential_values: {api_key: hunter2}\n";
+    let imported = litellm(&format!("model_list:\n{}{}{list}", deployment("a"), deployment("b"))).expect("it can be imported");
+    assert_eq!(imported.fleet.matches("\nkey = { env = \"A_OPENAI_API_KEY\" }\n").count(), 2, "{}", imported.fleet);
+    let secrets: Vec<_> = imported.findings.iter().filter(|it| it.kind == import::Kind::Secret).map(ToString::to_string).collect();
+    let told = "secret: line 8: credential_list[0].credential_values.api_key: in clear text; the file names A_OPENAI_API_KEY: set that to a new key";
+    assert_eq!(secrets, [told]);
+}
+
+#[test]
 fn a_provider_that_refuses_to_be_asked_for_usage_is_not() {
     check_endpoint("mistral/mistral-large-latest", &["stream_usage = \"always\""], &[]);
     check_endpoint("openai/gpt-4o", &[], &["stream_usage"]);

@@ -1,14 +1,17 @@
 //! One entry of `model_list`: what LiteLLM calls a deployment, and what becomes an endpoint with its contract.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::error::ImportError;
 use crate::exact::Exact;
+use crate::litellm::credential::Credential;
 use crate::litellm::provider::{self, Named, Provider};
 use crate::names;
 use crate::page::Page;
-use crate::yaml::{Node, Value};
+use crate::yaml::Node;
 
 /// What a price may come to at most, per million tokens or per hour; a fleet file refuses more.
 const PRICE_MAX: i64 = 1_000_000_000;
@@ -28,6 +31,10 @@ pub(super) struct Deployment<'a> {
     pub(super) provider: &'static Provider,
     pub(super) upstream: &'a str,
     pub(super) params: &'a Node,
+    /// The credential that it names.
+    pub(super) credential: Option<Credential<'a>>,
+    /// The name of a credential that the config doesn't have.
+    pub(super) lost: Option<&'a Node>,
     pub(super) info: Option<&'a Node>,
     pub(super) prices: [Option<Exact>; 3],
     pub(super) units: Option<Units>,
@@ -61,6 +68,7 @@ const KEPT: &[&str] = &[
     "custom_llm_provider",
     "vertex_project",
     "vertex_location",
+    "litellm_credential_name",
 ];
 const KEPT_INFO: &[&str] =
     &["mode", "max_input_tokens", "max_output_tokens", "supports_function_calling", "supports_vision", "supports_response_schema"];
@@ -69,7 +77,7 @@ const KEPT_INFO: &[&str] =
 const MODES: [&str; 4] = ["chat", "completion", "embedding", "responses"];
 
 /// Why a key of a deployment has no place in a fleet file.
-fn why_left(name: &str) -> &'static str {
+pub(super) fn why_left(name: &str) -> &'static str {
     match name {
         "rpm" | "tpm" => {
             "an endpoint's limit is how many requests run at once (`slots`); limits a minute belong to keys, teams and the fleet"
@@ -78,13 +86,18 @@ fn why_left(name: &str) -> &'static str {
         "base_model" => "it names an entry of LiteLLM's price list; state the prices in the contract",
         "team_id" => "contracts belong to the fleet; a team gets its share by [teams] and its keys",
         "timeout" | "stream_timeout" | "num_retries" | "max_retries" | "cooldown_time" => "Baseload has its own",
-        "litellm_credential_name" | "vertex_credentials" => "name the key of each endpoint by `key`",
+        "vertex_credentials" => "name the key of each endpoint by `key`",
         _ => "a fleet file has no such key",
     }
 }
 
 /// Reads an entry; `None`, with a finding, when Baseload can't call what it names.
-pub(super) fn read<'a>(node: &'a Node, index: usize, page: &mut Page) -> Result<Option<Deployment<'a>>, ImportError> {
+pub(super) fn read<'a>(
+    node: &'a Node,
+    index: usize,
+    credentials: &BTreeMap<&str, Credential<'a>>,
+    page: &mut Page,
+) -> Result<Option<Deployment<'a>>, ImportError> {
     let path = format!("model_list[{index}]");
     let must = |node: &'a Node, name: &str, example: &str| {
         let missing = || ImportError::at(node.line, format!("`{path}` has no `{name}`"), format!("write {example}"));
@@ -116,6 +129,8 @@ pub(super) fn read<'a>(node: &'a Node, index: usize, page: &mut Page) -> Result<
         page.left(node.line, format!("{path}: Baseload serves no `{}`", names::shown(mode)));
         return Ok(None);
     }
+    let name = params.stated("litellm_credential_name");
+    let credential = name.and_then(Node::text).and_then(|name| credentials.get(name)).copied();
     let mut read = Deployment {
         line: node.line,
         path,
@@ -123,6 +138,8 @@ pub(super) fn read<'a>(node: &'a Node, index: usize, page: &mut Page) -> Result<
         provider,
         upstream,
         params,
+        credential,
+        lost: name.filter(|_| credential.is_none()),
         info,
         prices: [None; 3],
         units: None,
@@ -136,9 +153,22 @@ pub(super) fn read<'a>(node: &'a Node, index: usize, page: &mut Page) -> Result<
 }
 
 impl<'a> Deployment<'a> {
-    /// A key of `litellm_params`, or else of `model_info`.
+    /// A key of `litellm_params`, or else of the credential that they name, or else of `model_info`.
     pub(super) fn get(&self, name: &str) -> Option<&'a Node> {
-        self.params.get(name).or_else(|| self.info?.get(name)).filter(|it| !matches!(it.value, Value::Null))
+        self.param(name).or_else(|| self.info?.stated(name))
+    }
+
+    /// A key of `litellm_params`, or else of the credential that they name: they go before it, as in LiteLLM.
+    pub(super) fn param(&self, name: &str) -> Option<&'a Node> {
+        self.params.stated(name).or_else(|| self.credential?.get(name))
+    }
+
+    /// Where such a key stands.
+    pub(super) fn place(&self, name: &str) -> String {
+        match self.credential.filter(|it| self.params.stated(name).is_none() && it.get(name).is_some()) {
+            Some(credential) => credential.place(name),
+            None => format!("{}.litellm_params.{name}", self.path),
+        }
     }
 
     /// Whether the address is another than that of the vendor whose API is spoken there.

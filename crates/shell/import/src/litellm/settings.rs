@@ -43,9 +43,10 @@ pub(super) fn secret(page: &mut Page, line: usize, what: String) {
     page.find(Finding { kind: Kind::Secret, line: Some(line), what, money: None });
 }
 
-/// Lists each setting; every top-level key but the models.
+/// Lists each setting; every top-level key but the models and the credentials.
 pub(super) fn leave(page: &mut Page, root: &Node) {
-    for (section, node) in root.rows().iter().filter(|(name, _)| name != "model_list") {
+    let elsewhere = |name: &str, node: &Node| name == "model_list" || (name == "credential_list" && matches!(node.value, Value::List(_)));
+    for (section, node) in root.rows().iter().filter(|(name, node)| !elsewhere(name, node)) {
         let shown = names::shown(section);
         if let Value::Table(rows) = &node.value {
             for (name, value) in

@@ -126,24 +126,24 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a s
         page.say("dialect", it.provider.dialect);
     }
     let version = it.get("api_version").filter(|_| it.provider.dialect == "azure");
-    let stated = it.get("api_base").or_else(|| it.get("base_url"));
+    let stated = ["api_base", "base_url"].into_iter().find_map(|name| Some((name, it.get(name)?)));
     // A version makes it a deployment of Azure's older surface, unless it names the new one.
     let versioned = version.and_then(Node::text).is_some_and(|text| !matches!(text, "v1" | "preview" | "latest"));
     let base = match stated {
         None if it.provider.is_vertex() => vertex_base(it),
-        _ => url::base(stated.and_then(Node::text), it.provider, versioned),
+        _ => url::base(stated.and_then(|(_, node)| node.text()), it.provider, versioned),
     };
     match base {
         Base::Known(url) => page.say("url", &url),
         Base::Stripped(url, user) => {
             page.say("url", &url);
-            let path = format!("{}.litellm_params.api_base", it.path);
+            let (path, line) = stated.map_or((it.path.clone(), it.line), |(name, node)| (it.place(name), node.line));
             if user {
-                settings::secret(page, it.line, format!("{path}: a user or password in it; left out of the file"));
+                settings::secret(page, line, format!("{path}: a user or password in it; left out of the file"));
             }
-            page.left(it.line, format!("{path}: what is before `@` or after `?` is not kept"));
+            page.left(line, format!("{path}: what is before `@` or after `?` is not kept"));
         }
-        Base::Unknown(url, why) => page.unknown("url", &quoted(&url), stated.map(|it| it.line).or(line), &why),
+        Base::Unknown(url, why) => page.unknown("url", &quoted(&url), stated.map(|(_, node)| node.line).or(line), &why),
     }
     if let Some(version) = version.filter(|_| versioned) {
         match version.text().filter(|text| is_version(text)) {
@@ -204,7 +204,12 @@ fn key<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a str, S
         let path = format!("{}.litellm_params.{}", it.path, names::shown(name));
         settings::secret(page, value.line, format!("{path}: in clear text; it does not come along"));
     }
-    let Some(node) = it.get("api_key") else {
+    let Some(node) = it.param("api_key") else {
+        if let Some(lost) = it.lost {
+            let place = if it.provider.is_vertex() { VERTEX_KEY.to_owned() } else { env(it.provider.key.unwrap_or(&own)) };
+            page.unknown("key", &place, Some(lost.line), "`litellm_credential_name` names nothing in the config's `credential_list`");
+            return;
+        }
         match it.provider.key {
             None if it.provider.is_vertex() => {
                 page.unknown("key", VERTEX_KEY, Some(it.line), "what prints a token of an account that may use the project")
@@ -217,13 +222,16 @@ fn key<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a str, S
         }
         return;
     };
+    if let Some(lost) = it.lost {
+        page.left(lost.line, format!("{}.litellm_params.litellm_credential_name: it names nothing in `credential_list`", it.path));
+    }
     match &node.value {
         Value::Text(text) => match text.strip_prefix("os.environ/") {
             Some(name) if names::is_variable(name) => page.set("key", &env(name)),
             Some(_) => page.unknown("key", &env(&own), Some(node.line), "the config names no environment variable"),
             None => {
                 let name = secrets.entry(text).or_insert(own).clone();
-                let what = format!("{}.litellm_params.api_key: in clear text; the file names {name}: set that to a new key", it.path);
+                let what = format!("{}: in clear text; the file names {name}: set that to a new key", it.place("api_key"));
                 settings::secret(page, node.line, what);
                 page.set("key", &env(&name));
             }
