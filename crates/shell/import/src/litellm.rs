@@ -3,6 +3,7 @@
 mod credential;
 mod deployment;
 mod provider;
+mod secret;
 mod settings;
 mod url;
 mod write;
@@ -38,6 +39,8 @@ pub fn litellm(text: &str) -> Result<Imported, ImportError> {
     }
     settings::leave(&mut page, &root);
     credential::leave(&mut page, &root, &deployments);
-    write::fleet(&mut page, &root, &deployments);
+    let mut secrets = secret::Secrets::default();
+    write::fleet(&mut page, &root, &deployments, &mut secrets);
+    secrets.tell_rest(&mut page, &root);
     page.finish(Vec::new())
 }

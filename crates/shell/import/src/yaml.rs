@@ -20,6 +20,8 @@ pub(crate) struct Node {
     pub(crate) value: Value,
     /// Nodes in it, itself included.
     size: usize,
+    /// How deep the lists and tables in it lie, itself included.
+    depth: usize,
 }
 
 /// What a node is.
@@ -37,12 +39,17 @@ pub(crate) enum Value {
 
 impl Node {
     fn new(line: usize, value: Value) -> Self {
-        let size = 1 + match &value {
-            Value::Null | Value::Text(_) => 0,
-            Value::List(items) => items.iter().map(|it| it.size).sum(),
-            Value::Table(rows) => rows.iter().map(|(_, it)| it.size).sum(),
+        let (mut size, mut depth) = (1, usize::from(matches!(value, Value::List(_) | Value::Table(_))));
+        let mut add = |it: &Self| {
+            size += it.size;
+            depth = depth.max(it.depth + 1);
         };
-        Self { line, value, size }
+        match &value {
+            Value::Null | Value::Text(_) => {}
+            Value::List(items) => items.iter().for_each(&mut add),
+            Value::Table(rows) => rows.iter().for_each(|(_, it)| add(it)),
+        }
+        Self { line, value, size, depth }
     }
 
     /// The value behind a key of a table.
@@ -153,6 +160,9 @@ impl Reading {
             Event::Alias(anchor) => {
                 let hint = "write the anchor, as in `&name`, before the alias";
                 let node = self.anchors.get(&anchor).ok_or_else(|| ImportError::at(line, "the alias names no anchor", hint))?;
+                if self.open.len() + node.depth > DEPTH_MAX {
+                    return Err(too_deep(line));
+                }
                 self.nodes = self.nodes.saturating_add(node.size);
                 (node.clone(), 0)
             }
@@ -175,8 +185,7 @@ impl Reading {
 
     fn begin(&mut self, line: usize, anchor: usize, kind: Opened) -> Result<(), ImportError> {
         if self.open.len() >= DEPTH_MAX {
-            let hint = format!("at most {DEPTH_MAX} lists and tables may lie in one another");
-            return Err(ImportError::at(line, "the config is nested too deep", hint));
+            return Err(too_deep(line));
         }
         self.open.push(Open { line, anchor, kind });
         Ok(())
@@ -195,6 +204,11 @@ impl Reading {
         }
         Ok(None)
     }
+}
+
+fn too_deep(line: usize) -> ImportError {
+    let hint = format!("at most {DEPTH_MAX} lists and tables may lie in one another");
+    ImportError::at(line, "the config is nested too deep", hint)
 }
 
 fn word(node: Node, line: usize) -> Result<String, ImportError> {

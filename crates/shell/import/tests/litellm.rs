@@ -48,6 +48,53 @@ fn secrets_stay_behind() {
 }
 
 #[test]
+fn secrets_are_told_wherever_they_stand_and_nothing_else_is() {
+    let config = "model_list:
+  - model_name: a
+    litellm_params:
+      model: anthropic/claude-sonnet-4-5
+      litellm_credential_name: anth
+      output_cost_per_reasoning_token: 1e-6
+      extra_headers: {Authorization: Bearer abc}
+      headers:
+        x-api-key: abc
+  - model_name: b
+    litellm_params:
+      model: bedrock/anthropic.claude-sonnet-4-5-v1:0
+      aws_secret_access_key: wJalrXUtnFEMI
+  - model_name: c
+    litellm_params:
+      model: vertex_ai/gemini-2.5-pro
+      vertex_credentials: /secrets/sa.json
+credential_list:
+  - credential_name: anth
+    credential_values:
+      api_key: os.environ/ANTHROPIC_API_KEY
+  - credential_name: other
+    credential_values:
+      api_key: sk-other
+litellm_settings:
+  cache_params:
+    type: redis
+    password: hunter2
+guardrails:
+  - litellm_params: {api_key: [abc]}
+";
+    let imported = litellm(config).expect("it can be imported");
+    let secrets: Vec<_> = imported.findings.iter().filter(|it| it.kind == import::Kind::Secret).map(ToString::to_string).collect();
+    let told = [
+        (7, "model_list[0].litellm_params.extra_headers.Authorization"),
+        (9, "model_list[0].litellm_params.headers.x-api-key"),
+        (13, "model_list[1].litellm_params.aws_secret_access_key"),
+        (24, "credential_list[1].credential_values.api_key"),
+        (28, "litellm_settings.cache_params.password"),
+        (30, "guardrails[0].litellm_params.api_key[0]"),
+    ];
+    let what = "in clear text; it does not come along, and whoever saw the config knows it";
+    assert_eq!(secrets, told.map(|(line, place)| format!("secret: line {line}: {place}: {what}")));
+}
+
+#[test]
 fn a_price_per_token_is_one_per_million() {
     // 2.5e-6, 0.00000125 and 1e-5 for a token.
     let fleet = litellm(MIXED).expect("it can be imported").fleet;
@@ -258,6 +305,13 @@ fn broken_yaml_says_where_and_what_to_do() {
         &expect![[r#"
             config.yaml:6: the config is too large
             hint: a config has at most 200000 values, aliases written out"#]],
+    );
+    let nested = |of: &str| format!("{}{of}{}", "[".repeat(60), "]".repeat(60));
+    check_broken(
+        &format!("a: &a {}\nb: {}\n", nested("x"), nested("*a")),
+        &expect![[r#"
+            config.yaml:2: the config is nested too deep
+            hint: at most 64 lists and tables may lie in one another"#]],
     );
 }
 

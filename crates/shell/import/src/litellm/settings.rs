@@ -2,13 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Finding, Kind};
 use crate::names;
 use crate::page::Page;
 use crate::yaml::{Node, Value};
-
-/// Words in the names of keys whose text is a secret whatever it looks like.
-const SECRET_WORDS: &[&str] = &["key", "secret", "password", "token", "credential", "database_url", "redis_url", "salt"];
 
 /// Why a setting has no place in a fleet file.
 fn why_left(section: &str, name: &str) -> &'static str {
@@ -30,19 +26,6 @@ fn why_left(section: &str, name: &str) -> &'static str {
     }
 }
 
-/// Whether a key holds a secret by its name, in clear text.
-pub(super) fn in_clear(name: &str, value: &Node) -> bool {
-    let name = name.to_lowercase();
-    let counts = ["max_tokens", "tokens_per", "_token_cost", "cost_per_token"].iter().any(|it| name.contains(it));
-    let named = SECRET_WORDS.iter().any(|word| name.contains(word)) && !counts;
-    value.text().is_some_and(|text| !text.is_empty() && !text.starts_with("os.environ/") && (named || names::looks_secret(text)))
-}
-
-/// A finding for a secret that stood in the clear.
-pub(super) fn secret(page: &mut Page, line: usize, what: String) {
-    page.find(Finding { kind: Kind::Secret, line: Some(line), what, money: None });
-}
-
 /// Lists each setting; every top-level key but the models and the credentials.
 pub(super) fn leave(page: &mut Page, root: &Node) {
     let elsewhere = |name: &str, node: &Node| name == "model_list" || (name == "credential_list" && matches!(node.value, Value::List(_)));
@@ -53,15 +36,9 @@ pub(super) fn leave(page: &mut Page, root: &Node) {
                 rows.iter().filter(|(name, _)| (section.as_str(), name.as_str()) != ("router_settings", "model_group_alias"))
             {
                 let path = format!("{shown}.{}", names::shown(name));
-                if in_clear(name, value) {
-                    secret(page, value.line, format!("{path}: in clear text; it does not come along, and whoever saw the config knows it"));
-                }
                 page.left(value.line, format!("{path}: {}", why_left(section, name)));
             }
         } else if !matches!(node.value, Value::Null) {
-            if in_clear(section, node) {
-                secret(page, node.line, format!("{shown}: in clear text; it does not come along, and whoever saw the config knows it"));
-            }
             page.left(node.line, format!("{shown}: {}", why_left(section, "")));
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exact::Exact;
 use crate::litellm::deployment::Deployment;
+use crate::litellm::secret::Secrets;
 use crate::litellm::settings;
 use crate::litellm::url::{self, Base};
 use crate::names::{self, Names};
@@ -28,7 +29,7 @@ struct Named<'a> {
 }
 
 /// Writes the whole file.
-pub(super) fn fleet(page: &mut Page, root: &Node, deployments: &[Deployment<'_>]) {
+pub(super) fn fleet<'a>(page: &mut Page, root: &Node, deployments: &'a [Deployment<'a>], secrets: &mut Secrets<'a>) {
     page.comment("Made by `baseload import litellm`. What stands before an `unknown` mark is a placeholder: write what is true, and");
     page.comment("take the mark away. `baseload check` reads the file without any network.");
     page.comment("");
@@ -62,9 +63,8 @@ pub(super) fn fleet(page: &mut Page, root: &Node, deployments: &[Deployment<'_>]
         let of: Vec<_> = named.iter().filter(|it| it.deployment.group == *group).collect();
         model(page, group, &of, aliases.get(group).map(Vec::as_slice).unwrap_or_default(), &mut taken);
     }
-    let mut secrets = BTreeMap::new();
     for it in &named {
-        endpoint(page, it, &mut secrets);
+        endpoint(page, it, secrets);
     }
     for it in &named {
         contracts(page, it);
@@ -116,8 +116,7 @@ fn model(page: &mut Page, group: &str, of: &[&Named<'_>], stated: &[(&str, usize
     }
 }
 
-/// Writes an endpoint; `secrets` are the keys that stood in the clear, with the variable that each becomes.
-fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a str, String>) {
+fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut Secrets<'a>) {
     let it = named.deployment;
     let line = Some(it.line);
     page.table("endpoints", &named.endpoint);
@@ -138,10 +137,10 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a s
         Base::Stripped(url, user) => {
             page.say("url", &url);
             let (path, line) = stated.map_or((it.path.clone(), it.line), |(name, node)| (it.place(name), node.line));
-            if user {
-                settings::secret(page, line, format!("{path}: a user or password in it; left out of the file"));
-            }
             page.left(line, format!("{path}: what is before `@` or after `?` is not kept"));
+            if user {
+                secrets.tell(page, path, line, "a user or password in it; left out of the file");
+            }
         }
         Base::Unknown(url, why) => page.unknown("url", &quoted(&url), stated.map(|(_, node)| node.line).or(line), &why),
     }
@@ -196,14 +195,10 @@ fn is_version(text: &str) -> bool {
     date.len() == 10 && date.parse::<jiff::civil::Date>().is_ok()
 }
 
-fn key<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a str, String>) {
+fn key<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut Secrets<'a>) {
     let it = named.deployment;
     let env = |name: &str| format!("{{ env = {} }}", quoted(name));
     let own = format!("{}_API_KEY", names::variable(&named.endpoint));
-    for (name, value) in it.params.rows().iter().filter(|(name, value)| name != "api_key" && settings::in_clear(name, value)) {
-        let path = format!("{}.litellm_params.{}", it.path, names::shown(name));
-        settings::secret(page, value.line, format!("{path}: in clear text; it does not come along"));
-    }
     let Some(node) = it.param("api_key") else {
         if let Some(lost) = it.lost {
             let place = if it.provider.is_vertex() { VERTEX_KEY.to_owned() } else { env(it.provider.key.unwrap_or(&own)) };
@@ -230,9 +225,9 @@ fn key<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut BTreeMap<&'a str, S
             Some(name) if names::is_variable(name) => page.set("key", &env(name)),
             Some(_) => page.unknown("key", &env(&own), Some(node.line), "the config names no environment variable"),
             None => {
-                let name = secrets.entry(text).or_insert(own).clone();
-                let what = format!("{}: in clear text; the file names {name}: set that to a new key", it.place("api_key"));
-                settings::secret(page, node.line, what);
+                let name = secrets.variable(text, own);
+                let what = format!("in clear text; the file names {name}: set that to a new key");
+                secrets.tell(page, it.place("api_key"), node.line, &what);
                 page.set("key", &env(&name));
             }
         },
