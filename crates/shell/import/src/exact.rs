@@ -15,6 +15,11 @@ impl Exact {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// A whole number.
+    pub(crate) fn of(number: i32) -> Self {
+        Self(i128::from(number) * ONE)
+    }
+
     /// Reads `-12.5`, `1.6e-7` or `1,234.50`-free plain decimals; `None` for what is none, too large or too fine to be kept exactly.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -64,6 +64,21 @@ fn two_providers_in_two_currencies() {
 }
 
 #[test]
+fn an_unknown_price_is_dear_in_the_currency_of_the_bill() {
+    let check = |currency: &str, price: &str, dear: &str| {
+        let head = "BilledCost,BillingCurrency,ChargeCategory,ProviderName,SkuMeter,PricingQuantity,PricingUnit";
+        let row = |model: &str, price: &str| format!("{price},{currency},Usage,A,{model} input tokens,1,1M");
+        let imported = focus(&format!("{head}\n{}\n{}\n", row("gpt-4o", price), row("small", "0.5"))).expect("it can be imported");
+        let rate = format!("meter = \"output\"\nof = \"small\"\nrate = \"{dear} {currency}/1M tokens\" # unknown: ");
+        assert!(imported.fleet.contains(&rate), "{rate} in\n{}", imported.fleet);
+    };
+    // A hundred times the dearest price of the bill, 100 at least, and no more than a fleet file takes.
+    check("JPY", "375", "37500");
+    check("USD", "0.6", "100");
+    check("IDR", "20000000", "1000000000");
+}
+
+#[test]
 fn a_bill_of_nothing_is_a_fleet_of_nothing() {
     check(EMPTY, &expect_file!["focus/empty.txt"]);
 }

@@ -4,6 +4,9 @@ use crate::exact::Exact;
 use crate::focus::row::Row;
 use crate::names;
 
+/// What a million tokens may cost at most; a fleet file refuses more.
+pub(super) const PRICE_MAX: i32 = 1_000_000_000;
+
 /// A kind of token, in the fleet file's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Meter {
@@ -138,8 +141,7 @@ pub(super) fn of(row: &Row) -> Option<Metered> {
     // The unit prices are per pricing unit, so they say nothing of a consumed one.
     let stated = ["ContractedUnitPrice", "ListUnitPrice"].into_iter().filter(|_| priced).find_map(|name| row.number(name));
     let price = stated.map_or_else(|| row.billed.over(millions), million)?;
-    let most = Exact::parse("1000000000")?;
-    (!price.is_negative() && price <= most).then(|| Metered { model, meter, millions, price: price.to_nanos() })
+    (!price.is_negative() && price <= Exact::of(PRICE_MAX)).then(|| Metered { model, meter, millions, price: price.to_nanos() })
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -69,6 +69,8 @@ pub(super) struct Seen {
     pub(super) billed: BTreeMap<Currency, Exact>,
     pub(super) parties: BTreeSet<String>,
     pub(super) rates: BTreeMap<Payee, BTreeMap<(String, Meter), Rate>>,
+    /// The dearest price of a million tokens, whoever asks it.
+    pub(super) dearest: BTreeMap<Currency, Exact>,
     pub(super) commitments: BTreeMap<(Payee, String), Commitment>,
     /// By payee, category and service.
     pub(super) listed: BTreeMap<(Payee, String, String), Listed>,
@@ -106,6 +108,8 @@ pub(super) fn of(rows: &[Row]) -> Result<Seen, ImportError> {
             let found = seen.commitments.entry((payee, commitment.to_owned())).or_default();
             committed(found, row, from)?;
         } else if let Some(metered) = meter::of(row) {
+            let dearest = seen.dearest.entry(row.currency).or_default();
+            *dearest = metered.price.max(*dearest);
             let rate = seen.rates.entry(payee).or_default().entry((metered.model, metered.meter)).or_default();
             rate.line = if rate.line == 0 { row.line } else { rate.line };
             add(&mut rate.millions, metered.millions, row.line)?;

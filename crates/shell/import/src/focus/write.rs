@@ -9,7 +9,7 @@ use crate::error::ImportError;
 use crate::exact::Exact;
 use crate::finding::{Finding, Kind, Total};
 use crate::focus::commitment;
-use crate::focus::meter::Meter;
+use crate::focus::meter::{Meter, PRICE_MAX};
 use crate::focus::seen::{Payee, Rate, Seen, add};
 use crate::names::{self, Names};
 use crate::page::{Page, list, quoted};
@@ -45,7 +45,8 @@ pub(super) fn fleet(page: &mut Page, seen: &Seen, first: Option<Currency>) -> Re
         page.table("parties", party);
         page.set("roles", "[\"supplier\"]");
     }
-    let mut writing = Writing { page, scene, models: BTreeSet::new(), endpoints: Names::default(), contracts: Names::default() };
+    let (models, endpoints, contracts) = (BTreeSet::new(), Names::default(), Names::default());
+    let mut writing = Writing { page, scene, dearest: &seen.dearest, models, endpoints, contracts };
     let mut explained: BTreeMap<Currency, Exact> = BTreeMap::new();
     for (payee, rates) in &seen.rates {
         let sum = writing.on_demand(payee, rates)?;
@@ -74,6 +75,7 @@ pub(super) fn fleet(page: &mut Page, seen: &Seen, first: Option<Currency>) -> Re
 pub(super) struct Writing<'a> {
     pub(super) page: &'a mut Page,
     pub(super) scene: Scene,
+    dearest: &'a BTreeMap<Currency, Exact>,
     models: BTreeSet<String>,
     endpoints: Names,
     contracts: Names,
@@ -120,7 +122,7 @@ impl Writing<'_> {
                 self.page.clause("contracts", &name, "rates");
                 self.page.say("meter", meter);
                 self.page.say("of", model);
-                let rate = format!("\"100 {currency}/1M tokens\"");
+                let rate = format!("\"{} {currency}/1M tokens\"", self.dear(*currency));
                 self.page.unknown(
                     "rate",
                     &rate,
@@ -130,6 +132,13 @@ impl Writing<'_> {
             }
         }
         Ok(explained)
+    }
+
+    /// What stands where a price of a million tokens is not known: dearer than any real one, whatever the currency is worth.
+    fn dear(&self, currency: Currency) -> Exact {
+        let dearest = self.dearest.get(&currency).copied().unwrap_or_default();
+        let most = Exact::of(PRICE_MAX);
+        dearest.times(100).unwrap_or(most).clamp(Exact::of(100), most)
     }
 
     /// A model, unless it is there, and the endpoint where a party serves it.
