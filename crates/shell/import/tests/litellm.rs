@@ -133,8 +133,16 @@ fn geminis_models_on_vertex_come_along_with_their_project_and_place() {
         let params = format!("vertex_ai/gemini-2.5-pro\n      vertex_project: my-project\n      vertex_location: {location}");
         check_endpoint(&params, &[lines.as_slice(), &[at(host, location).as_str()]].concat(), &[]);
     }
-    let unknown = "url = \"https://us-central1-aiplatform.googleapis.com/v1/projects/unknown/locations/us-central1/publishers/google\" # unknown: the config states no `vertex_project` and `vertex_location`";
-    check_endpoint("vertex_ai/gemini-2.5-pro\n      vertex_project: os.environ/PROJECT\n      vertex_location: global", &[unknown], &[]);
+    let marked = |params: &str, url: &str, why: &str| {
+        check_endpoint(&format!("vertex_ai/gemini-2.5-pro{params}"), &[format!("{url} # unknown: the config {why}").as_str()], &[]);
+    };
+    let (project, location) = ("\n      vertex_project: ", "\n      vertex_location: ");
+    let europe = at("europe-west4-aiplatform.googleapis.com", "europe-west4").replace("my-project", "unknown");
+    marked(&format!("{project}os.environ/PROJ{location}europe-west4"), &europe, "takes `vertex_project` from PROJ");
+    marked(&format!("{location}europe-west4"), &europe, "states no `vertex_project`");
+    let america = at("us-central1-aiplatform.googleapis.com", "us-central1");
+    marked(&format!("{project}my-project{location}a/b"), &america, "states a `vertex_location` that may not stand in a URL");
+    marked("", &america.replace("my-project", "unknown"), "states no `vertex_project` and states no `vertex_location`");
     let claude =
         litellm("model_list:\n  - model_name: m\n    litellm_params: { model: vertex_ai/claude-sonnet-4-5 }\n").expect("it can be read");
     assert!(!claude.fleet.contains("[endpoints.") && claude.findings.iter().any(|it| it.what.contains("only Gemini's models")));

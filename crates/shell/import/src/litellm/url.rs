@@ -33,13 +33,22 @@ pub(super) fn base(stated: Option<&str>, provider: &Provider, versioned: bool) -
     }
 }
 
-/// Where Vertex serves a project; `None` where the config states no project and place that may stand in a URL.
-pub(super) fn vertex(project: Option<&str>, location: Option<&str>) -> Option<String> {
+/// Where Vertex serves a project; a placeholder stands for that of project and place which the config has not, or not fit for a URL.
+pub(super) fn vertex(project: Option<&str>, location: Option<&str>) -> Base {
     let plain =
         |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !crate::names::looks_secret(text);
-    let (project, location) = (project.filter(plain)?, location.filter(plain)?);
+    let why = |name: &str, stated: Option<&str>| match stated.map(|text| text.strip_prefix("os.environ/").ok_or(text)) {
+        _ if stated.filter(plain).is_some() => None,
+        None => Some(format!("states no `{name}`")),
+        Some(Ok(variable)) if crate::names::is_variable(variable) => Some(format!("takes `{name}` from {variable}")),
+        Some(Ok(_)) => Some(format!("takes `{name}` from an environment variable")),
+        Some(Err(_)) => Some(format!("states a `{name}` that may not stand in a URL")),
+    };
+    let unknown: Vec<String> = [why("vertex_project", project), why("vertex_location", location)].into_iter().flatten().collect();
+    let (project, location) = (project.filter(plain).unwrap_or("unknown"), location.filter(plain).unwrap_or("us-central1"));
     let host = if location == "global" { String::new() } else { format!("{location}-") };
-    Some(format!("https://{host}aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/publishers/google"))
+    let url = format!("https://{host}aiplatform.googleapis.com/v1/projects/{project}/locations/{location}/publishers/google");
+    if unknown.is_empty() { Base::Known(url) } else { Base::Unknown(url, format!("the config {}", unknown.join(" and "))) }
 }
 
 /// The URL without user, query and trailing slash, with the end that the dialect wants; whether there was a user in it.

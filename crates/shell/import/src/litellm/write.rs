@@ -129,7 +129,10 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut Secrets<'a>) {
     // A version makes it a deployment of Azure's older surface, unless it names the new one.
     let versioned = version.and_then(Node::text).is_some_and(|text| !matches!(text, "v1" | "preview" | "latest"));
     let base = match stated {
-        None if it.provider.is_vertex() => vertex_base(it),
+        None if it.provider.is_vertex() => {
+            let stated = |name: &str| it.get(name).and_then(Node::text);
+            url::vertex(stated("vertex_project"), stated("vertex_location"))
+        }
         _ => url::base(stated.and_then(|(_, node)| node.text()), it.provider, versioned),
     };
     match base {
@@ -177,17 +180,6 @@ fn endpoint<'a>(page: &mut Page, named: &Named<'a>, secrets: &mut Secrets<'a>) {
         Some(slots) => page.set("slots", &slots.to_string()),
         None => page.unknown("slots", SLOTS_UNKNOWN, line, SLOTS_WHY),
     }
-}
-
-fn vertex_base(it: &Deployment<'_>) -> Base {
-    let stated = |name: &str| it.get(name).and_then(Node::text);
-    url::vertex(stated("vertex_project"), stated("vertex_location")).map_or_else(
-        || {
-            let placeholder = "https://us-central1-aiplatform.googleapis.com/v1/projects/unknown/locations/us-central1/publishers/google";
-            Base::Unknown(placeholder.to_owned(), "the config states no `vertex_project` and `vertex_location`".to_owned())
-        },
-        Base::Known,
-    )
 }
 
 fn is_version(text: &str) -> bool {
