@@ -79,6 +79,16 @@ fn an_unknown_price_is_dear_in_the_currency_of_the_bill() {
 }
 
 #[test]
+fn a_party_that_no_row_names_is_marked() {
+    let imported = focus(&format!("{EMPTY}1,USD,Usage,A\n1,USD,Usage,\n")).expect("it can be imported");
+    let mark = "who it is: the bill has rows with no name for it that a fleet file takes";
+    assert!(imported.fleet.contains("[parties.a]\nroles = [\"supplier\"]\n"), "{}", imported.fleet);
+    assert!(imported.fleet.contains(&format!("[parties.unnamed]\nroles = [\"supplier\"] # unknown: {mark}\n")), "{}", imported.fleet);
+    let told = format!("unknown: line 3: parties.unnamed.roles: {mark}");
+    assert!(imported.findings.iter().any(|it| it.to_string() == told), "{:?}", imported.findings);
+}
+
+#[test]
 fn a_bill_of_nothing_is_a_fleet_of_nothing() {
     check(EMPTY, &expect_file!["focus/empty.txt"]);
 }
@@ -133,6 +143,27 @@ fn broken_bills_say_where_and_what_to_do() {
         hint: write three capital letters, such as USD"#]],
     );
     check(
+        &format!("BilledCost,{EMPTY}1,2,USD,Usage,A\n"),
+        expect![[r#"
+        bill.csv:1: the bill has the column `BilledCost` more than once
+        hint: take out all but the one that counts"#]],
+    );
+    let period = |start: &str, end: &str| {
+        format!("{},BillingPeriodStart,BillingPeriodEnd\n1,USD,Usage,A,2026-08-01,\n1,USD,Usage,A,{start},{end}\n", EMPTY.trim_end())
+    };
+    check(
+        &period("09/01/2026", "10/01/2026"),
+        expect![[r#"
+        bill.csv:3: `BillingPeriodStart` is `09/01/2026`, which is no date from 1970 to 2200
+        hint: write year, month and day, such as 2026-09-01"#]],
+    );
+    check(
+        &period("2026-10-01T00:00:00Z", "2026-09-01 00:00:00"),
+        expect![[r#"
+        bill.csv:3: `BillingPeriodEnd` is before `BillingPeriodStart`
+        hint: export the bill again: one of the two is wrong"#]],
+    );
+    check(
         &format!("{EMPTY}99999999999999,IDR,Usage,A\n99999999999999,IDR,Usage,A\n"),
         expect![[r#"
         bill.csv:3: the sum is too large
@@ -166,7 +197,7 @@ prop_compose! {
         provider in "[A-Za-z .]{0,12}|AWS|sk-aaaaaaaaaaaaaaaa", meter in "(gpt-4o|Claude|\\PC{0,8}) (input|output|cached|Outp|batch|) ?(tokens)?",
         quantity in cost(), unit in "1K Tokens|1M|Tokens|Hours|", price in cost(), effective in cost(),
         commitment in "|c-1|c-2|/a/\\PC{0,5}", kind in "Usage|Spend|", unit_of in "PTU Hours|GSU|Hours|",
-        start in "2026-0[1-9]-01|x|", end in "2026-1[0-2]-01|", frequency in "One-Time|Recurring|Usage-Based") -> String {
+        start in "2026-0[1-9]-01|", end in "2026-1[0-2]-01|", frequency in "One-Time|Recurring|Usage-Based") -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         [billed, currency, category, quoted(&provider), quoted(&meter), quantity.clone(), unit, price, effective, quoted(&commitment), kind, unit_of, quantity,
             start.clone(), end.clone(), start, end, frequency].join(",")

@@ -1,5 +1,6 @@
 //! The rows of a FOCUS bill, with what of each an import needs.
 
+use jiff::civil::Date;
 use units::Currency;
 
 use crate::error::ImportError;
@@ -40,6 +41,8 @@ const COLUMNS: [&str; 27] = [
     "CommitmentDiscountUnit",
 ];
 const REQUIRED: usize = 4;
+/// The columns of a period, its beginning and its end.
+const PERIODS: [[&str; 2]; 2] = [["BillingPeriodStart", "BillingPeriodEnd"], ["ChargePeriodStart", "ChargePeriodEnd"]];
 
 /// A row of a bill.
 #[derive(Debug)]
@@ -64,9 +67,32 @@ impl Row {
     }
 
     /// A column's date, from a date or an instant.
-    pub(super) fn date(&self, name: &str) -> Option<jiff::civil::Date> {
-        let date: jiff::civil::Date = self.text(name).get(..10)?.parse().ok()?;
-        (1970..=2200).contains(&date.year()).then_some(date)
+    pub(super) fn date(&self, name: &str) -> Option<Date> {
+        let (date, time) = self.text(name).split_at_checked(10)?;
+        let date: Date = date.parse().ok()?;
+        let whole = time.is_empty() || time.starts_with(['T', ' ']);
+        (whole && (1970..=2200).contains(&date.year())).then_some(date)
+    }
+
+    /// Refuses what stands for a date and is none, and periods that end before they begin.
+    fn check_periods(&self) -> Result<(), ImportError> {
+        for name in PERIODS.into_iter().flatten() {
+            let text = self.text(name);
+            if !text.is_empty() && self.date(name).is_none() {
+                let message = format!("`{name}` is `{}`, which is no date from 1970 to 2200", names::shown(text));
+                return Err(ImportError::at(self.line, message, "write year, month and day, such as 2026-09-01"));
+            }
+        }
+        for [start, end] in PERIODS {
+            if self.date(start).zip(self.date(end)).is_some_and(|(from, to)| to < from) {
+                return Err(ImportError::at(
+                    self.line,
+                    format!("`{end}` is before `{start}`"),
+                    "export the bill again: one of the two is wrong",
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -88,6 +114,10 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, ImportError> {
             let hint = "give a bill in FOCUS 1.0 to 1.2 as CSV, with its column names in the first line";
             return Err(ImportError::at(1, format!("the bill has no column `{name}`"), hint));
         }
+    }
+    if let Some(name) = COLUMNS.iter().find(|name| head.iter().filter(|it| it.trim() == **name).count() > 1) {
+        let hint = "take out all but the one that counts";
+        return Err(ImportError::at(1, format!("the bill has the column `{name}` more than once"), hint));
     }
     let places: Vec<Option<usize>> = COLUMNS.iter().map(|name| find(name)).collect();
     let mut rows = Vec::new();
@@ -113,7 +143,9 @@ fn row(line: usize, texts: Vec<String>) -> Result<Row, ImportError> {
             "write three capital letters, such as USD",
         )
     })?;
-    Ok(Row { line, billed, currency, texts })
+    let row = Row { line, billed, currency, texts };
+    row.check_periods()?;
+    Ok(row)
 }
 
 /// The line that a record begins in: the reader stands before what is left of the line's end before, and before lines that are empty.

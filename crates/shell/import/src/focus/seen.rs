@@ -1,6 +1,6 @@
 //! A bill summed up: rates and commitments as they were seen, and the money that neither explains.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use units::Currency;
@@ -10,6 +10,9 @@ use crate::exact::Exact;
 use crate::focus::meter::{self, Meter};
 use crate::focus::row::Row;
 use crate::names;
+
+/// The party of rows that have no name for theirs, or none that a fleet file takes.
+pub(super) const UNNAMED: &str = "unnamed";
 
 /// Whose bill it is, and in which currency.
 pub(super) type Payee = (String, Currency);
@@ -67,7 +70,8 @@ pub(super) struct Listed {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) billed: BTreeMap<Currency, Exact>,
-    pub(super) parties: BTreeSet<String>,
+    /// The parties, and the row where each was seen first.
+    pub(super) parties: BTreeMap<String, usize>,
     pub(super) rates: BTreeMap<Payee, BTreeMap<(String, Meter), Rate>>,
     /// The dearest price of a million tokens, whoever asks it.
     pub(super) dearest: BTreeMap<Currency, Exact>,
@@ -91,10 +95,10 @@ pub(super) fn of(rows: &[Row]) -> Result<Seen, ImportError> {
     let mut seen = Seen { monthly: true, ..Seen::default() };
     for row in rows {
         let provider = if row.text("ProviderName").is_empty() { row.text("PublisherName") } else { row.text("ProviderName") };
-        let party = names::slug(provider, "unnamed");
-        seen.parties.insert(party.clone());
+        let party = names::slug(provider, UNNAMED);
+        seen.parties.entry(party.clone()).or_insert(row.line);
         if !row.text("PublisherName").is_empty() {
-            seen.parties.insert(names::slug(row.text("PublisherName"), "unnamed"));
+            seen.parties.entry(names::slug(row.text("PublisherName"), UNNAMED)).or_insert(row.line);
         }
         add(seen.billed.entry(row.currency).or_default(), row.billed, row.line)?;
         let (from, to) = (row.date("BillingPeriodStart"), row.date("BillingPeriodEnd"));

@@ -10,7 +10,7 @@ use crate::exact::Exact;
 use crate::finding::{Finding, Kind, Total};
 use crate::focus::commitment;
 use crate::focus::meter::{Meter, PRICE_MAX};
-use crate::focus::seen::{Payee, Rate, Seen, add};
+use crate::focus::seen::{Payee, Rate, Seen, UNNAMED, add};
 use crate::names::{self, Names};
 use crate::page::{Page, list, quoted};
 
@@ -41,9 +41,14 @@ pub(super) fn fleet(page: &mut Page, seen: &Seen, first: Option<Currency>) -> Re
         let one = format!("\"1 {}\"", scene.currency);
         page.unknown("rates", &one, None, &format!("what one {currency} is worth"));
     }
-    for party in &seen.parties {
+    for (party, line) in &seen.parties {
         page.table("parties", party);
-        page.set("roles", "[\"supplier\"]");
+        let roles = "[\"supplier\"]";
+        if party == UNNAMED {
+            page.unknown("roles", roles, Some(*line), "who it is: the bill has rows with no name for it that a fleet file takes");
+        } else {
+            page.set("roles", roles);
+        }
     }
     let (models, endpoints, contracts) = (BTreeSet::new(), Names::default(), Names::default());
     let mut writing = Writing { page, scene, dearest: &seen.dearest, models, endpoints, contracts };
