@@ -125,6 +125,18 @@ fn broken_bills_say_where_and_what_to_do() {
         hint: give a bill in FOCUS 1.0 to 1.2 as CSV, with its column names in the first line"#]],
     );
     check(
+        &EMPTY.replace(',', ";"),
+        expect![[r#"
+        bill.csv:1: the bill has semicolons between its fields
+        hint: export the bill again with commas between fields, and points in its numbers"#]],
+    );
+    check(
+        &EMPTY.replace(',', "\t"),
+        expect![[r#"
+        bill.csv:1: the bill has tabs between its fields
+        hint: export the bill again with commas between fields, and points in its numbers"#]],
+    );
+    check(
         &format!("{EMPTY}1.5,USD,Usage,A\n1,5,USD,Usage,A\n"),
         expect![[r#"
         bill.csv:3: the row has 5 fields, and the first line 4

@@ -111,6 +111,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, ImportError> {
     for name in &COLUMNS[..REQUIRED] {
         let either = *name == "ProviderName" && find("PublisherName").is_some();
         if find(name).is_none() && !either {
+            let single = head.get(0).filter(|_| head.len() == 1).unwrap_or_default();
+            if let Some((_, separator)) = [(';', "semicolons"), ('\t', "tabs")].into_iter().find(|(it, _)| single.contains(*it)) {
+                let hint = "export the bill again with commas between fields, and points in its numbers";
+                return Err(ImportError::at(1, format!("the bill has {separator} between its fields"), hint));
+            }
             let hint = "give a bill in FOCUS 1.0 to 1.2 as CSV, with its column names in the first line";
             return Err(ImportError::at(1, format!("the bill has no column `{name}`"), hint));
         }
