@@ -27,6 +27,10 @@ pub fn litellm(text: &str) -> Result<Imported, ImportError> {
     if !matches!(list.value, Value::List(_)) {
         return Err(ImportError::at(list.line, "`model_list` is no list", "write each model as `- model_name: ...`"));
     }
+    if list.items().is_empty() {
+        let hint = "give a config that states its models: those that LiteLLM keeps in its database are not in this one";
+        return Err(ImportError::at(list.line, "`model_list` has no model", hint));
+    }
     let credentials = credential::list(&root);
     let mut page = Page::default();
     let mut deployments = Vec::new();

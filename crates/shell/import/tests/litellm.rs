@@ -149,6 +149,49 @@ fn geminis_models_on_vertex_come_along_with_their_project_and_place() {
 }
 
 #[test]
+fn a_model_of_no_text_is_left_out_for_what_it_is() {
+    let left = |model: &str| {
+        let config = format!("model_list:\n  - model_name: m\n    litellm_params: {{model: {model}}}\n");
+        let imported = litellm(&config).expect("it can be imported");
+        imported.findings.iter().find(|it| it.kind == import::Kind::Left).map(ToString::to_string)
+    };
+    for (model, mode) in [
+        ("whisper-1", "audio_transcription"),
+        ("openai/gpt-4o-mini-tts", "audio_speech"),
+        ("dall-e-3", "image_generation"),
+        ("azure/gpt-image-1", "image_generation"),
+    ] {
+        assert_eq!(left(model), Some(format!("left out: line 2: model_list[0]: Baseload serves no `{mode}`")), "{model}");
+    }
+    let nobody =
+        "left out: line 2: model_list[0], `m`: provider `(none)` is not possible: it is not known to speak a dialect that Baseload does";
+    assert_eq!(left("mine"), Some(nobody.to_owned()));
+    assert_eq!(left("openai/gpt-4o"), None);
+}
+
+#[test]
+fn aliases_of_models_come_along_from_either_table() {
+    let config = "model_list:
+  - model_name: a
+    litellm_params: {model: openai/gpt-4o}
+litellm_settings:
+  model_alias_map: {foo: a, lost: b}
+router_settings:
+  model_group_alias: {bar: a, foo: a}
+";
+    let imported = litellm(config).expect("it can be imported");
+    assert!(imported.fleet.contains("[models.a]\naliases = [\"foo\", \"bar\"]\n"), "{}", imported.fleet);
+    let left: Vec<_> = imported.findings.iter().filter(|it| it.kind == import::Kind::Left).map(ToString::to_string).collect();
+    assert_eq!(
+        left,
+        [
+            "left out: line 5: litellm_settings.model_alias_map.lost: it stands for no model that was imported",
+            "left out: line 7: alias `foo`: the name is taken",
+        ]
+    );
+}
+
+#[test]
 fn a_named_credential_gives_what_the_deployment_does_not_state() {
     let config = "model_list:
   - model_name: a
@@ -243,6 +286,12 @@ fn broken_configs_say_where_and_what_to_do() {
         &expect![[r#"
         config.yaml:1: `model_list` is no list
         hint: write each model as `- model_name: ...`"#]],
+    );
+    check_broken(
+        "model_list: []\n",
+        &expect![[r#"
+        config.yaml:1: `model_list` has no model
+        hint: give a config that states its models: those that LiteLLM keeps in its database are not in this one"#]],
     );
     check_broken(
         "a: 1\n",

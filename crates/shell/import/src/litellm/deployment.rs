@@ -110,6 +110,12 @@ pub(super) fn read<'a>(
     let group = text(must(node, "model_name", "`model_name: gpt-4o`: what clients ask for")?, "model_name")?;
     let params = must(node, "litellm_params", "`litellm_params:` with a `model` below it")?;
     let model = text(must(params, "model", "`model: openai/gpt-4o`: a provider and its name for the model")?, "model")?;
+    let info = node.get("model_info");
+    let mode = info.and_then(|it| it.get("mode")).and_then(Node::text).or_else(|| provider::other_mode(model));
+    if let Some(mode) = mode.filter(|mode| !MODES.contains(mode)) {
+        page.left(node.line, format!("{path}: Baseload serves no `{}`", names::shown(mode)));
+        return Ok(None);
+    }
     let stated = params.get("custom_llm_provider").and_then(Node::text);
     let (provider, upstream) = match provider::of(model, stated) {
         Named::Known(provider, upstream) => (provider, upstream),
@@ -121,12 +127,6 @@ pub(super) fn read<'a>(
     };
     if group.contains('*') || upstream.contains('*') {
         page.left(node.line, format!("{path}: a wildcard names no model; list those that clients may use"));
-        return Ok(None);
-    }
-    let info = node.get("model_info");
-    let mode = info.and_then(|it| it.get("mode")).and_then(Node::text);
-    if let Some(mode) = mode.filter(|mode| !MODES.contains(mode)) {
-        page.left(node.line, format!("{path}: Baseload serves no `{}`", names::shown(mode)));
         return Ok(None);
     }
     let name = params.stated("litellm_credential_name");

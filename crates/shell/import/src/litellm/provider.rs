@@ -101,6 +101,15 @@ const NOT_POSSIBLE: &[(&str, &str)] = &[
     ("oci", "its requests must be signed"),
 ];
 
+/// Words in the names of models that LiteLLM's own list has for another mode than text.
+const OTHER_MODES: [(&str, &str); 5] = [
+    ("whisper", "audio_transcription"),
+    ("transcribe", "audio_transcription"),
+    ("tts", "audio_speech"),
+    ("dall-e", "image_generation"),
+    ("gpt-image", "image_generation"),
+];
+
 /// Segments between a provider and its name for a model that only tell LiteLLM how to call it.
 const SEGMENTS: [(&str, &str); 3] = [("azure", "o_series/"), ("azure", "gpt5_series/"), ("openai", "responses/")];
 
@@ -111,6 +120,13 @@ pub(super) enum Named<'a> {
     Known(&'static Provider, &'a str),
     /// One that can't, and why.
     Not(&'a str, &'static str),
+}
+
+/// What a `model` of LiteLLM's is for, where its name says that it isn't text.
+pub(super) fn other_mode(model: &str) -> Option<&'static str> {
+    let name = model.rsplit('/').next().unwrap_or_default();
+    let is = |word: &str| name.starts_with(word) || name.split('-').any(|it| it == word);
+    OTHER_MODES.iter().find(|(word, _)| is(word)).map(|(_, mode)| *mode)
 }
 
 /// Who serves a `model` of LiteLLM's.

@@ -6,6 +6,9 @@ use crate::names;
 use crate::page::Page;
 use crate::yaml::{Node, Value};
 
+/// The tables of aliases, in the order in which LiteLLM goes by them.
+const ALIASES: [(&str, &str); 2] = [("litellm_settings", "model_alias_map"), ("router_settings", "model_group_alias")];
+
 /// Why a setting has no place in a fleet file.
 fn why_left(section: &str, name: &str) -> &'static str {
     match (section, name) {
@@ -32,9 +35,8 @@ pub(super) fn leave(page: &mut Page, root: &Node) {
     for (section, node) in root.rows().iter().filter(|(name, node)| !elsewhere(name, node)) {
         let shown = names::shown(section);
         if let Value::Table(rows) = &node.value {
-            for (name, value) in
-                rows.iter().filter(|(name, _)| (section.as_str(), name.as_str()) != ("router_settings", "model_group_alias"))
-            {
+            let aliases = |name: &str, value: &Node| ALIASES.contains(&(section.as_str(), name)) && matches!(value.value, Value::Table(_));
+            for (name, value) in rows.iter().filter(|(name, value)| !aliases(name, value)) {
                 let path = format!("{shown}.{}", names::shown(name));
                 page.left(value.line, format!("{path}: {}", why_left(section, name)));
             }
@@ -44,22 +46,24 @@ pub(super) fn leave(page: &mut Page, root: &Node) {
     }
 }
 
-/// The aliases of `router_settings.model_group_alias` by the name that they stand for, each with its line.
+/// The aliases that the settings have, by the name that they stand for, each with its line.
 pub(super) fn aliases<'a>(page: &mut Page, root: &'a Node, groups: &[&str]) -> BTreeMap<&'a str, Vec<(&'a str, usize)>> {
     let mut found: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
-    let Some(table) = root.get("router_settings").and_then(|it| it.get("model_group_alias")) else { return found };
-    for (alias, node) in table.rows() {
-        let of = node.text().or_else(|| node.get("model").and_then(Node::text));
-        let path = format!("router_settings.model_group_alias.{}", names::shown(alias));
-        match of {
-            Some(of) if groups.contains(&of) && !groups.contains(&alias.as_str()) && !names::looks_secret(alias) => {
-                found.entry(of).or_default().push((alias, node.line));
-                if node.get("hidden").is_some() {
-                    page.left(node.line, format!("{path}.hidden: every alias is listed"));
+    for (section, table) in ALIASES {
+        let rows = root.get(section).and_then(|it| it.get(table)).map(Node::rows).unwrap_or_default();
+        for (alias, node) in rows {
+            let of = node.text().or_else(|| node.get("model").and_then(Node::text));
+            let path = format!("{section}.{table}.{}", names::shown(alias));
+            match of {
+                Some(of) if groups.contains(&of) && !groups.contains(&alias.as_str()) && !names::looks_secret(alias) => {
+                    found.entry(of).or_default().push((alias, node.line));
+                    if node.get("hidden").is_some() {
+                        page.left(node.line, format!("{path}.hidden: every alias is listed"));
+                    }
                 }
+                Some(of) if groups.contains(&of) => page.left(node.line, format!("{path}: the name is taken by a model")),
+                _ => page.left(node.line, format!("{path}: it stands for no model that was imported")),
             }
-            Some(of) if groups.contains(&of) => page.left(node.line, format!("{path}: the name is taken by a model")),
-            _ => page.left(node.line, format!("{path}: it stands for no model that was imported")),
         }
     }
     found

@@ -29,7 +29,7 @@ pub(super) fn base(stated: Option<&str>, provider: &Provider, versioned: bool) -
     match clean(stated, provider, ends) {
         Ok((url, false)) if !stated.contains(['?', '#']) => Base::Known(url),
         Ok((url, user)) => Base::Stripped(url, user),
-        Err(why) => Base::Unknown(placeholder, why.to_owned()),
+        Err(why) => Base::Unknown(placeholder, why),
     }
 }
 
@@ -52,8 +52,8 @@ pub(super) fn vertex(project: Option<&str>, location: Option<&str>) -> Base {
 }
 
 /// The URL without user, query and trailing slash, with the end that the dialect wants; whether there was a user in it.
-fn clean(stated: &str, provider: &Provider, ends: &str) -> Result<(String, bool), &'static str> {
-    let (scheme, rest) = stated.trim().split_once("://").ok_or("what the config states is no URL")?;
+fn clean(stated: &str, provider: &Provider, ends: &str) -> Result<(String, bool), String> {
+    let (scheme, rest) = stated.trim().split_once("://").ok_or_else(|| "what the config states is no URL".to_owned())?;
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, host) = authority.rsplit_once('@').map_or((false, authority), |(_, host)| (true, host));
@@ -61,26 +61,24 @@ fn clean(stated: &str, provider: &Provider, ends: &str) -> Result<(String, bool)
     let path_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "-._~/:%".contains(c));
     let name = host.split(':').next().unwrap_or_default();
     if !host.chars().all(plain) || !path_plain || crate::names::looks_secret(rest) {
-        return Err("what the config states is no URL that a fleet file takes");
+        return Err("what the config states is no URL that a fleet file takes".to_owned());
     }
     let loopback = matches!(name, "localhost" | "127.0.0.1") || host.starts_with("[::1]");
     let bracketed = host.starts_with('[') && host[1..].split_once(']').is_some_and(|(inside, _)| !inside.is_empty());
     if name.is_empty() || (name.contains(['[', ']']) && !bracketed) {
-        return Err("what the config states is no URL that a fleet file takes");
+        return Err("what the config states is no URL that a fleet file takes".to_owned());
     }
-    let mut path = path.trim_end_matches('/').to_owned();
-    if provider.dialect == "azure" {
-        path = String::new();
-    }
-    let mut url = if path.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}/{path}") };
+    let path = path.trim_end_matches('/');
+    let at = |path: &str| if path.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}/{path}") };
+    let mut url = at(if provider.dialect == "azure" { "" } else { path });
     if !ends.is_empty() && !url.ends_with(ends) {
         url.push_str(ends);
     }
     match scheme {
         "https" => Ok((url, user)),
         "http" if loopback => Ok((url, user)),
-        "http" => Err("the config states plain http, which a fleet file takes for this machine alone"),
-        _ => Err("what the config states is neither https nor http"),
+        "http" => Err(format!("the config states {}, plain http, which a fleet file takes for this machine alone", at(path))),
+        _ => Err("what the config states is neither https nor http".to_owned()),
     }
 }
 
@@ -118,6 +116,9 @@ mod tests {
         {
             assert!(matches!(base(Some(bad), vllm, false), Base::Unknown(..)), "{bad}");
         }
+        let why = "the config states http://10.0.0.4:8000/v1, plain http, which a fleet file takes for this machine alone";
+        let plain = Base::Unknown("https://unknown.invalid/v1".to_owned(), why.to_owned());
+        assert_eq!(base(Some("http://me:hunter2@10.0.0.4:8000/v1/?token=x"), vllm, false), plain);
         let stripped = |user| Base::Stripped("https://host.example/v1".to_owned(), user);
         assert_eq!(base(Some("https://me:hunter2@host.example/v1?token=x"), vllm, false), stripped(true));
         assert_eq!(base(Some("https://host.example/v1?token=x"), vllm, false), stripped(false));
