@@ -58,6 +58,11 @@ fn wrong_files_are_code_2() {
     check("check_broken_json", &["check", "--json", "broken.toml"]);
     check("up_missing", &["up", "nowhere.toml"]);
     check("up_broken", &["up", "broken.toml"]);
+    for (format, file) in [("litellm", "nowhere.yaml"), ("focus", ".")] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let said = seen(folder.path(), &["import", format, file]);
+        assert!(said.starts_with(&format!("--- stderr\nbaseload: can't read {file}: ")) && said.ends_with("--- exit 2"), "{said}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub fn run(command: Import, out: &mut dyn Write) -> Result<Exit> {
         Import::Focus(args) => (args, ::import::focus),
     };
     let name = args.file.display().to_string();
-    let bytes = fs::read(&args.file).with_context(|| format!("read {name}"))?;
+    let bytes = fs::read(&args.file).map_err(|error| wrong(format!("can't read {name}: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| wrong(format!("{name}: the file is not UTF-8 text\nhint: save it as UTF-8")))?;
     let imported = import(&text).map_err(|error| wrong(error.shown(&name)))?;
     match &args.out {
