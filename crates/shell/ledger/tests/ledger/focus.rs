@@ -199,6 +199,25 @@ fn what_was_bounded_is_cleared_by_what_the_invoice_says() {
 }
 
 #[test]
+fn what_is_planted_in_an_invoice_is_found() {
+    for change in ["UPDATE invoice SET name = 'other'", "UPDATE invoice_line SET ours = 1 WHERE number = 0"] {
+        let directory = tempfile::tempdir().expect("a folder");
+        let store = open(directory.path());
+        spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+        store.flush().expect("committed");
+        let text = csv(&rows(&store, start() + 2 * MINUTE), |_| true);
+        import(directory.path(), "november.csv", &text).expect("imported");
+        drop(store);
+        assert!(verify(directory.path(), None).expect("read").holds());
+        let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
+        database.execute_batch(change).expect("changed");
+        drop(database);
+        let found = verify(directory.path(), None).expect("read");
+        assert!(found.findings.iter().any(|finding| matches!(finding, ledger::Finding::Chain { .. })), "{change}: {:?}", found.findings);
+    }
+}
+
+#[test]
 fn what_an_invoice_does_not_say_clears_nothing() {
     let input = "0.024,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Input Tokens,smollm2-135m,1.6,1K Tokens,spill-on-demand\n";
     let output = "0.018,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Output Tokens,smollm2-135m,300,Tokens,spill-on-demand\n";
