@@ -128,9 +128,14 @@ impl Finish {
     }
 }
 
+/// So many letters of an answer's id are enough to tell it from others: those that were drawn stand at the end. With these an id of a call
+/// keeps to 40 letters, the most that OpenAI takes back, for up to a million calls of each of up to a thousand choices.
+const OF_ANSWER: usize = 24;
+
 /// The id of a call that Gemini gave none: unlike any other call's.
 pub(super) fn call_id(answer: &str, choice: u32, index: usize) -> String {
-    format!("call_{answer}_{choice}_{index}")
+    let drawn = answer.get(answer.len().saturating_sub(OF_ANSWER)..).unwrap_or(answer);
+    format!("call_{drawn}_{choice}_{index}")
 }
 
 /// Reads an answer of `generateContent`.

@@ -1,11 +1,13 @@
 //! Whole answers.
 
-use dialect::{Foreign, NoAnswer, told_as_anthropic};
+use std::collections::BTreeSet;
+
+use dialect::{About, Foreign, Hearing, NoAnswer, told_as_anthropic};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::told::about;
+use crate::told::{about, told};
 
 #[expect(clippy::needless_pass_by_value, reason = "a test reads better with the expectation last and by value")]
 fn check(from: Foreign, body: &Value, want: Expect) {
@@ -59,6 +61,30 @@ fn geminis_answer_is_told_as_openais() {
     );
     check(Foreign::Gemini, &json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}), expect!["its model failed"]);
     check(Foreign::Gemini, &json!({}), expect!["its model failed"]);
+}
+
+/// OpenAI refuses a history with an id of more than 40 letters, Anthropic one with others than these.
+#[test]
+fn ids_made_for_geminis_calls_can_be_sent_to_any_vendor() {
+    let about = |number: u32| About { id: format!("chatcmpl-0660f9f533511c826f86405a{number:08x}"), ..about() };
+    let part = json!({"functionCall": {"name": "f", "args": {}}});
+    let candidate = |index: u32| json!({"index": index, "content": {"parts": vec![part.clone(); 12]}, "finishReason": "STOP"});
+    let body = json!({"candidates": [candidate(0), candidate(1)]}).to_string();
+    let mut ids = BTreeSet::new();
+    for number in [0, 1] {
+        let whole = Foreign::Gemini.answer(body.as_bytes(), &about(number)).expect("an answer");
+        let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+        let choices = whole["choices"].as_array().expect("choices").iter();
+        let calls = choices.flat_map(|choice| choice["message"]["tool_calls"].as_array().expect("calls"));
+        ids.extend(calls.map(|call| call["id"].as_str().expect("an id").to_owned()));
+        let (mut hearing, mut out) = (Hearing::new(Foreign::Gemini, about(number)), Vec::new());
+        let event = json!({"candidates": [candidate(0)]});
+        hearing.feed(format!("data: {event}\n\n").as_bytes(), &mut out).expect("a good stream");
+        assert!(told(&out).calls.values().all(|(id, ..)| ids.contains(id)), "a stream calls them what the whole answer does");
+    }
+    assert_eq!(ids.len(), 2 * 2 * 12);
+    let good = |id: &String| id.len() <= 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    assert!(ids.iter().all(good), "{ids:?}");
 }
 
 #[test]
