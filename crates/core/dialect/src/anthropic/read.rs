@@ -190,6 +190,7 @@ fn assistant(blocks: Vec<Block<'_>>) -> Result<Said<'_>, Unsupported> {
                 let (id, name) = (fields.must_text("id")?, fields.must_text("name")?);
                 let bad = Unsupported::not(&fields.place("input"), "an object");
                 let input = fields.raw("input").filter(|raw| raw.get().starts_with('{')).ok_or(bad)?;
+                called_by_model(&mut fields)?;
                 finish(&mut fields)?;
                 calls.push(Call { id, name, input: input.to_owned(), signature: None });
             }
@@ -197,6 +198,13 @@ fn assistant(blocks: Vec<Block<'_>>) -> Result<Said<'_>, Unsupported> {
         }
     }
     Ok(Said::Assistant { text: texts, calls })
+}
+
+/// The model itself made the call, as Anthropic's answers say, and no code that ran at the supplier.
+fn called_by_model(fields: &mut Fields<'_>) -> Result<(), Unsupported> {
+    let Some(mut caller) = fields.object("caller")? else { return Ok(()) };
+    caller.default("type", &["\"direct\""])?;
+    caller.end()
 }
 
 fn tool(mut fields: Fields<'_>) -> Result<Tool<'_>, Unsupported> {

@@ -137,6 +137,14 @@ fn what_anthropics_clients_say_and_others_cannot() {
     check_messages(&late, "messages[0].content[1]");
     let thought = json!({"messages": [{"role": "assistant", "content": [{"type": "thinking", "thinking": "t", "signature": "s"}]}, {"role": "user", "content": "x"}]});
     check_messages(&thought, "messages[0].content[0]");
+    let called = |caller: Value| {
+        let call = json!({"type": "tool_use", "id": "t", "name": "f", "input": {}, "caller": caller});
+        let result = json!({"type": "tool_result", "tool_use_id": "t", "content": "x"});
+        json!({"messages": [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]})
+    };
+    check_messages(&called(json!({"type": "direct"})), "-");
+    check_messages(&called(Value::Null), "-");
+    check_messages(&called(json!({"type": "code_execution_20260120", "tool_id": "s"})), "messages[0].content[0].caller.type");
 }
 
 #[test]
