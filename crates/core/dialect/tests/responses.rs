@@ -243,6 +243,27 @@ fn calls_without_a_number_or_with_the_same_are_told_apart_by_their_ids() {
     assert_eq!(calls(&[json!([whole("a")]), json!([{ "function": { "arguments": " " } }])]), [r#""a" "{} ""#]);
 }
 
+/// Gemini refuses a call that comes back without the signature that it came with.
+#[test]
+fn what_a_vendor_adds_to_a_call_comes_back_with_it() {
+    let extra = json!({ "google": { "thought_signature": "c2ln" } });
+    let call = json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" }, "extra_content": extra });
+    let plain = json!({ "id": "d", "type": "function", "function": { "name": "f", "arguments": "{}" } });
+    let calls = json!([call, plain]);
+    let whole =
+        json!({ "model": "up", "choices": [{ "message": { "content": null, "tool_calls": calls }, "finish_reason": "tool_calls" }] });
+    let whole = asked(&json!({ "model": "m", "input": "hi" })).response("7", 1, whole.to_string().as_bytes()).expect("an answer");
+    let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+    let streamed = events(&[delta(&json!({ "tool_calls": calls }), None), delta(&json!({}), Some("tool_calls"))], true);
+    for output in [&whole["output"], &streamed.last().expect("a last event")["response"]["output"]] {
+        assert_eq!((&output[0]["extra_content"], output[1].get("extra_content")), (&extra, None));
+        let items = output.as_array().expect("items").iter().cloned();
+        let results = ["c", "d"].map(|id| json!({ "type": "function_call_output", "call_id": id, "output": "x" }));
+        let back = chat(&json!({ "model": "m", "input": items.chain(results).collect::<Vec<_>>() }));
+        assert_eq!(back["messages"][0]["tool_calls"], calls);
+    }
+}
+
 #[test]
 fn a_stream_that_is_cut_ends_with_an_error_and_never_cleanly() {
     let begun = delta(&json!({ "content": "he" }), None);

@@ -61,12 +61,31 @@ pub(crate) fn message(id: &str, index: usize, status: &str, content: Value) -> V
     json!({ "id": format!("msg_{id}_{index}"), "type": "message", "status": status, "role": "assistant", "content": content })
 }
 
-pub(crate) fn function_call(id: &str, index: usize, status: &str, call: (&Value, &Value), arguments: &str) -> Value {
-    let (call_id, name) = call;
-    json!({
+/// What a chat says of a call beside its arguments.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub call_id: Value,
+    pub name: Value,
+    /// What vendors add to a call and want back with it, as Google its signature; null where there is nothing.
+    pub extra: Value,
+}
+
+impl Called {
+    pub fn of(call: &Value) -> Self {
+        Self { call_id: call["id"].clone(), name: call["function"]["name"].clone(), extra: call["extra_content"].clone() }
+    }
+}
+
+pub(crate) fn function_call(id: &str, index: usize, status: &str, called: &Called, arguments: &str) -> Value {
+    let Called { call_id, name, extra } = called;
+    let mut item = json!({
         "id": format!("fc_{id}_{index}"), "type": "function_call", "status": status,
         "call_id": call_id, "name": name, "arguments": arguments,
-    })
+    });
+    if !extra.is_null() {
+        item["extra_content"] = extra.clone();
+    }
+    item
 }
 
 impl Asked {
@@ -85,9 +104,8 @@ impl Asked {
             output.push(message(id, 0, status, Value::Array(parts)));
         }
         for call in calls {
-            let function = &call["function"];
-            let arguments = function["arguments"].as_str()?;
-            output.push(function_call(id, output.len(), status, (&call["id"], &function["name"]), arguments));
+            let arguments = call["function"]["arguments"].as_str()?;
+            output.push(function_call(id, output.len(), status, &Called::of(call), arguments));
         }
         let mut response = response(&self.echo, id, created, &chat["model"], status);
         response.insert("incomplete_details".to_owned(), incomplete);

@@ -39,11 +39,14 @@ fn add(messages: &mut Vec<Value>, place: &str, item: &Value) -> Result<(), Unsup
             messages.push(message(place, role, item.get("content").unwrap_or(&Value::Null))?);
         }
         "function_call" => {
-            let call = json!({
+            let mut call = json!({
                 "id": text("call_id")?,
                 "type": "function",
                 "function": { "name": text("name")?, "arguments": text("arguments")? },
             });
+            if let Some(extra) = item.get("extra_content").filter(|extra| !extra.is_null()) {
+                call["extra_content"] = extra.clone();
+            }
             match messages.last_mut().filter(|last| last["role"] == "assistant") {
                 Some(last) if last["tool_calls"].is_array() => {
                     if let Some(calls) = last["tool_calls"].as_array_mut() {

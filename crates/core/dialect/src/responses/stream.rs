@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::responses::answer::{ending, function_call, message, refusal_part, response, text_part, usage};
+use crate::responses::answer::{Called, ending, function_call, message, refusal_part, response, text_part, usage};
 use crate::responses::ask::Asked;
 
 /// A response on its way, event by event.
@@ -26,7 +26,7 @@ pub struct Stream {
 #[derive(Debug)]
 enum Item {
     Message { parts: Vec<(Kind, String)>, closed: bool },
-    Call { call_id: Value, name: Value, arguments: String },
+    Call { called: Called, arguments: String },
 }
 
 /// The kind of a message's part.
@@ -169,16 +169,16 @@ impl Stream {
         let number = call["index"].as_u64();
         let given = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
         let (has_id, has_name) = (given(&call["id"]), given(&call["function"]["name"]));
-        let is_of = |item: &Item| matches!(item, Item::Call { call_id, .. } if *call_id == call["id"]);
+        let is_of = |item: &Item| matches!(item, Item::Call { called, .. } if called.call_id == call["id"]);
         // Google numbers no calls, and others give the same number to several.
         let last = self.calls.iter().rev().find(|(of, _)| number.is_none_or(|number| *of == number)).map(|(_, index)| *index);
         let known = last.filter(|index| !has_id || is_of(&self.items[*index]) || number.is_some() && !has_name);
         let index = known.unwrap_or_else(|| {
             self.close_messages(out, "completed");
             let index = self.items.len();
-            let (call_id, name) = (call["id"].clone(), call["function"]["name"].clone());
-            let item = function_call(&self.id, index, "in_progress", (&call_id, &name), "");
-            self.items.push(Item::Call { call_id, name, arguments: String::new() });
+            let called = Called::of(call);
+            let item = function_call(&self.id, index, "in_progress", &called, "");
+            self.items.push(Item::Call { called, arguments: String::new() });
             self.calls.push((number.unwrap_or(0), index));
             self.send(out, "response.output_item.added", json!({ "output_index": index, "item": item }));
             index
@@ -197,9 +197,9 @@ impl Stream {
         let (status, incomplete) = ending(self.reason.as_deref());
         self.close_messages(out, status);
         for index in 0..self.items.len() {
-            if let Item::Call { name, arguments, .. } = &self.items[index] {
+            if let Item::Call { called, arguments } = &self.items[index] {
                 let id = format!("fc_{}_{index}", self.id);
-                let done = json!({ "item_id": id, "output_index": index, "name": name, "arguments": arguments });
+                let done = json!({ "item_id": id, "output_index": index, "name": called.name, "arguments": arguments });
                 self.send(out, "response.function_call_arguments.done", done);
                 self.done(out, index, status);
             }
@@ -253,7 +253,7 @@ impl Stream {
     fn item(&self, index: usize, status: &str) -> Value {
         match &self.items[index] {
             Item::Message { parts, .. } => message(&self.id, index, status, parts.iter().map(|(kind, text)| kind.part(text)).collect()),
-            Item::Call { call_id, name, arguments } => function_call(&self.id, index, status, (call_id, name), arguments),
+            Item::Call { called, arguments } => function_call(&self.id, index, status, called, arguments),
         }
     }
 
