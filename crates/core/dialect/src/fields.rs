@@ -67,6 +67,16 @@ impl<'a> Fields<'a> {
         join(&self.at, name)
     }
 
+    /// All that was not taken yet, in no order.
+    pub fn into_entries(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+        self.entries
+    }
+
+    /// Whether a field is there, whatever it says.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(other, _)| other == name)
+    }
+
     /// Where the object itself stands.
     pub fn at(&self) -> &str {
         &self.at

@@ -15,6 +15,7 @@ pub mod gemini;
 mod json;
 pub mod openai;
 pub mod responses;
+mod schema;
 mod translation;
 mod unsupported;
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::Unsupported;
 use crate::chat::{Chat, Format, Image, Message, Part, Said, Tool, ToolChoice};
 use crate::fields::CANT_SAY;
+use crate::schema::{Leaves, leaves};
 
 /// A Messages request, but for the model's name and the most tokens where the client said none.
 #[derive(Clone, Debug, Serialize)]
@@ -237,6 +238,10 @@ fn choice<'a>(chat: &'a Chat<'a>) -> Option<Choice<'a>> {
 fn format<'a>(chat: &'a Chat<'a>) -> Result<Option<FormatWire<'a>>, Unsupported> {
     match &chat.format {
         Format::Text => Ok(None),
+        Format::Schema { schema, .. } if leaves(schema) == Leaves::Anything => Err(Unsupported::new(
+            chat.names.format,
+            "has a schema of an object without 'additionalProperties': false, which the endpoints of this model don't take",
+        )),
         Format::Schema { schema, .. } => Ok(Some(FormatWire { r#type: "json_schema", schema })),
         Format::Json => {
             Err(Unsupported::new(chat.names.format, "asks for JSON without a schema, which the endpoints of this model can't be told"))

@@ -201,7 +201,7 @@ fn format<'a>(fields: &mut Fields<'a>) -> Result<Format<'a>, Unsupported> {
         "json_schema" => {
             let mut stated = format.must_object("json_schema")?;
             let name = stated.text("name")?;
-            // Both sides that know schemas always keep to them.
+            // Both sides that know schemas always keep to them: more than was asked for where this is false.
             _ = stated.flag("strict")?;
             let missing = Unsupported::new(stated.place("schema"), "is missing");
             let schema = stated.raw("schema").ok_or(missing)?;

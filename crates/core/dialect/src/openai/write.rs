@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::Unsupported;
 use crate::chat::{Call, Chat, Format, Image, Part, Said, Tool, ToolChoice};
 use crate::fields::CANT_SAY;
+use crate::schema::{Leaves, leaves};
 
 /// A chat completions request, but for the model's name.
 #[derive(Clone, Debug, Serialize)]
@@ -193,7 +194,9 @@ pub fn write<'a>(chat: &'a Chat<'a>) -> Result<Request<'a>, Unsupported> {
             Format::Json => Some(FormatWire::JsonObject),
             Format::Schema { name, schema } => {
                 let name = name.as_deref().unwrap_or(UNNAMED);
-                Some(FormatWire::JsonSchema { json_schema: Schema { name, schema, strict: true } })
+                // Where OpenAI's strict mode would refuse the schema, its model is only asked to keep to it.
+                let strict = leaves(schema) == Leaves::Nothing;
+                Some(FormatWire::JsonSchema { json_schema: Schema { name, schema, strict } })
             }
         },
         reasoning_effort: chat.effort.as_deref(),

@@ -31,6 +31,10 @@ fn what_openais_clients_say_and_others_cannot() {
     check(&json!({"presence_penalty": 0.5, "frequency_penalty": 0}), ["presence_penalty", "-"]);
     check(&json!({"user": "u"}), ["-", "user"]);
     check(&json!({"response_format": {"type": "json_object"}}), ["response_format", "-"]);
+    let format = |schema: Value| json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": false, "schema": schema}}});
+    let text = json!({"a": {"type": "string"}});
+    check(&format(json!({"type": "object", "properties": text})), ["response_format", "-"]);
+    check(&format(json!({"type": "object", "properties": text, "additionalProperties": false})), ["-", "-"]);
     check(&json!({"reasoning_effort": "minimal"}), ["reasoning_effort", "-"]);
     check(&json!({"reasoning_effort": "xhigh"}), ["-", "reasoning_effort"]);
     check(&json!({"logprobs": true}), ["logprobs"; 2]);
@@ -145,6 +149,26 @@ fn what_anthropics_clients_say_and_others_cannot() {
     check_messages(&called(json!({"type": "direct"})), "-");
     check_messages(&called(Value::Null), "-");
     check_messages(&called(json!({"type": "code_execution_20260120", "tool_id": "s"})), "messages[0].content[0].caller.type");
+}
+
+/// OpenAI refuses `strict` where a property is optional; Anthropic allows that.
+#[test]
+fn openai_is_held_to_a_schema_as_far_as_it_takes_it() {
+    let check = |schema: Value, want: bool| {
+        let body = json!({
+            "model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+            "output_config": {"format": {"type": "json_schema", "schema": schema}},
+        });
+        let body = body.to_string();
+        let told = openai::write(&anthropic::read(&body).expect("it can be said")).expect("it can be said").body("m", openai::Most::Tokens);
+        let told: Value = serde_json::from_slice(&told).expect("JSON");
+        assert_eq!(told["response_format"]["json_schema"], json!({"name": "answer", "schema": schema, "strict": want}));
+    };
+    let properties = json!({"a": {"type": "string"}, "b": {"type": "integer"}});
+    let object = |required: Value| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    check(object(json!(["b", "a"])), true);
+    check(object(json!(["a"])), false);
+    check(json!({"type": "object", "properties": properties, "required": ["a", "b"]}), false);
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn messages(arguments: &'static [&'static str]) -> impl Strategy<Value = Vec<Val
 /// What else a request may say that both other dialects have a word for.
 fn settings() -> impl Strategy<Value = Map<String, Value>> {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name, "description": "d", "parameters": {"type": "object", "x": 1.0}}});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
     let said = [
         ("max_tokens", json!(77)),
         ("stop", json!(["a", "b"])),
@@ -67,10 +68,7 @@ fn settings() -> impl Strategy<Value = Map<String, Value>> {
         ("top_p", json!(0.5)),
         ("reasoning_effort", json!("low")),
         ("tools", json!([tool("f"), tool("g")])),
-        (
-            "response_format",
-            json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": true}}),
-        ),
+        ("response_format", json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": true}})),
         ("stream", json!(true)),
     ];
     let choices = vec![json!("auto"), json!("none"), json!("required"), json!({"type": "function", "function": {"name": "f"}})];
