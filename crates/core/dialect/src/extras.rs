@@ -19,7 +19,7 @@ pub fn of_chat(
     modalities: Option<&RawValue>,
     audio: Option<&RawValue>,
 ) -> Result<(), Unsupported> {
-    check_tools(tools, |kind| kind.is_none_or(|kind| matches!(kind, "function" | "custom")))?;
+    check_tools(tools, |tool| tool.kind().is_none_or(|kind| matches!(kind, "function" | "custom")))?;
     if is_said(web_search_options) {
         return elsewhere("web_search_options", "a search");
     }
@@ -41,8 +41,8 @@ pub fn of_messages(
     inference_geo: Option<&RawValue>,
 ) -> Result<(), Unsupported> {
     // Those that search among the tools themselves are paid for by the token alone.
-    let by_version = ["bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"];
-    check_tools(tools, |kind| kind.is_none_or(|kind| kind == "custom" || by_version.iter().any(|name| kind.starts_with(name))))?;
+    let by_version = ["bash_", "text_editor_", "computer_", "browser_toolset_", "memory_", "tool_search_tool_"];
+    check_tools(tools, |tool| tool.kind().is_none_or(|kind| kind == "custom" || by_version.iter().any(|name| kind.starts_with(name))))?;
     if is_said(mcp_servers.filter(|raw| serde_json::from_str::<[IgnoredAny; 0]>(raw.get()).is_err())) {
         return elsewhere("mcp_servers", "tools");
     }
@@ -69,8 +69,8 @@ fn elsewhere(param: &str, what: &str) -> Result<(), Unsupported> {
     Err(Unsupported { param: param.to_owned(), message })
 }
 
-/// Refuses a list of tools with one that does not run at the client, as its type, which may be unsaid, tells.
-pub(crate) fn check_tools(tools: Option<&RawValue>, runs_at_client: impl Fn(Option<&str>) -> bool) -> Result<(), Unsupported> {
+/// Refuses a list of tools with one that does not run at the client.
+pub(crate) fn check_tools(tools: Option<&RawValue>, runs_at_client: impl Fn(&Tool<'_>) -> bool) -> Result<(), Unsupported> {
     let Some(tools) = tools.filter(|raw| raw.get() != "null") else { return Ok(()) };
     // What isn't understood here might be by the supplier.
     let Ok(found) = serde_json::Deserializer::from_str(tools.get()).deserialize_seq(Tools(runs_at_client)) else {
@@ -83,16 +83,33 @@ pub(crate) fn check_tools(tools: Option<&RawValue>, runs_at_client: impl Fn(Opti
     Err(Unsupported { param, message })
 }
 
+/// What a tool says of where it runs.
 #[derive(Deserialize)]
-struct Tool<'a> {
+pub(crate) struct Tool<'a> {
     #[serde(borrow, default)]
     r#type: Option<Cow<'a, str>>,
+    /// Who runs a search among tools.
+    #[serde(borrow, default)]
+    pub execution: Option<&'a RawValue>,
+    /// Where a shell runs.
+    #[serde(borrow, default)]
+    pub environment: Option<&'a RawValue>,
+    /// What is grouped under one name.
+    #[serde(borrow, default)]
+    pub tools: Option<&'a RawValue>,
+}
+
+impl Tool<'_> {
+    /// Its type, which may be unsaid.
+    pub fn kind(&self) -> Option<&str> {
+        self.r#type.as_deref()
+    }
 }
 
 /// Finds the first tool that does not run at the client, and its type; one is held at a time.
 struct Tools<F>(F);
 
-impl<'de, F: Fn(Option<&str>) -> bool> Visitor<'de> for Tools<F> {
+impl<'de, F: Fn(&Tool<'_>) -> bool> Visitor<'de> for Tools<F> {
     type Value = Option<(usize, String)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,9 +118,9 @@ impl<'de, F: Fn(Option<&str>) -> bool> Visitor<'de> for Tools<F> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tools: A) -> Result<Self::Value, A::Error> {
         let (mut found, mut index) = (None, 0);
-        while let Some(Tool { r#type: kind }) = tools.next_element::<Tool<'de>>()? {
-            if found.is_none() && !(self.0)(kind.as_deref()) {
-                found = Some((index, kind.unwrap_or_default().into_owned()));
+        while let Some(tool) = tools.next_element::<Tool<'de>>()? {
+            if found.is_none() && !(self.0)(&tool) {
+                found = Some((index, tool.r#type.unwrap_or_default().into_owned()));
             }
             index += 1;
         }
@@ -134,7 +151,14 @@ mod tests {
             check(nothing, "-", "-");
         }
         check(r#"[{"type":"function"},{"type":"custom"}]"#, "-", "tools[0].type");
-        for kind in ["bash_20250124", "text_editor_20250728", "computer_20250124", "memory_20250818", "tool_search_tool_bm25_20251119"] {
+        for kind in [
+            "bash_20250124",
+            "text_editor_20250728",
+            "computer_20250124",
+            "memory_20250818",
+            "tool_search_tool_bm25_20251119",
+            "browser_toolset_20260801",
+        ] {
             check(&format!(r#"[{{"name":"f"}},{{"type":"{kind}","name":"x"}}]"#), "tools[1].type", "-");
         }
         for kind in ["web_search_20250305", "web_fetch_20250910", "code_execution_20250522", "mcp_toolset", "web_search", ""] {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::extras::Tool;
 use crate::responses::refuse;
 use crate::{Unsupported, extras};
 
@@ -60,7 +61,29 @@ pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
             return refuse(param, format!("'{param}' refers to what is stored at OpenAI; send the whole input instead."));
         }
     }
-    extras::check_tools(fields.tools, |kind| matches!(kind, Some("function" | "custom")))
+    extras::check_tools(fields.tools, runs_at_client)
+}
+
+/// Whether a tool runs at the client, so that it is paid for by the token alone. What may run in either place says where.
+fn runs_at_client(tool: &Tool<'_>) -> bool {
+    #[derive(Deserialize)]
+    struct Environment<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
+    }
+    match tool.kind() {
+        Some("function" | "custom" | "local_shell" | "apply_patch" | "computer" | "computer_use_preview") => true,
+        Some("tool_search") => tool.execution.is_some_and(|raw| raw.get() == "\"client\""),
+        Some("shell") => {
+            let environment = tool.environment.and_then(|raw| serde_json::from_str::<Environment<'_>>(raw.get()).ok());
+            environment.is_some_and(|environment| environment.r#type == "local")
+        }
+        Some("namespace") => {
+            let is_named = |tool: &Tool<'_>| matches!(tool.kind(), Some("function" | "custom"));
+            extras::check_tools(tool.tools, is_named).is_ok()
+        }
+        _ => false,
+    }
 }
 
 /// What a flag says. Another value than true or false might be read as either by a supplier.
@@ -109,6 +132,40 @@ mod tests {
         check(r#"{"background":true,"background":true}"#, Some("background"));
         check(r#"{"conversation":"conv_1","c\u006fnversation":null}"#, Some("conversation"));
         check("nonsense", None);
+    }
+
+    #[test]
+    fn tools_that_run_at_the_client_pass_and_those_that_may_run_elsewhere_say_where() {
+        let tool = |tool: &str, passes: bool| {
+            let param = (!passes).then_some("tools[1].type");
+            check(&format!(r#"{{"tools":[{{"type":"function","name":"f"}},{tool}]}}"#), param);
+        };
+        for kind in ["local_shell", "apply_patch", "computer", "computer_use_preview"] {
+            tool(&format!(r#"{{"type":"{kind}","display_width":1024}}"#), true);
+        }
+        for (more, passes) in
+            [(r#","execution":"client""#, true), (r#","execution":"server""#, false), ("", false), (r#","execution":7"#, false)]
+        {
+            tool(&format!(r#"{{"type":"tool_search"{more}}}"#), passes);
+        }
+        for (environment, passes) in [
+            (r#"{"type":"local","skills":[]}"#, true),
+            (r#"{"type":"container_auto"}"#, false),
+            (r#"{"type":"container_auto","type":"local"}"#, false),
+            (r#""local""#, false),
+            ("null", false),
+        ] {
+            tool(&format!(r#"{{"type":"shell","environment":{environment}}}"#), passes);
+        }
+        tool(r#"{"type":"shell"}"#, false);
+        for (tools, passes) in [
+            (r#"[{"type":"function","name":"g"},{"type":"custom","name":"h"}]"#, true),
+            (r#"[{"type":"function","name":"g"},{"type":"web_search"}]"#, false),
+            (r#"[{"type":"namespace","tools":[]}]"#, false),
+            ("7", false),
+        ] {
+            tool(&format!(r#"{{"type":"namespace","name":"n","tools":{tools}}}"#), passes);
+        }
     }
 
     #[test]

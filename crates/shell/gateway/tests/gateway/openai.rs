@@ -90,7 +90,10 @@ async fn responses_pass_through_where_the_upstream_speaks_them() {
     check(r#"{"model":"smollm2-135m","input":"hi","x":1.50}"#, r#"{"store":false,"model":"smollm2-135m","input":"hi","x":1.50}"#).await;
     check(r#"{"model":"default","input":[],"store": null}"#, r#"{"model":"smollm2-135m","input":[],"store": false}"#).await;
     check(r#"{"model":"smollm2-135m","input":"hi","store":false}"#, r#"{"model":"smollm2-135m","input":"hi","store":false}"#).await;
-    let settled = bench.journal.settled(3).await;
+    // These run at the client.
+    let own = r#"{"store":false,"model":"smollm2-135m","input":"hi","tools":[{"type":"apply_patch"},{"type":"shell","environment":{"type":"local"}}]}"#;
+    check(own, own).await;
+    let settled = bench.journal.settled(4).await;
     let tokens = Tokens { input: 9, cached: 4, output: 2 };
     assert!(settled.iter().all(|one| (one.outcome, one.known, one.tokens) == (Outcome::Answered, Known::Reported, tokens)));
 }
@@ -211,6 +214,7 @@ async fn what_responses_would_have_to_remember_is_refused_by_name() {
         (r#""previous_response_id":"resp_1""#, "previous_response_id"),
         (r#""background":true"#, "background"),
         (r#""tools":[{"type":"web_search"}]"#, "tools[0].type"),
+        (r#""tools":[{"type":"shell","environment":{"type":"container_auto"}}]"#, "tools[0].type"),
     ] {
         for path in ["/v1/responses", "/responses"] {
             let reply = post(&bench, path, &format!(r#"{{"model":"default","input":"hi",{field}}}"#)).await;
