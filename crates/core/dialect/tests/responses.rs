@@ -1,5 +1,6 @@
 //! Responses told as chats and back.
 
+use dialect::openai;
 use dialect::responses::{Asked, to_chat};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -93,6 +94,51 @@ fn what_a_chat_can_not_say_is_refused_by_name() {
     );
     check_refused(&json!({ "input": [{ "role": "robot", "content": "" }] }), "input[0].role");
     check_refused(&json!({ "input": [{ "type": "function_call", "call_id": "c", "name": "f" }] }), "input[0].arguments");
+}
+
+#[test]
+fn what_is_wrong_with_the_chat_is_told_of_what_its_client_wrote() {
+    let picture = json!({ "type": "input_image", "image_url": "u", "detail": "high" });
+    let call = |id: &str| json!({ "type": "function_call", "call_id": id, "name": "f", "arguments": "{}" });
+    let output = |id: &str| json!({ "type": "function_call_output", "call_id": id, "output": [{ "type": "input_text", "text": "x" }] });
+    let items = json!([
+        { "role": "user", "content": [{ "type": "input_text", "text": "x" }, picture] },
+        { "role": "assistant", "content": "ok" },
+        call("a"), call("b"), output("a"), output("b"), call("c"),
+    ]);
+    let asked = |input: &Value, more: &Value| asked(&json!({ "model": "m", "input": input, "instructions": more }));
+    let (of_items, of_text) = (asked(&items, &json!("Be brief.")), asked(&json!("hi"), &Value::Null));
+    for (chat, response) in [
+        ("messages", "input"),
+        ("messages[0].content", "instructions"),
+        ("messages[1].content[1]", "input[0].content[1]"),
+        ("messages[1].content[1].image_url.detail", "input[0].content[1].detail"),
+        ("messages[2].content", "input[1].content"),
+        ("messages[2].tool_calls[0].function.arguments", "input[2].arguments"),
+        ("messages[2].tool_calls[1].id", "input[3].call_id"),
+        ("messages[3]", "input[4]"),
+        ("messages[4].content[0].text", "input[5].output[0].text"),
+        ("messages[4].tool_call_id", "input[5].call_id"),
+        ("messages[5].tool_calls[0].extra_content.google", "input[6].extra_content.google"),
+        ("messages[6]", "input"),
+        ("messages.[1].content", "input"),
+        ("reasoning_effort", "reasoning.effort"),
+        ("response_format", "text.format"),
+        ("response_format.json_schema.schema", "text.format.schema"),
+        ("verbosity", "text.verbosity"),
+        ("max_completion_tokens", "max_output_tokens"),
+        ("tools[1].function.name", "tools[1].name"),
+        ("tool_choice.function.name", "tool_choice.name"),
+        ("temperature", "temperature"),
+        ("model", "model"),
+    ] {
+        assert_eq!(of_items.place(chat), response, "{chat}");
+    }
+    assert_eq!(of_text.place("messages[0].content"), "input");
+    // Found by who tells the chat to another vendor.
+    let (told, asked) = to_chat(json!({ "model": "m", "instructions": "x", "input": items }).to_string().as_bytes()).expect("a chat");
+    let refused = openai::read(std::str::from_utf8(&told).expect("text")).map(drop).expect_err("others know no detail");
+    assert_eq!(asked.place(&refused.param), "input[0].content[1].detail");
 }
 
 #[test]

@@ -95,6 +95,23 @@ pub(crate) async fn answer_to(
     asking: Asking<'_>,
 ) -> Result<Served, Refused> {
     let (asking, told) = responses::door(state, snapshot, &key.counted()?.room, id, asking)?;
+    let served = answer_as_asked(state, snapshot, key, place, visit, id, asking).await;
+    match told {
+        Some(told) => responses::tell(told, served),
+        None => served,
+    }
+}
+
+/// The same in the words that its upstreams are asked in.
+async fn answer_as_asked(
+    state: &Arc<State>,
+    snapshot: &Arc<Snapshot>,
+    key: &Key,
+    place: Place,
+    visit: Option<&Arc<Visit>>,
+    id: RequestId,
+    asking: Asking<'_>,
+) -> Result<Served, Refused> {
     let Asking { call, head, body, tier } = asking;
     let mut peek = Peek::parse(call, &body)?;
     peek.tier = tier.unwrap_or(peek.tier);
@@ -109,11 +126,7 @@ pub(crate) async fn answer_to(
     flight.wish = wish;
     flight.barred = said.barred();
     flight.trace = Trace::of(head, call);
-    let served = fly(flight, head, &said).await?;
-    match told {
-        Some(told) => responses::tell(told, served),
-        None => Ok(served),
-    }
+    fly(flight, head, &said).await
 }
 
 /// Reads the whole body, within its limits. It is kept until there is content: another upstream may need it again.

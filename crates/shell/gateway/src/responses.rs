@@ -57,9 +57,10 @@ pub(crate) fn door<'a>(
     Ok((Asking { call: Call::Chat, body, ..asking }, Some(told)))
 }
 
-/// Tells a chat's answer as a response.
-pub(crate) fn tell(told: Told, served: Served) -> Result<Served, Refused> {
+/// Tells a chat's answer as a response, or why it has none in the names of what its client wrote.
+pub(crate) fn tell(told: Told, served: Result<Served, Refused>) -> Result<Served, Refused> {
     let Told { asked, id, created, mut share, answer_bytes_max } = told;
+    let served = served.map_err(|refused| renamed(&asked, refused))?;
     let id = format!("{:032x}", id.0);
     let body = match served.body {
         Answer::Whole(whole) => {
@@ -81,6 +82,14 @@ pub(crate) fn tell(told: Told, served: Served) -> Result<Served, Refused> {
         other @ (Answer::Messages(_) | Answer::Response(_) | Answer::Pieces { .. }) => other,
     };
     Ok(Served { body, ..served })
+}
+
+/// A refusal of the chat, as one of the response that it tells.
+fn renamed(asked: &Asked, refused: Refused) -> Refused {
+    let Some(param) = refused.param.as_deref() else { return refused };
+    let place = asked.place(param);
+    let message = refused.message.replace(&format!("'{param}'"), &format!("'{place}'"));
+    Refused { param: Some(place), message, ..refused }
 }
 
 /// How a stream of this call ends when its upstream was lost: with an error, never cleanly.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Unsupported;
 use crate::responses::input::messages;
+use crate::responses::places::Origin;
 use crate::responses::refuse;
 use crate::responses::stateless::stateless;
 
@@ -14,6 +15,8 @@ pub struct Asked {
     pub(crate) model: Value,
     /// The fields of a response that repeat the request.
     pub(crate) echo: Map<String, Value>,
+    /// What each message of the chat was made of.
+    pub(crate) origins: Vec<Origin>,
 }
 
 /// Fields that mean the same in both, under the same name.
@@ -57,7 +60,8 @@ pub fn to_chat(body: &[u8]) -> Result<(Vec<u8>, Asked), Unsupported> {
     for name in SAME {
         chat.extend(given(name).map(|value| (name.to_owned(), value.clone())));
     }
-    chat.insert("messages".to_owned(), messages(given("instructions"), given("input"))?);
+    let (messages, origins) = messages(given("instructions"), given("input"))?;
+    chat.insert("messages".to_owned(), Value::Array(messages));
     chat.extend(given("max_output_tokens").map(|most| ("max_completion_tokens".to_owned(), most.clone())));
     text(&mut chat, given("text"))?;
     tools(&mut chat, given("tools"), given("tool_choice"))?;
@@ -70,7 +74,7 @@ pub fn to_chat(body: &[u8]) -> Result<(Vec<u8>, Asked), Unsupported> {
     chat.extend(asked.iter().filter(|(name, _)| !known(name)).map(|(name, value)| (name.clone(), value.clone())));
     let model = chat.get("model").cloned().unwrap_or(Value::Null);
     let chat = serde_json::to_vec(&chat).expect("a JSON object can always be written");
-    Ok((chat, Asked { model, echo: echo(&asked) }))
+    Ok((chat, Asked { model, echo: echo(&asked), origins }))
 }
 
 /// Refuses what a chat has no words for.

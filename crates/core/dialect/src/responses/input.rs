@@ -3,29 +3,31 @@
 use serde_json::{Value, json};
 
 use crate::Unsupported;
+use crate::responses::places::Origin;
 use crate::responses::refuse;
 
-/// Instructions and input as messages, in order.
-pub(crate) fn messages(instructions: Option<&Value>, input: Option<&Value>) -> Result<Value, Unsupported> {
+/// Instructions and input as messages, in order, and what each was made of.
+pub(crate) fn messages(instructions: Option<&Value>, input: Option<&Value>) -> Result<(Vec<Value>, Vec<Origin>), Unsupported> {
     let mut messages = Vec::new();
     match instructions {
         None => {}
-        Some(Value::String(text)) => messages.push(json!({ "role": "system", "content": text })),
+        Some(Value::String(text)) => messages.push((json!({ "role": "system", "content": text }), Origin::Instructions)),
         Some(_) => return refuse("instructions", "'instructions' should be a string."),
     }
     match input {
-        Some(Value::String(text)) => messages.push(json!({ "role": "user", "content": text })),
+        Some(Value::String(text)) => messages.push((json!({ "role": "user", "content": text }), Origin::Text)),
         Some(Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
-                add(&mut messages, &format!("input[{index}]"), item)?;
+                add(&mut messages, index, item)?;
             }
         }
         _ => return refuse("input", "'input' should be a string or an array."),
     }
-    Ok(Value::Array(messages))
+    Ok(messages.into_iter().unzip())
 }
 
-fn add(messages: &mut Vec<Value>, place: &str, item: &Value) -> Result<(), Unsupported> {
+fn add(messages: &mut Vec<(Value, Origin)>, at: usize, item: &Value) -> Result<(), Unsupported> {
+    let place = format!("input[{at}]");
     let text = |name: &str| match item.get(name).and_then(Value::as_str) {
         Some(text) => Ok(text),
         None => refuse(format!("{place}.{name}"), format!("'{name}' should be a string.")),
@@ -36,7 +38,8 @@ fn add(messages: &mut Vec<Value>, place: &str, item: &Value) -> Result<(), Unsup
             if !matches!(role, "user" | "assistant" | "system" | "developer") {
                 return refuse(format!("{place}.role"), "It should be one of 'user', 'assistant', 'system' and 'developer'.");
             }
-            messages.push(message(place, role, item.get("content").unwrap_or(&Value::Null))?);
+            let message = message(&place, role, item.get("content").unwrap_or(&Value::Null))?;
+            messages.push((message, Origin::Item { at, calls: Vec::new() }));
         }
         "function_call" => {
             let mut call = json!({
@@ -47,14 +50,18 @@ fn add(messages: &mut Vec<Value>, place: &str, item: &Value) -> Result<(), Unsup
             if let Some(extra) = item.get("extra_content").filter(|extra| !extra.is_null()) {
                 call["extra_content"] = extra.clone();
             }
-            match messages.last_mut().filter(|last| last["role"] == "assistant") {
-                Some(last) if last["tool_calls"].is_array() => {
-                    if let Some(calls) = last["tool_calls"].as_array_mut() {
-                        calls.push(call);
+            match messages.last_mut().filter(|(last, _)| last["role"] == "assistant") {
+                Some((last, Origin::Item { calls, .. })) => {
+                    calls.push(at);
+                    match &mut last["tool_calls"] {
+                        Value::Array(told) => told.push(call),
+                        none => *none = json!([call]),
                     }
                 }
-                Some(last) => last["tool_calls"] = json!([call]),
-                None => messages.push(json!({ "role": "assistant", "content": null, "tool_calls": [call] })),
+                _ => {
+                    let message = json!({ "role": "assistant", "content": null, "tool_calls": [call] });
+                    messages.push((message, Origin::Item { at, calls: vec![at] }));
+                }
             }
         }
         "function_call_output" => {
@@ -63,7 +70,8 @@ fn add(messages: &mut Vec<Value>, place: &str, item: &Value) -> Result<(), Unsup
                 Some(Value::Array(parts)) => Value::Array(all(&format!("{place}.output"), "user", parts)?),
                 _ => return refuse(format!("{place}.output"), "'output' should be a string or an array."),
             };
-            messages.push(json!({ "role": "tool", "tool_call_id": text("call_id")?, "content": output }));
+            let message = json!({ "role": "tool", "tool_call_id": text("call_id")?, "content": output });
+            messages.push((message, Origin::Output { at }));
         }
         kind => return refuse(format!("{place}.type"), format!("Items of type '{kind}' are not supported for this model.")),
     }

@@ -6,6 +6,7 @@
 mod answer;
 mod ask;
 mod input;
+mod places;
 mod stateless;
 mod stream;
 

@@ -248,6 +248,30 @@ async fn responses_are_told_as_chats_where_the_upstream_speaks_only_those() {
     assert_eq!(unknown.error(), (404, "model_not_found".to_owned()));
 }
 
+/// The client sent a response, and never heard of a chat.
+#[tokio::test]
+async fn what_is_wrong_with_a_response_is_told_in_its_own_names() {
+    let bench = Bench::start().await;
+    let check = async |more: &Value, code: &str, param: &str, message: &str| {
+        let mut body = json!({ "model": "default", "instructions": "Be brief.", "input": [{ "role": "user", "content": [{ "type": "input_text", "text": "hi" }] }] });
+        for (name, value) in more.as_object().expect("fields") {
+            body[name] = value.clone();
+        }
+        let reply = post(&bench, "/v1/responses", &body.to_string()).await;
+        assert_eq!((reply.error(), &reply.json()["error"]["param"]), ((400, code.to_owned()), &json!(param)), "{more}");
+        let told = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(told.contains(message), "{told}");
+    };
+    check(&json!({ "input": "word ".repeat(20_000) }), "context_length_exceeded", "input", "maximum context length").await;
+    let format = json!({ "format": { "type": "json_schema", "name": "n", "schema": {} } });
+    check(&json!({ "text": format }), "unsupported_value", "text.format", "structured output").await;
+    assert!(bench.north.heard().is_empty(), "nothing was called");
+    let error = json!({ "message": "'messages[1].content[0]' is bad.", "type": "invalid_request_error", "param": "messages[1].content[0]", "code": "bad" });
+    let head = vec![("content-type", "application/json".to_owned())];
+    bench.north.then(Reply::Status { status: 400, head, body: json!({ "error": error }).to_string() });
+    check(&json!({}), "bad", "input[0].content[0]", "'input[0].content[0]' is bad.").await;
+}
+
 fn kinds(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("event: ")).collect()
 }
