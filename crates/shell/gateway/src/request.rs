@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dispatch::{Ask, Failure, Reason, Refusal, RequestId};
-use fleet::{Capability, ServiceTier};
+use dispatch::{Ask, Failure, PassedOver, Reason, Refusal, RequestId};
+use fleet::{Capability, Fleet, ModelId, ServiceTier};
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
@@ -295,6 +295,8 @@ fn stream(flight: Box<Flight>, relay: Relay, passage: Passage, call: Call) -> An
 
 /// When to come back when nothing better is known.
 const RETRY_SOON: Duration = Duration::from_secs(1);
+/// When to come back where a contract has to begin first.
+const RETRY_UNPAID: Duration = Duration::from_secs(60);
 
 /// What a client is told when a request goes nowhere.
 fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
@@ -306,7 +308,6 @@ fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
         Undecided::Refusal(refusal) | Undecided::Full(refusal) => refusal,
     };
     let reasons = || refusal.passed_over.iter().map(|passed| passed.reason);
-    let never = |reason| matches!(reason, Reason::ContextTooLong { .. } | Reason::Lacks(_) | Reason::OutOfScope | Reason::Inexpressible);
     if reasons().all(never)
         && reasons().any(|reason| reason == Reason::Inexpressible)
         && let Some(refused) = said.refusal()
@@ -316,8 +317,13 @@ fn refusal(flight: &Flight, undecided: Undecided, said: &Said<'_>) -> Refused {
     if let Some(again) = pushed_back(flight, &refusal) {
         return Refused::pushed_back(again);
     }
-    let refused = explain(&refusal, flight.snapshot.fleet.models.name(flight.ask.model), flight.state.clock.now());
+    let refused = explain(&refusal, &flight.snapshot.fleet, flight.ask.model, flight.state.clock.now());
     if refused.param.as_deref() == Some(Call::Chat.prompt()) { refused.about(said.call().prompt()) } else { refused }
+}
+
+/// Whether an endpoint that is passed over for this can never take the request.
+fn never(reason: Reason) -> bool {
+    matches!(reason, Reason::ContextTooLong { .. } | Reason::Lacks(_) | Reason::OutOfScope | Reason::Inexpressible)
 }
 
 /// When to come back, where nothing but suppliers that take no more of what is ours (429) keeps a request from every endpoint that could ever
@@ -337,7 +343,8 @@ fn pushed_back(flight: &Flight, refusal: &Refusal) -> Option<Duration> {
 }
 
 /// The reason that all endpoints share, when it is the request's own; else that there is no capacity, and when there may be.
-fn explain(refusal: &Refusal, model: &str, now: Instant) -> Refused {
+fn explain(refusal: &Refusal, fleet: &Fleet, model: ModelId, now: Instant) -> Refused {
+    let model = fleet.models.name(model);
     let reasons = || refusal.passed_over.iter().map(|passed| passed.reason);
     let shared = |is: fn(Reason) -> bool| !refusal.passed_over.is_empty() && reasons().all(is);
     if shared(|reason| reason == Reason::OutOfScope) {
@@ -358,6 +365,16 @@ fn explain(refusal: &Refusal, model: &str, now: Instant) -> Refused {
     let lasting = |reason| matches!(reason, Reason::OverBudget { .. } | Reason::OutOfScope | Reason::NoContract | Reason::Exclusive { .. });
     if reasons().all(lasting) && reasons().any(|reason| matches!(reason, Reason::OverBudget { .. })) {
         return Refused::over_budget();
+    }
+    // Where one is in force all the same, its price is not known yet or its units are used up for the moment.
+    let in_force = |endpoint| fleet.covering(endpoint).into_iter().any(|id| fleet.contracts[id].in_force(now));
+    let unpaid = |passed: &PassedOver| match passed.reason {
+        Reason::NoContract => !in_force(passed.endpoint),
+        reason => never(reason) || matches!(reason, Reason::Exclusive { .. }),
+    };
+    if refusal.passed_over.iter().all(unpaid) && reasons().any(|reason| reason == Reason::NoContract) {
+        let message = format!("No contract in force pays for the model '{model}' at the moment.");
+        return Refused::no_capacity(message, RETRY_UNPAID);
     }
     let back = reasons().filter_map(|reason| match reason {
         Reason::Down { until } => Some(until.since(now)),

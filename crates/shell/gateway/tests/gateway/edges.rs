@@ -1,10 +1,11 @@
 //! Who may come in, what is refused, and what else there is to ask for.
 
 use dispatch::{Known, Outcome, Record};
-use gateway::Limits;
+use gateway::{Clock, Limits};
 use testkit::{Gate, Reply};
+use units::Instant;
 
-use crate::bench::{Bench, KEY};
+use crate::bench::{Bench, KEY, Setup};
 
 const HELLO: &str = r#"{"model":"default","messages":[{"role":"user","content":"hello"}]}"#;
 
@@ -28,6 +29,17 @@ async fn only_good_keys_come_in_and_all_others_hear_the_same() {
     assert_eq!(bench.send("GET", "/v1/models", &narrow, "").await.json()["data"], serde_json::json!([]));
     bench.gateway.set_keys(&[]);
     assert_eq!(bench.chat(HELLO).await.status, 401, "a key that is gone is gone at once");
+}
+
+#[tokio::test]
+async fn a_model_that_no_contract_pays_for_any_more_says_so() {
+    // The contracts of the laptop end in 2031.
+    let clock = Clock::from_fn(|| Instant::from_micros(1_930_000_000_000_000));
+    let bench = Bench::of(Setup { clock, ..Setup::default() }).await;
+    let reply = bench.chat(HELLO).await;
+    assert_eq!((reply.error(), reply.header("retry-after")), ((503, "no_capacity".to_owned()), "60"));
+    assert_eq!(reply.json()["error"]["message"], "No contract in force pays for the model 'smollm2-135m' at the moment.");
+    assert!(bench.north.heard().is_empty(), "nothing was called");
 }
 
 /// What a body is answered with, and which parameter is at fault.
