@@ -19,7 +19,7 @@ pub fn of_chat(
     modalities: Option<&RawValue>,
     audio: Option<&RawValue>,
 ) -> Result<(), Unsupported> {
-    check_tools(tools, |tool| tool.kind().is_none_or(|kind| matches!(kind, "function" | "custom")))?;
+    check_tools("tools", tools, |tool| tool.kind().is_none_or(|kind| matches!(kind, "function" | "custom")))?;
     if is_said(web_search_options) {
         return elsewhere("web_search_options", "a search");
     }
@@ -42,7 +42,9 @@ pub fn of_messages(
 ) -> Result<(), Unsupported> {
     // Those that search among the tools themselves are paid for by the token alone.
     let by_version = ["bash_", "text_editor_", "computer_", "browser_toolset_", "memory_", "tool_search_tool_"];
-    check_tools(tools, |tool| tool.kind().is_none_or(|kind| kind == "custom" || by_version.iter().any(|name| kind.starts_with(name))))?;
+    check_tools("tools", tools, |tool| {
+        tool.kind().is_none_or(|kind| kind == "custom" || by_version.iter().any(|name| kind.starts_with(name)))
+    })?;
     if is_said(mcp_servers.filter(|raw| serde_json::from_str::<[IgnoredAny; 0]>(raw.get()).is_err())) {
         return elsewhere("mcp_servers", "tools");
     }
@@ -69,16 +71,16 @@ fn elsewhere(param: &str, what: &str) -> Result<(), Unsupported> {
     Err(Unsupported { param: param.to_owned(), message })
 }
 
-/// Refuses a list of tools with one that does not run at the client.
-pub(crate) fn check_tools(tools: Option<&RawValue>, runs_at_client: impl Fn(&Tool<'_>) -> bool) -> Result<(), Unsupported> {
+/// Refuses a list of tools, the field `field`, with one that does not run at the client.
+pub(crate) fn check_tools(field: &str, tools: Option<&RawValue>, runs_at_client: impl Fn(&Tool<'_>) -> bool) -> Result<(), Unsupported> {
     let Some(tools) = tools.filter(|raw| raw.get() != "null") else { return Ok(()) };
     // What isn't understood here might be by the supplier.
     let Ok(found) = serde_json::Deserializer::from_str(tools.get()).deserialize_seq(Tools(runs_at_client)) else {
-        let message = "'tools' should be an array of objects, each with one 'type'.".to_owned();
-        return Err(Unsupported { param: "tools".to_owned(), message });
+        let message = format!("'{field}' should be an array of objects, each with one 'type'.");
+        return Err(Unsupported { param: field.to_owned(), message });
     };
     let Some((index, kind)) = found else { return Ok(()) };
-    let param = format!("tools[{index}].type");
+    let param = format!("{field}[{index}].type");
     let message = format!("'{param}' is '{kind}': such tools run at the supplier and not here.");
     Err(Unsupported { param, message })
 }

@@ -25,6 +25,8 @@ struct Fields<'a> {
     prompt: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
 }
 
 /// The name of the model that a body asks for, if it can be read at all.
@@ -61,7 +63,13 @@ pub fn stateless(body: &[u8]) -> Result<(), Unsupported> {
             return refuse(param, format!("'{param}' refers to what is stored at OpenAI; send the whole input instead."));
         }
     }
-    extras::check_tools(fields.tools, runs_at_client)
+    extras::check_tools("tools", fields.tools, runs_at_client)?;
+    // Items of the input may bring tools too; an input that is a text is none.
+    let items = fields.input.filter(|raw| raw.get().starts_with('['));
+    extras::check_tools("input", items, |item| match item.kind() {
+        Some("additional_tools" | "tool_search_output") => extras::check_tools("tools", item.tools, runs_at_client).is_ok(),
+        _ => true,
+    })
 }
 
 /// Whether a tool runs at the client, so that it is paid for by the token alone. What may run in either place says where.
@@ -80,7 +88,7 @@ fn runs_at_client(tool: &Tool<'_>) -> bool {
         }
         Some("namespace") => {
             let is_named = |tool: &Tool<'_>| matches!(tool.kind(), Some("function" | "custom"));
-            extras::check_tools(tool.tools, is_named).is_ok()
+            extras::check_tools("tools", tool.tools, is_named).is_ok()
         }
         _ => false,
     }
@@ -166,6 +174,19 @@ mod tests {
         ] {
             tool(&format!(r#"{{"type":"namespace","name":"n","tools":{tools}}}"#), passes);
         }
+    }
+
+    #[test]
+    fn tools_that_the_input_brings_are_looked_at_too() {
+        let item = |item: &str, param: Option<&str>| check(&format!(r#"{{"input":[{{"role":"user","content":"x"}},{item}]}}"#), param);
+        for kind in ["additional_tools", "tool_search_output"] {
+            item(&format!(r#"{{"type":"{kind}","tools":[{{"type":"function","name":"f"}}]}}"#), None);
+            item(&format!(r#"{{"type":"{kind}","tools":[{{"type":"web_search"}}]}}"#), Some("input[1].type"));
+            item(&format!(r#"{{"type":"{kind}","tools":[],"tools":[]}}"#), Some("input"));
+        }
+        item(r#"{"type":"function_call_output","output":"x","tools":[{"type":"web_search"}]}"#, None);
+        check(r#"{"input":"tools"}"#, None);
+        check(r#"{"input":7}"#, None);
     }
 
     #[test]
