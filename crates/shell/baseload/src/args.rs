@@ -309,7 +309,7 @@ pub enum Key {
     },
     /// Gives a key a new secret and prints it, this once; the old one stays good until the overlap ends
     Rotate {
-        /// Its name or public part
+        /// Its name, or its public part as `key list` shows it
         which: String,
         /// How long both are good, such as 1h, 30m or 0s
         #[arg(long, value_name = "TIME", value_parser = span)]
@@ -321,7 +321,7 @@ pub enum Key {
     },
     /// Revokes a key by its name or public part
     Revoke {
-        /// Its name or public part
+        /// Its name, or its public part as `key list` shows it
         which: String,
         #[command(flatten)]
         by: By,

@@ -82,13 +82,13 @@ pub enum LedgerError {
         /// Which version.
         version: FleetVersion,
     },
-    /// A name stands for more than one thing.
-    #[error("tell which {name} is meant: there are {count}")]
+    /// A name stands for more than one key.
+    #[error("tell which {name} is meant: name one of {} instead", keys.join(", "))]
     Ambiguous {
         /// The name.
         name: String,
-        /// How many have it.
-        count: usize,
+        /// The public parts of those that have it.
+        keys: Vec<String>,
     },
     /// A record is longer than any may be.
     #[error("append a record of {bytes} bytes: the limit is {limit}")]

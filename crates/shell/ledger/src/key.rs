@@ -108,6 +108,29 @@ pub fn split_key(text: &str) -> Option<(&str, &str)> {
     (formed && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')).then_some((public, secret))
 }
 
+/// The public part that a text names a key by: alone or as `key list` shows it (`bl-<public>`, `bl-<public>-...`), or a whole key, of which the
+/// secret says nothing here. `None` when it isn't formed like one.
+pub(crate) fn public_part(text: &str) -> Option<&str> {
+    let public = match text.strip_prefix("bl-") {
+        Some(key) => key.split_once('-').map_or(key, |(public, _)| public),
+        None => text,
+    };
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (public.len() == PUBLIC_CHARS && public.bytes().all(is_hex)).then_some(public)
+}
+
+/// A text that was to name a key, as it may be shown: without what may be a secret, or a part of one.
+pub(crate) fn without_secret(text: &str) -> String {
+    let is_secret =
+        |part: &str| part.len() >= SECRET_CHARS / 2 && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let mut parts: Vec<&str> = text.split('-').map(|part| if is_secret(part) { "..." } else { part }).collect();
+    if let ["bl", _, _, ..] = parts.as_slice() {
+        parts.truncate(2);
+        parts.push("...");
+    }
+    parts.join("-")
+}
+
 /// What is stored of a secret: SHA-256 of its text. It is random and long, so no slow hash is needed.
 #[must_use]
 pub fn hash_secret(secret: &str) -> [u8; 32] {
@@ -146,6 +169,22 @@ mod tests {
         assert_eq!(split_key(&good), Some(("0123456789ab", secret.as_str())));
         for bad in ["", "bl-", "bl-0123456789ab-", "sk-0123456789ab-x", &good[..67], &good.to_uppercase(), &format!("{good}a")] {
             assert_eq!(split_key(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_cut_off() {
+        let secret = "a".repeat(52);
+        for (text, shown) in [
+            (format!("bl-0123456789ab-{secret}"), "bl-0123456789ab-..."),
+            (format!("bl-0123456789a-{secret}"), "bl-0123456789a-..."),
+            (format!(" bl-0123456789ab-{secret}"), " bl-0123456789ab-..."),
+            ("bl-0123456789ab-aaaa-aaaa".to_owned(), "bl-0123456789ab-..."),
+            (secret, "..."),
+            ("bl-0123456789ab".to_owned(), "bl-0123456789ab"),
+            ("the-night-shift".to_owned(), "the-night-shift"),
+        ] {
+            assert_eq!(without_secret(&text), shown);
         }
     }
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use units::Instant;
 
 use crate::error::LedgerError;
-use crate::key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, base32, hash_secret};
+use crate::key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, base32, hash_secret, public_part, without_secret};
 use crate::keylog::{self, By, KeyDeed};
 use crate::schema;
 use crate::scope::Scopes;
@@ -132,7 +132,7 @@ impl Keys {
         Ok(NewKey { text: text(&row.public, &secret), row })
     }
 
-    /// Revokes a key by its public part, or by its name where only one unrevoked key has it.
+    /// Revokes a key by its public part, however that is written, or by its name where only one unrevoked key has it.
     ///
     /// # Errors
     /// When there is none or more than one of that name, or the database refused.
@@ -163,24 +163,29 @@ fn text(public: &str, secret: &str) -> KeySecret {
 /// The number of the key with this public part, or else of the only unrevoked one with this name.
 fn find(connection: &Connection, which: &str) -> Result<u32, LedgerError> {
     let by_public = "SELECT id FROM api_key WHERE public = ?1";
-    match connection.query_row(by_public, [which], |row| row.get(0)).optional()? {
+    match connection.query_row(by_public, [public_part(which)], |row| row.get(0)).optional()? {
         Some(id) => Ok(id),
         None => only_named(connection, which),
     }
 }
 
 fn only_named(connection: &Connection, name: &str) -> Result<u32, LedgerError> {
-    let mut select = connection.prepare("SELECT id FROM api_key WHERE name = ?1 AND revoked IS NULL")?;
-    let ids = select.query_map([name], |row| row.get(0))?.collect::<Result<Vec<u32>, _>>()?;
-    match ids.as_slice() {
-        [id] => Ok(*id),
+    let mut select = connection.prepare("SELECT id, public FROM api_key WHERE name = ?1 AND revoked IS NULL ORDER BY id")?;
+    let found = select.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<(u32, String)>, _>>()?;
+    match found.as_slice() {
+        [(id, _)] => Ok(*id),
         [] => Err(missing(name)),
-        _ => Err(LedgerError::Ambiguous { name: name.to_owned(), count: ids.len() }),
+        _ => {
+            let keys = found.iter().map(|(_, public)| format!("bl-{public}")).collect();
+            Err(LedgerError::Ambiguous { name: without_secret(name), keys })
+        }
     }
 }
 
 fn missing(which: &str) -> LedgerError {
-    LedgerError::Missing { what: format!("a key in use that is called {which}") }
+    LedgerError::Missing {
+        what: format!("a key in use that is called {}: `key list` has their names and public parts", without_secret(which)),
+    }
 }
 
 fn one(connection: &Connection, id: u32) -> Result<KeyRow, LedgerError> {

@@ -120,8 +120,29 @@ fn a_name_that_two_keys_have_revokes_neither() {
     for byte in [1, 2] {
         keys.create(&KeyTerms::named("ada"), [byte; 38], start()).expect("made");
     }
-    assert!(matches!(keys.revoke("ada", start()), Err(LedgerError::Ambiguous { count: 2, .. })));
+    let refused = keys.revoke("ada", start()).expect_err("there are two").to_string();
+    assert_eq!(refused, "tell which ada is meant: name one of bl-010101010101, bl-020202020202 instead");
     assert!(keys.list().expect("read").iter().all(|row| row.revoked.is_none()));
+}
+
+#[test]
+fn a_key_is_named_as_it_is_shown_and_its_secret_is_kept_out_of_what_is_said() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let keys = Store::open_keys(directory.path()).expect("made");
+    let made = keys.create(&KeyTerms::named("ada"), [1; 38], start()).expect("made");
+    let (public, secret) = split_key(&made.text.0).expect("formed like a key");
+    assert_eq!(public, "010101010101");
+    for (which, byte) in [("010101010101", 2), ("bl-010101010101", 3), ("bl-010101010101-...", 4), (made.text.0.as_str(), 5), ("ada", 6)] {
+        let rotated = keys.rotate(which, [byte; 32], Duration::ZERO, seconds(u64::from(byte))).expect("rotated");
+        assert_eq!(rotated.row.public, public, "{which}");
+    }
+    for strange in [format!("bl-020202020202-{secret}"), format!("bl-0101-{secret}"), secret.to_owned()] {
+        let refused = keys.revoke(&strange, seconds(9)).expect_err("nobody");
+        assert!(matches!(refused, LedgerError::Missing { .. }) && !format!("{refused} {refused:?}").contains(secret), "{refused:?}");
+    }
+    assert_eq!(keys.revoke(&made.text.0, seconds(9)).expect("revoked").revoked, Some(seconds(9)));
+    let log = keys.log().expect("read");
+    assert!(log.len() == 7 && !format!("{log:?}").contains(secret));
 }
 
 #[test]
