@@ -272,15 +272,16 @@ pub enum Key {
     /// Makes a key and prints it, this once
     Create {
         /// What a person calls it
+        #[arg(value_parser = name)]
         name: String,
         /// A model that it may use; repeat for more, leave out for all
-        #[arg(long = "model", value_name = "MODEL")]
+        #[arg(long = "model", value_name = "MODEL", value_parser = name)]
         models: Vec<String>,
         /// What it may do: inference, read, plan, operate or admin; repeat for more, leave out for inference alone
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<ledger::Scope>,
         /// A team of the fleet file that it belongs to, and whose limits it shares
-        #[arg(long, value_name = "TEAM")]
+        #[arg(long, value_name = "TEAM", value_parser = name)]
         team: Option<String>,
         /// What its requests may cost at list prices, such as '50 USD/month'
         #[arg(long, value_name = "MONEY/PERIOD")]
@@ -342,10 +343,10 @@ pub enum Key {
 #[derive(Debug, clap::Args)]
 pub struct By {
     /// Who does it, for the ledger
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", value_parser = who)]
     pub who: String,
     /// Why, for the ledger
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = why)]
     pub why: String,
 }
 
@@ -432,6 +433,18 @@ impl ValueEnum for PolicyName {
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
         Some(clap::builder::PossibleValue::new(self.0.name()))
     }
+}
+
+fn name(text: &str) -> Result<String, ledger::NotPlain> {
+    ledger::check_name(text).map(|()| text.to_owned())
+}
+
+fn who(text: &str) -> Result<String, ledger::NotPlain> {
+    ledger::check_plain(text, ledger::NAME_CHARS_MAX).map(|()| text.to_owned())
+}
+
+fn why(text: &str) -> Result<String, ledger::NotPlain> {
+    ledger::check_plain(text, ledger::WHY_CHARS_MAX).map(|()| text.to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

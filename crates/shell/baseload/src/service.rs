@@ -240,7 +240,8 @@ fn limits(asked: &Limits, shared: bool) -> Limits {
 fn tell_teamless(config: &Config) {
     for key in config.keys.iter() {
         if let Some(team) = key.team.as_ref().filter(|team| config.fleet.teams.id(team).is_none()) {
-            log::say(format_args!("key {} belongs to the team {team}, which the fleet does not have: its calls are refused", key.name));
+            let [key, team] = [&key.name, team].map(|text| ledger::escaped(text));
+            log::say(format_args!("key {key} belongs to the team {team}, which the fleet does not have: its calls are refused"));
         }
     }
 }

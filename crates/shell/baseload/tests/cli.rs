@@ -102,6 +102,23 @@ fn a_key_is_made_once_listed_without_its_secret_and_revoked() {
 }
 
 #[test]
+fn what_would_forge_a_line_of_a_list_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let forged = "me\n2026-11-22T12:00:00Z  revoked  you";
+    for args in [
+        ["key", "create", forged, "--who", "me"],
+        ["key", "create", "me", "--team", forged],
+        ["key", "create", "me", "--who", forged],
+        ["key", "create", "me", "--why", forged],
+        ["key", "create", "", "--who", "me"],
+    ] {
+        let said = seen(folder.path(), &args);
+        let why = if args[2].is_empty() { "it is empty" } else { "it has a control character" };
+        assert!(said.contains(why) && said.ends_with("--- exit 2"), "{said}");
+    }
+}
+
+#[test]
 fn the_schema_is_json() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let schema: serde_json::Value = serde_json::from_slice(&run(folder.path(), &["schema"]).stdout).expect("JSON");

@@ -15,6 +15,7 @@ use crate::chain::{self, Head};
 use crate::closing::{self, Closed};
 use crate::correction::{self, Correct, Corrected};
 use crate::error::LedgerError;
+use crate::plain::check_by;
 use crate::register::Registers;
 use crate::view::View;
 use crate::words::Nanos;
@@ -134,8 +135,9 @@ impl View {
 /// Books a correction in a state directory, also while a service runs on it: that takes it in with its next closing or commit.
 ///
 /// # Errors
-/// When the attempt is not settled, the tokens can't be, or the database refused.
+/// When the attempt is not settled, the tokens can't be, who or why is no plain line, or the database refused.
 pub fn correct(directory: &Path, said: &Correct, now: Instant) -> Result<Corrected, LedgerError> {
+    check_by(&said.who, &said.why)?;
     let mut connection = for_writing(directory)?;
     let registers = Registers::read(&connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

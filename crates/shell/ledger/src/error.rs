@@ -6,6 +6,8 @@ use std::sync::Arc;
 use dispatch::AttemptId;
 use fleet::FleetVersion;
 
+use crate::plain::NotPlain;
+
 /// The code of a store, or of a shared database, that a newer program has brought forward.
 pub const NEWER_STORE: &str = "BL0801";
 
@@ -89,6 +91,14 @@ pub enum LedgerError {
         name: String,
         /// The public parts of those that have it.
         keys: Vec<String>,
+    },
+    /// A text that people give and read can't be kept as it is.
+    #[error("keep {what}")]
+    NotPlain {
+        /// What it says.
+        what: &'static str,
+        /// Why not.
+        source: NotPlain,
     },
     /// A record is longer than any may be.
     #[error("append a record of {bytes} bytes: the limit is {limit}")]

@@ -10,6 +10,7 @@ use crate::field::fields;
 use crate::insert::Rows;
 use crate::key::{KeyRow, KeyTerms};
 use crate::keys::Keys;
+use crate::plain::check_by;
 use crate::scope::Scope;
 use crate::words::{Word, Words};
 
@@ -99,6 +100,7 @@ pub(crate) fn book(
     by: &By,
     now: Instant,
 ) -> Result<(), LedgerError> {
+    check_by(&by.who, &by.why)?;
     let mut chain = Chain::read(transaction, Rows::Single)?;
     let KeyRow { public, name, .. } = row;
     let values = fields![public.as_str(), name.as_str(), Word(deed), terms, by.who.as_str(), by.why.as_str(), now.micros()];

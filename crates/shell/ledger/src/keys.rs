@@ -12,6 +12,7 @@ use units::Instant;
 use crate::error::LedgerError;
 use crate::key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, base32, hash_secret, public_part, without_secret};
 use crate::keylog::{self, By, KeyDeed};
+use crate::plain::check_name;
 use crate::schema;
 use crate::scope::Scopes;
 
@@ -69,8 +70,9 @@ impl Keys {
     /// Makes a key from random bytes that the caller drew: six for the public part, the rest for the secret.
     ///
     /// # Errors
-    /// When the database refused.
+    /// When a name in its terms is none that can be kept, or the database refused.
     pub fn create(&self, terms: &KeyTerms, random: [u8; 38], now: Instant) -> Result<NewKey, LedgerError> {
+        check(terms)?;
         let public: String = random[..6].iter().map(|byte| format!("{byte:02x}")).collect();
         let secret = base32(&random[6..]);
         let mut open = self.lock();
@@ -154,6 +156,14 @@ impl Keys {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Refuses names that would not be one line where keys are listed.
+fn check(KeyTerms { name, models, team, .. }: &KeyTerms) -> Result<(), LedgerError> {
+    let names = [("the name of a key", name)].into_iter();
+    let names = names.chain(models.iter().map(|model| ("the name of a key's model", model)));
+    let mut names = names.chain(team.iter().map(|team| ("the name of a key's team", team)));
+    names.try_for_each(|(what, name)| check_name(name).map_err(|source| LedgerError::NotPlain { what, source }))
 }
 
 fn text(public: &str, secret: &str) -> KeySecret {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use units::Instant;
 
-use super::{Share, State, instant};
+use super::{Share, State, instant, who, why};
 
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
@@ -69,7 +69,7 @@ pub enum Ledger {
         /// The invoice
         file: PathBuf,
         /// Who imports it
-        #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", value_parser = who)]
         who: String,
         /// Print one JSON document
         #[arg(long)]
@@ -93,10 +93,10 @@ pub enum Ledger {
         #[arg(long, value_name = "TOKENS")]
         output: u32,
         /// Why
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = why)]
         why: String,
         /// Who says so
-        #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+        #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", value_parser = who)]
         who: String,
         #[command(flatten)]
         state: State,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use fleet::{Allowance, Budget, Fleet, PerMinute};
-use ledger::{By, KeyChange, KeyRow, KeyTerms, Keys, NewKey, Scope, View};
+use ledger::{By, KeyChange, KeyRow, KeyTerms, Keys, NewKey, Scope, View, escaped};
 use serde_json::json;
 use units::{Currency, Instant};
 
@@ -31,7 +31,7 @@ pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
         Key::List { json, state } => list(&open(state.dir)?.list()?, json, out)?,
         Key::Revoke { which, by, state } => {
             let row = open(state.dir)?.by(by.into()).revoke(&which, clock::now())?;
-            writeln!(out, "revoked {} (bl-{}-...)", row.name, row.public)?;
+            writeln!(out, "revoked {} (bl-{}-...)", escaped(&row.name), row.public)?;
         }
         Key::Log { json, state } => log(&open(state.dir)?.log()?, json, out)?,
     }
@@ -105,9 +105,16 @@ fn list(rows: &[KeyRow], json: bool, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "no keys yet: `baseload key create NAME` makes one")?;
     }
     for row in rows {
-        let models = if row.models.is_empty() { "all models".to_owned() } else { row.models.join(", ") };
+        let models = if row.models.is_empty() { "all models".to_owned() } else { escaped(&row.models.join(", ")) };
         let created = jiff::Timestamp::from(row.created).strftime("%Y-%m-%d");
-        writeln!(out, "{:<20} bl-{}-...  {:<8} made {created}  {models}{}", row.name, row.public, standing(row, now), held_to(row))?;
+        writeln!(
+            out,
+            "{:<20} bl-{}-...  {:<8} made {created}  {models}{}",
+            escaped(&row.name),
+            row.public,
+            standing(row, now),
+            held_to(row)
+        )?;
     }
     Ok(())
 }
@@ -127,7 +134,8 @@ fn log(changes: &[KeyChange], json: bool, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "nothing was done to any key here yet")?;
     }
     for KeyChange { public, name, deed, terms, by: By { who, why }, at } in changes {
-        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        let [name, terms, who, why] = [name, terms, who, why].map(|text| escaped(text));
+        let why = if why.is_empty() { why } else { format!(": {why}") };
         writeln!(out, "{at}  {:<7}  {name} (bl-{public}-...)  {terms}  by {who}{why}", deed.word())?;
     }
     Ok(())
@@ -139,7 +147,7 @@ fn held_to(row: &KeyRow) -> String {
     let Allowance { requests, tokens, budget } = &row.allowance;
     let parts = [
         Some(scopes.join("+")).filter(|scopes| scopes != Scope::Inference.name()),
-        row.team.as_ref().map(|team| format!("team {team}")),
+        row.team.as_ref().map(|team| format!("team {}", escaped(team))),
         budget.map(|budget| budget.to_string()),
         requests.map(|rate| format!("{} requests/min", rate.count())),
         tokens.map(|rate| format!("{} tokens/min", rate.count())),

@@ -22,6 +22,7 @@ use crate::directory;
 use crate::error::LedgerError;
 use crate::field::fields;
 use crate::fleets::Fleets;
+use crate::plain::check_by;
 use crate::register::{Register, Registers};
 use crate::removed::removed;
 use crate::whole;
@@ -228,6 +229,7 @@ pub(crate) fn book(
     now: Instant,
 ) -> Result<Reconciliation, LedgerError> {
     let (connection, who) = (booking.connection, invoice.who);
+    check_by(who, "")?;
     let digest = refuse_known(connection, invoice)?;
     reckoned.catch_up(connection)?;
     let number = booking.chain.next_number(&INVOICE)?;

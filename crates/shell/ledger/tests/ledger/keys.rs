@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::Allowance;
-use ledger::{By, Finding, KeyChange, KeyRow, KeyTerms, LedgerError, Scope, Store, hash_secret, split_key, verify};
+use ledger::{
+    By, Finding, KeyChange, KeyRow, KeyTerms, LedgerError, NAME_CHARS_MAX, Scope, Store, WHY_CHARS_MAX, hash_secret, split_key, verify,
+};
 
 use crate::fixture::{open, seconds, start};
 
@@ -146,6 +148,28 @@ fn a_key_is_named_as_it_is_shown_and_its_secret_is_kept_out_of_what_is_said() {
 }
 
 #[test]
+fn what_is_no_plain_line_is_kept_nowhere() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let by = |who: &str, why: &str| Store::open_keys(directory.path()).expect("made").by(By { who: who.to_owned(), why: why.to_owned() });
+    let long = "a".repeat(NAME_CHARS_MAX + 1);
+    for bad in ["", "ada\n2026-11-22T12:00:00Z  revoked  bob", "\u{1b}[2J", long.as_str()] {
+        let named = KeyTerms::named(bad);
+        let of = KeyTerms { models: vec![bad.to_owned()], ..KeyTerms::named("ada") };
+        let belonging = KeyTerms { team: Some(bad.to_owned()), ..KeyTerms::named("ada") };
+        for terms in [named, of, belonging] {
+            let refused = by("eve", "").create(&terms, [1; 38], start()).expect_err("refused");
+            assert!(matches!(refused, LedgerError::NotPlain { .. }), "{refused:?}");
+        }
+    }
+    for (who, why) in [("e\nve", ""), (long.as_str(), ""), ("eve", "\u{1b}[2J"), ("eve", "a".repeat(WHY_CHARS_MAX + 1).as_str())] {
+        let refused = by(who, why).create(&KeyTerms::named("ada"), [1; 38], start()).expect_err("refused");
+        assert!(matches!(refused, LedgerError::NotPlain { .. }), "{refused:?}");
+    }
+    assert!(by("", "").list().expect("read").is_empty() && by("", "").log().expect("read").is_empty());
+    by(&"a".repeat(NAME_CHARS_MAX), &"b".repeat(WHY_CHARS_MAX)).create(&KeyTerms::named(&long[1..]), [1; 38], start()).expect("made");
+}
+
+#[test]
 fn what_a_key_is_to_be_is_what_is_read() {
     let directory = tempfile::tempdir().expect("a folder");
     let keys = Store::open_keys(directory.path()).expect("made");
@@ -191,7 +215,7 @@ fn a_rotated_key_has_two_secrets_until_the_overlap_ends() {
 fn cve_2026_42208_no_name_is_read_as_sql() {
     let directory = tempfile::tempdir().expect("a folder");
     let keys = Store::open_keys(directory.path()).expect("made");
-    let attacks = ["x'); DROP TABLE api_key; --", "' OR '1'='1", "\"; DELETE FROM api_key_scope; --", "x\0y", "%", "_", "\u{2019}"];
+    let attacks = ["x'); DROP TABLE api_key; --", "' OR '1'='1", "\"; DELETE FROM api_key_scope; --", "%", "_", "\u{2019}"];
     for (index, attack) in attacks.into_iter().enumerate() {
         assert!(matches!(keys.revoke(attack, start()), Err(LedgerError::Missing { .. })), "{attack}: nothing is called so yet");
         let terms = KeyTerms { models: vec![attack.to_owned()], team: Some(attack.to_owned()), ..KeyTerms::named(attack) };
