@@ -68,11 +68,21 @@ fn wrong_files_are_code_2() {
 #[test]
 fn what_is_not_there_is_code_1() {
     check("no_ledger", &["ledger", "show"]);
-    check("no_such_key", &["key", "revoke", "nobody"]);
+    check("no_keys", &["key", "list", "--state", "tyop"]);
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let said = seen(folder.path(), &["status", "--at", &nobody.to_string()]);
     assert!(said.starts_with(&format!("--- stderr\nbaseload: failed to reach {nobody}: ")) && said.ends_with("--- exit 1"), "{said}");
+}
+
+#[test]
+fn what_only_reads_makes_no_state_directory() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for args in [["key", "list"].as_slice(), &["key", "log"], &["key", "revoke", "me"], &["key", "rotate", "me", "--overlap", "1h"]] {
+        let said = seen(folder.path(), &[args, &["--state", "tyop"]].concat());
+        assert!(said.contains("failed to open the keys in tyop (`--state` names another): find a ledger in tyop"), "{said}");
+        assert!(said.ends_with("--- exit 1") && !folder.path().join("tyop").exists(), "{said}");
+    }
 }
 
 #[test]
@@ -94,6 +104,8 @@ fn a_key_is_made_once_listed_without_its_secret_and_revoked() {
     let made = said(&["key", "create", "me", "--model", "smollm2-135m", "--expires", "2999-01-01"]);
     let key = made.lines().next().expect("a line");
     let (public, secret) = key.strip_prefix("bl-").and_then(|key| key.split_once('-')).expect("a key");
+    let nobody = "baseload: failed to find a key in use that is called nobody: `key list` has their names and public parts\n--- exit 1";
+    assert_eq!(said(&["key", "revoke", "nobody"]), format!("--- stderr\n{nobody}"));
     let listed = said(&["key", "list"]);
     assert!(listed.contains(public) && listed.contains("good") && !listed.contains(secret), "{listed}");
     assert!(!said(&["key", "list", "--json"]).contains(secret));

@@ -44,6 +44,17 @@ impl Keys {
         Ok(Self { open: Mutex::new(Open { connection, read: None }), by: By::default() })
     }
 
+    /// Opens the keys of a state directory that is there; a name with a slip in it makes none.
+    ///
+    /// # Errors
+    /// When there is none, or as for [`Self::open`].
+    pub fn open_existing(directory: &Path) -> Result<Self, LedgerError> {
+        if !schema::database(directory).exists() {
+            return Err(LedgerError::Missing { what: format!("a ledger in {}", directory.display()) });
+        }
+        Self::open(directory)
+    }
+
     /// The same keys, changed by somebody for some reason, which the ledger keeps with each change.
     #[must_use]
     pub fn by(self, by: By) -> Self {
@@ -248,6 +259,16 @@ fn read(connection: &Connection) -> Result<Vec<KeyRow>, LedgerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_only_reads_makes_no_directory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let directory = folder.path().join("tyop");
+        assert!(matches!(Keys::open_existing(&directory), Err(LedgerError::Missing { .. })));
+        assert!(!directory.exists());
+        Keys::open(&directory).expect("made");
+        Keys::open_existing(&directory).expect("it is there");
+    }
 
     #[test]
     fn what_is_said_of_a_key_is_on_disk_when_it_is_said() {

@@ -21,7 +21,8 @@ pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
             let terms = KeyTerms { name, scopes, models, team, allowance: Allowance { requests, tokens, budget }, expires };
             let directory = place::state(state.dir, "up")?;
             known(&directory, &terms)?;
-            let made = create(&open_at(&directory)?.by(by.into()), &terms)?;
+            let keys = Keys::open(&directory).with_context(|| format!("open the keys in {}", directory.display()))?;
+            let made = create(&keys.by(by.into()), &terms)?;
             writeln!(out, "{}", made.text.0)?;
         }
         Key::Rotate { which, overlap, by, state } => {
@@ -38,12 +39,10 @@ pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The keys that are there: only who makes the first one makes a directory for it.
 fn open(state: Option<PathBuf>) -> Result<Keys> {
-    open_at(&place::state(state, "up")?)
-}
-
-fn open_at(directory: &Path) -> Result<Keys> {
-    Keys::open(directory).with_context(|| format!("open the keys in {}", directory.display()))
+    let directory = place::state(state, "up")?;
+    Keys::open_existing(&directory).with_context(|| format!("open the keys in {} (`--state` names another)", directory.display()))
 }
 
 /// Refuses a team, or a currency, that no fleet of this directory has; before the first `up` there is none to ask.
