@@ -54,6 +54,39 @@ pub fn wrong(message: impl Into<String>) -> anyhow::Error {
     Wrong(message.into()).into()
 }
 
+/// Standard output, whose errors say that they are its own.
+pub struct Told<W>(pub W);
+
+impl<W: Write> Write for Told<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(untold)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(untold)
+    }
+}
+
+/// Of the same kind: by that it is told whether to try again, and a reader that went away.
+fn untold(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), Untold(error))
+}
+
+#[derive(Debug)]
+struct Untold(io::Error);
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write to standard output")
+    }
+}
+
+impl std::error::Error for Untold {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 /// Says what went wrong, cause after cause, and which code that is. A reader that went away (`| head`) is no failure.
 pub fn report(error: &anyhow::Error, err: &mut impl Write) -> Exit {
     if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)) {

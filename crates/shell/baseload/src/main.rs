@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(usage) => usage.exit(),
     };
     // Not locked: the demo's view draws from a thread of its own.
-    let mut out = io::stdout();
+    let mut out = exit::Told(io::stdout());
     let ended = command::run(args.command, &mut out);
     match ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
         Ok(exit) => exit.into(),

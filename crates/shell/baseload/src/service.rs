@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use dispatch::Policy;
-use fleet::{EndpointId, Executor, Fleet};
+use fleet::{EndpointId, Executor, Fleet, Secret};
 use gateway::{Clock, Config, Door, Gateway, Limits, Upstream};
 use ledger::{Books, Recovery, SpendingReader, Store, Unpriced, View, WHOLE};
 use share::Sharing;
@@ -222,7 +222,10 @@ impl Service {
         }
         flushed?;
         let owed = self.gateway.live().owed_records;
-        ensure!(owed == 0, "the disk takes no more: {owed} records are lost, and the next start settles their attempts as interrupted");
+        ensure!(
+            owed == 0,
+            "write the journal: the disk takes no more: {owed} records are lost, and the next start settles their attempts as interrupted"
+        );
         Ok(())
     }
 }
@@ -287,16 +290,27 @@ fn upstreams(setup: &Setup) -> Result<BTreeMap<EndpointId, Upstream>> {
         let key = endpoint.key.as_ref().map(|secret| {
             let place = fleetfile::place(&setup.read.text, secrets::name(secret));
             let place = place.map_or_else(|| setup.name.clone(), |place| format!("{}:{place}", setup.name));
-            secrets::resolve(secret).with_context(|| format!("{place}: resolve the key of endpoint {name}"))
+            secrets::resolve(secret).map_err(|error| unresolved(&error, secret, &format!("{place}: the key of endpoint {name}")))
         });
         let upstream = Upstream::of(
             endpoint,
             setup.read.fleet.models.name(endpoint.model),
             key.transpose()?.as_ref().map(secrets::SecretText::expose),
         );
-        found.insert(id, upstream.with_context(|| format!("{}: use endpoint {name}", setup.name))?);
+        found.insert(id, upstream.with_context(|| format!("use endpoint {name} of {}", setup.name))?);
     }
     Ok(found)
+}
+
+/// A secret that isn't where the file says; what a command failed to say it may say the next time.
+fn unresolved(error: &anyhow::Error, secret: &Secret, what: &str) -> anyhow::Error {
+    match secret {
+        Secret::Env(name) => {
+            wrong(format!("{what}: can't {error:#}\nhint: set {name} for `baseload up`, or name another source of the key"))
+        }
+        Secret::File(path) => wrong(format!("{what}: can't {error:#}\nhint: {path} has to hold the key, readable by its owner only")),
+        Secret::Command(_) => anyhow!("resolve a secret: {what}: can't {error:#}\nhint: the command has to print the key, and end well"),
+    }
 }
 
 /// One engine for each endpoint on a pool of processes.
@@ -318,7 +332,7 @@ fn plans(setup: &Setup) -> Result<Vec<Plan>> {
         let model = &fleet.models[endpoint.model];
         let model_name = fleet.models.name(endpoint.model);
         let file = models::resolve(model.file.as_deref().unwrap_or(model_name), &setup.beside, &place::models()?)
-            .with_context(|| format!("{}: start the engine of endpoint {name}", setup.name))?;
+            .with_context(|| format!("start the engine of endpoint {name} of {}", setup.name))?;
         let percent = (cpu.ppm() / 10_000).max(1);
         let served_as = endpoint.upstream_model.as_deref().unwrap_or(model_name);
         let numbers = [

@@ -114,6 +114,34 @@ fn a_key_is_made_once_listed_without_its_secret_and_revoked() {
 }
 
 #[test]
+fn a_key_that_nobody_was_handed_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let full = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baseload"));
+        command.args(args).current_dir(folder.path()).env_clear().env("HOME", folder.path());
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("it is always there");
+        let output = command.stdout(full).output().expect("baseload runs");
+        (String::from_utf8(output.stderr).expect("text"), output.status.code())
+    };
+    let (said, code) = full(&["key", "create", "me"]);
+    let listed: serde_json::Value = serde_json::from_slice(&run(folder.path(), &["key", "list", "--json"]).stdout).expect("JSON");
+    let public = listed["keys"][0]["public"].as_str().expect("it was made").to_owned();
+    assert_eq!(
+        said,
+        format!(
+            "baseload: failed to hand over the secret of bl-{public}: write to standard output: No space left on device (os error 28)\n\
+             hint: it is lost: revoke the key, and make another (`baseload key revoke bl-{public}`)\n"
+        )
+    );
+    assert_eq!(code, Some(1));
+    let (said, code) = full(&["key", "rotate", "me", "--overlap", "1h"]);
+    assert!(said.contains(&format!("failed to hand over the secret of bl-{public}: ")) && code == Some(1), "{said}");
+    assert!(run(folder.path(), &["key", "revoke", &format!("bl-{public}")]).status.success());
+    let said = full(&["key", "list"]);
+    assert_eq!(said, ("baseload: failed to write to standard output: No space left on device (os error 28)\n".to_owned(), Some(1)));
+}
+
+#[test]
 fn what_would_forge_a_line_of_a_list_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let forged = "me\n2026-11-22T12:00:00Z  revoked  you";

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use fleet::{Allowance, Budget, Fleet, PerMinute};
 use ledger::{By, KeyChange, KeyRow, KeyTerms, Keys, NewKey, Scope, View, escaped};
 use serde_json::json;
@@ -23,11 +23,12 @@ pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
             known(&directory, &terms)?;
             let keys = Keys::open(&directory).with_context(|| format!("open the keys in {}", directory.display()))?;
             let made = create(&keys.by(by.into()), &terms)?;
-            writeln!(out, "{}", made.text.0)?;
+            hand_over(&made, "revoke the key, and make another", out)?;
         }
         Key::Rotate { which, overlap, by, state } => {
             let made = open(state.dir)?.by(by.into()).rotate(&which, drawn()?, overlap, clock::now())?;
-            writeln!(out, "{}", made.text.0)?;
+            // To rotate again would end the one before at once.
+            hand_over(&made, "make another key before the overlap ends, and revoke this one", out)?;
         }
         Key::List { json, state } => list(&open(state.dir)?.list()?, json, out)?,
         Key::Revoke { which, by, state } => {
@@ -67,6 +68,19 @@ fn known(directory: &Path, terms: &KeyTerms) -> Result<()> {
 /// Makes a key from the machine's own randomness.
 pub fn create(keys: &Keys, terms: &KeyTerms) -> Result<NewKey> {
     Ok(keys.create(terms, drawn()?, clock::now())?)
+}
+
+/// Prints a secret, this once. Where nobody takes it the key is there all the same, also for a reader that went away, which is no failure
+/// elsewhere: so the cause is told in words only.
+fn hand_over(made: &NewKey, lost: &str, out: &mut dyn Write) -> Result<()> {
+    let written = writeln!(out, "{}", made.text.0).and_then(|()| out.flush());
+    written.map_err(|error| {
+        let public = &made.row.public;
+        anyhow!(
+            "hand over the secret of bl-{public}: {:#}\nhint: it is lost: {lost} (`baseload key revoke bl-{public}`)",
+            anyhow::Error::from(error)
+        )
+    })
 }
 
 fn drawn<const BYTES: usize>() -> Result<[u8; BYTES]> {
