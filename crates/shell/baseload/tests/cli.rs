@@ -44,6 +44,7 @@ fn wrong_usage_is_code_2_with_a_way_out() {
     check("no_command", &[]);
     check("zero_seconds", &["demo", "--for", "0"]);
     check("bad_expiry", &["key", "create", "me", "--expires", "soon"]);
+    check("past_expiry", &["key", "create", "me", "--expires", "2020-01-01"]);
     check("replay_what", &["decision", "replay"]);
     check("unknown_code", &["explain", "BL9999"]);
     check("unknown_model", &["model", "pull", "gpt-5"]);

@@ -19,6 +19,9 @@ pub fn run(command: Key, out: &mut dyn Write) -> Result<Exit> {
         Key::Create { name, models, scopes, team, budget, requests, tokens, expires, by, state } => {
             let scopes = if scopes.is_empty() { Scope::Inference.into() } else { scopes.into_iter().collect() };
             let terms = KeyTerms { name, scopes, models, team, allowance: Allowance { requests, tokens, budget }, expires };
+            if let Some(expires) = terms.expires.filter(|expires| *expires <= clock::now()) {
+                return Err(wrong(format!("--expires {expires} is in the past: the key would never be good")));
+            }
             let directory = place::state(state.dir, "up")?;
             known(&directory, &terms)?;
             let keys = Keys::open(&directory).with_context(|| format!("open the keys in {}", directory.display()))?;
