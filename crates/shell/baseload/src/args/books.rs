@@ -68,6 +68,9 @@ pub enum Ledger {
     Import {
         /// The invoice
         file: PathBuf,
+        /// Only compare: book nothing, and clear nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Who imports it
         #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", value_parser = who)]
         who: String,

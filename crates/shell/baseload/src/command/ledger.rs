@@ -38,7 +38,9 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
             copies::bill(&share, state.dir, write)?;
             Ok(Exit::Done)
         }
-        Ledger::Import { file, who, json, state, share } => import::run(&share, state.dir, (&file, &who), json, out),
+        Ledger::Import { file, dry_run, who, json, state, share } => {
+            import::run(&share, state.dir, &import::Asked { file: &file, who: &who, dry_run, json }, out)
+        }
         Ledger::Correct { attempt, input, cached, output, why, who, state } => {
             let said = Correct { attempt: attempt_of(&attempt)?, tokens: Tokens { input, cached, output }, why, who };
             correct(&place::state(state.dir, "up")?, &said, out)

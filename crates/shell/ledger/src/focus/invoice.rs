@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use fleet::MeterKind;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use units::{Currency, Instant, Span};
 
 use super::exact::Exact;
@@ -10,6 +13,8 @@ use crate::words::Words;
 
 /// At most so many lines are read.
 const LINES_MAX: usize = 1_000_000;
+/// A date as `2026-11-01`: a longer text that begins like one says more than a date.
+const DATE_CHARS: usize = 10;
 
 /// How much was taken, as an invoice says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +76,12 @@ pub struct InvoiceLine {
 /// Why a file can't be read as an invoice.
 #[derive(Debug, thiserror::Error)]
 pub enum InvoiceError {
+    /// It is something else than CSV with commas.
+    #[error("read {found}: only CSV with commas between its columns is read")]
+    Strange {
+        /// What it is.
+        found: &'static str,
+    },
     /// It is no CSV.
     #[error("read it as CSV")]
     Csv(#[from] csv::Error),
@@ -92,12 +103,32 @@ pub enum InvoiceError {
         /// What is wrong with it.
         wanted: &'static str,
     },
+    /// A billing period that ends before it has begun, or as it begins.
+    #[error("read line {line}: its BillingPeriodEnd is not after its BillingPeriodStart")]
+    Backwards {
+        /// Where.
+        line: u64,
+    },
     /// It is longer than any that is read.
     #[error("read more than {limit} lines")]
     TooLong {
         /// The limit.
         limit: usize,
     },
+}
+
+impl InvoiceError {
+    /// What to do about it, where that isn't said already.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Strange { .. } | Self::Csv(_) => Some("export the invoice again, as CSV in UTF-8 with commas"),
+            Self::Backwards { .. } => {
+                Some("a billing period goes from its first instant to the next one's, such as 2026-11-01 to 2026-12-01")
+            }
+            Self::Column { .. } | Self::Value { .. } | Self::TooLong { .. } => None,
+        }
+    }
 }
 
 /// A line as it stands in the file.
@@ -118,20 +149,57 @@ impl Raw<'_> {
     }
 
     fn time(&self, column: &'static str) -> Result<Instant, InvoiceError> {
-        let read = |text: &str| {
-            let whole = if text.ends_with('Z') { text.to_owned() } else { format!("{text}Z") };
-            whole.parse::<jiff::Timestamp>().ok().map(Instant::from)
-        };
-        self.read(column, "no instant in UTC, such as 2026-11-01T00:00:00Z", read)
+        self.read(column, "no date or time, such as 2026-11-01 or 2026-11-01T00:00:00Z", instant)
     }
+
+    fn period(&self) -> Result<Span, InvoiceError> {
+        let period = Span { from: self.time("BillingPeriodStart")?, to: self.time("BillingPeriodEnd")? };
+        if period.is_empty() { Err(InvoiceError::Backwards { line: self.line }) } else { Ok(period) }
+    }
+}
+
+/// An instant with an offset, or without one in UTC; a date is its midnight there.
+fn instant(text: &str) -> Option<Instant> {
+    let midnight = || {
+        let date = text.parse::<Date>().ok().filter(|_| text.len() == DATE_CHARS)?;
+        date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    };
+    let in_utc = || format!("{text}Z").parse().ok();
+    text.parse::<Timestamp>().ok().or_else(in_utc).or_else(midnight).map(Instant::from)
+}
+
+/// What a file is that is no text with commas, where its first bytes tell.
+fn strange(bytes: &[u8]) -> Option<&'static str> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let known: [(&[u8], &str); 5] = [
+        (b"PAR1", "Parquet"),
+        (b"{", "JSON"),
+        (b"[", "JSON"),
+        (b"\x1f\x8b", "what gzip has compressed"),
+        (b"PK\x03\x04", "a ZIP archive or a spreadsheet"),
+    ];
+    known.into_iter().find(|(start, _)| text.starts_with(start)).map(|(_, found)| found)
+}
+
+/// What stands between the columns of a head that has no comma.
+fn separator(head: &csv::StringRecord) -> Option<&'static str> {
+    let only = head.get(0).filter(|_| head.len() == 1)?;
+    let known = [(';', "CSV with semicolons"), ('\t', "CSV with tabs"), ('|', "CSV with bars")];
+    known.into_iter().find(|(separator, _)| only.contains(*separator)).map(|(_, found)| found)
 }
 
 /// Reads an invoice whole. Columns are found by name; those that no line of ours can be matched by are left alone.
 ///
 /// # Errors
-/// When it is no CSV, or lacks what an invoice must have.
+/// When it is no CSV, lacks what an invoice must have, or has a billing period that ends before it begins.
 pub fn read_invoice(bytes: &[u8]) -> Result<Vec<InvoiceLine>, InvoiceError> {
+    if let Some(found) = strange(bytes) {
+        return Err(InvoiceError::Strange { found });
+    }
     let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
+    if let Some(found) = separator(reader.headers()?) {
+        return Err(InvoiceError::Strange { found });
+    }
     let places: BTreeMap<String, usize> =
         reader.headers()?.iter().enumerate().map(|(place, name)| (name.trim().to_owned(), place)).collect();
     let needed = ["BilledCost", "BillingCurrency", "BillingPeriodStart", "BillingPeriodEnd", "ProviderName"];
@@ -167,7 +235,7 @@ fn line_of(raw: &Raw<'_>) -> Result<InvoiceLine, InvoiceError> {
         provider: raw.get("InvoiceIssuerName").or_else(|| raw.get("ProviderName")).unwrap_or_default().to_owned(),
         meter,
         subject: subject.map(str::to_owned),
-        period: Span { from: raw.time("BillingPeriodStart")?, to: raw.time("BillingPeriodEnd")? },
+        period: raw.period()?,
         taken: taken(raw)?,
         billed: raw.read("BilledCost", "no amount", Exact::parse)?,
         currency: raw.read("BillingCurrency", "no currency", |text| text.parse().ok())?,
@@ -246,7 +314,50 @@ mod tests {
         let refused = |text: &str| read_invoice(text.as_bytes()).expect_err("no invoice").to_string();
         assert_eq!(refused("BilledCost\n1\n"), "find column BillingCurrency: an invoice in FOCUS has it");
         let head = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName\n";
-        let line = refused(&format!("{head}1,USD,2026-11-01T00:00:00Z,2026-12-01T00:00:00Z,north\none,USD,2026-11-01,2026-12-01,north\n"));
-        assert_eq!(line, "read line 3, column BillingPeriodStart: \"2026-11-01\" is no instant in UTC, such as 2026-11-01T00:00:00Z");
+        let line = refused(&format!("{head}1,USD,2026-11-01T00:00:00Z,2026-12-01T00:00:00Z,north\n1,USD,November,2026-12-01,north\n"));
+        let wanted = "no date or time, such as 2026-11-01 or 2026-11-01T00:00:00Z";
+        assert_eq!(line, format!("read line 3, column BillingPeriodStart: \"November\" is {wanted}"));
+        for (from, to) in
+            [("2026-11-01", "2026-11-01"), ("2026-12-01", "2026-11-01"), ("2026-11-01T00:00:00+01:00", "2026-10-31T23:00:00Z")]
+        {
+            let backwards = refused(&format!("{head}1,USD,{from},{to},north\n"));
+            assert_eq!(backwards, "read line 2: its BillingPeriodEnd is not after its BillingPeriodStart");
+        }
+    }
+
+    #[test]
+    fn what_is_no_csv_with_commas_is_called_what_it_is() {
+        let head = "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName\n";
+        for (bytes, found) in [
+            (head.replace(',', ";").as_bytes(), "CSV with semicolons"),
+            (head.replace(',', "\t").as_bytes(), "CSV with tabs"),
+            (b"PAR1\x15\x04", "Parquet"),
+            (b"\xef\xbb\xbf [{\"BilledCost\": 1}]", "JSON"),
+            (b"{}", "JSON"),
+        ] {
+            let refused = read_invoice(bytes).expect_err("no CSV");
+            assert_eq!(refused.to_string(), format!("read {found}: only CSV with commas between its columns is read"));
+            assert!(refused.hint().is_some());
+        }
+        assert_eq!(read_invoice(format!("\u{feff}{head}").as_bytes()).expect("no lines").len(), 0);
+    }
+
+    #[test]
+    fn billing_periods_are_read_as_suppliers_write_them() {
+        let midnight = instant("2026-09-01T00:00:00Z");
+        assert!(midnight.is_some());
+        for text in [
+            "2026-09-01",
+            "2026-09-01T00:00:00",
+            "2026-09-01 00:00:00",
+            "2026-09-01T00:00:00.000Z",
+            "2026-09-01T00:00:00+00:00",
+            "2026-09-01T02:00:00+02:00",
+        ] {
+            assert_eq!(instant(text), midnight, "{text}");
+        }
+        for text in ["", "2026-09", "2026-13-01", "2026-09-01T", "01.09.2026", "2026-09-01[Europe/Berlin]"] {
+            assert_eq!(instant(text), None, "{text}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::words::Word;
 pub use exact::Exact;
 pub use export::focus_rows;
 pub use invoice::{InvoiceError, InvoiceLine, Stated, read_invoice};
-pub use reconcile::{Difference, Invoice, Reckoned, Reconciliation, import_invoice};
+pub use reconcile::{Difference, Invoice, Reckoned, Reconciliation, compare_invoice, import_invoice};
 
 /// Which version of FOCUS the columns are of.
 pub const FOCUS_VERSION: &str = "1.2";

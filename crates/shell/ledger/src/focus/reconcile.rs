@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dispatch::AttemptId;
 use fleet::{ContractId, Fleet, FleetVersion, MeterKind, Status};
 use market::{Tokens, split_busy};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 use units::{Currency, Instant, Money, Quantity, Span};
 
@@ -159,6 +159,24 @@ pub struct Invoice<'a> {
 /// # Errors
 /// When it was imported before, the directory is one of several replicas (an invoice is of what all of them took), or the database refused.
 pub fn import_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_>, now: Instant) -> Result<Reconciliation, LedgerError> {
+    imported(directory, fleet, invoice, now, |transaction| transaction.commit())
+}
+
+/// What importing an invoice would find and clear; nothing of it is booked.
+///
+/// # Errors
+/// As for [`import_invoice`].
+pub fn compare_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_>, now: Instant) -> Result<Reconciliation, LedgerError> {
+    imported(directory, fleet, invoice, now, |transaction| transaction.rollback())
+}
+
+fn imported(
+    directory: &Path,
+    fleet: &Arc<Fleet>,
+    invoice: &Invoice<'_>,
+    now: Instant,
+    end: impl FnOnce(Transaction<'_>) -> rusqlite::Result<()>,
+) -> Result<Reconciliation, LedgerError> {
     if directory::takes_part(directory) {
         return Err(LedgerError::OneOfSeveral { path: directory.to_owned() });
     }
@@ -171,7 +189,7 @@ pub fn import_invoice(directory: &Path, fleet: &Arc<Fleet>, invoice: &Invoice<'_
     let mut booking = Booking::new(&transaction, &registers)?;
     let found = book(&mut booking, reckoned, invoice, now)?;
     drop(booking);
-    transaction.commit()?;
+    end(transaction)?;
     Ok(found)
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dispatch::Known;
 use fleet::Fleet;
 use ledger::{
-    COLUMNS, FOCUS_VERSION, FocusRow, Invoice, LedgerError, Reconciliation, Store, focus_rows, import_invoice, read_invoice, verify,
+    COLUMNS, FOCUS_VERSION, FocusRow, Invoice, LedgerError, Reconciliation, Store, compare_invoice, focus_rows, import_invoice,
+    read_invoice, verify,
 };
 use market::Tokens;
 use units::{Instant, Money, Span};
@@ -114,6 +115,32 @@ fn an_invoice_that_says_what_we_say_agrees_to_the_last_unit_and_counts_once() {
     let found = import(directory.path(), "november.csv", &text).expect("imported");
     assert!(found.agrees() && found.cleared.is_empty() && found.lines.len() == 5, "{found:?}");
     assert!(matches!(import(directory.path(), "again.csv", &text), Err(LedgerError::Imported { number: 1 })));
+    drop(store);
+    assert!(verify(directory.path(), None).expect("read").holds());
+}
+
+#[test]
+fn an_invoice_that_is_only_compared_leaves_no_trace() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let store = open(directory.path());
+    spill(&store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    let lost = spill(&store, 2, Known::Bounded, Tokens { input: 400, cached: 0, output: 300 }, start() + 2 * MINUTE);
+    store.flush().expect("committed");
+    // 1,000 + 400 input tokens and 100 + 100 output tokens.
+    let text =
+        "BilledCost,BillingCurrency,BillingPeriodStart,BillingPeriodEnd,ProviderName,SkuMeter,ServiceName,ConsumedQuantity,ConsumedUnit
+0.021,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Input Tokens,smollm2-135m,1400,Tokens
+0.012,USD,2026-11-22T12:00:00Z,2026-11-22T12:05:00Z,northgrid,Output Tokens,smollm2-135m,200,Tokens
+";
+    let lines = read_invoice(text.as_bytes()).expect("an invoice");
+    let invoice = Invoice { name: "november.csv", bytes: text.as_bytes(), lines: &lines, who: "an accountant" };
+    for _ in 0..2 {
+        let found = compare_invoice(directory.path(), &laptop(), &invoice, start() + 60 * MINUTE).expect("compared");
+        assert_eq!((found.number, found.agrees(), found.cleared.as_slice()), (1, true, [lost].as_slice()), "{found:?}");
+        assert_eq!(store.unreconciled_total().expect("read").attempts, 1);
+    }
+    assert_eq!(import(directory.path(), "november.csv", text).expect("imported").cleared, [lost]);
+    assert_eq!(store.unreconciled_total().expect("read").attempts, 0);
     drop(store);
     assert!(verify(directory.path(), None).expect("read").holds());
 }

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use ledger::{Invoice, Reconciliation, Verification, View, import_invoice};
+use fleet::Fleet;
+use ledger::{Invoice, Reconciliation, Verification, View, Whole, compare_invoice, import_invoice};
 use tokio::runtime::Runtime;
 
 use crate::args::Share;
@@ -67,17 +69,31 @@ fn scratched<T>(done: impl FnOnce(&Runtime, &Path) -> Result<T>) -> Result<T> {
 /// Imports an invoice where the books of all are: in the shared database, unless the directory is none of several replicas.
 pub fn import(share: &Share, state: Option<PathBuf>, invoice: &Invoice<'_>) -> Result<Reconciliation> {
     match bill_of(share, state)? {
-        Books::Own(own) => {
-            let fleet = View::open(&own).and_then(|view| view.fleet());
-            let fleet = fleet.with_context(|| format!("open the ledger in {} (`--state` names another)", own.display()))?;
-            Ok(import_invoice(&own, &fleet, invoice, clock::now())?)
-        }
+        Books::Own(own) => Ok(import_invoice(&own, &fleet_of(&own)?, invoice, clock::now())?),
         Books::Shared(address) => scratched(|runtime, folder| {
             runtime
                 .block_on(share::import(&address, folder, invoice, clock::now()))
                 .with_context(|| format!("change the books in {address}"))
         }),
     }
+}
+
+/// What importing an invoice would find there; nothing is booked.
+pub fn compare(share: &Share, state: Option<PathBuf>, invoice: &Invoice<'_>) -> Result<Reconciliation> {
+    match bill_of(share, state)? {
+        Books::Own(own) => Ok(compare_invoice(&own, &fleet_of(&own)?, invoice, clock::now())?),
+        Books::Shared(address) => scratched(|runtime, folder| {
+            runtime.block_on(share::gather(&address, folder)).with_context(|| format!("read the copies in {address}"))?;
+            let (fleet, mut whole) = (View::open(folder)?.fleet()?, Whole::open(folder)?);
+            let reckoned = whole.reckon(&fleet, invoice, clock::now())?;
+            Ok(whole.import(reckoned, invoice, clock::now())?.0)
+        }),
+    }
+}
+
+fn fleet_of(directory: &Path) -> Result<Arc<Fleet>> {
+    let fleet = View::open(directory).and_then(|view| view.fleet());
+    fleet.with_context(|| format!("open the ledger in {} (`--state` names another)", directory.display()))
 }
 
 /// Checks every replica's chain in the shared database, and the ledger that all of them come to.
