@@ -46,6 +46,9 @@ fn wrong_usage_is_code_2_with_a_way_out() {
     check("bad_expiry", &["key", "create", "me", "--expires", "soon"]);
     check("past_expiry", &["key", "create", "me", "--expires", "2020-01-01"]);
     check("replay_what", &["decision", "replay"]);
+    for command in ["export", "shadow"] {
+        check(&format!("{command}_backwards"), &["ledger", command, "--from", "2026-12-01", "--to", "2026-11-01"]);
+    }
     check("unknown_code", &["explain", "BL9999"]);
     check("unknown_model", &["model", "pull", "gpt-5"]);
     check("not_loopback", &["demo", "--listen", "0.0.0.0:8080"]);

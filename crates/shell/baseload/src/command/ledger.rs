@@ -31,10 +31,12 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
             copies::bill(&share, state.dir, |view| closings::show(view, contract.as_deref(), json, out))
         }
         Ledger::Shadow { from, to, json, share, state } => {
-            copies::read(&share, state.dir, |view| shadow::show(view, span(from, to), json, out))
+            let within = span(from, to)?;
+            copies::read(&share, state.dir, |view| shadow::show(view, within, json, out))
         }
         Ledger::Export { format, from, to, out: file, share, state } => {
-            let write = |view: &View| export::export(view, span(from, to), format, file.as_deref(), out).context("export the ledger");
+            let within = span(from, to)?;
+            let write = |view: &View| export::export(view, within, format, file.as_deref(), out).context("export the ledger");
             copies::bill(&share, state.dir, write)?;
             Ok(Exit::Done)
         }
@@ -53,8 +55,15 @@ pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
     }
 }
 
-fn span(from: Option<Instant>, to: Option<Instant>) -> Span {
-    Span { from: from.unwrap_or(Instant::MIN), to: to.unwrap_or(Instant::MAX) }
+/// A span in which nothing can be is a slip, and no empty answer.
+fn span(from: Option<Instant>, to: Option<Instant>) -> Result<Span> {
+    let span = Span { from: from.unwrap_or(Instant::MIN), to: to.unwrap_or(Instant::MAX) };
+    match (from, to) {
+        (Some(from), Some(to)) if span.is_empty() => Err(wrong(format!(
+            "--from {from} is not before --to {to}\nhint: --from is the first instant, and --to the first one past the end"
+        ))),
+        _ => Ok(span),
+    }
 }
 
 fn open(state: Option<PathBuf>) -> Result<View> {

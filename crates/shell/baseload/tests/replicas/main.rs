@@ -132,6 +132,9 @@ fn a_bill_is_of_all_replicas_or_refused() {
     let import = ["ledger", "import", "bill.csv", "--who", "ada"];
     let (code, told) = place.told(&import, "one", None);
     assert!(code == Some(2) && told.contains("one of several replicas"), "{told}");
+    let dry = [import.as_slice(), &["--dry-run"]].concat();
+    let (code, told) = place.told(&dry, "one", Some(&address));
+    assert!(code == Some(0) && told.contains("invoice 1:") && told.contains("dry run"), "{told}");
     let (code, told) = place.told(&import, "one", Some(&address));
     assert!(code == Some(0) && told.contains("invoice 1:") && told.contains(" 0 differ"), "{told}");
     let (code, told) = place.told(&import, "two", Some(&address));
