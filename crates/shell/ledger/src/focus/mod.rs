@@ -175,9 +175,7 @@ pub const COLUMNS: &[Column] = &[
     text("InvoiceIssuerName", |row| Cell::some(row.provider.as_deref())),
     number("ListCost", |row| Cell::money(row.contracted)),
     number("ListUnitPrice", |row| row.rate.map_or(Cell::Null, |rate| Cell::money(rate.money))),
-    text("PricingCategory", |row| {
-        row.rate.map_or(Cell::Null, |_| Cell::text(if row.commitment.is_some() { "Committed" } else { "Standard" }))
-    }),
+    text("PricingCategory", |row| Cell::some(row.pricing())),
     text("PricingCurrency", |row| Cell::text(row.currency.code())),
     number("PricingQuantity", |row| row.pricing_quantity().map_or(Cell::Null, Cell::Decimal)),
     text("PricingUnit", |row| row.rate.zip(row.unit()).map_or(Cell::Null, |(rate, unit)| Cell::Text(format!("{} {unit}", rate.per)))),
@@ -209,6 +207,15 @@ impl FocusRow {
             MeterKind::Energy => "Joules",
             MeterKind::Egress => "Bytes",
         })
+    }
+
+    /// What a commitment covers, or leaves unused, is committed; its own purchase is priced like anything else.
+    fn pricing(&self) -> Option<&'static str> {
+        match self.category {
+            "Usage" if self.commitment.is_some() => Some("Committed"),
+            "Usage" | "Purchase" => Some("Standard"),
+            _ => None,
+        }
     }
 
     /// FOCUS has a consumed quantity on usage that was consumed only.

@@ -106,6 +106,29 @@ rates Usage 0.1 1 0.1 0.1 0
 }
 
 #[test]
+fn only_what_a_commitment_covers_is_priced_by_it() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let prepaid = format!("{LAPTOP}\n[[contracts.spill-on-demand.prepayment]]\namount = \"1 USD\"\ncredit_periods = 1\n");
+    let (store, fleet) = open_with(directory.path(), &prepaid);
+    spill_by(&fleet, &store, 1, Known::Reported, TOKENS, start() + MINUTE);
+    store.flush().expect("committed");
+    let rows = focus_rows(&store, &fleet, period(), start() + 2 * MINUTE).expect("read");
+    let expected = "\
+north-reserved rates Purchase Standard
+north-reserved rates Usage Committed
+north-reserved rates Usage Committed
+northgrid-umbrella shortfall Usage Committed
+spill-on-demand rates Usage Standard
+spill-on-demand rates Usage Standard
+spill-on-demand credit Credit\x20
+west-provisioned rates Purchase Standard
+west-provisioned rates Usage Committed
+west-provisioned rates Usage Committed
+";
+    assert_eq!(shown(&rows, &["x_Contract", "x_Clause", "ChargeCategory", "PricingCategory"]), expected);
+}
+
+#[test]
 fn an_invoice_that_says_what_we_say_agrees_to_the_last_unit_and_counts_once() {
     let directory = tempfile::tempdir().expect("a folder");
     let store = open(directory.path());
