@@ -7,7 +7,7 @@ use fleet::{Charge, ContractId, Fleet, FleetVersion, Meter, Status};
 use market::{Total, periods};
 use units::{Currency, Instant, Money, Span};
 
-use super::FocusRow;
+use super::{FocusRow, OTHER, Service, service};
 use crate::books::Fold;
 use crate::closing::{self, Closed, ClosedLine, Folds};
 use crate::error::LedgerError;
@@ -222,6 +222,10 @@ fn row(fold: &Fold, closed: &[Closed], billed: &Billed, line: &ClosedLine) -> Fo
         effective: if paid_before { Money::ZERO } else { line.money },
         contracted: line.money,
         meter: line.meter.clone(),
+        service: line
+            .meter
+            .as_ref()
+            .map_or_else(|| terms.map_or(OTHER, |(contract, _)| priced(fleet, contract)), |(kind, _)| service(*kind)),
         quantity: line.meter.is_some().then_some(line.quantity.count()),
         rate: line.rate,
         commitment: (line.clause == "shortfall").then_some(("Spend", Some("Unused"))),
@@ -234,6 +238,14 @@ fn row(fold: &Fold, closed: &[Closed], billed: &Billed, line: &ClosedLine) -> Fo
         held: count(|total| total.held),
         used: count(|total| total.used),
     }
+}
+
+/// The service that a contract is of, with all that are nested under it, where they price one only: what names no meter is for that.
+fn priced(fleet: &Fleet, contract: ContractId) -> Service {
+    let nested = fleet.nest(contract);
+    let mut services = nested.iter().flat_map(|id| &fleet.contracts[*id].rates).map(|clause| service(clause.meter.kind()));
+    let Some(first) = services.next() else { return OTHER };
+    if services.all(|other| other == first) { first } else { OTHER }
 }
 
 fn description(line: &ClosedLine) -> String {

@@ -105,6 +105,7 @@ pub struct FocusRow {
     pub(crate) effective: Money,
     pub(crate) contracted: Money,
     pub(crate) meter: Option<(MeterKind, String)>,
+    pub(crate) service: Service,
     pub(crate) quantity: Option<i64>,
     pub(crate) rate: Option<units::Rate>,
     /// The kind of commitment that it is under, and whether this part of it was used.
@@ -181,9 +182,9 @@ pub const COLUMNS: &[Column] = &[
     text("PricingUnit", |row| row.rate.zip(row.unit()).map_or(Cell::Null, |(rate, unit)| Cell::Text(format!("{} {unit}", rate.per)))),
     text("ProviderName", |row| Cell::some(row.provider.as_deref())),
     text("PublisherName", |row| Cell::some(row.provider.as_deref())),
-    text("ServiceCategory", |row| Cell::text(row.service().0)),
+    text("ServiceCategory", |row| Cell::text(row.service.0)),
     text("ServiceName", |row| Cell::text(row.meter.as_ref().map_or(row.contract.as_str(), |(_, subject)| subject))),
-    text("ServiceSubcategory", |row| Cell::text(row.service().1)),
+    text("ServiceSubcategory", |row| Cell::text(row.service.1)),
     text("SkuId", |row| row.meter.as_ref().map_or(Cell::Null, |(kind, subject)| Cell::Text(format!("{}/{subject}", Word(*kind).word())))),
     text("SkuMeter", |row| row.meter.as_ref().map_or(Cell::Null, |(kind, _)| Cell::text(Word(*kind).word()))),
     text("SkuPriceId", |row| row.sku_price()),
@@ -236,16 +237,22 @@ impl FocusRow {
             _ => Cell::Null,
         }
     }
+}
 
-    fn service(&self) -> (&'static str, &'static str) {
-        match self.meter.as_ref().map(|(kind, _)| *kind) {
-            Some(MeterKind::InputTokens | MeterKind::CachedTokens | MeterKind::OutputTokens | MeterKind::UnitTime) => {
-                ("AI and Machine Learning", "Generative AI")
-            }
-            Some(MeterKind::Egress) => ("Networking", "Other (Networking)"),
-            Some(MeterKind::Energy) => ("Other", "Other (Other)"),
-            Some(MeterKind::AcceleratorTime) | None => ("Compute", "Other (Compute)"),
+/// A category of FOCUS with a subcategory of it.
+type Service = (&'static str, &'static str);
+
+/// What is of no one category.
+const OTHER: Service = ("Other", "Other (Other)");
+
+const fn service(kind: MeterKind) -> Service {
+    match kind {
+        MeterKind::InputTokens | MeterKind::CachedTokens | MeterKind::OutputTokens | MeterKind::UnitTime => {
+            ("AI and Machine Learning", "Generative AI")
         }
+        MeterKind::Egress => ("Networking", "Other (Networking)"),
+        MeterKind::Energy => OTHER,
+        MeterKind::AcceleratorTime => ("Compute", "Other (Compute)"),
     }
 }
 

@@ -129,6 +129,27 @@ west-provisioned rates Usage Committed
 }
 
 #[test]
+fn what_names_no_meter_is_of_the_service_that_its_contract_prices() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let prepaid = format!("{LAPTOP}\n[[contracts.spill-on-demand.prepayment]]\namount = \"1 USD\"\ncredit_periods = 1\n");
+    // With tokens alone under it the umbrella is for them; with accelerators beside them for neither.
+    let apart = prepaid.replace(
+        "[contracts.north-reserved]\nparty = \"northgrid\"\nunder = \"northgrid-umbrella\"\n",
+        "[contracts.north-reserved]\nparty = \"northgrid\"\n",
+    );
+    for (text, umbrella) in [(prepaid, "Other Other (Other)"), (apart, "AI and Machine Learning Generative AI")] {
+        let folder = directory.path().join(umbrella);
+        let (store, fleet) = open_with(&folder, &text);
+        spill_by(&fleet, &store, 1, Known::Reported, TOKENS, start() + MINUTE);
+        store.flush().expect("committed");
+        let rows = focus_rows(&store, &fleet, period(), start() + 2 * MINUTE).expect("read");
+        let rows: Vec<FocusRow> = rows.into_iter().filter(|row| cell(row, "SkuMeter").is_empty()).collect();
+        let expected = format!("northgrid-umbrella shortfall {umbrella}\nspill-on-demand credit AI and Machine Learning Generative AI\n");
+        assert_eq!(shown(&rows, &["x_Contract", "x_Clause", "ServiceCategory", "ServiceSubcategory"]), expected);
+    }
+}
+
+#[test]
 fn an_invoice_that_says_what_we_say_agrees_to_the_last_unit_and_counts_once() {
     let directory = tempfile::tempdir().expect("a folder");
     let store = open(directory.path());
