@@ -59,8 +59,8 @@ pub use directory::{REPLICA, takes_part};
 pub use entry::Why;
 pub use error::{LedgerError, NEWER_STORE};
 pub use focus::{
-    COLUMNS, Cell, Column, Difference, Exact, FOCUS_VERSION, FocusRow, Invoice, InvoiceError, InvoiceLine, Kind as CellKind, Reckoned,
-    Reconciliation, Stated, compare_invoice, focus_rows, import_invoice, read_invoice,
+    COLUMNS, Cell, Column, Difference, Exact, FOCUS_VERSION, FocusRow, Invoice, InvoiceError, InvoiceLine, KeptInvoice, KeptLine,
+    Kind as CellKind, Reckoned, Reconciliation, Stated, compare_invoice, focus_rows, import_invoice, read_invoice,
 };
 pub use journal::{Position, RECORD_BYTES_MAX, SEGMENT_BYTES};
 pub use key::{KeyRow, KeySecret, KeyTerms, NewKey, Previous, hash_secret, split_key};

@@ -10,7 +10,7 @@ use super::{Share, State, instant, who, why};
 
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
-    /// Shows the last attempts with what they took and who paid, or what was closed
+    /// Shows the last attempts with what they took and who paid, or what was closed or invoiced
     Show {
         /// At most so many, newest first
         #[arg(long, default_value_t = 20)]
@@ -18,6 +18,12 @@ pub enum Ledger {
         /// Show closed billing periods with their lines instead
         #[arg(long)]
         closings: bool,
+        /// Show the invoices that were imported instead, with sums by contract
+        #[arg(long, conflicts_with = "closings")]
+        invoices: bool,
+        /// Show this invoice with its lines instead
+        #[arg(long, value_name = "NUMBER", conflicts_with_all = ["closings", "invoices"])]
+        invoice: Option<i64>,
         /// Only of this contract
         #[arg(long, requires = "closings", value_name = "NAME")]
         contract: Option<String>,

@@ -4,6 +4,7 @@ mod closings;
 mod copies;
 mod export;
 mod import;
+mod invoices;
 mod shadow;
 mod verify;
 
@@ -24,6 +25,10 @@ use crate::{clock, place};
 /// Shows, checks, exports or corrects the books.
 pub fn run(command: Ledger, out: &mut dyn Write) -> Result<Exit> {
     match command {
+        Ledger::Show { invoice: Some(number), json, share, state, .. } => {
+            copies::bill(&share, state.dir, |view| invoices::show(view, number, json, out))
+        }
+        Ledger::Show { invoices: true, json, share, state, .. } => copies::bill(&share, state.dir, |view| invoices::list(view, json, out)),
         Ledger::Show { limit, closings: false, json, share, state, .. } => {
             copies::read(&share, state.dir, |view| show(view, limit, json, out))
         }

@@ -117,7 +117,7 @@ fn a_bill_is_of_all_replicas_or_refused() {
         }
     }
     drop((one, two));
-    for bill in [&["ledger", "export", "--format", "csv"][..], &["ledger", "show", "--closings"]] {
+    for bill in [&["ledger", "export", "--format", "csv"][..], &["ledger", "show", "--closings"], &["ledger", "show", "--invoices"]] {
         let (code, said) = place.told(bill, "one", None);
         assert!(code == Some(2) && said.contains("one of several replicas"), "{said}");
         assert_eq!(place.told(bill, "one", Some(&address)).0, Some(0), "{bill:?}");
@@ -137,6 +137,10 @@ fn a_bill_is_of_all_replicas_or_refused() {
     assert!(code == Some(0) && told.contains("invoice 1:") && told.contains("dry run"), "{told}");
     let (code, told) = place.told(&import, "one", Some(&address));
     assert!(code == Some(0) && told.contains("invoice 1:") && told.contains(" 0 differ"), "{told}");
+    for shown in [["ledger", "show", "--invoices"].as_slice(), &["ledger", "show", "--invoice", "1"]] {
+        let (code, told) = place.told(shown, "two", Some(&address));
+        assert!(code == Some(0) && told.contains("    1 bill.csv, imported by ada at ") && told.contains("difference 0.00"), "{told}");
+    }
     let (code, told) = place.told(&import, "two", Some(&address));
     assert!(code == Some(1) && told.contains("is invoice 1 already"), "{told}");
     assert_eq!(place.verified().0, Some(0), "{}", place.verified().1);

@@ -6,6 +6,7 @@
 mod exact;
 mod export;
 mod invoice;
+mod kept;
 pub(crate) mod reconcile;
 
 use fleet::{FleetVersion, MeterKind};
@@ -16,6 +17,7 @@ use crate::words::Word;
 pub use exact::Exact;
 pub use export::focus_rows;
 pub use invoice::{InvoiceError, InvoiceLine, Stated, read_invoice};
+pub use kept::{KeptInvoice, KeptLine};
 pub use reconcile::{Difference, Invoice, Reckoned, Reconciliation, compare_invoice, import_invoice};
 
 /// Which version of FOCUS the columns are of.

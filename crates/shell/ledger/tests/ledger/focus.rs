@@ -237,6 +237,20 @@ fn what_differs_is_told_in_money() {
         ]
     );
     assert!(!found.agrees());
+    // It can be seen again, as it was then.
+    spill(&store, 2, Known::Reported, TOKENS, start() + 2 * MINUTE);
+    store.flush().expect("committed");
+    let kept = store.invoice(1).expect("it is kept");
+    assert_eq!((kept.name.as_str(), kept.who.as_str(), kept.at), ("november.csv", "an accountant", start() + 60 * MINUTE));
+    assert_eq!(kept.lines.len(), found.lines.len());
+    for (kept, line) in kept.lines.iter().zip(&found.lines) {
+        assert_eq!((&kept.contract, &kept.meter, kept.period), (&line.contract, &line.meter, line.period));
+        assert_eq!((kept.their_quantity, kept.our_quantity), (line.their_quantity, line.our_quantity));
+        assert_eq!((kept.billed, kept.ours, kept.money()), (line.billed, line.ours, line.money()));
+        assert_eq!((kept.ours_too(), kept.currency), (line.ours_too, line.ours_too.then_some(line.currency)));
+    }
+    assert_eq!(store.invoices().expect("read"), [kept]);
+    assert!(matches!(store.invoice(2), Err(LedgerError::Missing { what }) if what == "invoice 2"));
 }
 
 #[test]
