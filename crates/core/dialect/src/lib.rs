@@ -16,6 +16,7 @@ mod json;
 pub mod openai;
 pub mod responses;
 mod schema;
+pub mod tokens;
 mod translation;
 mod unsupported;
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use dialect::tokens;
 use dispatch::Fault;
 use market::Tokens;
 use memchr::memmem::Finder;
@@ -10,26 +11,32 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
+use crate::generated;
 use crate::peek::Call;
 
 /// Usage as OpenAI's API reports it; what it lacks is zero.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Usage {
+    #[serde(deserialize_with = "tokens::number")]
     prompt_tokens: u32,
+    #[serde(deserialize_with = "tokens::number")]
     completion_tokens: u32,
     /// Some count the tokens of thought in here only.
+    #[serde(deserialize_with = "tokens::perhaps")]
     total_tokens: Option<u32>,
     prompt_tokens_details: Option<Details>,
     // As responses name them.
+    #[serde(deserialize_with = "tokens::number")]
     input_tokens: u32,
+    #[serde(deserialize_with = "tokens::number")]
     output_tokens: u32,
     input_tokens_details: Option<Details>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Details {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     cached_tokens: Option<u32>,
 }
 
@@ -47,8 +54,15 @@ impl From<Usage> for Tokens {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Whole {
     pub reported: Option<Tokens>,
-    /// Bytes of the choices as written: what output is counted by when usage is missing.
-    pub choice_bytes: usize,
+    /// Bytes of what was generated: what output is counted by where usage is missing.
+    pub output_bytes: usize,
+}
+
+impl Whole {
+    /// Counts what was generated only where it has to be known.
+    pub fn new(reported: Option<Tokens>, generated: impl FnOnce() -> usize) -> Self {
+        Self { reported, output_bytes: if reported.is_some() { 0 } else { generated() } }
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,8 +103,8 @@ pub(crate) fn whole(body: &[u8]) -> Result<Whole, Fault> {
     if fields.error.is_some() || fields.choices.is_some_and(|raw| values(raw.get().as_bytes(), &KEYS.finish).any(is_abort)) {
         return Err(Fault::Broken);
     }
-    let reported = fields.reported();
-    Ok(Whole { reported, choice_bytes: fields.choices.or(fields.output).map_or(0, |raw| raw.get().len()) })
+    let said = fields.choices.or(fields.output);
+    Ok(Whole::new(fields.reported(), || said.map_or(0, |raw| generated::bytes(raw.get().as_bytes()))))
 }
 
 /// Whether a choice ended because its upstream gave up: so vLLM ends, politely, what it has in work when it is told to stop.
@@ -349,8 +363,10 @@ mod tests {
     fn whole_answers_are_read_and_others_refused() {
         let usage = r#"{"choices":[1],"usage":{"prompt_tokens":9,"completion_tokens":2}}"#;
         let tokens = Tokens { input: 9, cached: 0, output: 2 };
-        assert_eq!(whole(usage.as_bytes()), Ok(Whole { reported: Some(tokens), choice_bytes: 3 }));
-        assert_eq!(whole(br#"{"choices":[]}"#), Ok(Whole { reported: None, choice_bytes: 2 }));
+        assert_eq!(whole(usage.as_bytes()), Ok(Whole { reported: Some(tokens), output_bytes: 0 }));
+        assert_eq!(whole(usage.replace(":9,", ":9.0,").as_bytes()), Ok(Whole { reported: Some(tokens), output_bytes: 0 }));
+        assert_eq!(whole(br#"{"choices":[]}"#), Ok(Whole { reported: None, output_bytes: 0 }));
+        assert_eq!(whole(br#"{"choices":[{"text":"four"}]}"#), Ok(Whole { reported: None, output_bytes: 4 }));
         for unread in ["<html>", "", r#"{"choices":[1]"#, "[]"] {
             assert_eq!(whole(unread.as_bytes()), Err(Fault::Lost), "{unread}");
         }

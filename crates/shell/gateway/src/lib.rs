@@ -29,6 +29,7 @@ mod flight;
 #[doc(hidden)]
 pub mod fuzz;
 mod gateway;
+mod generated;
 mod guard;
 mod ids;
 mod journal;

@@ -278,7 +278,7 @@ fn answer(mut flight: Box<Flight>, answered: Answered, call: Call) -> Result<Ser
 /// An answer came whole.
 fn whole(flight: &mut Flight, now: Instant, read: Whole) {
     let learnt = flight.state.learnt(flight.ask.model);
-    let counted = if read.choice_bytes > 0 { learnt.input(read.choice_bytes) } else { 0 };
+    let counted = if read.output_bytes > 0 { learnt.input(read.output_bytes).min(flight.ask.output_max) } else { 0 };
     flight.progress(now, counted, read.reported);
     flight.ended(now);
 }

@@ -9,6 +9,7 @@ use fleet::{Dialect, ModelId, StreamUsage};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
+use crate::generated;
 use crate::limits::OUTPUT_MAX_UNSAID;
 use crate::memory::{self, Memory};
 use crate::peek::{Call, Peek};
@@ -43,8 +44,9 @@ impl Passage {
             Self::Own => body,
             Self::Translated(foreign) => Bytes::from(foreign.answer(&body, &about()).map_err(fault)?),
             Self::Messages => {
-                let (usage, choice_bytes) = anthropic::reported(&body).map_err(fault)?;
-                return Ok((body, Whole { reported: usage.map(tokens), choice_bytes }));
+                let reported = anthropic::reported(&body).map_err(fault)?.map(tokens);
+                let read = Whole::new(reported, || generated::bytes(&body));
+                return Ok((body, read));
             }
         };
         let read = answer::whole(&body)?;

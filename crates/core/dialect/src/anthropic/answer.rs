@@ -1,9 +1,11 @@
 //! Anthropic's answers, whole: read for clients of other dialects, written for its own.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::answer::{About, Call, Choice, Finish, NoAnswer, Told, Usage};
+use crate::tokens;
 
 #[derive(Deserialize)]
 struct Read<'a> {
@@ -29,15 +31,20 @@ struct Block<'a> {
 /// Usage as Messages reports it: what was read from or written to a cache is no part of its input tokens.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(crate) struct ReadUsage {
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     pub input_tokens: Option<u32>,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     pub cache_read_input_tokens: Option<u32>,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     pub cache_creation_input_tokens: Option<u32>,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     pub output_tokens: Option<u32>,
     output_tokens_details: Option<OutputDetails>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct OutputDetails {
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     thinking_tokens: Option<u32>,
 }
 
@@ -129,19 +136,19 @@ pub(crate) fn read(body: &[u8]) -> Result<Told, NoAnswer> {
     Ok(Told { id: read.id, model: read.model, choices: vec![Choice { text, calls, finish }], usage: read.usage.and_then(ReadUsage::whole) })
 }
 
-/// What usage an answer of Messages reports, and how many bytes its content has.
+/// What usage an answer of Messages reports.
 ///
 /// # Errors
 /// When it is no answer.
-pub fn reported(body: &[u8]) -> Result<(Option<Usage>, usize), NoAnswer> {
+pub fn reported(body: &[u8]) -> Result<Option<Usage>, NoAnswer> {
     #[derive(Deserialize)]
-    struct Look<'a> {
-        #[serde(borrow)]
-        content: &'a RawValue,
+    struct Look {
+        #[serde(rename = "content")]
+        _content: IgnoredAny,
         usage: Option<ReadUsage>,
     }
-    let look: Look<'_> = serde_json::from_slice(body).map_err(|_| unread(body))?;
-    Ok((look.usage.and_then(ReadUsage::whole), look.content.get().len()))
+    let look: Look = serde_json::from_slice(body).map_err(|_| unread(body))?;
+    Ok(look.usage.and_then(ReadUsage::whole))
 }
 
 #[derive(Serialize)]

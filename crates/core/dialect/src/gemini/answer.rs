@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::answer::{About, Call, Choice, Finish, NoAnswer, Told, Usage};
+use crate::tokens;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,10 +68,15 @@ pub(super) struct Failure {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReadUsage {
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     prompt_token_count: Option<u32>,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     tool_use_prompt_token_count: Option<u32>,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     cached_content_token_count: Option<u32>,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     candidates_token_count: Option<u32>,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     thoughts_token_count: Option<u32>,
 }
 

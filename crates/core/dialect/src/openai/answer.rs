@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{About, Call, Choice, Finish, NoAnswer, Told, Usage};
+use crate::tokens;
 
 #[derive(Serialize)]
 struct AnswerWire<'a> {
@@ -182,10 +183,11 @@ struct ReadFunction {
 /// Usage as OpenAI's API reports it.
 #[derive(Clone, Copy, Deserialize)]
 pub(crate) struct ReadUsage {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens::number")]
     prompt_tokens: u32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens::number")]
     completion_tokens: u32,
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     total_tokens: Option<u32>,
     prompt_tokens_details: Option<ReadCached>,
     completion_tokens_details: Option<ReadReasoning>,
@@ -193,11 +195,13 @@ pub(crate) struct ReadUsage {
 
 #[derive(Clone, Copy, Deserialize)]
 struct ReadCached {
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     cached_tokens: Option<u32>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 struct ReadReasoning {
+    #[serde(default, deserialize_with = "tokens::perhaps")]
     reasoning_tokens: Option<u32>,
 }
 

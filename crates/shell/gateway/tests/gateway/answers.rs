@@ -40,8 +40,28 @@ async fn check(usage: Option<Tokens>, want: (Known, Tokens)) {
 async fn what_the_upstream_reports_is_metered_and_else_what_passed_is_counted() {
     let cached = Tokens { input: 9, cached: 4, output: 2 };
     check(Some(cached), (Known::Reported, cached)).await;
-    // 35 bytes of messages and 95 of choices, by four, rounded down.
-    check(None, (Known::Counted, Tokens { input: 8, cached: 0, output: 23 })).await;
+    // 35 bytes of messages and 15 of text, by four, rounded down.
+    check(None, (Known::Counted, Tokens { input: 8, cached: 0, output: 3 })).await;
+}
+
+/// What an upstream that says nothing of usage answered with `choice`, and the output that is metered of a request for 50 tokens at most.
+async fn check_counted(choice: &str, output: u32) {
+    let bench = Bench::start().await;
+    let head = vec![("content-type", "application/json".to_owned())];
+    bench.north.then(Reply::Status { status: 200, head, body: format!(r#"{{"choices":[{choice}]}}"#) });
+    let body = r#"{"model":"smollm2-135m","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}"#;
+    assert_eq!(bench.chat(body).await.status, 200, "{choice:.60}");
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].known, settled[0].tokens.output), (Known::Counted, output), "{choice:.60}");
+}
+
+#[tokio::test]
+async fn of_an_answer_without_usage_what_was_generated_is_counted_up_to_its_bound() {
+    let top = vec![r#"{"token":" word","logprob":-12.5,"bytes":[32,119]}"#; 20].join(",");
+    let token = format!(r#"{{"token":" word","logprob":-0.5,"top_logprobs":[{top}]}}"#);
+    let logprobs = vec![token; 5].join(",");
+    check_counted(&format!(r#"{{"message":{{"content":"twenty bytes of text"}},"logprobs":{{"content":[{logprobs}]}}}}"#), 5).await;
+    check_counted(&format!(r#"{{"message":{{"content":"{}"}}}}"#, "x".repeat(4_000)), 50).await;
 }
 
 #[tokio::test]
