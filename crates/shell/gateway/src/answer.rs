@@ -8,6 +8,7 @@ use dispatch::Fault;
 use market::Tokens;
 use memchr::memmem::Finder;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::envelope::Refused;
@@ -239,12 +240,7 @@ fn is_error(text: &[u8]) -> bool {
     value.is_some_and(|value| !value.trim_ascii_start().starts_with(b"null"))
 }
 
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: ErrorFields,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct ErrorFields {
     message: String,
     #[serde(default)]
@@ -252,13 +248,24 @@ struct ErrorFields {
     #[serde(default)]
     param: Option<String>,
     #[serde(default)]
-    code: Option<serde_json::Value>,
+    code: Option<Value>,
 }
 
-/// What an error says: as OpenAI has it, or in a list by itself, as Vertex's surface of OpenAI's API has it.
+/// What an error says: as OpenAI has it, or in a list by itself, as Vertex's surface of OpenAI's API has it; as bare text, as Ollama's own API
+/// has it; without an envelope, as SGLang and older vLLM have it; or as FastAPI's `detail`, of whose flaws the first is told.
 fn error_fields(body: &[u8]) -> Option<ErrorFields> {
-    let listed = || serde_json::from_slice(body).ok().map(|[only]: [ErrorBody; 1]| only);
-    serde_json::from_slice::<ErrorBody>(body).ok().or_else(listed).map(|body| body.error)
+    let said = match serde_json::from_slice(body).ok()? {
+        Value::Array(list) => <[Value; 1]>::try_from(list).ok().map(|[only]| only)?,
+        said => said,
+    };
+    let only = |text: &str| Some(ErrorFields { message: text.to_owned(), ..ErrorFields::default() });
+    match (&said["error"], &said["detail"]) {
+        (Value::Null, Value::String(detail)) => only(detail),
+        (Value::Null, Value::Array(flaws)) => only(flaws.first()?["msg"].as_str()?),
+        (Value::Null, _) => ErrorFields::deserialize(&said).ok(),
+        (Value::String(error), _) => only(error),
+        (error, _) => ErrorFields::deserialize(error).ok(),
+    }
 }
 
 /// The status that an error in a stream says where whole answers have theirs in the head: a number as its `code`.
@@ -282,8 +289,8 @@ fn word(said: String) -> Option<String> {
 pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
     let Some(error) = error_fields(body) else { return Refused::refused_upstream(status) };
     let code = error.code.and_then(|code| match code {
-        serde_json::Value::String(code) => Some(code),
-        serde_json::Value::Number(code) => Some(code.to_string()),
+        Value::String(code) => Some(code),
+        Value::Number(code) => Some(code.to_string()),
         _ => None,
     });
     Refused {
@@ -390,6 +397,28 @@ mod tests {
         }
         let refusal = dialect::fault::Refusal { code: Some("my secret plan".to_owned()), ..dialect::fault::Refusal::default() };
         assert_eq!(super::told(hyper::StatusCode::BAD_REQUEST, refusal).code, None);
+    }
+
+    #[test]
+    fn a_refusal_is_told_wherever_its_words_stand() {
+        let check = |body: &str, message: &str, kind: &str, code: Option<&str>| {
+            let refused = client_error(hyper::StatusCode::BAD_REQUEST, body.as_bytes());
+            assert_eq!((refused.message.as_str(), &*refused.kind, refused.code.as_deref()), (message, kind, code), "{body}");
+        };
+        let usual = "invalid_request_error";
+        let bare = r#"{"object":"error","message":"too long","type":"BadRequestError","param":null,"code":400}"#;
+        check(bare, "too long", "BadRequestError", Some("400"));
+        check(r#"{"detail":"not so"}"#, "not so", usual, None);
+        let flaws = r#"{"detail":[{"loc":["body","n"],"msg":"Input should be 1","type":"literal_error"},{"msg":"other"}]}"#;
+        check(flaws, "Input should be 1", usual, None);
+        check(r#"{"error":"model is required"}"#, "model is required", usual, None);
+        check(r#"{"error":null,"message":"so"}"#, "so", usual, None);
+        let own = Refused::refused_upstream(hyper::StatusCode::BAD_REQUEST).message;
+        for other in
+            [r#"{"detail":[]}"#, r#"{"detail":{"x":1}}"#, r#"{"error":{"x":"y"}}"#, r#"{"error":7}"#, r#"{"message":7}"#, "7", "\"so\""]
+        {
+            check(other, &own, usual, Some("upstream_refused"));
+        }
     }
 
     #[test]
