@@ -8,7 +8,7 @@ use fleet::Dialect;
 use http_body_util::{BodyExt, Limited};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::{self, Whole};
 use crate::envelope::Refused;
@@ -20,7 +20,7 @@ use crate::parted::Parted;
 use crate::peek;
 use crate::picker::{self, Share};
 use crate::relay::{Relay, Terms, Unbegun};
-use crate::retry::retry_after_ms;
+use crate::retry::{retry_after_ms, said_ms};
 use crate::spoken::{Ear, Spoken};
 use crate::state::State;
 use crate::translate::{self, Passage};
@@ -241,18 +241,36 @@ fn fault(upstream: &Upstream, status: u16, retry_after_ms: impl FnOnce() -> u32)
 
 /// Whose fault an answer without success is.
 async fn refused(status: StatusCode, head: &HeaderMap, body: Coming, upstream: &Upstream, asked: &Asked<'_>) -> Missed {
-    let again_ms = retry_after_ms(head, asked.now);
-    let fault = fault(upstream, status.as_u16(), || again_ms);
-    let missed = match fault {
+    let mut again_ms = retry_after_ms(head, asked.now);
+    let told = |again_ms| fault(upstream, status.as_u16(), || again_ms);
+    let is_told_on = told(0).is_none() || asked.in_shadow && !speaks_of_us(status);
+    let missed = match told(again_ms) {
         Some(fault) if upstream.picker.is_some() => picker::fault(fault, head, body).await.into(),
-        Some(fault) if !asked.in_shadow || speaks_of_us(status) => fault.into(),
-        _ => match Limited::new(body, ERROR_BODY_MAX).collect().await {
-            Ok(body) => at_fault(status, &body.to_bytes(), upstream),
-            Err(_) => Missed::Client(Refused::refused_upstream(status)),
+        Some(fault) if !is_told_on => {
+            let unsaid = matches!(fault, Fault::Busy { retry_after_ms: 0 } | Fault::Overloaded { retry_after_ms: 0 });
+            if unsaid && let Ok(Some(body)) = timeout(PUSHED_BACK_TIMEOUT, error_body(body)).await {
+                again_ms = said_ms(&body);
+            }
+            told(again_ms).unwrap_or(fault).into()
+        }
+        _ => match error_body(body).await {
+            Some(body) => {
+                again_ms = if again_ms == 0 { said_ms(&body) } else { again_ms };
+                at_fault(status, &body, upstream)
+            }
+            None => Missed::Client(Refused::refused_upstream(status)),
         },
     };
     let again = (again_ms > 0).then(|| Duration::from_millis(again_ms.into()));
-    if asked.in_shadow { as_said(missed, fault, status, again) } else { missed }
+    if asked.in_shadow { as_said(missed, told(again_ms), status, again) } else { missed }
+}
+
+/// How long it is waited for what a refusal for the time being says of when to come back: another endpoint is there to be asked.
+const PUSHED_BACK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What an error says, where it is no longer than one is.
+async fn error_body(body: Coming) -> Option<Bytes> {
+    Some(Limited::new(body, ERROR_BODY_MAX).collect().await.ok()?.to_bytes())
 }
 
 /// Whether what an upstream says behind this status is about our credentials.
@@ -275,7 +293,7 @@ fn as_said(missed: Missed, fault: Option<Fault>, status: StatusCode, again: Opti
 fn missed(unbegun: &Unbegun, passage: Passage, upstream: &Upstream, in_shadow: bool) -> Missed {
     let status = if passage == Passage::Own { answer::status(&unbegun.said) } else { None };
     let Some(status) = status else { return unbegun.fault.into() };
-    let fault = fault(upstream, status.as_u16(), || 0);
+    let fault = fault(upstream, status.as_u16(), || said_ms(&unbegun.said));
     let missed = match fault {
         Some(fault) if !in_shadow || speaks_of_us(status) => fault.into(),
         _ => at_fault(status, &unbegun.said, upstream),

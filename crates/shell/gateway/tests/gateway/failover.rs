@@ -119,6 +119,12 @@ async fn where_suppliers_take_no_more_the_client_hears_that_and_when_to_come_bac
     };
     let busy = |after| Reply::busy(after);
     check([busy(Some("30")), busy(Some("7")), busy(None)], (429, "overloaded"), "7").await;
+    // As Google says it, in the body.
+    let google = |after: &str| {
+        let info = format!(r#"{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"{after}"}}"#);
+        Reply::Status { status: 429, head: Vec::new(), body: format!(r#"[{{"error":{{"code":429,"details":[{info}]}}}}]"#) }
+    };
+    check([google("30s"), google("7s"), busy(None)], (429, "overloaded"), "7").await;
     // Who comes meanwhile hears the same, though nothing is asked.
     let bench = Bench::start().await;
     for upstream in [&bench.north, &bench.west, &bench.spill] {
