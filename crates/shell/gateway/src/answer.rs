@@ -287,20 +287,25 @@ fn word(said: String) -> Option<String> {
 
 /// A client's own fault as the upstream words it; a body that is no envelope is not shown.
 pub(crate) fn client_error(status: hyper::StatusCode, body: &[u8]) -> Refused {
-    let Some(error) = error_fields(body) else { return Refused::refused_upstream(status) };
+    error(status, body).unwrap_or_else(|| Refused::refused_upstream(status))
+}
+
+/// An upstream's error as it words it; `None` where it says none that can be read.
+pub(crate) fn error(status: hyper::StatusCode, body: &[u8]) -> Option<Refused> {
+    let error = error_fields(body)?;
+    let own = Refused::refused_upstream(status);
     let code = error.code.and_then(|code| match code {
         Value::String(code) => Some(code),
         Value::Number(code) => Some(code.to_string()),
         _ => None,
     });
-    Refused {
-        status,
-        kind: error.r#type.and_then(word).map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
+    Some(Refused {
+        kind: error.r#type.and_then(word).map_or(own.kind, String::into_boxed_str),
         code: code.and_then(word),
         param: error.param.and_then(word),
         message: error.message.chars().take(MESSAGE_MAX).collect(),
-        ..Refused::refused_upstream(status)
-    }
+        ..own
+    })
 }
 
 /// A client's own fault as another dialect's upstream words it.

@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use units::Instant;
 
+use crate::cut;
 use crate::flight::Flight;
 use crate::messages::Told;
 use crate::parted::Parted;
@@ -91,8 +92,10 @@ impl Streaming {
                 None
             }
             Ending::Failed(fault) => {
+                let upstream = self.flight.chosen.and_then(|chosen| self.flight.snapshot.upstream(chosen.endpoint));
+                let refused = cut::refused(&self.relay, upstream.map(|upstream| &**upstream));
                 self.flight.failed(fault);
-                Some(responses::cut(self.call))
+                Some(responses::cut(self.call, &refused))
             }
         }
     }

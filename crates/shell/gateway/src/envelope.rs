@@ -46,7 +46,7 @@ struct AnthropicEnvelope<'a> {
 
 #[derive(Serialize)]
 struct AnthropicFields<'a> {
-    r#type: &'static str,
+    r#type: &'a str,
     message: &'a str,
 }
 
@@ -302,7 +302,9 @@ impl Refused {
     /// The envelope as JSON.
     pub fn body(&self) -> Bytes {
         if self.words == Words::Anthropic {
-            let error = AnthropicFields { r#type: anthropic_type(self.status), message: &self.message };
+            // An upstream of its dialect has its own word for it.
+            let own = self.code.as_deref().filter(|code| self.theirs && ANTHROPIC_TYPES.contains(code));
+            let error = AnthropicFields { r#type: own.unwrap_or_else(|| anthropic_type(self.status)), message: &self.message };
             let envelope = AnthropicEnvelope { r#type: "error", error };
             return Bytes::from(serde_json::to_vec(&envelope).expect("strings can always be written as JSON"));
         }
@@ -320,6 +322,19 @@ impl Refused {
 
 /// The code where an upstream refused the request and has none that can be told.
 pub(crate) const UPSTREAM_REFUSED: &str = "upstream_refused";
+
+/// What Anthropic calls errors.
+const ANTHROPIC_TYPES: [&str; 9] = [
+    "authentication_error",
+    "billing_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "rate_limit_error",
+    "invalid_request_error",
+    "overloaded_error",
+    "timeout_error",
+];
 
 /// What Anthropic calls an error of this status.
 fn anthropic_type(status: StatusCode) -> &'static str {

@@ -19,6 +19,7 @@ mod call;
 mod clock;
 mod cork;
 mod counters;
+mod cut;
 mod depth;
 mod door;
 mod envelope;

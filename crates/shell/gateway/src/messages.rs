@@ -138,8 +138,6 @@ impl Told {
 fn own(came: Bytes) -> Bytes {
     if came.as_ref() == b"data: [DONE]\n\n" {
         Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
-    } else if came.starts_with(b"data: {\"error\":") {
-        Refused::cut().in_anthropic().event()
     } else {
         came
     }

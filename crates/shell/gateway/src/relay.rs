@@ -155,6 +155,16 @@ impl Relay {
         self.progress
     }
 
+    /// The data of the event by which the upstream said that it failed; empty where it said nothing.
+    pub fn error(&self) -> &[u8] {
+        &self.error
+    }
+
+    /// Whether its events pass in Anthropic's dialect.
+    pub fn is_anthropic(&self) -> bool {
+        matches!(self.ear, Ear::Anthropic(..))
+    }
+
     /// What comes next; after the end nothing does.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         loop {

@@ -93,8 +93,7 @@ fn renamed(asked: &Asked, refused: Refused) -> Refused {
 }
 
 /// How a stream of this call ends when its upstream was lost: with an error, never cleanly.
-pub(crate) fn cut(call: Call) -> Bytes {
-    let refused = Refused::cut();
+pub(crate) fn cut(call: Call, refused: &Refused) -> Bytes {
     match call {
         Call::Responses => Bytes::from(error_event(refused.code.as_deref().unwrap_or_default(), &refused.message, None)),
         Call::Chat | Call::Messages | Call::Completions | Call::Embeddings => refused.event(),

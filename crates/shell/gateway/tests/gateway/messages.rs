@@ -151,6 +151,30 @@ async fn a_stream_that_was_lost_ends_with_its_error() {
 }
 
 #[tokio::test]
+async fn an_error_of_anthropics_own_after_content_is_told_as_it_is() {
+    for (kind, said) in [("overloaded_error", Some("Overloaded")), ("authentication_error", None), ("timeout_error", Some("Late"))] {
+        let bench = Bench::start().await;
+        let north = bench::endpoint(&bench.fleet, "north");
+        let url = format!("http://{}/v1", bench.north.address());
+        let endpoint = Endpoint { dialect: Dialect::Anthropic, url, ..bench.fleet.endpoints[north].clone() };
+        bench.gateway.replace_upstream(north, Upstream::of(&endpoint, "default", None).expect("a good URL"));
+        let event = |kind: &str, rest: &str| format!("event: {kind}\ndata: {{\"type\":\"{kind}\",{rest}}}\n\n").into_bytes();
+        let error = format!(r#""error":{{"type":"{kind}","message":"{}"}}"#, said.unwrap_or("of our key"));
+        bench.north.then(Reply::Raw(vec![
+            event("message_start", r#""message":{"id":"m","usage":{"input_tokens":3,"output_tokens":1}}"#),
+            event("content_block_delta", r#""index":0,"delta":{"type":"text_delta","text":"half"}"#),
+            event("error", &error),
+        ]));
+        let reply = send(&bench, r#","stream":true"#).await;
+        let last = reply.text.trim_end().rsplit("\n\n").next().expect("an event");
+        let (kind, said) = said.map_or(("api_error", "The model server was lost"), |said| (kind, said));
+        let want = format!("event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"{kind}\",\"message\":\"{said}");
+        assert!(last.starts_with(&want), "{}", reply.text);
+        assert_eq!(bench.journal.settled(1).await[0].outcome, Outcome::Cut);
+    }
+}
+
+#[tokio::test]
 async fn what_no_endpoint_can_be_told_is_refused_before_any_call() {
     let bench = Bench::start().await;
     for (rest, what) in

@@ -122,23 +122,24 @@ async fn a_responses_stream_passes_byte_for_byte_and_ends_with_its_own_event() {
     assert_eq!((settled[0].outcome, settled[0].tokens), (Outcome::Answered, Tokens { input: 9, cached: 4, output: 2 }));
 }
 
-/// Upstream cuts the stream after so many of its events: what the client hears last, and what is booked.
-async fn check_cut(events: &[Vec<u8>]) {
+/// Upstream cuts the stream after so many of its events: the code and message that the client hears last, and what is booked.
+async fn check_cut(events: &[Vec<u8>], code: &str, message: &str) {
     let bench = able(RESPONDS).await;
     bench.north.then(Reply::Raw(events.to_vec()));
     let reply = post(&bench, "/v1/responses", STREAMED).await;
     let last = reply.text.trim_end().rsplit("\n\n").next().expect("an event");
     let (name, data) = last.split_once('\n').expect("a name and data");
     let data: Value = serde_json::from_str(data.trim_start_matches("data: ")).expect("JSON");
-    assert_eq!((name, &data["code"], &data["error"]["code"]), ("event: error", &json!("upstream_lost"), &json!("upstream_lost")));
+    assert_eq!((name, &data["code"], &data["error"]["code"]), ("event: error", &json!(code), &json!(code)));
+    assert!(data["message"].as_str().is_some_and(|said| said.starts_with(message)), "{data}");
     assert_eq!(bench.journal.settled(1).await[0].outcome, Outcome::Cut);
 }
 
 #[tokio::test]
 async fn a_cut_responses_stream_ends_with_an_error_event() {
     let begun = typed("response.output_text.delta", &json!({ "delta": "x" }));
-    check_cut(std::slice::from_ref(&begun)).await;
-    check_cut(&[begun, typed("error", &json!({ "code": "x", "message": "m" }))]).await;
+    check_cut(std::slice::from_ref(&begun), "upstream_lost", "The model server was lost").await;
+    check_cut(&[begun, typed("error", &json!({ "code": "x", "message": "m" }))], "x", "m").await;
 }
 
 #[tokio::test]

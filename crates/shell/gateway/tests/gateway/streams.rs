@@ -80,6 +80,38 @@ async fn a_lost_upstream_never_ends_a_stream_cleanly() {
     check(Ending::Hang, "upstream_lost", Outcome::Cut, 4).await;
 }
 
+/// What an upstream says after content that has a key of ours, and what its client hears of it: the type, the code and the message, or that it was
+/// lost.
+async fn check_said(error: &str, want: Option<[&str; 3]>) {
+    let bench = Bench::start().await;
+    let (north, url) = (endpoint(&bench.fleet, "north"), format!("http://{}/v1", bench.north.address()));
+    let keyed = fleet::Endpoint { url, ..bench.fleet.endpoints[north].clone() };
+    bench.gateway.replace_upstream(north, gateway::Upstream::of(&keyed, "default", Some("vendors-own")).expect("a good URL"));
+    let content = r#"{"choices":[{"delta":{"content":"half"}}]}"#;
+    bench.north.then(Reply::Raw([content, error].map(|data| format!("data: {data}\n\n").into_bytes()).to_vec()));
+    let reply = bench.chat(STREAM).await;
+    let last: serde_json::Value = serde_json::from_str(reply.events().last().expect("an event")).expect("JSON");
+    let said = ["type", "code", "message"].map(|field| last["error"][field].as_str().unwrap_or_default());
+    match want {
+        Some(want) => assert_eq!(said, want, "{error}"),
+        None => assert_eq!((said[1], reply.text.contains("scripted")), ("upstream_lost", false), "{error}: {}", reply.text),
+    }
+    assert_eq!(bench.journal.settled(1).await[0].outcome, Outcome::Cut, "{error}");
+}
+
+#[tokio::test]
+async fn what_an_upstream_says_of_its_failure_after_content_is_told() {
+    let vllm = r#"{"error":{"message":"scripted","type":"InternalServerError","param":null,"code":500}}"#;
+    check_said(vllm, Some(["InternalServerError", "500", "scripted"])).await;
+    check_said(r#"{"error":{"message":"scripted"}}"#, Some(["server_error", "upstream_lost", "scripted"])).await;
+    check_said(r#"{"error":"scripted"}"#, Some(["server_error", "upstream_lost", "scripted"])).await;
+    // What has our key in it, what may speak of our account, and what says nothing.
+    check_said(r#"{"error":{"message":"scripted vendors-own","type":"server_error"}}"#, None).await;
+    check_said(r#"{"error":{"message":"scripted","type":"requests","code":"rate_limit_exceeded"}}"#, None).await;
+    check_said(r#"{"error":{"message":"scripted","code":401}}"#, None).await;
+    check_said(r#"{"error":{"words":"scripted"}}"#, None).await;
+}
+
 #[tokio::test]
 async fn a_stream_that_its_upstream_gave_up_never_ends_cleanly() {
     let bench = Bench::start().await;
