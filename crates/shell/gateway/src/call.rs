@@ -30,6 +30,8 @@ use crate::wire::Coming;
 /// Request headers that go on to an upstream; all others stay here.
 static FORWARDED: [HeaderName; 3] =
     [HeaderName::from_static("openai-beta"), HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+/// What a stream of events calls itself, in capitals or not.
+const EVENTS: &str = "text/event-stream";
 /// More than any request has.
 const HEADERS: usize = 16;
 
@@ -147,7 +149,7 @@ async fn answer(
         return Err(Fault::Lost.into());
     }
     let kind = head.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), HeaderValue::as_bytes);
-    if kind.starts_with(b"text/event-stream") {
+    if kind.get(..EVENTS.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes())) {
         let (body, ear) = (Spoken::new(body, passage, about), Ear::of(call, passage));
         let terms = Terms { strip_usage, choices, until, kept };
         let relay = Relay::begin(body, ear, terms, limits, &asked.sent.0).await;
@@ -188,7 +190,7 @@ fn request(upstream: &Upstream, asked: &Asked<'_>, body: Bytes) -> Request<Parte
     *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
     let head = request.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    head.insert(ACCEPT, HeaderValue::from_static(if asked.streamed { "text/event-stream" } else { "application/json" }));
+    head.insert(ACCEPT, HeaderValue::from_static(if asked.streamed { EVENTS } else { "application/json" }));
     head.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     head.insert(USER_AGENT, HeaderValue::from_static(concat!("baseload/", env!("CARGO_PKG_VERSION"))));
     head.insert(&ids::X_REQUEST_ID, ids::header(asked.id));

@@ -12,25 +12,33 @@ use market::Tokens;
 
 use crate::answer::{self, Heard};
 use crate::peek::Call;
+use crate::sse::Mark;
 use crate::translate::{self, Passage};
 use crate::wire::Coming;
 
 /// A stream's body, piece by piece.
 pub(crate) enum Spoken {
     /// As it comes.
-    Own(Coming),
+    Own(Pieces),
     Translated(Box<Translated>),
 }
 
 /// A stream in another dialect, told in OpenAI's words.
 pub(crate) struct Translated {
-    body: Coming,
+    body: Pieces,
     hearing: Hearing,
     ended: bool,
 }
 
+/// What comes, without the mark that it may begin with.
+pub(crate) struct Pieces {
+    body: Coming,
+    mark: Mark,
+}
+
 impl Spoken {
     pub fn new(body: Coming, passage: Passage, about: impl Fn() -> About) -> Self {
+        let body = Pieces { body, mark: Mark::default() };
         match passage {
             Passage::Own | Passage::Messages => Self::Own(body),
             Passage::Translated(foreign) => {
@@ -69,9 +77,9 @@ impl Spoken {
     }
 }
 
-fn poll(body: &mut Coming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-    Poll::Ready(match ready!(Pin::new(body).poll_frame(cx)) {
-        Some(Ok(frame)) => Some(Ok(frame.into_data().unwrap_or_default())),
+fn poll(pieces: &mut Pieces, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+    Poll::Ready(match ready!(Pin::new(&mut pieces.body).poll_frame(cx)) {
+        Some(Ok(frame)) => Some(Ok(pieces.mark.strip(&frame.into_data().unwrap_or_default()))),
         Some(Err(_)) => Some(Err(Fault::Lost)),
         None => None,
     })

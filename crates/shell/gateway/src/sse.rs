@@ -18,6 +18,25 @@ pub(crate) enum Verdict {
     Strip,
 }
 
+/// The byte order mark that a stream may begin with, as far as it may still come: it is no part of the first event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(&'static [u8]);
+
+impl Default for Mark {
+    fn default() -> Self {
+        Self("\u{feff}".as_bytes())
+    }
+}
+
+impl Mark {
+    /// What came, without the mark. Half a mark is nothing that an event begins with, so it may go too.
+    pub fn strip(&mut self, came: &Bytes) -> Bytes {
+        let marked = came.iter().zip(self.0).take_while(|(byte, mark)| byte == mark).count();
+        self.0 = if marked < came.len() { &[] } else { self.0.get(marked..).unwrap_or_default() };
+        came.slice(marked..)
+    }
+}
+
 /// Splits a byte stream into events. An event ends at an empty line; lines end in LF or CRLF.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter {
@@ -163,6 +182,22 @@ mod tests {
         check("data: a\n\ndata: b\n", 1, "data: a\n\n", true);
         check(": comment\n\n", 1, ": comment\n\n", false);
         check("", 0, "", false);
+    }
+
+    #[test]
+    fn one_mark_before_the_first_event_is_stripped_wherever_it_is_cut() {
+        let check = |pieces: &[&[u8]], want: &[u8]| {
+            let mut mark = Mark::default();
+            let out: Vec<u8> = pieces.iter().flat_map(|piece| mark.strip(&Bytes::copy_from_slice(piece))).collect();
+            assert_eq!(out, want, "{pieces:?}");
+        };
+        let marked = "\u{feff}data: a\n\n".as_bytes();
+        check(&[marked], b"data: a\n\n");
+        check(&marked.chunks(1).collect::<Vec<_>>(), b"data: a\n\n");
+        check(&[b"", marked], b"data: a\n\n");
+        check(&[b"data: \xef\xbb\xbf", b"\xef\xbb\xbf"], b"data: \xef\xbb\xbf\xef\xbb\xbf");
+        check(&["\u{feff}\u{feff}x".as_bytes()], "\u{feff}x".as_bytes());
+        check(&[b"da", b"ta"], b"data");
     }
 
     #[test]

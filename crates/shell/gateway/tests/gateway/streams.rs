@@ -80,6 +80,18 @@ async fn a_lost_upstream_never_ends_a_stream_cleanly() {
     check(Ending::Hang, "upstream_lost", Outcome::Cut, 4).await;
 }
 
+#[tokio::test]
+async fn a_stream_is_one_whatever_the_case_of_its_kind_and_with_a_mark_before_it() {
+    let bench = Bench::start().await;
+    let stream = String::from_utf8(said("north")).expect("text");
+    let head = vec![("content-type", "Text/Event-Stream; charset=utf-8".to_owned())];
+    bench.north.then(Reply::Status { status: 200, head, body: format!("\u{feff}{stream}") });
+    let reply = bench.chat(STREAM).await;
+    assert_eq!((reply.header("x-baseload-endpoint"), reply.text.as_str()), ("north", stream.as_str()));
+    let settled = bench.journal.settled(1).await;
+    assert_eq!((settled[0].outcome, settled[0].known, settled[0].tokens.output), (Outcome::Answered, Known::Counted, 1));
+}
+
 /// What an upstream says after content that has a key of ours, and what its client hears of it: the type, the code and the message, or that it was
 /// lost.
 async fn check_said(error: &str, want: Option<[&str; 3]>) {
