@@ -18,6 +18,8 @@ pub(crate) struct Refused {
     pub param: Option<String>,
     pub message: String,
     pub retry_after: Option<Duration>,
+    /// The methods that would be answered, where its own is not.
+    pub allow: Option<&'static str>,
     /// Trying again can't help, whatever the status says.
     pub for_good: bool,
     /// An upstream refused it, and kind, code and parameter are in its words.
@@ -80,6 +82,7 @@ impl Refused {
             param: None,
             message,
             retry_after: None,
+            allow: None,
             for_good: false,
             theirs: false,
             paid: false,
@@ -216,9 +219,21 @@ impl Refused {
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", format!("Unknown request URL: {method} {shown}."))
     }
 
-    pub fn wrong_method(allowed: &str) -> Self {
-        let message = format!("Not allowed to use this method on this URL; use {allowed}.");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_supported", message)
+    /// The route takes other methods: these, as a header names them.
+    pub fn wrong_method(allowed: &'static str) -> Self {
+        let message = format!("Not allowed to use this method on this URL; use {}.", allowed.replace(", ", " or "));
+        let refused = Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_supported", message);
+        Self { allow: Some(allowed), ..refused }
+    }
+
+    pub fn no_host() -> Self {
+        let message = "The request's head does not name its host, or names it more than once.";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_host", message)
+    }
+
+    pub fn packed() -> Self {
+        let message = "The request body has a content-encoding. Please send it as it is: no encoding but 'identity' is read.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", "unsupported_encoding", message)
     }
 
     pub fn no_capacity(message: impl Into<String>, wait: Duration) -> Self {

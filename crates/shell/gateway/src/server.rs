@@ -10,10 +10,11 @@ use std::task::Poll;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use ledger::Scope;
@@ -216,14 +217,19 @@ fn find(path: &str) -> Option<Route<'_>> {
     }
 }
 
-async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, request: Request<Incoming>) -> Result<Served, Refused> {
+async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, mut request: Request<Incoming>) -> Result<Served, Refused> {
+    check_head(&request)?;
+    // What is got is answered to whoever asks for its head alone, too: the connection leaves the body out.
+    if *request.method() == Method::HEAD {
+        *request.method_mut() = Method::GET;
+    }
     let path = request.uri().path().to_owned();
     let route =
         find(&path).filter(|route| route.is_behind(guest.behind)).ok_or_else(|| Refused::unknown_url(request.method().as_str(), &path))?;
     // Files and batches say themselves which methods they take.
-    let wanted = if matches!(route, Route::Inference(_)) { Method::POST } else { Method::GET };
+    let (wanted, allowed) = if matches!(route, Route::Inference(_)) { (Method::POST, "POST") } else { (Method::GET, "GET, HEAD") };
     if *request.method() != wanted && !matches!(route, Route::Kept(_)) {
-        return Err(Refused::wrong_method(wanted.as_str()));
+        return Err(Refused::wrong_method(allowed));
     }
     gate(state, guest.peer, request.headers(), route.wants())?;
     match route {
@@ -240,6 +246,16 @@ async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, reque
         Route::Status => Ok(json(status::render(state))),
         Route::Audit => Box::pin(audit::serve(state)).await.map(json),
     }
+}
+
+/// Refuses what another server behind the same proxy may take for somebody else's, and a body that can't be read here.
+fn check_head(request: &Request<Incoming>) -> Result<(), Refused> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
+        return Err(Refused::no_host());
+    }
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if request.headers().get_all(CONTENT_ENCODING).iter().all(is_plain) { Ok(()) } else { Err(Refused::packed()) }
 }
 
 /// Who may ask for a route.
@@ -343,8 +359,8 @@ fn refuse(state: &State, refused: Refused) -> Response<Answer> {
     *response.status_mut() = refused.status;
     let head = response.headers_mut();
     head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if refused.status == StatusCode::METHOD_NOT_ALLOWED {
-        head.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    if let Some(methods) = refused.allow {
+        head.insert(ALLOW, HeaderValue::from_static(methods));
     }
     if let Some(rates) = &refused.rates {
         put_rates(head, rates);

@@ -73,9 +73,9 @@ pub(crate) async fn serve(state: &Arc<State>, wanted: Wanted<'_>, request: Reque
             Ok(Served::json(&batch.shown()))
         }
         (&Method::POST, Wanted::Cancel(id)) => cancel(state, desk, key, id.to_owned()).await,
-        (_, Wanted::File(_)) => Err(Refused::wrong_method("GET or DELETE")),
-        (_, Wanted::Files | Wanted::Batches) => Err(Refused::wrong_method("GET or POST")),
-        (_, Wanted::Content(_) | Wanted::Batch(_)) => Err(Refused::wrong_method("GET")),
+        (_, Wanted::File(_)) => Err(Refused::wrong_method("GET, HEAD, DELETE")),
+        (_, Wanted::Files | Wanted::Batches) => Err(Refused::wrong_method("GET, HEAD, POST")),
+        (_, Wanted::Content(_) | Wanted::Batch(_)) => Err(Refused::wrong_method("GET, HEAD")),
         (_, Wanted::Cancel(_)) => Err(Refused::wrong_method("POST")),
     }
 }

@@ -176,6 +176,36 @@ async fn routes_are_known_and_others_refused() {
 }
 
 #[tokio::test]
+async fn a_wrong_method_hears_which_ones_are_right() {
+    let bench = Bench::start().await;
+    for (method, path, allowed) in [
+        ("GET", "/v1/chat/completions", "POST"),
+        ("HEAD", "/v1/messages", "POST"),
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("DELETE", "/healthz", "GET, HEAD"),
+        ("PUT", "/v1/organization/usage/completions", "GET, HEAD"),
+    ] {
+        let reply = bench.send(method, path, &[("api-key", KEY)], "").await;
+        assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, allowed), "{method} {path}");
+    }
+    let (whole, head) = (bench.get("/v1/models").await, bench.send("HEAD", "/v1/models", &[("api-key", KEY)], "").await);
+    assert_eq!((head.status, head.text.as_str()), (whole.status, ""));
+    assert_eq!(head.header("content-type"), whole.header("content-type"));
+    assert_eq!(bench.send("HEAD", "/v1/models", &[], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_packed_body_is_told_from_one_that_is_no_json() {
+    let bench = Bench::start().await;
+    for (coding, status) in [("gzip", 415), ("br, identity", 415), ("Identity", 200)] {
+        let reply = bench.send("POST", "/v1/chat/completions", &[("api-key", KEY), ("content-encoding", coding)], HELLO).await;
+        assert_eq!(reply.status.as_u16(), status, "{coding}: {}", reply.text);
+        assert!(status == 200 || reply.error().1 == "unsupported_encoding", "{}", reply.text);
+    }
+    assert_eq!(bench.north.heard().len(), 1);
+}
+
+#[tokio::test]
 async fn heads_are_built_anew_and_bodies_pass_untouched() {
     let bench = Bench::start().await;
     let body = "{ \"unknown\" : [1.50e3, \"\\u00e9\"],\n \"model\":\"smollm2-135m\", \"messages\":[] }";

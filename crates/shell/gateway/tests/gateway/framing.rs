@@ -78,6 +78,17 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
     check(bench, &format!("{}content-length: 0\n\n", head.replace("\r\n", "\n")), &[400], 0).await;
 }
 
+/// RFC 9112, 3.2: servers behind one proxy would each take it for somebody's.
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let bench = &Bench::start().await;
+    let framed = format!("connection: close\r\ncontent-length: {}\r\n\r\n{HELLO}", HELLO.len());
+    check(bench, &format!("{}{framed}", head()), &[200], 1).await;
+    check(bench, &format!("{}{framed}", head().replace("host: x\r\n", "")), &[400], 0).await;
+    check(bench, &format!("{}host: y\r\n{framed}", head()), &[400], 0).await;
+    check(bench, &format!("{}{framed}", head().replace("HTTP/1.1\r\nhost: x", "HTTP/1.0")), &[200], 1).await;
+}
+
 /// Pingora took a body that was not read whole, as after an early answer, for the next request.
 #[tokio::test]
 async fn cve_2025_4366_a_body_that_nobody_read_is_no_request() {
