@@ -97,6 +97,8 @@ pub const PRICES_WRITTEN_EVERY: Duration = Duration::from_secs(600);
 pub const FILES_MAX: usize = 10_000;
 /// The most requests of one batch.
 pub const BATCH_LINES_MAX: u32 = 50_000;
+/// The most bytes of one of them, where a request by itself may have as many.
+pub const BATCH_LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most characters of a line's `custom_id`.
 pub const CUSTOM_ID_MAX: usize = 512;
 /// The most batches of one key that are not over.
@@ -188,7 +190,8 @@ impl Default for Limits {
             queue_max: 2_048,
             queue_timeout: Duration::from_secs(10),
             queue_timeout_flex: Duration::from_secs(60),
-            body_bytes_max: 8 * 1024 * 1024,
+            // As much as Anthropic takes: images and files come in base64.
+            body_bytes_max: 32 * 1024 * 1024,
             // The longest list of inputs that OpenAI takes, as its largest vectors in base64, comes to 34 MB.
             upstream_body_bytes_max: 64 * 1024 * 1024,
             bodies_bytes_max: 1024 * 1024 * 1024,
@@ -207,6 +210,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Bytes of a line of a batch.
+    #[must_use]
+    pub fn line_bytes_max(&self) -> usize {
+        self.body_bytes_max.min(BATCH_LINE_BYTES_MAX)
+    }
+
     /// How long a request of this tier waits in line.
     #[must_use]
     pub const fn queue_timeout(&self, tier: ServiceTier) -> Duration {

@@ -8,6 +8,7 @@ use dispatch::{Fault, RequestId};
 use fleet::{Dialect, ModelId, StreamUsage};
 
 use crate::answer::{self, Whole};
+use crate::depth;
 use crate::envelope::Refused;
 use crate::generated;
 use crate::limits::OUTPUT_MAX_UNSAID;
@@ -118,6 +119,8 @@ impl<'a> Said<'a> {
     fn read(&mut self) -> Result<(), Unsupported> {
         let unreadable = |message: &str| Unsupported { param: "model".to_owned(), message: message.to_owned() };
         let text = std::str::from_utf8(self.body).map_err(|_| unreadable("The body is not text."))?;
+        // Few of its values may take many times the room of its text.
+        depth::tree(self.body).map_err(|refused| Unsupported { param: self.call.prompt().to_owned(), message: refused.message })?;
         self.chat = Some(match self.call {
             Call::Chat => openai::read(text)?,
             Call::Messages => anthropic::read(text)?,

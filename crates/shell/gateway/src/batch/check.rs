@@ -123,7 +123,7 @@ pub(crate) struct Asked<'a> {
 
 /// Checks every line; the flaws of a file that is not good, or what it comes to.
 pub(crate) fn check(asked: &Asked<'_>, file: File) -> io::Result<Result<Checked, Vec<Flaw>>> {
-    let line_max = asked.state.limits.body_bytes_max;
+    let line_max = asked.state.limits.line_bytes_max();
     let (mut flaws, mut ids, mut model, mut count) = (Vec::new(), BTreeSet::new(), None, 0_u32);
     let read = lines(file, line_max, &mut |_, text| {
         count += 1;

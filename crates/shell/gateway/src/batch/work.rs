@@ -30,7 +30,7 @@ impl Work {
     pub fn open(state: &State, desk: &Desk, batch: &Batch) -> io::Result<Self> {
         let (mut places, mut named) = (Vec::new(), None);
         let snapshot = state.snapshot.load();
-        let read = lines(desk.files.content(&batch.input_file_id)?, state.limits.body_bytes_max, &mut |place, text| {
+        let read = lines(desk.files.content(&batch.input_file_id)?, state.limits.line_bytes_max(), &mut |place, text| {
             if named.is_none() {
                 named = Line::read(text).and_then(|line| Some(dialect::responses::model(line.body?.get().as_bytes())?.into_owned()));
             }

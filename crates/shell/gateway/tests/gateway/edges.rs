@@ -97,6 +97,15 @@ async fn limits_are_reached_and_told() {
     assert_eq!(bench.chat(HELLO).await.status, 200, "the place was given back");
 }
 
+/// Images and files come in bodies: vendors take 32 MB and more.
+#[tokio::test]
+async fn a_body_of_many_megabytes_is_taken() {
+    let bench = Bench::start().await;
+    let long = format!(r#"{{"model":"smollm2-135m","messages":[],"x":"{}"}}"#, "x".repeat(31 << 20));
+    assert_eq!(bench.chat(&long).await.status, 200);
+    assert_eq!(bench.north.heard()[0].body.len(), long.len());
+}
+
 #[tokio::test]
 async fn all_bodies_share_one_room_and_what_has_none_is_told() {
     let bench = Bench::with(Limits { bodies_bytes_max: 140_000, ..Limits::default() }).await;

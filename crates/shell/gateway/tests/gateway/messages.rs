@@ -175,6 +175,15 @@ async fn an_error_of_anthropics_own_after_content_is_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_is_told_in_other_words_has_so_many_values_at_most() {
+    let bench = Bench::start().await;
+    let reply = send(&bench, &format!(r#","stop_sequences":["x"{}]"#, ",0".repeat(gateway::JSON_VALUES_MAX))).await;
+    let message = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((reply.status.as_u16(), message.contains("values")), (400, true), "{}", reply.text);
+    assert!(bench.north.heard().is_empty());
+}
+
+#[tokio::test]
 async fn what_no_endpoint_can_be_told_is_refused_before_any_call() {
     let bench = Bench::start().await;
     for (rest, what) in
