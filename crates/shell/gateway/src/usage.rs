@@ -96,6 +96,8 @@ type Group<'a> = (i64, Option<&'a str>, Option<KeyId>, Option<bool>, Option<&'st
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Asked {
     report: Report,
+    /// From when to before when it is asked of, whatever buckets that cuts.
+    within: [i64; 2],
     /// When the first bucket begins.
     from: i64,
     width: i64,
@@ -122,6 +124,7 @@ impl Asked {
             return Err(Refused::invalid("start_time", "You must provide the parameter 'start_time'."));
         }
         let end = query.number("end_time", now + 1, 0..=SECOND_MAX)?;
+        let within = [start, if query.text("end_time").is_some() { end } else { SECOND_MAX }];
         let widths = if report == Report::Costs { &[COST_WIDTH][..] } else { &WIDTHS };
         let word = query.text("bucket_width").unwrap_or("1d");
         let words: Vec<&str> = widths.iter().map(|width| width.0).collect();
@@ -154,7 +157,7 @@ impl Asked {
             Some("false") => Some(false),
             Some(_) => return Err(Refused::invalid("batch", "'batch' should be true or false.")),
         };
-        Ok(Self { report, from, width, count, next, groups, models, keys, batch })
+        Ok(Self { report, within, from, width, count, next, groups, models, keys, batch })
     }
 
     /// By what the results are told apart; what the ledger does not know is refused.
@@ -185,8 +188,10 @@ impl Asked {
         (0..self.count).map(move |bucket| from + bucket * width)
     }
 
+    /// What of its buckets is asked of.
     fn span(&self) -> Span {
-        Span { from: second(self.from), to: second(self.from + self.count * self.width) }
+        let [start, end] = self.within;
+        Span { from: second(self.from.max(start)), to: second((self.from + self.count * self.width).min(end)) }
     }
 
     /// When each bucket begins, and when the last one that has begun ends, or now.
@@ -353,6 +358,21 @@ mod tests {
             Ok((start + 10 * day + 1, 3, None)),
         );
         check(Report::Completions, &at(11, 0), Ok((start + 11 * day, 0, None)));
+    }
+
+    #[test]
+    fn of_a_bucket_that_is_cut_only_what_is_asked_of_counts() {
+        let now = 20_000 * DAY + 3_600;
+        let span = |query: &str| {
+            let asked = Asked::read(Report::Completions, &Query::of(Some(query)), now).ok()?;
+            let Span { from, to } = asked.span();
+            Some((seconds(from) - 20_000 * DAY, seconds(to) - 20_000 * DAY))
+        };
+        let at = |second: i64| 20_000 * DAY + second;
+        assert_eq!(span(&format!("start_time={}&end_time={}", at(5), at(65))), Some((5, 65)));
+        assert_eq!(span(&format!("start_time={}", at(5))), Some((5, DAY)));
+        assert_eq!(span(&format!("start_time={}&end_time={}&limit=1", at(5), at(DAY + 7))), Some((5, DAY)));
+        assert_eq!(span(&format!("start_time={}&end_time={}&limit=1&page=page_{}", at(5), at(DAY + 7), at(DAY))), Some((DAY, DAY + 7)));
     }
 
     #[test]
