@@ -108,6 +108,24 @@ pub(crate) fn whole(body: &[u8]) -> Result<Whole, Fault> {
     Ok(Whole::new(fields.reported(), || said.map_or(0, |raw| generated::bytes(raw.get().as_bytes()))))
 }
 
+/// What a whole answer reports: its tokens, and those of its output that were thought.
+pub(crate) fn used(body: &RawValue) -> Option<(Tokens, u32)> {
+    #[derive(Deserialize)]
+    struct Thought {
+        #[serde(alias = "output_tokens_details")]
+        completion_tokens_details: ThoughtDetails,
+    }
+    #[derive(Deserialize)]
+    struct ThoughtDetails {
+        #[serde(deserialize_with = "tokens::number")]
+        reasoning_tokens: u32,
+    }
+    let fields = serde_json::from_str::<WholeFields<'_>>(body.get()).ok()?;
+    let tokens = fields.reported()?;
+    let thought = fields.usage.and_then(|raw| serde_json::from_str::<Thought>(raw.get()).ok());
+    Some((tokens, thought.map_or(0, |thought| thought.completion_tokens_details.reasoning_tokens).min(tokens.output)))
+}
+
 /// Whether a choice ended because its upstream gave up: so vLLM ends, politely, what it has in work when it is told to stop.
 fn is_abort(finish: &[u8]) -> bool {
     finish.starts_with(b"\"abort\"")
@@ -369,6 +387,18 @@ mod tests {
         check(r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":null}"#, 32, 9);
         check(r#"{"input_tokens":32,"output_tokens":9,"total_tokens":41}"#, 32, 9);
         check(r#"{"prompt_tokens":32,"total_tokens":32}"#, 32, 0);
+    }
+
+    #[test]
+    fn thought_is_told_where_it_is_said() {
+        let check = |usage: &str, want: Option<(u32, u32, u32)>| {
+            let body = serde_json::from_str::<Box<RawValue>>(&format!(r#"{{"choices":[],"usage":{usage}}}"#)).expect("JSON");
+            assert_eq!(used(&body).map(|(tokens, thought)| (tokens.input, tokens.output, thought)), want, "{usage}");
+        };
+        check(r#"{"prompt_tokens":9,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":3}}"#, Some((9, 5, 3)));
+        check(r#"{"input_tokens":9,"output_tokens":5,"output_tokens_details":{"reasoning_tokens":3}}"#, Some((9, 5, 3)));
+        check(r#"{"prompt_tokens":9,"completion_tokens":5,"completion_tokens_details":null}"#, Some((9, 5, 0)));
+        check("null", None);
     }
 
     #[test]

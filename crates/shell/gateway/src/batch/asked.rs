@@ -141,6 +141,8 @@ async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<
         completed: 0,
         failed: 0,
         metadata: order.metadata,
+        model: None,
+        used: None,
     };
     let shown = batch.shown();
     kept(blocking(move || desk.batches.keep(batch, BATCHES_KEPT_MAX).map(|()| desk.wake.notify_one())).await)?;

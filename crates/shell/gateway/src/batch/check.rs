@@ -94,6 +94,7 @@ pub(crate) fn validate(state: &Arc<State>, desk: &Desk, batch: &Batch) -> io::Re
         _ if batch.status != Status::Validating => {}
         Ok(good) => {
             batch.total = good.lines;
+            batch.model = good.model.map(|model| snapshot.fleet.models.name(model).to_owned());
             batch.become_at(Status::InProgress, now);
         }
         Err(flaws) => {
@@ -108,6 +109,8 @@ pub(crate) fn validate(state: &Arc<State>, desk: &Desk, batch: &Batch) -> io::Re
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     pub lines: u32,
+    /// The model of all its lines.
+    pub model: Option<ModelId>,
 }
 
 /// Who asks, and for what.
@@ -145,7 +148,7 @@ pub(crate) fn check(asked: &Asked<'_>, file: File) -> io::Result<Result<Checked,
             Err(whole("too_many_requests", format!("A batch may have at most {BATCH_LINES_MAX} requests; this one has {count}.")))
         }
         Ok(()) if !flaws.is_empty() => Err(flaws),
-        Ok(()) => Ok(Checked { lines: count }),
+        Ok(()) => Ok(Checked { lines: count, model }),
     })
 }
 

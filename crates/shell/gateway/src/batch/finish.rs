@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 
 use crate::batch::Desk;
 use crate::batch::check::{Line, lines};
-use crate::batch::order::{Batch, Status};
+use crate::batch::order::{Batch, Status, Used};
 use crate::batch::results::{self, never_ran};
 use crate::batch::shelf::{self, FileRow};
 
@@ -16,9 +16,9 @@ pub(crate) fn finish(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io
     if ending == Status::Completed && batch.status != Status::Finalizing {
         desk.batches.change(&batch.id, |batch| batch.become_at(Status::Finalizing, now))?;
     }
-    let (output, error) = give(desk, batch, ending, now)?;
+    let given = give(desk, batch, ending, now)?;
     desk.batches.change(&batch.id, |batch| {
-        (batch.output_file_id, batch.error_file_id) = (output, error);
+        given.note(batch);
         batch.become_at(ending, now);
     })?;
     // Both files have it all now; what can't be removed only takes room.
@@ -26,19 +26,36 @@ pub(crate) fn finish(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io
     Ok(())
 }
 
+/// What a batch gives when it is over.
+#[derive(Default)]
+pub(crate) struct Given {
+    output: Option<String>,
+    error: Option<String>,
+    used: Option<Used>,
+}
+
+impl Given {
+    pub fn note(self, batch: &mut Batch) {
+        (batch.output_file_id, batch.error_file_id, batch.used) = (self.output, self.error, self.used);
+    }
+}
+
 /// Writes what a batch's lines were answered, and what became of the others, into its files, and gives those that have anything in them. Of
 /// one that fails only its answers are known.
-pub(crate) fn give(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io::Result<(Option<String>, Option<String>)> {
+pub(crate) fn give(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io::Result<Given> {
     let name = batch.id.trim_start_matches("batch_");
     let (output_id, error_id) = (format!("file-{name}-output"), format!("file-{name}-error"));
     let mut output = Draft::new(desk, batch, output_id)?;
     let mut error = Draft::new(desk, batch, error_id)?;
-    let (mut answered, mut failed) = (BTreeSet::new(), None);
+    let (mut answered, mut failed, mut used) = (BTreeSet::new(), None, Some(Used::default()));
     results::read(&desk.batches.results_path(&batch.id), &mut |result| {
         // A line is answered once; were it told twice, the first counts.
         if answered.insert(result.line) {
             let draft = if result.good { &mut output } else { &mut error };
             failed = failed.take().or(draft.line(result.says.get()).err());
+            if result.good {
+                used = used.zip(results::used(&result.says)).map(|(used, more)| used.and(more));
+            }
         }
     })?;
     if matches!(ending, Status::Expired | Status::Cancelled) && batch.total > 0 {
@@ -57,7 +74,7 @@ pub(crate) fn give(desk: &Desk, batch: &Batch, ending: Status, now: i64) -> io::
     if let Some(failed) = failed {
         return Err(failed);
     }
-    Ok((output.keep(desk, batch, "output", now)?, error.keep(desk, batch, "error", now)?))
+    Ok(Given { output: output.keep(desk, batch, "output", now)?, error: error.keep(desk, batch, "error", now)?, used })
 }
 
 /// A file that is being written.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dispatch::KeyId;
+use market::Tokens;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -43,6 +44,37 @@ pub(crate) struct Flaw {
     pub line: Option<u32>,
 }
 
+/// The tokens of a batch's answers, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Used {
+    pub input: u64,
+    pub cached: u64,
+    pub output: u64,
+    /// Of the output, what was thought.
+    pub thought: u64,
+}
+
+impl Used {
+    /// With those of one more answer.
+    pub fn and(self, (tokens, thought): (Tokens, u32)) -> Self {
+        Self {
+            input: self.input + u64::from(tokens.input),
+            cached: self.cached + u64::from(tokens.cached),
+            output: self.output + u64::from(tokens.output),
+            thought: self.thought + u64::from(thought),
+        }
+    }
+
+    /// As OpenAI shows it.
+    fn shown(self) -> Value {
+        json!({
+            "input_tokens": self.input, "input_tokens_details": { "cached_tokens": self.cached },
+            "output_tokens": self.output, "output_tokens_details": { "reasoning_tokens": self.thought },
+            "total_tokens": self.input + self.output,
+        })
+    }
+}
+
 /// A batch. Times are in seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Batch {
@@ -62,6 +94,10 @@ pub(crate) struct Batch {
     pub completed: u32,
     pub failed: u32,
     pub metadata: Option<Map<String, Value>>,
+    /// What the fleet calls the model of its lines, once they were checked.
+    pub model: Option<String>,
+    /// What its answers used, once it is over; `None` also where one of them didn't say.
+    pub used: Option<Used>,
 }
 
 impl Batch {
@@ -89,7 +125,7 @@ impl Batch {
             "finalizing_at": since("finalizing"), "completed_at": since("completed"), "failed_at": since("failed"),
             "expired_at": since("expired"), "cancelling_at": since("cancelling"), "cancelled_at": since("cancelled"),
             "request_counts": { "total": self.total, "completed": self.completed, "failed": self.failed },
-            "metadata": self.metadata,
+            "metadata": self.metadata, "model": self.model, "usage": self.used.map(Used::shown),
         })
     }
 }
@@ -249,6 +285,8 @@ mod tests {
             completed: 0,
             failed: 0,
             metadata: None,
+            model: None,
+            used: None,
         }
     }
 

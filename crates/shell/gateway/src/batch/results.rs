@@ -5,10 +5,12 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use market::Tokens;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::answer;
 use crate::envelope::Refused;
 
 /// One answered line.
@@ -36,6 +38,21 @@ impl Answered {
         let body = RawValue::from_string(String::from_utf8(refused.body().to_vec()).ok()?).ok()?;
         Some(Self { line, good: false, says: response(id, custom_id, request, refused.status.as_u16(), &body)? })
     }
+}
+
+/// What a line's answer says that it used.
+pub(crate) fn used(says: &RawValue) -> Option<(Tokens, u32)> {
+    #[derive(Deserialize)]
+    struct Says<'a> {
+        #[serde(borrow)]
+        response: Response<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Response<'a> {
+        #[serde(borrow)]
+        body: &'a RawValue,
+    }
+    answer::used(serde_json::from_str::<Says<'_>>(says.get()).ok()?.response.body)
 }
 
 fn response(id: &str, custom_id: &str, request: &str, status: u16, body: &RawValue) -> Option<Box<RawValue>> {

@@ -14,7 +14,7 @@ use units::Instant;
 
 use crate::batch::Desk;
 use crate::batch::check;
-use crate::batch::finish::{finish, give};
+use crate::batch::finish::{Given, finish, give};
 use crate::batch::line::{self, Job, Ran};
 use crate::batch::noted::Noted;
 use crate::batch::order::{Batch, Flaw, Status};
@@ -352,15 +352,15 @@ fn deadline(batch: &Batch) -> Instant {
 fn fail(desk: &Desk, batch: &Batch, error: &io::Error, now: i64) -> io::Result<Option<Work>> {
     let message = format!("The batch could not be read or written: {}.", error.kind());
     // What was answered is paid for: wherever it can be read, it is given.
-    let (output, errors) = match give(desk, batch, Status::Failed, now) {
-        Err(error) if is_for_good(&error) => (None, None),
+    let given = match give(desk, batch, Status::Failed, now) {
+        Err(error) if is_for_good(&error) => Given::default(),
         given => given?,
     };
     // Where even that can't be written, the batch stays as it is, and is tried again at a later look.
     _ = desk.batches.change(&batch.id, |batch| {
         // It may have been cancelled meanwhile.
         if !batch.status.is_over() {
-            (batch.output_file_id, batch.error_file_id) = (output, errors);
+            given.note(batch);
             batch.flaws.push(Flaw { code: "storage_failed".to_owned(), message, param: None, line: None });
             batch.become_at(Status::Failed, now);
         }

@@ -106,6 +106,11 @@ async fn a_batch_is_answered_line_by_line_as_requests_of_its_tier_under_its_key(
     let done = until(&bench, &made, |batch| batch["status"] == "completed").await;
     assert_eq!(done["request_counts"], json!({ "total": 3, "completed": 2, "failed": 1 }));
     assert_eq!((&done["metadata"], &done["errors"]), (&json!({ "a": "b" }), &Value::Null));
+    let usage = json!({
+        "input_tokens": 14, "input_tokens_details": { "cached_tokens": 0 },
+        "output_tokens": 10, "output_tokens_details": { "reasoning_tokens": 0 }, "total_tokens": 24,
+    });
+    assert_eq!((&done["model"], &done["usage"]), (&json!("smollm2-135m"), &usage));
     for time in ["created_at", "in_progress_at", "finalizing_at", "completed_at"] {
         assert!(done[time].is_i64(), "{time}");
     }
