@@ -1,12 +1,14 @@
-//! `/v1/models`: what a key may use, under every name that it may be asked for by.
+//! `/v1/models`: what a key may use, under every name that it may be asked for by; in Anthropic's words for its clients.
 
 use fleet::ModelId;
 use hyper::HeaderMap;
+use jiff::Timestamp;
 use ledger::Scope;
 use serde::Serialize;
 
 use crate::envelope::Refused;
 use crate::keys::Key;
+use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
@@ -24,6 +26,40 @@ struct List<'a> {
     data: Vec<Model<'a>>,
 }
 
+/// A model as Anthropic has it.
+#[derive(Serialize)]
+struct AnthropicModel<'a> {
+    r#type: &'static str,
+    id: &'a str,
+    display_name: &'a str,
+    created_at: String,
+}
+
+#[derive(Serialize)]
+struct AnthropicList<'a> {
+    data: Vec<AnthropicModel<'a>>,
+    has_more: bool,
+    first_id: Option<&'a str>,
+    last_id: Option<&'a str>,
+}
+
+impl<'a> From<Model<'a>> for AnthropicModel<'a> {
+    fn from(Model { id, created, .. }: Model<'a>) -> Self {
+        let created_at = Timestamp::from_second(created).unwrap_or_default().to_string();
+        Self { r#type: "model", id, display_name: id, created_at }
+    }
+}
+
+/// Whether one of Anthropic's clients asks for models.
+pub(crate) fn is_anthropic(path: &str, head: &HeaderMap) -> bool {
+    let bare = paths::bare(path);
+    (bare == "/models" || bare.starts_with("/models/")) && speaks_anthropic(head)
+}
+
+fn speaks_anthropic(head: &HeaderMap) -> bool {
+    head.contains_key("anthropic-version")
+}
+
 /// Every model that the key may use, by name, aliases included.
 pub(crate) fn list(state: &State, head: &HeaderMap) -> Result<Vec<u8>, Refused> {
     let snapshot = state.snapshot.load();
@@ -37,7 +73,12 @@ pub(crate) fn list(state: &State, head: &HeaderMap) -> Result<Vec<u8>, Refused> 
         .map(|name| describe(state, &snapshot, name))
         .collect();
     data.sort_unstable_by_key(|model| model.id);
-    Ok(write(&List { object: "list", data }))
+    if !speaks_anthropic(head) {
+        return Ok(write(&List { object: "list", data }));
+    }
+    let (first_id, last_id) = (data.first().map(|model| model.id), data.last().map(|model| model.id));
+    let data = data.into_iter().map(AnthropicModel::from).collect();
+    Ok(write(&AnthropicList { data, has_more: false, first_id, last_id }))
 }
 
 /// One model by name.
@@ -45,7 +86,8 @@ pub(crate) fn one(state: &State, head: &HeaderMap, name: &str) -> Result<Vec<u8>
     let snapshot = state.snapshot.load();
     let key = snapshot.keys.admit(head, state.clock.now(), Scope::Inference)?;
     allowed(&snapshot, key, name).ok_or_else(|| Refused::no_model(name))?;
-    Ok(write(&describe(state, &snapshot, name)))
+    let model = describe(state, &snapshot, name);
+    Ok(if speaks_anthropic(head) { write(&AnthropicModel::from(model)) } else { write(&model) })
 }
 
 fn allowed(snapshot: &Snapshot, key: &Key, name: &str) -> Option<ModelId> {

@@ -130,7 +130,8 @@ async fn answer(
     let began = state.clock.now();
     let Some(id) = ids::draw(began) else { return Ok(refuse(&state, Refused::overloaded())) };
     let closes = request.headers().contains_key(TRANSFER_ENCODING) || request.headers().contains_key(UPGRADE);
-    let anthropic = messages::is(request.uri().path());
+    let path = request.uri().path();
+    let anthropic = messages::is(path) || models::is_anthropic(path, request.headers());
     let served = if is_plain { route(&state, &guest, id, request).await } else { Err(Refused::ambiguous()) };
     if let Err(refused) = &served {
         logged::refused(&state, id, refused);

@@ -175,6 +175,26 @@ async fn an_error_of_anthropics_own_after_content_is_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn models_are_told_in_its_words() {
+    let bench = Bench::start().await;
+    let get = async |path: &str| bench.send("GET", path, &[("x-api-key", KEY), ("anthropic-version", "2023-06-01")], "").await;
+    let list = get("/v1/models").await.json();
+    let names: Vec<&str> = list["data"].as_array().expect("a list").iter().filter_map(|model| model["id"].as_str()).collect();
+    assert_eq!(names, ["default", "smollm2-135m"]);
+    assert_eq!(
+        (&list["has_more"], &list["first_id"], &list["last_id"]),
+        (&false.into(), &"default".into(), &"smollm2-135m".into()),
+        "{list}"
+    );
+    let one = get("/v1/models/default").await.json();
+    assert_eq!(one, list["data"][0]);
+    assert_eq!((&one["type"], &one["display_name"]), (&"model".into(), &"default".into()), "{one}");
+    assert!(one["created_at"].as_str().is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()), "{one}");
+    let none = get("/v1/models/nobody").await;
+    assert_eq!((none.status.as_u16(), &none.json()["error"]["type"]), (404, &"not_found_error".into()));
+}
+
+#[tokio::test]
 async fn what_is_told_in_other_words_has_so_many_values_at_most() {
     let bench = Bench::start().await;
     let reply = send(&bench, &format!(r#","stop_sequences":["x"{}]"#, ",0".repeat(gateway::JSON_VALUES_MAX))).await;
