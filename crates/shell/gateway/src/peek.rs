@@ -342,8 +342,12 @@ fn tier(raw: Option<&RawValue>) -> Result<ServiceTier, Refused> {
     match text(raw, "service_tier")?.as_ref() {
         "flex" => Ok(ServiceTier::Flex),
         "auto" | "default" | "scale" => Ok(ServiceTier::Default),
-        "priority" => Ok(ServiceTier::Priority),
-        _ => Err(Refused::invalid("service_tier", "'service_tier' should be one of 'auto', 'default', 'flex', 'scale' and 'priority'.")),
+        // OpenAI has two words for one tier.
+        "priority" | "fast" => Ok(ServiceTier::Priority),
+        _ => {
+            let known = "'auto', 'default', 'fast', 'flex', 'scale' and 'priority'";
+            Err(Refused::invalid("service_tier", format!("'service_tier' should be one of {known}.")))
+        }
     }
 }
 

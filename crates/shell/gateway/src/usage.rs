@@ -42,6 +42,9 @@ pub(crate) fn find(path: &str) -> Option<Report> {
 const WIDTHS: [(&str, i64, i64, i64); 3] = [("1m", 60, 60, 1_440), ("1h", 3_600, 24, 168), ("1d", 86_400, 7, 31)];
 /// Costs come by the day.
 const COST_WIDTH: (&str, i64, i64, i64) = ("1d", 86_400, 7, 180);
+/// What every report can be asked by.
+const PARAMETERS: [&str; 10] =
+    ["start_time", "end_time", "bucket_width", "group_by", "limit", "page", "models", "api_key_ids", "project_ids", "user_ids"];
 /// The latest second that can be asked for: the year 9999.
 const SECOND_MAX: i64 = 253_402_207_200;
 
@@ -108,15 +111,22 @@ struct Asked {
     groups: Vec<String>,
     models: Vec<String>,
     keys: Vec<String>,
+    /// Contracts.
+    items: Vec<String>,
+    /// Only what is of some project or user: nothing is.
+    of_nobody: bool,
     /// Only batches, or only what was none.
     batch: Option<bool>,
 }
 
 impl Asked {
     fn read(report: Report, query: &Query, now: i64) -> Result<Self, Refused> {
-        let known = ["start_time", "end_time", "bucket_width", "group_by", "limit", "page", "models", "api_key_ids", "batch"];
-        let known = if report == Report::Completions { &known[..] } else { &known[..known.len() - 1] };
-        if let Some(name) = query.unknown(known) {
+        let own = match report {
+            Report::Completions => &["batch"][..],
+            Report::Embeddings => &[],
+            Report::Costs => &["line_items"],
+        };
+        if let Some(name) = query.unknown(&[&PARAMETERS, own].concat()) {
             return Err(Refused::unsupported(name, format!("The ledger can't be asked by '{name}'.")));
         }
         let start = query.number("start_time", -1, 0..=SECOND_MAX)?;
@@ -146,7 +156,8 @@ impl Asked {
         let (count, next) = (whole.min(limit), (whole > limit).then_some(from + limit * width));
         let groups = Self::groups(report, query)?;
         let list = |name: &str| query.all(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let (models, keys) = (list("models"), list("api_key_ids"));
+        let (models, keys, items) = (list("models"), list("api_key_ids"), list("line_items"));
+        let of_nobody = ["project_ids", "user_ids"].iter().any(|name| !query.all(name).is_empty());
         if report == Report::Costs && !(models.is_empty() && keys.is_empty()) {
             let name = if models.is_empty() { "api_key_ids" } else { "models" };
             return Err(Refused::unsupported(name, "Costs are what contracts come to: they have no model and no key."));
@@ -157,14 +168,14 @@ impl Asked {
             Some("false") => Some(false),
             Some(_) => return Err(Refused::invalid("batch", "'batch' should be true or false.")),
         };
-        Ok(Self { report, within, from, width, count, next, groups, models, keys, batch })
+        Ok(Self { report, within, from, width, count, next, groups, models, keys, items, of_nobody, batch })
     }
 
     /// By what the results are told apart; what the ledger does not know is refused.
     fn groups(report: Report, query: &Query) -> Result<Vec<String>, Refused> {
         let (known, nothing): (&[&str], &[&str]) = match report {
-            Report::Costs => (&["line_item"], &["project_id"]),
-            Report::Completions => (&["model", "api_key_id", "batch", "service_tier"], &["project_id", "user_id"]),
+            Report::Costs => (&["line_item", "api_source"], &["project_id", "user_id"]),
+            Report::Completions => (&["model", "api_key_id", "batch", "service_tier", "api_source"], &["project_id", "user_id"]),
             Report::Embeddings => (&["model", "api_key_id"], &["project_id", "user_id"]),
         };
         let mut groups = Vec::new();
@@ -181,6 +192,11 @@ impl Asked {
 
     fn by(&self, group: &str) -> bool {
         self.groups.iter().any(|own| own == group)
+    }
+
+    /// Where requests came from, where that is asked for, in OpenAI's word for not knowing.
+    fn source(&self) -> Option<&'static str> {
+        self.by("api_source").then_some("unlabeled")
     }
 
     fn begins(&self) -> impl Iterator<Item = i64> {
@@ -203,6 +219,9 @@ impl Asked {
 
     /// The results of each bucket that has any, by what the ledger says.
     fn results(&self, ledger: &View, snapshot: &Snapshot, now: i64) -> Result<BTreeMap<i64, Vec<Value>>, LedgerError> {
+        if self.of_nobody {
+            return Ok(BTreeMap::new());
+        }
         if self.report == Report::Costs {
             return Ok(self.costs(snapshot, &ledger.spent(&snapshot.fleet, &self.days(now))?));
         }
@@ -234,7 +253,7 @@ impl Asked {
                 for none in ["input_audio_tokens", "output_audio_tokens"] {
                     result[none] = json!(0);
                 }
-                (result["batch"], result["service_tier"]) = (json!(batch), json!(tier));
+                (result["batch"], result["service_tier"], result["api_source"]) = (json!(batch), json!(tier), json!(self.source()));
             }
             results.entry(begin).or_default().push(result);
         }
@@ -258,8 +277,12 @@ impl Asked {
     fn costs(&self, snapshot: &Snapshot, spent: &[Spent]) -> BTreeMap<i64, Vec<Value>> {
         let mut sums: BTreeMap<(i64, Option<&str>, String), units::Money> = BTreeMap::new();
         for row in spent {
+            let name = snapshot.fleet.contracts.name(row.contract);
+            if !self.items.is_empty() && !self.items.iter().any(|item| item == name) {
+                continue;
+            }
             let currency = snapshot.fleet.contracts[row.contract].currency.to_string().to_lowercase();
-            let item = self.by("line_item").then(|| snapshot.fleet.contracts.name(row.contract));
+            let item = self.by("line_item").then_some(name);
             *sums.entry((seconds(row.from), item, currency)).or_default() += row.money;
         }
         let mut results: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
@@ -268,7 +291,7 @@ impl Asked {
             let value = money.nanos() as f64 / 1e9;
             results.entry(begin).or_default().push(json!({
                 "object": "organization.costs.result", "amount": { "value": value, "currency": currency },
-                "line_item": item, "project_id": null, "organization_id": null,
+                "line_item": item, "project_id": null, "organization_id": null, "api_source": self.source(),
             }));
         }
         results
@@ -390,5 +413,7 @@ mod tests {
         check(Report::Costs, "start_time=1&batch=true", Err("batch"));
         check(Report::Completions, "start_time=1&page=page_7", Err("page"));
         check(Report::Costs, "start_time=1&models=m", Err("models"));
+        check(Report::Costs, "start_time=1&group_by=api_key_id", Err("group_by"));
+        check(Report::Completions, "start_time=1&line_items=m", Err("line_items"));
     }
 }

@@ -155,6 +155,32 @@ async fn usage_tells_batches_and_tiers_apart() {
     assert_eq!(usage(&bench, "batch=false&group_by=service_tier").await, ["null default 1 1000 20", "null flex 1 100 10"]);
 }
 
+/// The contracts that costs of today and yesterday are told of.
+async fn items(bench: &Bench, query: &str) -> Vec<String> {
+    let since = gateway::Clock::system().now().micros() / 1_000_000 - 86_400;
+    let page = bench.get(&format!("/v1/organization/costs?start_time={since}&group_by=line_item{query}")).await.json();
+    let results = page["data"].as_array().expect("buckets").iter().flat_map(|bucket| bucket["results"].as_array().expect("results"));
+    results.map(|result| result["line_item"].as_str().expect("a contract").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn reports_are_narrowed_by_what_the_ledger_knows() {
+    let folder = folder();
+    let bench = over(folder.path()).await;
+    assert_eq!(bench.chat(r#"{"model":"default","service_tier":"fast","messages":[]}"#).await.status, 200);
+    bench.journal.settled(1).await;
+    book(folder.path(), &bench);
+    let all = items(&bench, "").await;
+    let one = all.first().expect("some contract costs something").clone();
+    let of_one: Vec<String> = all.iter().filter(|item| **item == one).cloned().collect();
+    assert_eq!(items(&bench, &format!("&line_items={one}&group_by=user_id&group_by=api_source")).await, of_one);
+    assert!(items(&bench, "&line_items=nobody").await.is_empty());
+    // Nothing is of any project or user.
+    assert!(items(&bench, "&project_ids=x").await.is_empty());
+    assert_eq!(usage(&bench, "group_by=service_tier&group_by=api_source").await, ["null priority 1 7 5"]);
+    assert!(usage(&bench, "user_ids=x").await.is_empty());
+}
+
 /// Puts what was journaled into the ledger of a folder.
 pub fn book(folder: &Path, bench: &Bench) {
     let (store, _) = Store::open(folder, LAPTOP, Arc::clone(&bench.fleet), gateway::Clock::system().now()).expect("the ledger opens");
