@@ -45,7 +45,9 @@ async fn hedged(flight: &mut Flight, head: &HeaderMap, said: &Said<'_>, patience
         return first.await.map_err(|missed| unanswered(flight, missed));
     };
     let mut other = pin!(called(&second, head, said));
+    // Of two that have content at once it is the first: who wins is no toss-up.
     tokio::select! {
+        biased;
         answered = &mut first => match answered {
             Err(missed @ (Missed::Fault(_) | Missed::Said { .. } | Missed::Here { .. })) => {
                 // Even where that was its last attempt, the one beside it goes on in its place.

@@ -96,7 +96,8 @@ const CODES: [&str; 19] = [
 ];
 
 /// The codes that can't come up here, and what they need.
-const LEFT_OUT: [(&str, &[&str]); 7] = [
+const LEFT_OUT: [(&str, &[&str]); 8] = [
+    ("clients that are no HTTP library", &["invalid_host", "unsupported_encoding"]),
     ("calls other than chats", &["answer_too_large", "bad_upstream_answer"]),
     ("files and batches", &["conflict", "limit_reached", "not_found"]),
     ("files, or reports to who may read them", &["storage_unavailable"]),

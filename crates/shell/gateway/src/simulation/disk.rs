@@ -201,7 +201,7 @@ impl Disk {
         let part = |dice: &mut Dice, from: u64| from + dice.count(0, usize::try_from(length - from).unwrap_or(0)) as u64;
         let mut whole = part(dice, synced);
         bytes.truncate(usize::try_from(whole).unwrap_or(0));
-        if whole > synced && dice.chance(0.8) {
+        if whole > synced && dice.chance(0.95) {
             // Early on, so that whole records lie behind it.
             let hole = synced + dice.count(0, usize::try_from((whole - synced - 1) / 2).unwrap_or(0)) as u64;
             let at = usize::try_from(hole).unwrap_or(0);
