@@ -155,11 +155,17 @@ def told(answer):
     return {**of, "delivered": answer.events, "usage": usage, "whole": answer.whole}
 
 
-def check(attempts, calls, answers, untold=0, held=()):
+def check(attempts, calls, answers, untold=0, held=(), left_out=None, budget=None):
     """Holds a ledger beside the calls of upstreams and the answers of clients, by the checkers of testkit; as many whole answers as `untold` says may
-    be booked as interrupted. Of what is held: endpoints, each from when to when in microseconds."""
+    be booked as interrupted. Of what is held: endpoints, each from when to when in microseconds, with at most `left_out` milliseconds between.
+    Of a key with a budget: what `bounded` gives."""
     spans = [{"endpoint": endpoint, "from": begin, "to": end} for endpoint, begin, end in held]
-    document = {"attempts": attempts, "calls": list(calls), "told": list(answers), "untold": untold, "held": spans}
+    document = {"attempts": attempts, "calls": list(calls), "told": list(answers), "untold": untold, "held": spans, "left_out": left_out, "budget": budget}
     done = subprocess.run([CHECKER], input=json.dumps(document), capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         raise Finding(f"{CHECKER.name}: {done.stdout[:4_000]}{done.stderr}")
+
+
+def bounded(key, budget, beyond):
+    """A key by its number, with its budget and how much may be spent beyond that, for the checkers."""
+    return {"key": key, "budget": budget, "beyond": f"{beyond} USD"}

@@ -17,7 +17,7 @@ import tempfile
 
 import rounds
 import scripted
-from books import START_SECONDS, Books, Finding, called, check, kill, said, told
+from books import START_SECONDS, Books, Finding, bounded, called, check, kill, said, told
 from postgres import Postgres
 
 NAMES = ("one", "two", "three")
@@ -29,6 +29,7 @@ REPLIES = {"whole": 45, "stream": 35, "busy": 5, "broken": 5, "drop": 5, "cut": 
 # What an answer costs at most, and what the budget is: spent before the last kill.
 ANSWER_USD = decimal.Decimal(scripted.EVENTS_MAX)
 BUDGET_USD = decimal.Decimal(4_000)
+BUDGET = f"{BUDGET_USD} USD/year"
 # Of what nobody held a lease is at most so much.
 LEASE_SHARE = 16
 FLEET = """format = 1
@@ -73,6 +74,9 @@ rate = "1 USD/unit-hour"
 start = 2026-01-01
 end = 2060-01-01
 """
+# The request and the attempt of each settlement in the copies.
+SETTLED = """SELECT 'req_' || right(split_part(body, E'\\t', 2), 32), split_part(split_part(body, E'\\n', 1), E'\\t', 3)
+    FROM (SELECT convert_from(text, 'UTF8') AS body FROM baseload.entry WHERE kind = 'settlement') AS settled"""
 KEEPER = "SELECT replica FROM baseload.keeper"
 # A record that says only that nothing is held any more posts nothing.
 HELD = """SELECT split_part(body, E'\\t', 4), split_part(body, E'\\t', 5), split_part(body, E'\\t', 2)
@@ -128,7 +132,7 @@ class World:
         (self.folder / "fleet.toml").write_text(FLEET.format(port=await self.upstream.start()))
         first = self.all[0].books
         first.state.mkdir(mode=0o700)
-        keys = [first.run("key", "create", "free"), first.run("key", "create", "bounded", "--budget", f"{BUDGET_USD} USD/year")]
+        keys = [first.run("key", "create", "free"), first.run("key", "create", "bounded", "--budget", BUDGET)]
         self.keys = [key.strip() for key in keys]
         for replica in self.all:
             await replica.up(self.keys, self.dice.random())
@@ -169,48 +173,42 @@ class World:
         self.check_held(counts)
 
     def check_attempts(self, shown, counts):
-        """Each call is one attempt, each answer is booked as it was told, and the budget held."""
+        """Each call is one attempt, with one settlement in all copies, and each answer is booked as it was told."""
         answers = [answer for replica in self.all for answer in replica.books.answers]
         calls = [call for calls in self.upstream.calls.values() for call in calls]
-        check(shown, map(called, calls), map(told, answers))
-        settled = int(self.postgres.sql("SELECT count(*) FROM baseload.entry WHERE kind = 'settlement'")[0][0])
-        if settled != len(shown):
-            raise Finding(f"{settled} settlements in all copies, of {len(shown)} attempts")
+        rows = {(row["request"], row["attempt"]): row for row in shown}
+        copied = [(request, int(attempt)) for request, attempt in self.postgres.sql(SETTLED)]
+        if lost := set(copied) - set(rows):
+            raise Finding(f"settled in the copies, and not in the ledger of all: {lost}")
+        # A row for each settlement: one that two of them have is booked twice.
+        booked = [rows[attempt] for attempt in copied] + [row for attempt, row in rows.items() if attempt not in set(copied)]
+        check(booked, map(called, calls), map(told, answers), budget=self.budget(shown, counts))
         counts["attempts, each in the copies once"] += len(shown)
         counts["answers, each in the copies once"] += sum(answer.whole for answer in answers)
-        rows = {}
-        for row in shown:
-            rows.setdefault(row["request"], []).append(row)
-        self.check_budget(rows, counts)
 
-    def check_budget(self, rows, counts):
-        """What the key that has a budget spent: at most so much more as leases that were taken back could have been."""
+    def budget(self, shown, counts):
+        """The key that has a budget, for its checker: at most so much more may be spent as leases that were taken back could have been."""
         answers = [answer for replica in self.all for answer in replica.bounded]
-        answered = [rows[answer.request] for answer in answers if answer.status == 200]
-        numbers = {row["key"] for attempts in answered for row in attempts}
+        answered = {answer.request for answer in answers if answer.status == 200}
+        numbers = {row["key"] for row in shown if row["request"] in answered}
         if len(numbers) != 1:
             raise Finding(f"one key has the numbers {numbers} in the ledger of all")
-        settled = [row["settled"] for attempts in rows.values() for row in attempts if row["key"] in numbers]
-        spent = sum(decimal.Decimal(attempt["list_cost"]) for attempt in settled)
-        most = BUDGET_USD + KILLS // LONG_EVERY * max(BUDGET_USD / LEASE_SHARE, ANSWER_USD)
-        print(f"replicas: spent {spent} of {BUDGET_USD} USD, and {most} at most may be", flush=True)
-        if spent > most:
-            raise Finding(f"{spent} USD spent of {BUDGET_USD}")
+        spent = sum(decimal.Decimal(row["settled"]["list_cost"]) for row in shown if row["key"] in numbers and row["settled"])
         refused = sum(answer.status == 429 for answer in answers)
         counts["refused for the budget"] += refused
+        beyond = KILLS // LONG_EVERY * max(BUDGET_USD / LEASE_SHARE, ANSWER_USD)
+        print(f"replicas: spent {spent} of {BUDGET_USD} USD, and {beyond} more at most may be", flush=True)
         if spent < BUDGET_USD / 2 or not refused:
             raise Finding(f"only {spent} USD spent of {BUDGET_USD}, so nothing was tried here")
+        return bounded(numbers.pop(), BUDGET, beyond)
 
     def check_held(self, counts):
-        """No instant is posted twice, by whoever it was."""
-        held = sorted((int(begin), int(end), endpoint) for begin, end, endpoint in self.postgres.sql(HELD))
-        check([], [], [], held=[(endpoint, begin, end) for begin, end, endpoint in held])
-        for before, after in zip(held, held[1:]):
-            gap_ms = (after[0] - before[1]) // 1_000
-            if gap_ms > GAP_MS_MAX:
-                raise Finding(f"held time is posted by nobody for {gap_ms} ms: {before}, {after}")
-            counts["held time that kills left out: ms"] += gap_ms
-        counts["held time: ms"] += sum(end - begin for begin, end, _ in held) // 1_000
+        """No instant is posted twice, by whoever it was, and none left out for longer than it takes to take over."""
+        held = [(endpoint, int(begin), int(end)) for begin, end, endpoint in self.postgres.sql(HELD)]
+        check([], [], [], held=held, left_out=GAP_MS_MAX)
+        posted = sum(end - begin for _, begin, end in held)
+        counts["held time: ms"] += posted // 1_000
+        counts["held time that kills left out: ms"] += (max(end for *_, end in held) - min(begin for _, begin, _ in held) - posted) // 1_000
 
 
 async def round_of(baseload, _number, seed, counts):

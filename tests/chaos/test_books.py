@@ -23,7 +23,8 @@ def call(endpoint, tokens, whole):
 def row(attempt, endpoint, outcome, known, tokens):
     """A row of the ledger."""
     settled = {"outcome": outcome, "known": known, "input_tokens": tokens[0], "cached_tokens": 0, "output_tokens": tokens[1]}
-    return {"request": REQUEST, "attempt": attempt, "endpoint": endpoint, "settled": settled}
+    settled["list_cost"] = "3.00"
+    return {"request": REQUEST, "attempt": attempt, "key": 1, "endpoint": endpoint, "decided": "2026-11-22T10:00:00Z", "settled": settled}
 
 
 def told(endpoint, tokens):
@@ -66,6 +67,21 @@ class Planted(unittest.TestCase):
         books.check([], [], [], held=[east, ("east", 9, 11), west])
         with self.assertRaisesRegex(books.Finding, "I9: .* held twice"):
             books.check([], [], [], held=[east, west, ("east", 8, 11)])
+
+    def test_time_that_nobody_holds_is_found(self):
+        held = [("east", 5_000, 9_000), ("west", 7_000, 8_000), ("east", 12_000, 13_000)]
+        books.check([], [], [], held=held, left_out=3)
+        with self.assertRaisesRegex(books.Finding, "I9: .* held by nobody for 3ms"):
+            books.check([], [], [], held=held, left_out=2)
+
+    def test_a_passed_budget_is_found(self):
+        for key, budget, beyond, is_within in [(1, 6, 0, True), (1, 5, 1, True), (1, 5, "0.5", False), (2, 1, 0, True)]:
+            held = lambda: books.check(ROWS, map(books.called, CALLS), map(books.told, TOLD), budget=books.bounded(key, f"{budget} USD/year", beyond))
+            if is_within:
+                held()
+            else:
+                with self.assertRaisesRegex(books.Finding, "I7: .* spent 6.00 of 5.00 USD/year"):
+                    held()
 
     def test_an_end_that_no_disk_took_is_allowed_so_often(self):
         rows = copy.deepcopy(ROWS)

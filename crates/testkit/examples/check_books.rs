@@ -1,5 +1,5 @@
-//! The checkers of what clients were told and upstreams remember (I2, I3, I13, I14), and of what is held (I9), for tests of whole processes: reads one JSON document
-//! from standard input, prints a line for each thing that does not hold, and ends with 1 if there was any.
+//! The checkers of what clients were told and upstreams remember (I2, I3, I13, I14), of what is held (I9) and of budgets (I7), for tests of whole processes: reads one
+//! JSON document from standard input, prints a line for each thing that does not hold, and ends with 1 if there was any.
 //!
 //! - `attempts`: those of `baseload ledger show --json`, of a ledger at rest.
 //! - `calls`: of each call that an upstream got its `request`, `endpoint`, whether it was `streamed`, the tokens `read` and `generated`, and
@@ -8,6 +8,8 @@
 //!   or `null`, and whether it came `whole`.
 //! - `untold`: so many whole answers may be booked as interrupted, as no disk took their ends.
 //! - `held`: of each span of held time that posts something its `endpoint`, `from` when and `to` when it was held, in microseconds since 1970.
+//! - `left_out`: at most so many milliseconds may lie between two of these spans of an endpoint, or `null` where any may.
+//! - `budget`: the number of a `key`, the `budget` that it has, by the calendar of UTC, and how much may be spent `beyond` it, an amount; or `null`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -17,10 +19,15 @@ use std::time::Duration;
 
 use dispatch::{AttemptId, HeldTime, KeyId, Known, Outcome, RequestId, Settlement};
 use fleet::{EndpointId, FleetVersion, Id, Meter};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use market::{Tokens, Usage};
 use serde::Deserialize;
-use testkit::checkers::{Booked, Breach, Call, Lost, Told, check_durable, check_live, check_once, check_time, check_tokens};
-use units::{Instant, Money, Quantity, Span};
+use testkit::checkers::{
+    Booked, Breach, Call, Lost, Spender, Spent, Told, check_durable, check_live, check_once, check_spent, check_time, check_tokens,
+    check_unbroken,
+};
+use units::{Amount, Instant, Quantity, Span};
 
 #[derive(Deserialize)]
 struct Document {
@@ -29,6 +36,15 @@ struct Document {
     told: Vec<Answer>,
     untold: usize,
     held: Vec<Spanned>,
+    left_out: Option<u64>,
+    budget: Option<Bounded>,
+}
+
+#[derive(Deserialize)]
+struct Bounded {
+    key: u32,
+    budget: String,
+    beyond: String,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +59,9 @@ struct Spanned {
 struct Row {
     request: String,
     attempt: u8,
+    key: u32,
     endpoint: String,
+    decided: String,
     settled: Option<Settled>,
 }
 
@@ -54,6 +72,7 @@ struct Settled {
     input_tokens: u32,
     cached_tokens: u32,
     output_tokens: u32,
+    list_cost: String,
 }
 
 #[derive(Deserialize)]
@@ -100,11 +119,12 @@ fn main() -> ExitCode {
 
 /// Whether all holds.
 fn run(out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
-    let Document { attempts, calls, told, untold, held } = serde_json::from_reader(io::stdin().lock())?;
+    let Document { attempts, calls, told, untold, held, left_out, budget } = serde_json::from_reader(io::stdin().lock())?;
     let mut places = Places::default();
     let booked = attempts.iter().map(|row| booked(row, &mut places)).collect::<Result<Vec<_>, _>>()?;
     let calls = calls.iter().map(|call| asked(call, &mut places)).collect::<Result<Vec<_>, _>>()?;
     let told = told.iter().map(|answer| heard(answer, &mut places)).collect::<Result<Vec<_>, _>>()?;
+    let spent = budget.map(|bounded| overspent(&bounded, &attempts, &booked)).transpose()?;
     let held: Vec<_> = held.iter().map(|held| spanned(held, &mut places)).collect();
     let untold_of = untold_of(&booked, &told, untold);
     // Nobody here knows when an intent was written, nor when an answer was over: that all of them were is known.
@@ -116,6 +136,8 @@ fn run(out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
         check_live(&told, &booked, Duration::ZERO, Duration::ZERO),
         // Nor does anybody here know when attempts began.
         check_time(&[], &held),
+        left_out.map(|most| check_unbroken(&held, Duration::from_millis(most))).unwrap_or_default(),
+        spent.unwrap_or_default(),
     ]
     .concat();
     for breach in &breaches {
@@ -131,10 +153,23 @@ fn untold_of(booked: &[Booked], told: &[Told], most: usize) -> Lost {
     booked.iter().filter(is_cut).map(|row| row.attempt).filter(|attempt| whole.contains(&attempt.request)).take(most).collect()
 }
 
+/// What is wrong with what a key spent, of the rows that `booked` has too.
+fn overspent(bounded: &Bounded, attempts: &[Row], booked: &[Booked]) -> Result<Vec<Breach>, Box<dyn Error>> {
+    let spender = Spender { keys: vec![KeyId(bounded.key)], budget: bounded.budget.parse()? };
+    let mut spent = Vec::new();
+    for (row, booked) in attempts.iter().zip(booked) {
+        let Some(Settlement { list, .. }) = booked.settled else { continue };
+        let decided: Timestamp = row.decided.parse().map_err(|_| format!("{} is no time", row.decided))?;
+        spent.push(Spent { key: booked.key, decided: decided.into(), list });
+    }
+    let (calendar, beyond) = (spender.budget.calendar(&TimeZone::UTC), bounded.beyond.parse::<Amount>()?.money);
+    Ok(check_spent(&calendar, &spender, beyond, &spent))
+}
+
 fn booked(row: &Row, places: &mut Places) -> Result<Booked, Box<dyn Error>> {
     let (attempt, endpoint) = (AttemptId { request: request(&row.request)?, attempt: row.attempt }, places.of(&row.endpoint));
     let settled = row.settled.as_ref().map(|settled| settlement(attempt, endpoint, settled)).transpose()?;
-    Ok(Booked { attempt, key: KeyId(0), endpoint, settled })
+    Ok(Booked { attempt, key: KeyId(row.key), endpoint, settled })
 }
 
 fn settlement(attempt: AttemptId, endpoint: EndpointId, settled: &Settled) -> Result<Settlement, Box<dyn Error>> {
@@ -155,7 +190,9 @@ fn settlement(attempt: AttemptId, endpoint: EndpointId, settled: &Settled) -> Re
     };
     let tokens = Tokens { input: settled.input_tokens, cached: settled.cached_tokens, output: settled.output_tokens };
     let now = Instant::default();
-    let (contract, fleet, list) = (Id::from_index(0), FleetVersion([0; 32]), Money::ZERO);
+    let (contract, fleet) = (Id::from_index(0), FleetVersion([0; 32]));
+    // The ledger shows costs in the currency of the fleet: whichever that is.
+    let list = format!("{} USD", settled.list_cost).parse::<Amount>()?.money;
     Ok(Settlement { attempt, endpoint, contract, fleet, outcome, tokens, known, list, started: now, first_content: None, ended: now })
 }
 

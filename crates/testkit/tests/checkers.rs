@@ -10,8 +10,8 @@ use dispatch::{
 use fleet::{EndpointId, Fleet, FleetVersion, Id, Meter, ServiceTier};
 use market::{TokenPrices, Tokens, Usage};
 use testkit::checkers::{
-    Booked, Breach, Call, Gang, Lost, Reading, Spender, Told, check_budget, check_caps, check_durable, check_gangs, check_held, check_live,
-    check_once, check_replay, check_secrets, check_time, check_tokens,
+    Booked, Breach, Call, Gang, Lost, Reading, Spender, Spent, Told, check_budget, check_caps, check_durable, check_gangs, check_held,
+    check_live, check_once, check_replay, check_secrets, check_spent, check_time, check_tokens, check_unbroken,
 };
 use units::{Instant, Money, Quantity, Span};
 
@@ -179,6 +179,29 @@ fn i9_time_that_runs_back_or_twice_is_found() {
     assert!(check_time(&[], &[first.clone(), overlapping])[0].what.contains("held twice"));
     let backwards = HeldTime { span: Span { from: at(9), to: at(5) }, ..second };
     assert!(check_time(&[], &[first, backwards])[0].what.contains("held over nothing or less"));
+}
+
+#[test]
+fn i9_time_that_nobody_holds_is_found() {
+    let fleet = laptop();
+    let spans = [held(&fleet, "north", 0, 5, 1), held(&fleet, "west", 6, 7, 1), held(&fleet, "north", 8, 9, 1)];
+    assert_eq!(check_unbroken(&spans, SECOND * 3), []);
+    let found = check_unbroken(&spans, SECOND * 2);
+    assert_eq!(found.len(), 1, "from the fifth second to the eighth: {found:?}");
+    assert!(found[0].what.contains("is held by nobody for 3s"), "{found:?}");
+}
+
+#[test]
+fn i7_what_is_spent_beyond_a_budget_in_the_end_is_found() {
+    let spender = Spender { keys: vec![KeyId(1)], budget: "10 USD/day".parse().expect("a budget") };
+    let calendar = spender.budget.calendar(&laptop().time_zone);
+    let of = |key, seconds, units| Spent { key: KeyId(key), decided: at(seconds), list: Money::from_units(units) };
+    let day = 24 * 3_600;
+    let spent = [of(1, 0, 6), of(1, 1, 6), of(2, 1, 100), of(1, day, 9)];
+    assert_eq!(check_spent(&calendar, &spender, Money::from_units(2), &spent), [], "twelve, and nine on the next day");
+    let found = check_spent(&calendar, &spender, Money::from_units(1), &spent);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].to_string().starts_with("I7: keys [KeyId(1)] spent 12.00 of 10.00 USD/day in period "), "{found:?}");
 }
 
 fn laptop() -> Fleet {

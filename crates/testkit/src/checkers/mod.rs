@@ -13,6 +13,7 @@ mod metered;
 mod placed;
 mod replay;
 mod secrets;
+mod spent;
 mod time;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,8 @@ pub use metered::{check_once, check_tokens};
 pub use placed::{Gang, check_gangs, check_held};
 pub use replay::check_replay;
 pub use secrets::check_secrets;
-pub use time::check_time;
+pub use spent::{Spent, check_spent};
+pub use time::{check_time, check_unbroken};
 
 /// The invariants that have a checker here, by their numbers in `INVARIANTS.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
