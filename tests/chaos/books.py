@@ -1,12 +1,17 @@
 """One state directory through its lives: how it is run, and what its ledger must say beside what clients and upstreams saw."""
 
 import asyncio
+import contextlib
+import decimal
 import json
 import os
 import pathlib
 import re
 import signal
+import sqlite3
 import subprocess
+
+import scripted
 
 START_SECONDS = 60
 # The checkers of testkit: `make test` and `make soak` build them and say where they are.
@@ -38,6 +43,51 @@ endpoints = ["{name}"]
 start = 2026-01-01
 end = 2060-01-01
 """
+# A third endpoint has a pool of its own, that is paid for whether used or not, and few slots: the others are asked too.
+HELD = """[sites.s]
+region = "r"
+power = "1 kW"
+energy = "0.10 USD/kWh"
+[accelerators.a]
+peak = "100 TFLOP/s"
+memory = "80 GB"
+bandwidth = "2 TB/s"
+power = "400 W"
+runs = ["serving"]
+[profiles.m]
+model = "m"
+accelerator = "a"
+prefill = "9000 tokens/s"
+decode = "60 tokens/s"
+decode_batch = "2000 tokens/s"
+slots = 2
+start = "1 s"
+basis = "measured"
+[pools.{name}]
+site = "s"
+accelerator = "a"
+count = 1
+executor = {{ kind = "kubernetes" }}
+[endpoints.{name}]
+model = "m"
+pool = "{name}"
+url = "http://127.0.0.1:{port}/v1"
+slots = 2
+queue = 2
+profile = "m"
+[contracts.{name}]
+party = "p"
+preset = "reserved"
+pools = ["{name}"]
+count = 1
+rate = "2 USD/accelerator-hour"
+start = 2026-01-01
+end = 2060-01-01
+"""
+# Of an answer: at most so many tokens (those that are read, and those that are generated), at the dearest of these prices.
+PRICES = ("0.60", "0.70")
+ANSWER_USD = decimal.Decimal(PRICES[-1]) / 1_000_000 * (scripted.READ_MAX + scripted.EVENTS_MAX)
+HELD_SPANS = "SELECT endpoint, from_us, to_us FROM held WHERE id IN (SELECT source FROM posting)"
 
 
 class Finding(Exception):
@@ -71,17 +121,25 @@ class Books:
         self.before, self.environment = [], None
         # What is made to go wrong, for people to read.
         self.fault = None
+        # Of the key that has one, and how many clients ask by it at once.
+        self.budget, self.bounded_clients = None, 0
+        # A clock that jumps goes over the same time again, and over the periods of budgets.
+        self.is_even = True
         # So many whole answers may be booked as interrupted: their ends were in memory when the process was killed, as no disk took them.
         self.untold = 0
 
-    def found(self, ports):
-        """Writes the fleet and makes the state directory, with a key."""
-        terms = zip(self.upstreams, ports, ("0.60", "0.70"))
+    def found(self, ports, budget=None, bounded_clients=0):
+        """Writes the fleet and makes the state directory, with a key, and one that has a budget for so many clients if one is given."""
+        terms = zip(self.upstreams, ports, PRICES)
         parts = [ENDPOINT.format(name=upstream.name, port=port, price=price) for upstream, port, price in terms]
+        parts += [HELD.format(name=upstream.name, port=port) for upstream, port in list(zip(self.upstreams, ports))[len(PRICES) :]]
         self.fleet.write_text(FLEET + "".join(parts))
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.state.chmod(0o700)
         self.key = self.run("key", "create", "chaos").strip()
+        if budget:
+            self.budget, self.bounded_clients = budget, bounded_clients
+            self.bounded_key = self.run("key", "create", "bounded", "--budget", budget).strip()
 
     def run(self, *arguments):
         """A command of the program on this state directory, and what it said."""
@@ -116,15 +174,35 @@ class Books:
         """The rows of a ledger that is at rest, once they agree with what clients and upstreams saw."""
         shown = json.loads(self.run("ledger", "show", "--json", "--limit", "10000000"))["attempts"]
         calls = [call for upstream in self.upstreams for calls in upstream.calls.values() for call in calls]
-        check(shown, map(called, calls), map(told, self.answers), self.untold)
+        check(shown, map(called, calls), map(told, self.answers), self.untold, self.held(), budget=self.bound())
         return shown
 
+    def held(self):
+        """What the ledger says is held; none of it where the clock jumps."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.state / 'ledger.db'}?mode=ro", uri=True)) as ledger:
+            return ledger.execute(HELD_SPANS).fetchall() if self.is_even else []
+
+    def bound(self):
+        """The key that has a budget, for its checker; none where the clock jumps. Attempts under way when the last began may take more than was
+        set aside for them, and so may those that their clients left, while these ask again."""
+        return bounded(self.bounded_number(), self.budget, 2 * self.bounded_clients * ANSWER_USD) if self.budget and self.is_even else None
+
+    def bounded_number(self):
+        """The number of the key that has a budget."""
+        return next(key["id"] for key in json.loads(self.run("key", "list", "--json"))["keys"] if key["name"] == "bounded")
+
+    def left(self, shown):
+        """What the rows of a ledger leave of the budget, in USD."""
+        number = self.bounded_number()
+        spent = sum(decimal.Decimal(row["settled"]["list_cost"]) for row in shown if row["key"] == number)
+        return decimal.Decimal(self.budget.split()[0]) - spent
+
     async def close(self):
-        """The last start: it recovers, ends when it is asked to, and leaves books that are whole and complete."""
+        """The last start: it recovers, ends when it is asked to, and leaves books that are whole and complete: their rows."""
         process = await self.start()
         try:
             await self.until_up(process)
-            self.compare()
+            shown = self.compare()
             process.send_signal(signal.SIGINT)
             async with asyncio.timeout(START_SECONDS):
                 await process.wait()
@@ -132,6 +210,7 @@ class Books:
             await kill(process)
         self.verify()
         self.run("decision", "replay", "--all")
+        return shown
 
 
 async def kill(process):

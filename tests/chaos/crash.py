@@ -2,8 +2,9 @@
 """Kills `baseload up` at random moments, at work and while it starts: crash.py BASELOAD [--kills N] [--seconds S] [--seed S] [--json FILE].
 
 After each kill the books are verified as they lie there. The next start recovers, and its ledger is held against what clients were told and what
-upstreams generated: each answer once and to the token, each call of an upstream once, nothing twice, nothing left open. Where libfaketime is
-here, every third state directory lives by a clock that jumps, between its lives and under their requests.
+upstreams generated: each answer once and to the token, each call of an upstream once, nothing twice, nothing left open. So are the time of an
+endpoint that is held, used or not, and what a key spends that has a budget. Where libfaketime is here, every third state directory lives by a clock
+that jumps, between its lives and under their requests.
 """
 
 import argparse
@@ -18,12 +19,15 @@ import tempfile
 import time
 
 import scripted
-from books import Books, Finding, kill, left_out
+from books import ANSWER_USD, Books, Finding, kill, left_out
 
 # Kills of one state directory: its books grow, and each check reads all of them.
 LIVES = 20
 # Longest time at work before a kill; every fourth kill comes while the service starts.
 WORK_SECONDS = 0.35
+# Clients that ask, and those of them whose key has a budget: spent within a few lives, and every later one has to know that it is.
+CLIENTS, BOUNDED = 8, 2
+BUDGET = "0.02 USD/year"
 # Where the clock may stand: as it is, off, asleep for a while, over a month's end, a leap day, and past what 32 bits hold.
 CLOCKS = ["+0", "+6h", "-1h", "-10m", "+1h", "-26h", "+31d", "@2027-10-31 00:59:59", "@2028-02-29 23:59:58", "@2038-01-19 03:14:06"]
 CLOCK = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
@@ -83,37 +87,42 @@ async def life(books, clock, dice, counts, starting):
 
 async def work(books, clock, dice, counts, process, port):
     """Requests, and the kill under them."""
-    clients = scripted.Clients(port, books.key, dice.random(), 8)
-    asking = asyncio.create_task(clients.run())
+    keys = [(books.key, CLIENTS - BOUNDED), (books.bounded_key, BOUNDED)]
+    crowds = [scripted.Clients(port, key, f"{dice.random()}", count) for key, count in keys]
+    asking = asyncio.gather(*(clients.run() for clients in crowds))
     await scripted.after(dice.random() * WORK_SECONDS / 2)
     clock.jump()
     await scripted.after(dice.random() * WORK_SECONDS / 2)
     await kill(process)
-    clients.over = True
+    for clients in crowds:
+        clients.over = True
     await asking
-    books.answers += clients.answers
+    answers = [answer for clients in crowds for answer in clients.answers]
+    books.answers += answers
     counts["killed at work"] += 1
-    counts["requests"] += len(clients.answers)
-    counts["answers, each in the books once"] += sum(answer.whole for answer in clients.answers)
+    counts["requests"] += len(answers)
+    counts["answers, each in the books once"] += sum(answer.whole for answer in answers)
 
 
 async def lives(baseload, library, seed, kills, counts, until):
     """One state directory, killed again and again, and in the end closed in good order."""
     dice = random.Random(seed)
-    upstreams = [scripted.Upstream(name, seed) for name in ("east", "west")]
+    upstreams = [scripted.Upstream(name, seed) for name in ("east", "west", "north")]
     ports = [await upstream.start() for upstream in upstreams]
     with tempfile.TemporaryDirectory(prefix="baseload-crash-") as made:
         folder = pathlib.Path(made)
         books, clock = Books(baseload, folder, upstreams), Clock(library, folder, dice)
-        books.start_seconds = 0.2
-        books.found(ports)
+        books.start_seconds, books.is_even = 0.2, library is None
+        books.found(ports, BUDGET, BOUNDED)
         for number in range(kills):
             await life(books, clock, dice, counts, starting=number % 4 == 3)
             books.verify()
             if time.monotonic() > until:
                 break
         books.environment = None
-        await books.close()
+        shown = await books.close()
+        counts["budgets spent"] += books.left(shown) < ANSWER_USD
+        counts["spans of held time"] += len(books.held())
     counts["jumps of the clock"] += clock.jumps
     for upstream in upstreams:
         upstream.stop()
@@ -148,8 +157,8 @@ def main():
         except (Finding, TimeoutError) as finding:
             found.append(f"of seed {seed}: {finding!r}")
         number += 1
-    if not found and counts["kills"] >= 50 and not counts["attempts found in flight"]:
-        found.append("no kill met a request under way, so nothing was tried here")
+    tried = ("attempts found in flight", "budgets spent", "spans of held time")
+    found += [f"no {what}, so nothing of that was tried here" for what in tried if not found and counts["kills"] >= 50 and not counts[what]]
     for what, count in sorted(counts.items()):
         print(f"crash: {count:>9} {what}")
     for finding in found:

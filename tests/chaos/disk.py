@@ -8,7 +8,7 @@
 - **refused**: one call that writes, syncs or makes room fails, once or ever after, on the journal, the database or both (strace), from the start on.
 - **scarce**: it may open too few files for all its clients: they wait for one another, and none is refused.
 
-A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be; where CI runs that is a finding.
+An endpoint is held through all of it, used or not, and some clients' key has a budget. A small disk is a tmpfs; where none can be mounted the first three are left out, and said to be; where CI runs that is a finding.
 """
 
 import asyncio
@@ -23,14 +23,16 @@ import time
 
 import rounds
 import scripted
-from books import START_SECONDS, Books, Finding, kill, left_out
+from books import ANSWER_USD, START_SECONDS, Books, Finding, kill, left_out
 from refusals import drawn, until_up_or_ended
 
 DISK_BYTES = 48 << 20
 # Less than the journal keeps ahead, and more than the files of an empty state directory.
 SCANT_BYTES = 6 << 20
 PATIENCE_SECONDS = 1.0
-CLIENTS = 8
+# Clients at once, and those of them whose key has a budget: some dozen answers cost that.
+CLIENTS, BOUNDED = 8, 2
+BUDGET = "0.004 USD/year"
 # Enough for a few connections; and more clients than that.
 FILES, CROWD = 110, 150
 SCARCE = 'ulimit -n {files}; exec "$0" "$@"'
@@ -68,18 +70,20 @@ class Disk:
             subprocess.run(["umount", str(self.folder)], check=False)
 
 
-async def asked(books, port, seconds, dice, count=CLIENTS):
-    """What clients hear for a while: answers, refusals by status."""
-    clients = scripted.Clients(port, books.key, dice.random(), count)
-    asking = asyncio.create_task(clients.run())
+async def asked(books, port, seconds, dice, count=CLIENTS - BOUNDED, bounded=BOUNDED):
+    """What clients hear for a while, so many of them by the key that has a budget: answers, refusals by status."""
+    crowds = [scripted.Clients(port, key, dice.random(), some) for key, some in ((books.key, count), (books.bounded_key, bounded))]
+    asking = asyncio.gather(*(clients.run() for clients in crowds))
     await scripted.after(seconds)
-    clients.over = True
+    for clients in crowds:
+        clients.over = True
     # Who waits for an upstream that says nothing hangs up.
     await asyncio.wait([asking], timeout=PATIENCE_SECONDS)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    books.answers += clients.answers
-    heard = collections.Counter(answer.status for answer in clients.answers)
+    answers = [answer for clients in crowds for answer in clients.answers]
+    books.answers += answers
+    heard = collections.Counter(answer.status for answer in answers)
     if odd := set(heard) - {200, 429, 500, 502, 503}:
         raise Finding(f"clients heard {odd}: {heard}")
     return heard
@@ -175,7 +179,7 @@ async def scarce(books, _disk, dice, counts):
     books.before = []
     try:
         port = await books.until_up(process)
-        heard = await asked(books, port, 1.0, dice, CROWD)
+        heard = await asked(books, port, 1.0, dice, CROWD, 0)
         if set(heard) != {200}:
             raise Finding(f"with files for a few of them at once, clients heard {heard}")
         counts["answers with few files"] += heard[200]
@@ -202,7 +206,7 @@ async def round_of(baseload, number, seed, counts):
     """One state directory, one fault, and what is left of the books; whether there was a disk for it."""
     kind = list(ROUNDS)[number % len(ROUNDS)]
     dice = random.Random(seed)
-    upstreams = [scripted.Upstream(name, seed) for name in ("east", "west")]
+    upstreams = [scripted.Upstream(name, seed) for name in ("east", "west", "north")]
     ports = [await upstream.start() for upstream in upstreams]
     with tempfile.TemporaryDirectory(prefix="baseload-disk-") as made:
         folder = pathlib.Path(made)
@@ -212,9 +216,11 @@ async def round_of(baseload, number, seed, counts):
             if disk and not disk.mounted:
                 left_out(f"{kind}, as no small disk can be mounted here")
                 return False
-            books.found(ports)
+            books.found(ports, BUDGET, BOUNDED)
             await ROUNDS[kind](books, disk, dice, counts)
-            await books.close()
+            shown = await books.close()
+            counts["budgets spent"] += books.left(shown) < ANSWER_USD
+            counts["spans of held time"] += len(books.held())
             counts["answers, each in the books once"] += sum(answer.whole for answer in books.answers)
             counts[f"{kind}: rounds"] += 1
             return True

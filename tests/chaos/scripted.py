@@ -13,6 +13,8 @@ FAULTS = [reply for reply in REPLIES if reply not in ("whole", "stream")]
 STATUS = {"busy": 429, "broken": 500}
 PACE_SECONDS = 0.002
 EVENTS_MAX = 12
+# Tokens that an upstream says it read, at most.
+READ_MAX = 500
 
 
 async def after(seconds):
@@ -60,7 +62,7 @@ class Upstream:
         reply = self.random.choices(list(self.replies), list(self.replies.values()))[0]
         if reply in ("whole", "stream"):
             reply = "stream" if body.get("stream") else "whole"
-        call = Call(self.name, head["x-request-id"], reply, (self.random.randint(1, 500), self.random.randint(1, EVENTS_MAX)))
+        call = Call(self.name, head["x-request-id"], reply, (self.random.randint(1, READ_MAX), self.random.randint(1, EVENTS_MAX)))
         call.streamed = bool(body.get("stream"))
         self.calls.setdefault(call.request, []).append(call)
         if reply in self.faults:
