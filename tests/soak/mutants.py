@@ -2,7 +2,7 @@
 """Mutants of `market` and `dispatch`, one shard of them after the other: mutants.py --first N [--seconds S] [--seed S] [--json FILE].
 
 Each mutant is a small change of the code, and the crate's own tests should fail with it. What they don't notice is printed; how many those are
-is counted. There are 200 shards in all, so that the runs of a commit come to all of them.
+is counted by crate, as the bar that `below` holds a crate to is its own. There are 200 shards in all, so that the runs of a commit come to all of them.
 """
 
 import argparse
@@ -16,7 +16,9 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CRATES = ("market", "dispatch")
+# At least so many in a hundred of a crate's mutants are to be noticed, once so many of them were tried.
+CRATES = {"market": 95, "dispatch": 85}
+TRIED_LEAST = 200
 SHARDS = 200
 # Of each property: a mutant is noticed by fewer histories than a fault that is in the code.
 HISTORIES = 1_000
@@ -26,7 +28,7 @@ TOLD = (0, 2, 3)
 
 
 def shard(index, folder):
-    """How many mutants of a shard ended how; nothing where the tests fail without any."""
+    """How many mutants of a shard ended how, by crate; nothing where the tests fail without any."""
     command = ["cargo", "mutants", "--output", folder, "--shard", f"{index}/{SHARDS}", "--no-times", "--colors", "never", "--gitignore=true"]
     command += [option for crate in CRATES for option in ("--package", crate)]
     environment = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
@@ -36,7 +38,32 @@ def shard(index, folder):
     said = {ending: (pathlib.Path(folder) / "mutants.out" / f"{ending}.txt").read_text().splitlines() for ending in ENDINGS}
     for mutant in said["missed"] + said["timeout"]:
         print(f"mutants: not noticed: {mutant}", flush=True)
-    return {ending: len(mutants) for ending, mutants in said.items()}
+    return collections.Counter(f"{ending} in {crate_of(mutant)}" for ending, mutants in said.items() for mutant in mutants)
+
+
+def crate_of(mutant):
+    """The crate of a mutant: each line begins with the path of its file."""
+    return next(crate for crate in CRATES if f"/{crate}/src/" in f"/{mutant}")
+
+
+def rate(counts, crate):
+    """How many of a crate's mutants were tried, and of a hundred how many noticed. One that takes too long is not noticed, and one that doesn't
+    compile is none."""
+    caught, missed, timeout = (counts.get(f"{ending} in {crate}", 0) for ending in ("caught", "missed", "timeout"))
+    tried = caught + missed + timeout
+    return tried, 100 * caught / max(1, tried)
+
+
+def rates(counts):
+    """Each crate's rate beside its bar, in words."""
+    told = {crate: rate(counts, crate) for crate in CRATES}
+    return [f"{crate}: {noticed:.1f} % of {tried} noticed, of at least {CRATES[crate]} %" for crate, (tried, noticed) in told.items()]
+
+
+def below(counts):
+    """The crates that are below their bars, where enough of their mutants were tried, in words."""
+    told = dict(zip(CRATES, rates(counts)))
+    return [told[crate] for crate in CRATES if rate(counts, crate)[0] >= TRIED_LEAST and rate(counts, crate)[1] < CRATES[crate]]
 
 
 def main():
@@ -58,7 +85,8 @@ def main():
             break
     if asked.json:
         asked.json.write_text(json.dumps(counts))
-    print(f"mutants: {counts['caught']} noticed, {counts['missed'] + counts['timeout']} not", flush=True)
+    for told in rates(counts):
+        print(f"mutants: {told}", flush=True)
     if counted is None:
         print("mutants: cargo-mutants ended without an answer, as where tests fail on the code as it is", flush=True)
     return int(counted is None)

@@ -16,6 +16,7 @@ import sys
 import time
 
 import fuzz
+from mutants import below, rates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHAOS = ROOT / "tests" / "chaos"
@@ -189,6 +190,11 @@ def mutants(soak, seconds):
     """Mutants of the crates that price and decide: how many of them the tests notice."""
     first = soak.sums["mutants: shards"]
     soak.script("mutants", ROOT / "tests" / "soak" / "mutants.py", "--first", first, "--seconds", seconds)
+    name, total = "mutants: ", soak.sums + soak.counts
+    tried = {what.removeprefix(name): count for what, count in total.items() if what.startswith(name)}
+    for rate in rates(tried):
+        print(f"mutants of this commit: {rate}", flush=True)
+    soak.found += [f"mutants: {rate}" for rate in below(tried)]
 
 
 def fuzzed(soak, seconds):
