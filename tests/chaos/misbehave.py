@@ -5,6 +5,9 @@ In each round every fault of faults.py happens at least 20 times, and each clien
 whose upstream was lost after its first content and those that leave. Beside them others ask a model that has no fault, and are answered. At the end
 the process has stayed within its memory, no upstream could send what nobody read, and the ledger has each call once, with the tokens that its
 upstream told or, where it told none that could be true, generated.
+
+How long those others took is printed beside how long the same call takes straight to its upstream. Nothing fails on it: clients and upstreams share one
+thread here, and its own waits are most of both.
 """
 
 import argparse
@@ -23,7 +26,7 @@ import time
 import scripted
 from books import START_SECONDS, Books, Finding, kill
 from books import check as books_check
-from faults import FAULTS, LONG_EVENT, LONG_EVENTS, SENT_MAX, TEXT, USAGE, Server
+from faults import DIRECT, FAULTS, LONG_EVENT, LONG_EVENTS, SENT_MAX, TEXT, USAGE, Server
 
 EACH = 20
 # A fault that doesn't come about in so long is one that nothing tries any more.
@@ -39,6 +42,8 @@ CALM, ALONE, BESIDE, PACE_SECONDS, ANSWERED_LEAST = "calm", 200, 700, 0.05, 0.99
 REQUESTS_LEAST = 2_000
 # A client that reads slowly waits so long after each chunk, and lets the kernel keep few of them.
 SLOW_SECONDS, SLOW_BYTES = 0.004, 16_384
+# What must be answered whole: of these a healthy upstream was there, and no content had come from one that was lost.
+ANSWERED = ("right", "moves", "answers", "slowly")
 MODEL = '[models.{name}]\nparameters = "8 B"\ncontext = 8192\ncapabilities = ["chat"]\n'
 ENDPOINT = '[endpoints.{kind}-{name}]\nmodel = "{name}"\nregion = "r"\nurl = "http://127.0.0.1:{port}/{kind}/{fault}/v1"\nslots = 64\nqueue = 64\n'
 TERMS = 'party = "p"\npreset = "on-demand"\ninput = "{price} USD/1M tokens"\noutput = "{price} USD/1M tokens"\nstart = 2026-01-01\nend = 2060-01-01\n'
@@ -77,14 +82,14 @@ class Heard:
             self.events += bool(choice.get("delta", {}).get("content"))
 
 
-async def ask(port, key, fault, heard, streamed, wants):
+async def ask(port, key, fault, heard, streamed, wants, path="/v1/chat/completions"):
     """One request, and what became of it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         if wants == "slowly":
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)
         body = json.dumps({"model": f"m{fault}", "messages": [{"role": "user", "content": "x"}], "max_tokens": 9, "stream": streamed})
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\nconnection: close\r\n"
         writer.write(f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         heard.head = await scripted.read_head(reader)
         if wants == "stops":
@@ -110,7 +115,7 @@ async def ask(port, key, fault, heard, streamed, wants):
         writer.close()
 
 
-async def one(port, key, fault, server, delivered):
+async def one(port, key, fault, server, counts, delivered):
     """One request of a fault's model; whether the fault came about. What a client hears must be what it comes to."""
     wants, streamed, _ = FAULTS[fault]
     heard, before = Heard(), server.done[fault]
@@ -128,7 +133,10 @@ async def one(port, key, fault, server, delivered):
     # Who left before it heard anything knows no better; the call of one before it may have come late.
     happened = any(call.is_fault for call in server.calls.get(request, [])) if request else server.done[fault] > before
     if happened or wants != "leaves" and wants != "stops":
-        check(fault, wants if happened else "right", heard)
+        wants = wants if happened else "right"
+        counts["with a healthy upstream: requests"] += wants in ANSWERED
+        check(fault, wants, heard)
+        counts["with a healthy upstream: answered"] += wants in ANSWERED
     return happened
 
 
@@ -156,34 +164,45 @@ async def worker(port, key, fault, server, counts, delivered, until):
         if time.monotonic() > until:
             raise Finding(f"{fault} came about {server.done[fault] + EACH - enough} times, not {EACH}")
         counts["requests"] += 1
-        if not await one(port, key, fault, server, delivered):
+        if not await one(port, key, fault, server, counts, delivered):
             # It is left alone for a while, or it was its turn to be right.
             await scripted.after(0.02)
 
 
-async def calm(port, key, count, counts):
-    """Requests that nothing is wrong with, one after the other: how long each took, in seconds, and how many were answered."""
-    took, answered = [], 0
-    for _ in range(count):
-        heard, began = Heard(), time.monotonic()
+async def calm(port, key, count, counts, upstream):
+    """Requests that nothing is wrong with, one after the other, and as many straight to their upstream: how long each of both took, in seconds."""
+    took = []
+    for number in range(count):
+        began, streamed = time.monotonic(), number % 2 == 0
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await ask(port, key, CALM, heard, streamed=len(took) % 2 == 0, wants="right")
+            heard = await in_time(port, key, streamed)
             check(CALM, "moves", heard)
-            answered += 1
+            counts["of these answered"] += 1
+            counts["with a healthy upstream: answered"] += 1
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, Finding) as error:
             print(f"misbehave: of those that nothing is wrong with: {error!r}", flush=True)
-        took.append(time.monotonic() - began)
+        through, began = time.monotonic() - began, time.monotonic()
+        await in_time(upstream, key, streamed, f"/{DIRECT}/{CALM}/v1/chat/completions")
+        took.append((through, time.monotonic() - began))
         counts["requests"] += 1
         await scripted.after(PACE_SECONDS)
     counts["requests that nothing was wrong with"] += count
-    counts["of these answered"] += answered
+    counts["with a healthy upstream: requests"] += count
     return took
 
 
+async def in_time(port, key, streamed, *path):
+    """What a client hears to whom nothing is done wrong."""
+    heard = Heard()
+    async with asyncio.timeout(ANSWER_SECONDS):
+        await ask(port, key, CALM, heard, streamed, "right", *path)
+    return heard
+
+
 def p99_ms(took):
-    """What all but one in a hundred took at most, in milliseconds."""
-    return 1e3 * statistics.quantiles(took, n=100)[-1]
+    """What all but one in a hundred took at most, in words."""
+    through, straight = (1e3 * statistics.quantiles(each, n=100)[-1] for each in zip(*took))
+    return f"{through:.1f} ms, {straight:.1f} ms straight to their upstream"
 
 
 def idle_connections():
@@ -191,7 +210,7 @@ def idle_connections():
     return min(IDLE, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - FILES_OF_OTHERS)
 
 
-async def clients(port, key, counts):
+async def clients(port, key, counts, upstream):
     """Clients that open connections and say little: others are answered all the same."""
     idle = idle_connections()
     held = [await asyncio.open_connection("127.0.0.1", port, local_addr=(IDLE_FROM[n % 2], 0)) for n in range(idle)]
@@ -200,7 +219,7 @@ async def clients(port, key, counts):
         for _, writer in loris:
             writer.write(bytes([byte]))
         await scripted.after(0.02)
-    await calm(port, key, 1, counts)
+    await calm(port, key, 1, counts, upstream)
     counts["client: idle connections"] += idle
     counts["client: idle connections still there when others were answered"] += sum(not reader.at_eof() for reader, _ in held)
     counts["client: heads a byte at a time"] += LORIS
@@ -208,12 +227,12 @@ async def clients(port, key, counts):
         writer.close()
 
 
-async def round_of(port, key, server, counts, delivered):
+async def round_of(port, key, server, counts, delivered, upstream):
     """Every fault, often enough, all at once, and what others took meanwhile."""
     until = time.monotonic() + ROUND_SECONDS
     async with asyncio.TaskGroup() as group:
-        group.create_task(clients(port, key, counts))
-        beside = group.create_task(calm(port, key, BESIDE, counts))
+        group.create_task(clients(port, key, counts, upstream))
+        beside = group.create_task(calm(port, key, BESIDE, counts, upstream))
         for fault in FAULTS:
             group.create_task(worker(port, key, fault, server, counts, delivered, until))
     return beside.result()
@@ -258,7 +277,9 @@ def called(request, call, settled):
 def judge(counts, server, alone, beside):
     """Whether there were enough requests, and enough were answered of those that nothing was wrong with; how long these took."""
     faulted, right = sum(server.done.values()), counts["requests that nothing was wrong with"]
-    print(f"misbehave: p99 of those that nothing is wrong with {p99_ms(alone):.1f} ms alone, {p99_ms(beside):.1f} ms beside the faults")
+    healthy, answered = counts["with a healthy upstream: requests"], counts["with a healthy upstream: answered"]
+    print(f"misbehave: p99 of those that nothing is wrong with: alone {p99_ms(alone)}; beside the faults {p99_ms(beside)}")
+    print(f"misbehave: {100 * answered / healthy:.2f} % of the requests with a healthy upstream were answered whole")
     print(f"misbehave: {100 * faulted / counts['requests']:.0f} % of the requests met a fault")
     if counts["requests"] < REQUESTS_LEAST:
         raise Finding(f"only {counts['requests']} requests")
@@ -280,9 +301,9 @@ async def run(options, counts):
         process = await books.start()
         try:
             port, until = await books.until_up(process), time.monotonic() + options.seconds
-            alone, beside = await calm(port, books.key, ALONE, counts), []
+            alone, beside = await calm(port, books.key, ALONE, counts, ports["good"]), []
             for number in range(options.rounds):
-                beside += await round_of(port, books.key, server, counts, delivered)
+                beside += await round_of(port, books.key, server, counts, delivered, ports["good"])
                 counts["rounds"] += 1
                 if number == 0:
                     warm = rss_mib(process.pid)

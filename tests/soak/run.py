@@ -36,6 +36,8 @@ WANTED = {
 }
 # A kind of torn write is one test; so many variants of each take about a second on two cores.
 TORN_KINDS, TORN_A_SECOND = 5, 5
+# Of the requests between upstreams and clients that misbehave, so many are to meet a fault, and so many of those that could be are to be answered.
+FAULTED_LEAST, GOODPUT_LEAST = 0.3, 0.999
 # Seeds of the simulation at a time, of which so many are run twice, beside it; as many as every case has to come up in.
 SEEDS, TWICE = 240, 20
 # Histories of each property at a time, and how many may be thrown away for each test as saying nothing.
@@ -60,13 +62,14 @@ class Soak:
         self.counts, self.found = collections.Counter(), []
 
     def script(self, name, path, *arguments):
-        """A script that writes what it counted, and tells what it found."""
+        """A script that writes what it counted, and tells what it found; whether that was nothing."""
         written = self.folder / f"{name}.json"
         written.unlink(missing_ok=True)
         done = self.run(sys.executable, path, *arguments, "--seed", self.seed, "--json", written)
         self.count(name, read(written))
         if done:
             self.found.append(f"{name} ended with {done}")
+        return not done
 
     def count(self, name, counts):
         """Adds what a part counted."""
@@ -126,7 +129,15 @@ def batched(soak, seconds):
 
 def misbehave(soak, seconds):
     """Upstreams and clients that misbehave."""
-    soak.script("misbehave", CHAOS / "misbehave.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds)
+    if not soak.script("misbehave", CHAOS / "misbehave.py", soak.baseload, "--rounds", 10**9, "--seconds", seconds):
+        return
+    counts = of_part("misbehave", soak.counts)
+    faulted = sum(count for what, count in counts.items() if what.startswith("fault: "))
+    if faulted < FAULTED_LEAST * counts["requests"]:
+        soak.found.append(f"misbehave: only {faulted} of {counts['requests']} requests met a fault")
+    healthy, answered = counts["with a healthy upstream: requests"], counts["with a healthy upstream: answered"]
+    if answered < GOODPUT_LEAST * healthy:
+        soak.found.append(f"misbehave: only {answered} of {healthy} requests with a healthy upstream were answered whole")
 
 
 def torn(soak, seconds):
@@ -190,8 +201,7 @@ def mutants(soak, seconds):
     """Mutants of the crates that price and decide: how many of them the tests notice."""
     first = soak.sums["mutants: shards"]
     soak.script("mutants", ROOT / "tests" / "soak" / "mutants.py", "--first", first, "--seconds", seconds)
-    name, total = "mutants: ", soak.sums + soak.counts
-    tried = {what.removeprefix(name): count for what, count in total.items() if what.startswith(name)}
+    tried = of_part("mutants", soak.sums + soak.counts)
     for rate in rates(tried):
         print(f"mutants of this commit: {rate}", flush=True)
     soak.found += [f"mutants: {rate}" for rate in below(tried)]
@@ -227,6 +237,11 @@ PARTS = {
     plans: 0.03,
     mutants: 0.04,
 }
+
+
+def of_part(name, counts):
+    """What a part counted, by the names that it gave."""
+    return {what.removeprefix(f"{name}: "): count for what, count in counts.items() if what.startswith(f"{name}: ")}
 
 
 def state_folder():
