@@ -119,7 +119,7 @@ soak: build solver
 	@cargo build --quiet --release -p baseload
 	@cargo build --quiet --release -p testkit --example bench_upstream --example bench_load
 	@cargo build --quiet --workspace --example reference --example check_books
-	@python3 tests/soak/run.py $(TARGET) --minutes $(MINUTES)
+	@python3 tests/soak/run.py $(TARGET) --minutes $(MINUTES) $(if $(HOURS),--night)
 
 .compat/ready: tests/compat/requirements.txt
 	@echo '== setup: LiteLLM, into .compat'

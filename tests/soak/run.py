@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The long tests, for as long as they are given: run.py TARGET --minutes M [--only PART,...].
+"""The long tests, for as long as they are given: run.py TARGET --minutes M [--night] [--only PART,...].
 
 Every part gets its share of the time, with seeds that no earlier run of this commit had, and what it counted is added to what earlier runs of
 this commit counted: in ${XDG_STATE_HOME:-~/.local/state}/baseload-soak/COMMIT, with the fuzzers' corpora and whatever was found. The exit
-status is 1 when anything was.
+status is 1 when anything was. After a night it is told which of a night's counts the commit has come to; that fails nothing.
 """
 
 import argparse
@@ -244,6 +244,12 @@ def of_part(name, counts):
     return {what.removeprefix(f"{name}: "): count for what, count in counts.items() if what.startswith(f"{name}: ")}
 
 
+def night(total):
+    """What a commit's runs have come to of each of a night's counts, in words."""
+    for what, wanted in WANTED.items():
+        yield f"{'reached' if total[what] >= wanted else 'NOT reached'}: {total[what]:,} of {wanted:,} {what}"
+
+
 def state_folder():
     """Where the sums of all commits are: outside the clone."""
     return pathlib.Path(os.environ.get("XDG_STATE_HOME") or pathlib.Path.home() / ".local" / "state") / "baseload-soak"
@@ -265,6 +271,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("target", type=pathlib.Path, help="cargo's target directory")
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--night", action="store_true", help="say which of a night's counts are reached")
     parser.add_argument("--only", default=",".join(part.__name__ for part in PARTS))
     options = parser.parse_args()
     soak, only = Soak(options), options.only.split(",")
@@ -278,6 +285,8 @@ def main():
     print(f"\n{'this run':>14}{'this commit':>14}{'a night':>14}  {soak.folder}")
     for what in sorted(set(total) - {"runs"}):
         print(f"{soak.counts[what]:>14,}{total[what]:>14,}{WANTED.get(what, ''):>14}  {what}")
+    for line in night(total) if options.night else ():
+        print(line)
     for finding in soak.found:
         print(f"FOUND {finding}")
     sys.exit(bool(soak.found))
