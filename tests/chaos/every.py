@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""A short run of `baseload up`, again for each call that it makes on its files, and that one fails: every.py BASELOAD [--rounds N] [--seconds S] [--json FILE].
+"""A short run of `baseload up`, again for each call that it makes on its files, and that one fails: every.py BASELOAD [--rounds N] [--seconds S] [--seed S] [--json FILE].
 
 First the run is watched: how often each thread writes, syncs and makes room (strace). Then the first such call of each thread fails, the second,
-and so on to the last, for want of room or by a broken disk, once or ever after. As many rounds as are asked for come from all over the list. Whatever
-failed, the program says so or goes on, and its books are whole and complete.
+and so on to the last, for want of room or by a broken disk, once or ever after. As many rounds as are asked for come from all over the list, from
+where the seed says on: another place each time, unless told. Whatever failed, the program says so or goes on, and its books are whole and complete.
 """
 
 import asyncio
 import errno
 import pathlib
+import random
 import signal
 import tempfile
+import time
 
 import rounds
 import scripted
@@ -63,8 +65,8 @@ class Short:
             upstream.stop()
 
 
-async def watch(short):
-    """All the calls of a run in which none fails: each with how it is to fail, those beside each other far apart."""
+async def watch(short, seed):
+    """All the calls of a run in which none fails: each with how it is to fail, those beside each other far apart, from where the seed says on."""
     short.books.before = watching(short.log, short.paths, WRITES + SYNCS + ROOM)
     process = await short.books.start()
     try:
@@ -75,7 +77,8 @@ async def watch(short):
     made = sorted(most(short.log).items())
     ways = [(error, for_good) for for_good in (False, True) for error in (errno.ENOSPC, errno.EIO)]
     tried = [(call, number, *way) for way in ways for call, count in made for number in range(1, count + MORE + 1)]
-    return [tried[place] for place in sorted(range(len(tried)), key=lambda place: place * WIDTH % 1)]
+    begin = random.Random(seed).random()
+    return [tried[place] for place in sorted(range(len(tried)), key=lambda place: (place * WIDTH - begin) % 1)]
 
 
 async def refused(short, tried, counts):
@@ -103,15 +106,15 @@ async def refused(short, tried, counts):
     short.books.verify()
 
 
-async def round_of(baseload, number, _seed, counts):
+async def round_of(baseload, number, seed, counts):
     """One call of the list fails."""
     with tempfile.TemporaryDirectory(prefix="baseload-every-") as made:
         short = Short(baseload, pathlib.Path(made))
         try:
             await short.found()
             if not TRIED:
-                TRIED.extend(await watch(short))
-                print(f"every: {len(TRIED)} ways in which a call of the run may fail", flush=True)
+                TRIED.extend(await watch(short, seed))
+                print(f"every: {len(TRIED)} ways in which a call of the run may fail, by --seed {seed.rpartition('-')[0]}", flush=True)
                 return True
             await refused(short, TRIED[number % len(TRIED)], counts)
             await short.books.close()
@@ -123,4 +126,4 @@ async def round_of(baseload, number, _seed, counts):
 
 
 if __name__ == "__main__":
-    rounds.run("every", 80, round_of)
+    rounds.run("every", 80, round_of, seed=str(int(time.time())))

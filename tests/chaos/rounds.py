@@ -11,13 +11,14 @@ import time
 from books import Finding
 
 
-def run(name, usual, one):
-    """Runs `one(baseload, number, seed, counts)` as often as the command line says, `usual` times unless told, prints the counts and exits."""
+def run(name, usual, one, seed="1"):
+    """Runs `one(baseload, number, seed, counts)` as often as the command line says, `usual` times unless told and by `seed` unless told, prints the
+    counts and exits."""
     parser = argparse.ArgumentParser()
     parser.add_argument("baseload", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=usual)
     parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--seed", default="1")
+    parser.add_argument("--seed", default=seed)
     parser.add_argument("--json", type=pathlib.Path)
     options, counts, found, passed = parser.parse_args(), collections.Counter(), [], 0
     until = time.monotonic() + options.seconds
