@@ -319,8 +319,8 @@ pub(crate) fn error(status: hyper::StatusCode, body: &[u8]) -> Option<Refused> {
     });
     Some(Refused {
         kind: error.r#type.and_then(word).map_or(own.kind, String::into_boxed_str),
-        code: code.and_then(word),
-        param: error.param.and_then(word),
+        code: code.and_then(word).map(String::into_boxed_str),
+        param: error.param.and_then(word).map(String::into_boxed_str),
         message: error.message.chars().take(MESSAGE_MAX).collect(),
         ..own
     })
@@ -330,8 +330,8 @@ pub(crate) fn error(status: hyper::StatusCode, body: &[u8]) -> Option<Refused> {
 pub(crate) fn told(status: hyper::StatusCode, refusal: dialect::fault::Refusal) -> Refused {
     Refused {
         kind: refusal.kind.and_then(word).map_or_else(|| "invalid_request_error".into(), String::into_boxed_str),
-        code: refusal.code.and_then(word),
-        param: refusal.param.and_then(word),
+        code: refusal.code.and_then(word).map(String::into_boxed_str),
+        param: refusal.param.and_then(word).map(String::into_boxed_str),
         message: refusal.message.chars().take(MESSAGE_MAX).collect(),
         ..Refused::refused_upstream(status)
     }
@@ -422,7 +422,7 @@ mod tests {
         let told = |word: serde_json::Value| {
             let error = serde_json::json!({ "error": { "message": "no", "type": word, "param": word, "code": word } });
             let refused = client_error(hyper::StatusCode::BAD_REQUEST, error.to_string().as_bytes());
-            (refused.kind.into_string(), refused.param, refused.code)
+            (refused.kind.into_string(), refused.param.map(String::from), refused.code.map(String::from))
         };
         for word in ["BadRequestError", "messages[0].content", &"x".repeat(WORD_MAX)] {
             assert_eq!(told(word.into()), (word.to_owned(), Some(word.to_owned()), Some(word.to_owned())));

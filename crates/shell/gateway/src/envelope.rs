@@ -14,8 +14,8 @@ use crate::admission::Rates;
 pub(crate) struct Refused {
     pub status: StatusCode,
     pub kind: Box<str>,
-    pub code: Option<String>,
-    pub param: Option<String>,
+    pub code: Option<Box<str>>,
+    pub param: Option<Box<str>>,
     pub message: String,
     pub retry_after: Option<Duration>,
     /// The methods that would be answered, where its own is not.
@@ -73,7 +73,7 @@ struct Fields<'a> {
 
 impl Refused {
     fn new(status: StatusCode, kind: &str, code: &str, message: impl Into<String>) -> Self {
-        let (kind, code) = (kind.into(), Some(code.to_owned()));
+        let (kind, code) = (kind.into(), Some(code.into()));
         let message = message.into();
         Self {
             status,
@@ -92,7 +92,7 @@ impl Refused {
     }
 
     pub fn about(mut self, param: &str) -> Self {
-        self.param = Some(param.to_owned());
+        self.param = Some(param.into());
         self
     }
 

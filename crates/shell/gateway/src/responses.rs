@@ -89,7 +89,7 @@ fn renamed(asked: &Asked, refused: Refused) -> Refused {
     let Some(param) = refused.param.as_deref() else { return refused };
     let place = asked.place(param);
     let message = refused.message.replace(&format!("'{param}'"), &format!("'{place}'"));
-    Refused { param: Some(place), message, ..refused }
+    Refused { param: Some(place.into()), message, ..refused }
 }
 
 /// How a stream of this call ends when its upstream was lost: with an error, never cleanly.

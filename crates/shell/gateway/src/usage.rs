@@ -344,7 +344,7 @@ mod tests {
         let now = 20_000 * DAY + 3_600;
         let asked = Asked::read(report, &Query::of(Some(query)), now);
         let got = asked.map(|asked| (asked.from / 60, asked.count, asked.next.map(|next| next / 60)));
-        assert_eq!(got.map_err(|refused| refused.param.unwrap_or_default()), want.map_err(str::to_owned), "{query}");
+        assert_eq!(got.map_err(|refused| refused.param.map(String::from).unwrap_or_default()), want.map_err(str::to_owned), "{query}");
     }
 
     #[tokio::test]

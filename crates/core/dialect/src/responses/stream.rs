@@ -26,7 +26,7 @@ pub struct Stream {
 #[derive(Debug)]
 enum Item {
     Message { parts: Vec<(Kind, String)>, closed: bool },
-    Call { called: Called, arguments: String },
+    Call { called: Box<Called>, arguments: String },
 }
 
 /// The kind of a message's part.
@@ -176,7 +176,7 @@ impl Stream {
         let index = known.unwrap_or_else(|| {
             self.close_messages(out, "completed");
             let index = self.items.len();
-            let called = Called::of(call);
+            let called = Box::new(Called::of(call));
             let item = function_call(&self.id, index, "in_progress", &called, "");
             self.items.push(Item::Call { called, arguments: String::new() });
             self.calls.push((number.unwrap_or(0), index));

@@ -184,7 +184,7 @@ impl Asked<'_> {
         }
         let body = line.body.ok_or_else(|| missing("body"))?;
         let asked = self.body(body.get().as_bytes()).map_err(|refused| Flaw {
-            code: refused.code.unwrap_or_default(),
+            code: refused.code.map(String::from).unwrap_or_default(),
             message: refused.message,
             param: refused.param.map(|param| format!("body.{param}")),
             line: None,

@@ -1,5 +1,6 @@
 //! Random histories, with closings, corrections, invoices and openings in between: the books are the fold of what was booked, whatever happened.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -114,8 +115,8 @@ impl Expected {
         match record {
             Record::Decided { attempt, .. } => _ = self.decided.insert(*attempt),
             Record::Settled(settlement) => {
-                if !self.settled.contains_key(&settlement.attempt) {
-                    self.settled.insert(settlement.attempt, *settlement);
+                if let Entry::Vacant(settled) = self.settled.entry(settlement.attempt) {
+                    settled.insert(*settlement);
                     dispatch::postings(&fleet, settlement).iter().for_each(|usage| self.balances.post(&fleet, usage));
                 }
             }
