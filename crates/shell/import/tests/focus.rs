@@ -103,9 +103,13 @@ fn the_money_of_a_bill_is_explained_or_listed_as_by_hand() {
     assert_eq!(total.listed.to_string(), "259.420019000000000001");
 }
 
+fn check_broken(bill: &str, expected: &Expect) {
+    expected.assert_eq(&focus(bill).expect_err("it is broken").shown("bill.csv"));
+}
+
 #[test]
-fn broken_bills_say_where_and_what_to_do() {
-    let check = |bill: &str, expected: Expect| expected.assert_eq(&focus(bill).expect_err("it is broken").shown("bill.csv"));
+fn what_is_no_bill_is_told_by_its_first_line() {
+    let check = |bill: &str, expected: Expect| check_broken(bill, &expected);
     check(
         "",
         expect![[r#"
@@ -136,6 +140,11 @@ fn broken_bills_say_where_and_what_to_do() {
         bill.csv:1: the bill has tabs between its fields
         hint: export the bill again with commas between fields, and points in its numbers"#]],
     );
+}
+
+#[test]
+fn broken_bills_say_where_and_what_to_do() {
+    let check = |bill: &str, expected: Expect| check_broken(bill, &expected);
     check(
         &format!("{EMPTY}1.5,USD,Usage,A\n1,5,USD,Usage,A\n"),
         expect![[r#"
