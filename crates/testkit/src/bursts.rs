@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dispatch::{Ask, Decision, Health, KeyScope, Needs, Policy, Question, Reason, RequestId, Seen, SeenAll, decide};
 use fleet::{Capability, Fleet, Id, ModelId, ServiceTier};
-use market::{Balances, Forecast, PriceSheet, Tokens, UnitBucket, price_sheet};
+use market::{Balances, Forecast, Payer, PriceSheet, Tokens, UnitBucket, price_sheet};
 use units::{Instant, Money};
 
 use figures::Answered;
@@ -83,6 +83,11 @@ pub fn run(scene: &Scene, policy: Policy, requests: u64, seed: u64) -> Figures {
     run.figures
 }
 
+/// Who is asked first to pay.
+fn first(seen: &Seen) -> Option<&Payer> {
+    seen.payers().next().map(|(payer, _)| payer)
+}
+
 impl Run<'_> {
     fn arrives(&mut self, micros: i64, request: Request) {
         while self.endings.peek().is_some_and(|Reverse((at, ..))| *at <= micros) {
@@ -107,25 +112,26 @@ impl Run<'_> {
     /// Calls the endpoint; `false` when its supplier says 429.
     fn goes(&mut self, now: Instant, request: Request, question: &Question, decision: &Decision) -> bool {
         let (index, price) = (decision.endpoint.index(), self.sheet.price(decision.endpoint).copied().expect("it was chosen by its price"));
-        let prepaid = price.payer.prepaid && price.payer.contract == decision.contract;
+        let payer = *price.payers().find(|payer| payer.contract == decision.contract).expect("it was chosen with its payer");
+        let prepaid = payer.prepaid;
         if !prepaid {
             self.spilled(now, question);
         }
         let is_kept = !prepaid && request.tier != ServiceTier::Priority && self.has_headroom(now, request, question);
-        let on_units = prepaid && price.units_per_minute > 0;
+        let on_units = payer.units_per_minute > 0;
         let (expected, real) = (self.weight(request.input, OUTPUT_MEAN), self.weight(request.input, request.output));
         let units = if on_units { self.suppliers.iter().position(Supplier::has_units) } else { None };
         if !self.suppliers[index].has_room() || units.is_some_and(|units| !self.suppliers[units].takes(now, real)) {
             self.figures.refused_by_suppliers += 1;
             if let Some(units) = units {
                 let again = if self.scene.says_when { self.suppliers[units].again(now, real) } else { Duration::ZERO };
-                self.bucket = self.bucket.refused(now, expected, price.units_per_minute, again);
+                self.bucket = self.bucket.refused(now, expected, payer.units_per_minute, again);
             }
             return false;
         }
         let correction = if on_units { real - expected } else { 0 };
         if on_units {
-            self.bucket = self.bucket.with(now, expected, price.units_per_minute);
+            self.bucket = self.bucket.with(now, expected, payer.units_per_minute);
             self.figures.on_units += real;
         }
         self.counts_waiting(index);
@@ -149,11 +155,10 @@ impl Run<'_> {
         }
     }
 
-    /// A request is paid for by use: how much of what is paid for anyway was taken at that moment?
+    /// A request is paid for by use: how much of what is paid for anyway was taken at that moment? Of units as their supplier counts them.
     fn spilled(&mut self, now: Instant, question: &Question) {
-        let of_units = self.per_minute();
-        let units = (of_units > 0).then(|| 1.0 - self.bucket.room(now, of_units).max(0) as f64 / of_units as f64);
-        let slots = question.seen.iter().filter(|seen| seen.price.is_some_and(|price| price.payer.prepaid && price.units_per_minute == 0));
+        let units = self.suppliers.iter().find(|supplier| supplier.has_units()).map(|units| units.filled(now));
+        let slots = question.seen.iter().filter(|seen| first(seen).is_some_and(|payer| payer.prepaid && payer.units_per_minute == 0));
         let slots = slots.map(|seen| {
             f64::from(self.suppliers[seen.endpoint.index()].outstanding()) / f64::from(self.fleet.endpoints[seen.endpoint].slots)
         });
@@ -164,9 +169,10 @@ impl Run<'_> {
     /// Whether what is paid for anyway has room for a request: a slot or a place in line, or units by our count.
     fn has_headroom(&self, now: Instant, request: Request, question: &Question) -> bool {
         let weight = self.weight(request.input, OUTPUT_MEAN);
-        let mut paid = question.seen.iter().filter(|seen| !seen.tried).filter_map(|seen| seen.price.filter(|price| price.payer.prepaid));
-        paid.any(|price| match price.units_per_minute {
-            0 => self.suppliers[price.endpoint.index()].has_room(),
+        let untried = question.seen.iter().filter(|seen| !seen.tried);
+        let mut paid = untried.filter_map(|seen| Some((seen.endpoint, first(seen).filter(|payer| payer.prepaid)?)));
+        paid.any(|(endpoint, payer)| match payer.units_per_minute {
+            0 => self.suppliers[endpoint.index()].has_room(),
             per_minute => self.bucket.room(now, per_minute) >= weight,
         })
     }
@@ -201,7 +207,7 @@ impl Run<'_> {
     }
 
     fn per_minute(&self) -> i64 {
-        self.sheet.endpoints.iter().map(|price| price.units_per_minute).max().unwrap_or(0)
+        self.sheet.endpoints.iter().flat_map(|price| price.payers()).map(|payer| payer.units_per_minute).max().unwrap_or(0)
     }
 
     /// In input tokens, as the scenes' model weighs: an output counts four.
@@ -222,7 +228,7 @@ impl Run<'_> {
                 tpot_us: supplier.tpot_us(),
                 arrivals_per_ks: supplier.arrivals_per_ks(),
                 cached_tokens: self.cached(endpoint.index(), request.input),
-                units_left: price.map_or(0, |price| self.bucket.room(now, price.units_per_minute)),
+                units_left: [self.bucket.room(now, self.per_minute()), 0, 0, 0],
                 tried: tried.contains(&endpoint.index()),
                 expressible: true,
                 price,

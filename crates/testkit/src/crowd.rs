@@ -55,7 +55,7 @@ pub fn question(fleet: &Fleet) -> Question {
             ttft_us: 300_000,
             tpot_us: 20_000,
             cached_tokens: 0,
-            units_left: 0,
+            units_left: [0; market::PAYERS_MAX],
             tried: false,
             expressible: true,
             price: sheet.price(endpoint).copied(),

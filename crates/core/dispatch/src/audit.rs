@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-use fleet::{AcceleratorId, Fleet, Meter, PoolId, SiteId};
+use fleet::{AcceleratorId, CapacityOf, ContractId, Fleet, Meter, ModelId, PoolId, SiteId};
 use units::{Instant, Span};
 
 use crate::decide::{Decision, Question, decide};
@@ -68,19 +68,53 @@ impl<K: Ord> HeldUntil<K> {
     }
 }
 
-/// Where at any instant more accelerators are held than a pool has, or they take more power than their site may, in words.
+/// Where at any instant more accelerators are held than a pool has, or they take more power than their site may, or more provisioned units
+/// are held than their contract has delivered, in words.
 #[must_use]
 pub fn held_beyond<'a>(fleet: &Fleet, held: impl IntoIterator<Item = &'a HeldTime>) -> Vec<String> {
-    let mut uses: Vec<Use> = held.into_iter().flat_map(|held| uses(fleet, held)).filter(|used| !used.span.is_empty()).collect();
-    uses.sort_unstable_by_key(|used| used.span.from);
-    let (mut found, mut open) = (Vec::new(), Vec::<&Use>::new());
-    for begun in uses.chunk_by(|one, next| one.span.from == next.span.from) {
-        let at = begun[0].span.from;
-        open.retain(|used| used.span.contains(at));
-        open.extend(begun);
-        found.extend(beyond_at(fleet, &open, at));
-    }
+    let held: Vec<&HeldTime> = held.into_iter().filter(|held| !held.span.is_empty()).collect();
+    let mut found = Vec::new();
+    let accelerators = held.iter().flat_map(|held| uses(fleet, held)).map(|used| (used.span, used)).collect();
+    at_each_start(accelerators, |at, open| found.extend(beyond_at(fleet, open, at)));
+    let units = held.iter().flat_map(|held| units(held).map(|units| (held.span, units))).collect();
+    at_each_start(units, |at, open| found.extend(units_beyond_at(fleet, open, at)));
     found
+}
+
+/// Looks, wherever a span begins, at all that is held then.
+fn at_each_start<T>(mut spans: Vec<(Span, T)>, mut look: impl FnMut(Instant, &[&T])) {
+    spans.sort_by_key(|(span, _)| span.from);
+    let mut open = Vec::<&(Span, T)>::new();
+    for begun in spans.chunk_by(|(one, _), (next, _)| one.from == next.from) {
+        let at = begun[0].0.from;
+        open.retain(|(span, _)| span.contains(at));
+        open.extend(begun);
+        look(at, &open.iter().map(|(_, what)| what).collect::<Vec<_>>());
+    }
+}
+
+/// The provisioned units that a span of held time comes to, by who pays for them; a part of one counts as one.
+fn units(held: &HeldTime) -> impl Iterator<Item = (ContractId, ModelId, i64)> {
+    let length = i64::try_from(held.span.length().as_millis()).unwrap_or(i64::MAX).max(1);
+    held.usage.iter().filter_map(move |usage| match usage.meter {
+        Meter::UnitTime(model) => Some((usage.contract, model, (usage.held.count().max(0) + length - 1) / length)),
+        _ => None,
+    })
+}
+
+/// What is held at an instant beyond the units that were delivered.
+fn units_beyond_at(fleet: &Fleet, held: &[&(ContractId, ModelId, i64)], at: Instant) -> Vec<String> {
+    let mut counts: BTreeMap<(ContractId, ModelId), i64> = BTreeMap::new();
+    for (contract, model, count) in held {
+        let held = counts.entry((*contract, *model)).or_default();
+        *held = held.saturating_add(*count);
+    }
+    let beyond = counts.into_iter().filter_map(|((contract, model), count)| {
+        let most = market::delivered(fleet, contract, CapacityOf::Units(model), at);
+        let (contract, model) = (fleet.contracts.name(contract), fleet.models.name(model));
+        (count > most).then(|| format!("contract {contract} holds {count} of {most} units of {model} at {at}"))
+    });
+    beyond.collect()
 }
 
 struct Use {

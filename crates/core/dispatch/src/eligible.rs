@@ -1,7 +1,7 @@
 //! Which endpoints may serve a request at all, and who would pay.
 
 use fleet::{ContractId, Endpoint, Exclusivity, Fleet, ModelId, RegionId, ServingClass, Use, WorkloadKind};
-use market::{EndpointPrice, Payer};
+use market::Payer;
 
 use crate::decide::{Question, Reason};
 use crate::seen::{Health, Seen};
@@ -33,18 +33,17 @@ impl<'a> Shared<'a> {
     pub(crate) fn eligible(&self, seen: &Seen) -> Result<Payer, Reason> {
         self.fits(seen)?;
         self.is_free(seen)?;
-        self.pays(seen, self.payer(seen, seen.price.as_ref().ok_or(Reason::NoContract)?)?)
+        self.affords(self.payer(seen, true)?)
     }
 
     /// The same where the caller chose it: whether it is up or has room is the caller's own risk, as it was without us.
     pub(crate) fn wished(&self, seen: &Seen) -> Result<Payer, Reason> {
         self.fits(seen)?;
-        let price = seen.price.as_ref().ok_or(Reason::NoContract)?;
-        let payer = match self.payer(seen, price) {
-            Err(Reason::Full) => price.payer,
+        let payer = match self.payer(seen, true) {
+            Err(Reason::Full) => self.payer(seen, false)?,
             found => found?,
         };
-        self.pays(seen, payer)
+        self.affords(payer)
     }
 
     /// Whether the request can go there at all.
@@ -76,26 +75,36 @@ impl<'a> Shared<'a> {
         if seen.outstanding >= endpoint.slots.saturating_add(endpoint.queue) { Err(Reason::Full) } else { Ok(()) }
     }
 
-    /// Whether its contract and the request's accounts let it.
-    fn pays(&self, seen: &Seen, payer: Payer) -> Result<Payer, Reason> {
-        match self.exclusive_to(&self.fleet.endpoints[seen.endpoint], payer.contract) {
-            Some(to) => Err(Reason::Exclusive { to }),
-            None => match funds::short(self.question, &payer) {
-                Some(short) => Err(Reason::OverBudget { short }),
-                None => Ok(payer),
-            },
-        }
+    /// Whether the request's accounts can pay what `payer` asks.
+    fn affords(&self, payer: Payer) -> Result<Payer, Reason> {
+        funds::short(self.question, &payer).map_or(Ok(payer), |short| Err(Reason::OverBudget { short }))
     }
 
-    /// The first payer while its units last, then the overflow; each only while its contract is in force.
-    fn payer(&self, seen: &Seen, price: &EndpointPrice) -> Result<Payer, Reason> {
-        let exhausted = price.units_per_minute > 0 && {
-            let weight = score::weight(self.fleet, seen, score::tokens_at(self.question, seen));
-            // What takes more than a minute of them fits while nothing waits there: else it never would.
-            seen.units_left < weight.min(price.units_per_minute)
-        };
-        let payer = if exhausted { price.overflow.ok_or(Reason::Full)? } else { price.payer };
-        if self.fleet.contracts[payer.contract].in_force(self.question.now) { Ok(payer) } else { Err(Reason::NoContract) }
+    /// The first payer whose contract is in force, may serve this here, and whose units last, if that matters; else why the last one that was
+    /// asked does not pay.
+    fn payer(&self, seen: &Seen, units_matter: bool) -> Result<Payer, Reason> {
+        let endpoint = &self.fleet.endpoints[seen.endpoint];
+        let mut reason = Reason::NoContract;
+        for (payer, left) in seen.payers() {
+            if !self.fleet.contracts[payer.contract].in_force(self.question.now) {
+                continue;
+            }
+            if let Some(to) = self.exclusive_to(endpoint, payer.contract) {
+                reason = Reason::Exclusive { to };
+            } else if units_matter && self.exceeds(seen, payer, left) {
+                reason = Reason::Full;
+            } else {
+                return Ok(*payer);
+            }
+        }
+        Err(reason)
+    }
+
+    /// Whether the request takes more of a payer's units than is left of them. What takes more than a minute of them fits while nothing waits
+    /// there: else it never would.
+    fn exceeds(&self, seen: &Seen, payer: &Payer, left: i64) -> bool {
+        let weight = || score::weight(self.fleet, seen, score::tokens_at(self.question, seen));
+        payer.units_per_minute > 0 && left < weight().min(payer.units_per_minute)
     }
 
     /// The contract that alone may serve this here, when `payer` is neither it, nor nested under it, nor carved out.

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use fleet::{ContractId, EndpointId, Fleet, Meter, ModelId};
 use market::Usage;
 use serde::{Deserialize, Serialize};
-use units::Quantity;
+use units::{Instant, Quantity};
 
 use crate::record::{Known, Settlement};
 
@@ -15,6 +15,8 @@ pub struct TokenMeters {
     pub model: ModelId,
     /// Whether cached input has its own price; else the supplier counts it as any input.
     pub cached_apart: bool,
+    /// The last instant of the contract, to which what began in its term and ended after it belongs.
+    pub last: Instant,
 }
 
 impl TokenMeters {
@@ -25,7 +27,8 @@ impl TokenMeters {
         let prices = |meter| fleet.contracts[contract].rates.iter().any(|clause| clause.meter == meter);
         let cached_apart = prices(Meter::CachedTokens(model));
         let any = cached_apart || prices(Meter::InputTokens(model)) || prices(Meter::OutputTokens(model));
-        any.then_some(Self { model, cached_apart })
+        let last = Instant::from_micros(fleet.contracts[contract].term.to.micros() - 1);
+        any.then_some(Self { model, cached_apart, last })
     }
 
     /// One usage per meter that took anything. What is only bounded posts nothing: it is unreconciled until the bill says.
@@ -45,7 +48,7 @@ impl TokenMeters {
         taken
             .map(|(meter, count)| {
                 let quantity = Quantity::new(i64::from(count));
-                Usage { contract: settlement.contract, meter, at: settlement.ended, held: quantity, used: quantity }
+                Usage { contract: settlement.contract, meter, at: settlement.ended.min(self.last), held: quantity, used: quantity }
             })
             .collect()
     }

@@ -14,7 +14,7 @@
 use core::time::Duration;
 
 use fleet::{Endpoint, Fleet};
-use market::{EndpointPrice, Payer, TokenPrices, Tokens};
+use market::{Payer, TokenPrices, Tokens};
 use units::Money;
 
 use crate::decide::{Cost, Question, Rule};
@@ -70,7 +70,7 @@ pub(crate) fn cost(shared: &Shared<'_>, seen: &Seen, payer: Payer, rule: Rule) -
     let times = Times::expected(fleet, question, seen, here);
     let scarcity = match (replacement - marginal).at_least_zero() {
         // What displaces nothing of worth need not be known to be likely.
-        worth if payer.prepaid && worth > Money::ZERO => share_of(worth, probability_full(fleet, seen, price, here, times.service)),
+        worth if payer.prepaid && worth > Money::ZERO => share_of(worth, probability_full(fleet, seen, &payer, here, times.service)),
         _ => Money::ZERO,
     };
     Cost {
@@ -133,11 +133,12 @@ fn decode_time(fleet: &Fleet, endpoint: &Endpoint, seen: &Seen) -> Option<f64> {
 }
 
 /// The chance that the capacity is full while this request is on it, or that its units run out within the minute.
-fn probability_full(fleet: &Fleet, seen: &Seen, price: &EndpointPrice, tokens: Tokens, service: f64) -> f64 {
+fn probability_full(fleet: &Fleet, seen: &Seen, payer: &Payer, tokens: Tokens, service: f64) -> f64 {
     let arrivals = f64::from(seen.arrivals_per_ks) / 1e3;
-    if price.units_per_minute > 0 {
+    if payer.units_per_minute > 0 {
         let weight = weight(fleet, seen, tokens).max(1);
-        let room = seen.units_left.saturating_sub(weight).saturating_add(price.units_per_minute);
+        let left = seen.payers().find(|(other, _)| other.contract == payer.contract).map_or(0, |(_, left)| left);
+        let room = left.saturating_sub(weight).saturating_add(payer.units_per_minute);
         return poisson_tail(arrivals * UNIT_WINDOW_SECONDS as f64, room as f64 / weight as f64);
     }
     let offered = arrivals * service;

@@ -1,7 +1,7 @@
 //! What was observed of each candidate when a decision was taken.
 
 use fleet::EndpointId;
-use market::EndpointPrice;
+use market::{EndpointPrice, PAYERS_MAX, Payer};
 use serde::{Deserialize, Serialize};
 use units::Instant;
 
@@ -42,14 +42,22 @@ pub struct Seen {
     pub arrivals_per_ks: u32,
     /// Input tokens of this request that its cache is expected to hold.
     pub cached_tokens: u32,
-    /// Weighted tokens that its provisioned units can take now; of no meaning without units.
-    pub units_left: i64,
+    /// Weighted tokens that the provisioned units of each of its payers can take now; of no meaning without units.
+    pub units_left: [i64; PAYERS_MAX],
     /// Whether this request tried it already.
     pub tried: bool,
     /// Whether the request can be said in its dialect.
     pub expressible: bool,
     /// Its price; `None` when nobody can pay for it now.
     pub price: Option<EndpointPrice>,
+}
+
+impl Seen {
+    /// Each of its payers, with the weighted tokens that its units can take now.
+    pub fn payers(&self) -> impl Iterator<Item = (&Payer, i64)> {
+        let payers = self.price.as_ref().map_or(&[][..], |price| &price.payers[..]);
+        payers.iter().zip(self.units_left).filter_map(|(payer, left)| Some((payer.as_ref()?, left)))
+    }
 }
 
 /// All candidates of one decision, by endpoint; what is past [`ENDPOINTS_MAX`] is not looked at.

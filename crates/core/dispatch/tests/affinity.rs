@@ -62,7 +62,7 @@ fn question(fleet: &Fleet, held: u32, outstanding: u32) -> Question {
         tpot_us: 20_000,
         arrivals_per_ks: 4_000,
         cached_tokens: if name == "b" { held } else { 0 },
-        units_left: 0,
+        units_left: [0; market::PAYERS_MAX],
         tried: false,
         expressible: true,
         price: sheet.price(endpoint).copied(),

@@ -36,7 +36,7 @@ fn question_after(fleet: &Fleet, balances: &Balances, policy: Policy, edit: impl
             tpot_us: 30_000,
             arrivals_per_ks: 200,
             cached_tokens: 0,
-            units_left: 1_000,
+            units_left: [1_000, 0, 0, 0],
             tried: false,
             expressible: true,
             price: sheet.price(endpoint).copied(),
@@ -133,7 +133,7 @@ fn exhausted_units_make_the_overflow_contract_pay() {
     check(
         Policy::MarginalCost,
         |name, seen| match name {
-            "west" => seen.units_left = 0,
+            "west" => seen.units_left[0] = 0,
             _ => seen.health = Health::Down { until: now() + core::time::Duration::from_secs(9) },
         },
         expect![[r#"
@@ -271,6 +271,7 @@ proptest! {
         question.now = question.now + core::time::Duration::from_secs(age);
         for (place, (health, outstanding, service_us, cached_tokens, units_left, tried, unpriced, expressible)) in question.seen.iter_mut().zip(seen) {
             let price = if unpriced { None } else { place.price };
+            let units_left = [units_left, 0, 0, 0];
             *place = Seen { health, outstanding, service_us, cached_tokens, units_left, tried, expressible, price, ..*place };
         }
         let answer = decide(&fleet, &question);
@@ -291,7 +292,7 @@ proptest! {
             }
             Err(refusal) => {
                 prop_assert_eq!(refusal.passed_over.len(), question.seen.len());
-                let exhausted = |seen: &Seen| fleet.endpoints.name(seen.endpoint) == "west" && seen.units_left < 300;
+                let exhausted = |seen: &Seen| fleet.endpoints.name(seen.endpoint) == "west" && seen.units_left[0] < 300;
                 let short = |seen: &Seen| {
                     let reason = refusal.passed_over.iter().find(|passed| passed.endpoint == seen.endpoint).map(|passed| passed.reason);
                     matches!(reason, Some(Reason::OverBudget { short }) if left.is_some() && short > Money::ZERO)
@@ -318,6 +319,52 @@ fn an_exclusive_contract_keeps_others_out() {
           spill: Exclusive { to: ContractId(3) }
     "#]]
     .assert_eq(&shown(&fleet, &answer));
+}
+
+#[test]
+fn who_may_not_serve_there_is_passed_over_for_the_next_that_may() {
+    let text = include_str!("../../../../fleets/laptop.toml").to_owned();
+    let text = text.replace(
+        "[contracts.west-standard]",
+        "[contracts.west-standard.exclusivity]\nmodels = [\"smollm2-135m\"]\n\n[contracts.west-standard]",
+    );
+    let fleet = fleet::parse(&text).fleet.expect("valid");
+    let answer = decide(&fleet, &question(&fleet, Policy::MarginalCost, |_, _| {}));
+    expect![[r#"
+        west paid by west-standard, Policy
+          north: Exclusive { to: ContractId(4) }
+          spill: Exclusive { to: ContractId(4) }
+    "#]]
+    .assert_eq(&shown(&fleet, &answer));
+}
+
+/// A sheet is made once a second: it must not leave an endpoint without a payer between a contract's end and the next one.
+#[test]
+fn a_renewal_pays_from_its_first_instant_on_by_a_sheet_from_before() {
+    let text = include_str!("../../../../fleets/laptop.toml").to_owned();
+    let ends = "[contracts.spill-on-demand]";
+    let (before, after) = text.split_once(ends).expect("the contract is there");
+    let (own, rest) = after.split_once("\n\n").unwrap_or((after, ""));
+    let term = |own: &str, start: &str, end: &str| {
+        let lines = own.lines().map(|line| match line.split_once(" = ").map(|(key, _)| key) {
+            Some("start") => format!("start = {start}"),
+            Some("end") => format!("end = {end}"),
+            _ => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let (old, new) = (term(own, "2026-01-01", "2027-01-15T08:01:20Z"), term(own, "2027-01-15T08:01:20Z", "2031-01-01"));
+    let text = format!("{before}{ends}{old}\n\n[contracts.spill-renewed]{new}\n\n{rest}");
+    let parsed = fleet::parse(&text);
+    let fleet = parsed.fleet.unwrap_or_else(|| unreachable!("valid: {:?}", parsed.diagnostics));
+    let mut question = question(&fleet, Policy::MarginalCost, |name, seen| seen.expressible = name == "spill");
+    let mut paid = |later: u64| {
+        question.now = now() + core::time::Duration::from_secs(later);
+        decide(&fleet, &question).map(|decision| fleet.contracts.name(decision.contract).to_owned())
+    };
+    assert_eq!(paid(0).as_deref(), Ok("spill-on-demand"));
+    assert_eq!(paid(19).as_deref(), Ok("spill-on-demand"));
+    assert_eq!(paid(20).as_deref(), Ok("spill-renewed"));
 }
 
 /// What is decided where the caller goes to `wish`, and what is advised.
@@ -357,7 +404,7 @@ fn in_shadow_the_caller_is_obeyed_and_the_policy_advises() {
     let busy = |name: &str, seen: &mut Seen| {
         if name == "west" {
             (seen.health, seen.outstanding, seen.units_left) =
-                (Health::Down { until: now() + core::time::Duration::from_secs(9) }, 9_999, 0);
+                (Health::Down { until: now() + core::time::Duration::from_secs(9) }, 9_999, [0; 4]);
         }
     };
     check_wish(

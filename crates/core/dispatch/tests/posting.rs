@@ -22,7 +22,7 @@ fn check(cached_apart: bool, known: Known, tokens: (u32, u32, u32), expected: &E
         first_content: None,
         ended: Instant::from_micros(2),
     };
-    let postings = TokenMeters { model: Id::from_index(0), cached_apart }.postings(&settlement);
+    let postings = TokenMeters { model: Id::from_index(0), cached_apart, last: Instant::MAX }.postings(&settlement);
     for usage in &postings {
         assert_eq!((usage.contract, usage.at, usage.held), (settlement.contract, settlement.ended, usage.used));
     }
@@ -50,4 +50,26 @@ fn a_report_of_more_cached_than_input_tokens_posts_no_more_than_the_input() {
 #[test]
 fn what_is_only_bounded_posts_nothing() {
     check(true, Known::Bounded, (10, 4, 5), &expect![""]);
+}
+
+#[test]
+fn what_outlasts_its_contract_belongs_to_its_last_instant() {
+    let at = Instant::from_micros;
+    let settlement = Settlement {
+        attempt: AttemptId { request: RequestId(1), attempt: 1 },
+        endpoint: Id::from_index(0),
+        contract: Id::from_index(3),
+        fleet: fleet::FleetVersion([0; 32]),
+        outcome: Outcome::Answered,
+        tokens: Tokens { input: 1, cached: 0, output: 1 },
+        known: Known::Reported,
+        list: Money::ZERO,
+        started: at(1),
+        first_content: None,
+        ended: at(9),
+    };
+    for (last, want) in [(Instant::MAX, 9), (at(9), 9), (at(5), 5)] {
+        let postings = TokenMeters { model: Id::from_index(0), cached_apart: false, last }.postings(&settlement);
+        assert_eq!(postings.iter().map(|usage| usage.at).collect::<Vec<_>>(), [at(want), at(want)]);
+    }
 }

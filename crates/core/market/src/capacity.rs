@@ -73,7 +73,8 @@ fn piece(fleet: &Fleet, contract: ContractId, of: CapacityOf, span: Span) -> Pie
 }
 
 /// The delivered capacity of `of` at one instant.
-pub(crate) fn delivered(fleet: &Fleet, contract: ContractId, of: CapacityOf, at: Instant) -> i64 {
+#[must_use]
+pub fn delivered(fleet: &Fleet, contract: ContractId, of: CapacityOf, at: Instant) -> i64 {
     piece(fleet, contract, of, Span { from: at, to: at }).delivered
 }
 

@@ -31,7 +31,7 @@ pub use accrual::Accrual;
 pub use allocate::{Allocation, Demand, Drawn, Part, Reach, draw};
 pub use balance::{Balances, Total};
 pub use bucket::UnitBucket;
-pub use capacity::{Piece, pieces};
+pub use capacity::{Piece, delivered, pieces};
 pub use clauses::{
     Charged, Window, WindowLeast, committed, counted_towards, granted, penalties, periods_ending, prepaid_in, tiers, window,
 };
@@ -43,7 +43,7 @@ pub use lease::{
 pub use price::{MarginalPrice, marginal_price, marginal_prices};
 pub use quote::{FRESH, USABLE, price_sheet, price_sheet_by};
 pub use rate::{RATE_SHORT, RATE_WHOLE, RateBucket};
-pub use sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices, Tokens};
+pub use sheet::{EndpointPrice, PAYERS_MAX, Payer, PriceSheet, TokenPrices, Tokens};
 pub use split::split_busy;
 pub use statement::{Clause, Line, Statement, periods, statement};
 pub use usage::Usage;

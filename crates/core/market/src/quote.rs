@@ -1,16 +1,18 @@
 //! From books and forecast to a price sheet: who would pay for the next token on each endpoint, and what it really costs.
 
 use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
 
 use fleet::{CapacityOf, Charge, Contract, ContractId, Endpoint, EndpointId, Fleet, Meter, ModelId, Overflow};
-use units::{Instant, Money, Quantity, Rate, round_half_even};
+use units::{Instant, Money, Quantity, Rate, Span, round_half_even};
 
+use crate::allocate::{Demand, Drawn, draw};
 use crate::balance::Balances;
 use crate::books::{Books, Seen};
 use crate::capacity::delivered;
 use crate::forecast::Forecast;
 use crate::price::{Ahead, Pricing};
-use crate::sheet::{EndpointPrice, Payer, PriceSheet, TokenPrices};
+use crate::sheet::{EndpointPrice, PAYERS_MAX, Payer, PriceSheet, TokenPrices};
 
 /// How long a sheet is fresh.
 pub const FRESH: Duration = Duration::from_secs(5);
@@ -41,67 +43,120 @@ pub fn price_sheet(fleet: &Fleet, balances: &Balances, forecast: &Forecast, now:
 pub fn price_sheet_by(fleet: &Fleet, terms: &Fleet, balances: &Balances, forecast: &Forecast, now: Instant) -> PriceSheet {
     let (seen, ahead) = (Seen::default(), Ahead::of(forecast));
     let quote = Quote { fleet, books: Books::new(terms, balances, &seen), forecast, ahead: &ahead, now };
-    let mut endpoints: Vec<EndpointPrice> = fleet.endpoints.iter().filter_map(|(id, _, endpoint)| quote.endpoint(id, endpoint)).collect();
-    let offers: Vec<(ModelId, EndpointPrice)> = endpoints.iter().map(|price| (fleet.endpoints[price.endpoint].model, *price)).collect();
+    // In the order of endpoints, as held time is drawn.
+    let mut drawn = Drawn::default();
+    let priced = fleet.endpoints.iter().filter_map(|(id, _, endpoint)| quote.endpoint(id, endpoint, &mut drawn));
+    let mut endpoints: Vec<EndpointPrice> = priced.collect();
+    let bought = endpoints.iter().flat_map(|price| {
+        let by_use = price.payers().filter(|payer| !payer.prepaid && fleet.contracts[payer.contract].in_force(now));
+        by_use.map(|payer| Offer { endpoint: price.endpoint, model: fleet.endpoints[price.endpoint].model, list: payer.list })
+    });
+    let offers: Vec<Offer> = bought.collect();
     for price in &mut endpoints {
-        price.replacement = replacement(fleet.endpoints[price.endpoint].model, price, &offers);
+        price.replacement = replacement(fleet, price, &offers);
     }
     PriceSheet { fleet: fleet.version, at: now, valid_until: now + FRESH, usable_until: now + USABLE, endpoints }
 }
 
+/// How a contract pays for requests.
+enum Pays {
+    /// By the token, or with what it holds: whatever comes.
+    Whatever(Payer),
+    /// As far as its units go, if it has any; what exceeds that goes on.
+    AsFarAs(Option<Payer>),
+}
+
+/// A price at which tokens can be bought without holding anything.
+struct Offer {
+    endpoint: EndpointId,
+    model: ModelId,
+    list: TokenPrices,
+}
+
 impl Quote<'_> {
-    fn endpoint(self, id: EndpointId, endpoint: &Endpoint) -> Option<EndpointPrice> {
-        let covering = self.fleet.covering(id);
-        let in_force = |id: &ContractId| self.fleet.contracts[*id].in_force(self.now);
-        let overflow_of = |contract: ContractId| match self.fleet.contracts[contract].overflow {
-            Some(Overflow::To(to)) if in_force(&to) => self.payer(to, endpoint),
-            _ => None,
-        };
-        // A contract that has nothing to pay with pays by what it overflows to, as it would once its units are taken.
-        let pays = |contract| self.payer(contract, endpoint).or_else(|| overflow_of(contract));
-        let mut payers = covering.iter().copied().filter(in_force).filter_map(pays);
-        let (payer, units_per_minute) = payers.next()?;
-        let overflow_to = overflow_of(payer.contract).map(|(payer, _)| payer);
-        let overflow = match units_per_minute {
-            0 => None,
-            _ => overflow_to.or_else(|| payers.map(|(payer, _)| payer).find(|payer| !payer.prepaid)),
-        };
+    fn endpoint(self, id: EndpointId, endpoint: &Endpoint, drawn: &mut Drawn) -> Option<EndpointPrice> {
+        let holder = self.holder(id, endpoint, drawn);
+        let found = self.payers(id, endpoint, holder);
+        let mut payers = [None; PAYERS_MAX];
+        let takes_the_rest = found.iter().skip(PAYERS_MAX - 1).find(|payer| payer.units_per_minute == 0);
+        let kept = found.iter().take(PAYERS_MAX - 1).chain(takes_the_rest.or(found.get(PAYERS_MAX - 1)));
+        payers.iter_mut().zip(kept).for_each(|(place, payer)| *place = Some(*payer));
         let energy = self.energy(endpoint);
-        Some(EndpointPrice { endpoint: id, payer, overflow, units_per_minute, energy, replacement: TokenPrices::default() })
+        payers[0].map(|_| EndpointPrice { endpoint: id, payers, energy, replacement: TokenPrices::default() })
     }
 
-    /// How this contract would pay for a token there: by the token, in provisioned units, or with time it holds anyway.
-    fn payer(self, id: ContractId, endpoint: &Endpoint) -> Option<(Payer, i64)> {
+    /// Who is asked to pay for a request there, one after the other: section 8 of `docs/contracts.md`, for a request as a whole. Who takes
+    /// whatever comes is the last, but for those who come after it while the sheet may be used.
+    fn payers(self, id: EndpointId, endpoint: &Endpoint, holder: Option<ContractId>) -> Vec<Payer> {
+        let usable = Span { from: self.now, to: self.now + USABLE };
+        let (mut queue, mut asked, mut found) = (VecDeque::from(self.fleet.covering(id)), BTreeSet::new(), Vec::new());
+        while let Some(contract) = queue.pop_front() {
+            let terms = &self.fleet.contracts[contract];
+            let from = self.now.max(terms.term.from);
+            if !terms.in_force(from) || from >= usable.to || !asked.insert(contract) {
+                continue;
+            }
+            match self.pays(contract, endpoint, from, holder) {
+                Pays::Whatever(payer) => {
+                    found.push(payer);
+                    if from == self.now && terms.term.to >= usable.to {
+                        break;
+                    }
+                }
+                Pays::AsFarAs(units) => {
+                    found.extend(units);
+                    if let Some(Overflow::To(to)) = terms.overflow {
+                        queue.push_front(to);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// How this contract would pay for a token there from `from` on: by the token, in provisioned units, or with time it holds anyway.
+    fn pays(self, id: ContractId, endpoint: &Endpoint, from: Instant, holder: Option<ContractId>) -> Pays {
         let contract = &self.fleet.contracts[id];
         let prices = |meter| contract.rates.iter().any(|clause| clause.meter == meter);
         if prices(Meter::InputTokens(endpoint.model)) || prices(Meter::OutputTokens(endpoint.model)) {
-            return Some((self.by_token(id, endpoint.model), 0));
+            return Pays::Whatever(self.by_token(id, endpoint.model, from));
         }
         if let Some(capacity) = contract.capacity.iter().find(|clause| clause.of == CapacityOf::Units(endpoint.model)) {
-            capacity.ramp.at(self.now)?;
-            let units = delivered(self.fleet, id, capacity.of, self.now);
             // None are delivered yet: whoever comes next pays.
-            if units <= 0 {
-                return None;
+            let units = delivered(self.fleet, id, capacity.of, from).max(0);
+            let units_per_minute = units.saturating_mul(capacity.tokens_per_unit_minute);
+            if units_per_minute <= 0 {
+                return Pays::AsFarAs(None);
             }
             let unit_hour = self.list_rate(contract, Meter::UnitTime(endpoint.model));
             let tokens_an_hour = i128::from(capacity.tokens_per_unit_minute.max(1)) * 60;
             let per_million = unit_hour.cost(Quantity::new(3_600_000)).nanos() * MILLION;
             let list = weighted(self.fleet, endpoint.model, round_half_even(per_million, tokens_an_hour));
-            return Some((self.held(id, list), units.saturating_mul(capacity.tokens_per_unit_minute)));
+            return Pays::AsFarAs(Some(Payer { units_per_minute, ..self.held(id, list) }));
         }
-        let pool = &self.fleet.pools[endpoint.pool?];
-        let holds = contract.capacity.iter().any(|clause| clause.of == CapacityOf::Accelerators(pool.accelerator));
+        let Some(pool) = endpoint.pool.map(|pool| &self.fleet.pools[pool]) else { return Pays::AsFarAs(None) };
         let meter = Meter::AcceleratorTime(pool.accelerator);
-        if !holds && !prices(meter) {
-            return None;
+        let holds = |of: CapacityOf| of == CapacityOf::Accelerators(pool.accelerator) || of == CapacityOf::Power(pool.site);
+        let capacity = contract.capacity.iter().map(|clause| clause.of).find(|of| holds(*of));
+        let has_some = capacity.map_or_else(|| prices(meter), |of| delivered(self.fleet, id, of, from) > 0);
+        // Who comes into force only later pays then.
+        if !has_some || (from == self.now && holder.is_some_and(|holder| holder != id)) {
+            return Pays::AsFarAs(None);
         }
         let hour = self.list_rate(contract, meter).cost(Quantity::new(3_600_000));
-        Some((self.held(id, self.per_token(endpoint, hour)), 0))
+        Pays::Whatever(self.held(id, self.per_token(endpoint, hour)))
     }
 
-    fn by_token(self, id: ContractId, model: ModelId) -> Payer {
-        let pricing = Pricing::of(&self.books, self.ahead, id, self.now);
+    /// Who pays first for the accelerators that the endpoint holds now, if anybody does.
+    fn holder(self, id: EndpointId, endpoint: &Endpoint, drawn: &mut Drawn) -> Option<ContractId> {
+        let each = endpoint.profile.map_or(1, |profile| self.fleet.profiles[profile].accelerators);
+        let count = i64::from(endpoint.replicas) * i64::from(each);
+        let held = draw(self.fleet, id, self.now, Demand::Accelerators { count, time: Duration::from_millis(1) }, drawn);
+        held.parts.first().map(|part| part.contract)
+    }
+
+    fn by_token(self, id: ContractId, model: ModelId, from: Instant) -> Payer {
+        let pricing = Pricing::of(&self.books, self.ahead, id, from);
         let both = |meter| {
             let price = pricing.price(meter);
             (self.per_million(id, price.rate), self.per_million(id, price.list))
@@ -114,6 +169,7 @@ impl Quote<'_> {
             marginal: TokenPrices { input: input.0, cached: cached.0, output: output.0 },
             list: TokenPrices { input: input.1, cached: cached.1, output: output.1 },
             prepaid: false,
+            units_per_minute: 0,
         }
     }
 
@@ -121,7 +177,7 @@ impl Quote<'_> {
     fn held(self, contract: ContractId, list: TokenPrices) -> Payer {
         let convert = |nanos| self.convert(contract, Money::from_nanos(i128::from(nanos)));
         let list = TokenPrices { input: convert(list.input), cached: convert(list.cached), output: convert(list.output) };
-        Payer { contract, marginal: TokenPrices::default(), list, prepaid: true }
+        Payer { contract, marginal: TokenPrices::default(), list, prepaid: true, units_per_minute: 0 }
     }
 
     fn list_rate(self, contract: &Contract, meter: Meter) -> Rate {
@@ -168,16 +224,15 @@ fn weighted(fleet: &Fleet, model: ModelId, nanos: i128) -> TokenPrices {
     TokenPrices { input: at(weights.input_ppm), cached: at(weights.cached_ppm), output: at(weights.output_ppm) }
 }
 
-/// The cheapest list price at which the same tokens can be bought without holding anything: on another endpoint, else in
-/// this one's overflow, else this one's own list. Offers are compared for three input tokens to one of output.
-fn replacement(model: ModelId, price: &EndpointPrice, offers: &[(ModelId, EndpointPrice)]) -> TokenPrices {
-    let elsewhere = offers.iter().filter(|(of, offer)| *of == model && offer.endpoint != price.endpoint).map(|(_, offer)| offer);
-    let payers = elsewhere.flat_map(|offer| [Some(offer.payer), offer.overflow]).chain([price.overflow]).flatten();
-    let cheapest = payers
-        .filter(|payer| !payer.prepaid)
-        .map(|payer| payer.list)
-        .min_by_key(|list| 3 * i128::from(list.input) + i128::from(list.output));
-    cheapest.unwrap_or(price.payer.list)
+/// The cheapest list price at which the same tokens can be bought without holding anything, there or on another endpoint; else the first
+/// payer's own list. Offers are compared for three input tokens to one of output.
+fn replacement(fleet: &Fleet, price: &EndpointPrice, offers: &[Offer]) -> TokenPrices {
+    let model = fleet.endpoints[price.endpoint].model;
+    // What takes whatever comes there anyway replaces nothing there.
+    let is_spill = price.payers[0].is_some_and(|payer| payer.units_per_minute > 0);
+    let others = offers.iter().filter(|offer| offer.model == model && (offer.endpoint != price.endpoint || is_spill));
+    let cheapest = others.map(|offer| offer.list).min_by_key(|list| 3 * i128::from(list.input) + i128::from(list.output));
+    cheapest.or(price.payers[0].map(|payer| payer.list)).unwrap_or_default()
 }
 
 fn narrow(nanos: i128) -> i64 {

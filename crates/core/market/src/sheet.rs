@@ -1,8 +1,12 @@
 //! The price sheet: what one more token costs on every endpoint, as dispatch reads it.
 
-use fleet::{ContractId, EndpointId, FleetVersion, Id};
+use fleet::{ContractId, EndpointId, Fleet, FleetVersion, Id};
 use serde::{Deserialize, Serialize};
 use units::{Instant, Money, round_half_even};
+
+/// The most contracts that are asked to pay for a request on one endpoint, one after the other: of more, those in front and the first that
+/// takes whatever is left.
+pub const PAYERS_MAX: usize = 4;
 
 /// Prices of a request's tokens, in nano-units of the fleet's currency per million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,8 @@ pub struct Payer {
     pub list: TokenPrices,
     /// Whether it is paid for already, used or not.
     pub prepaid: bool,
+    /// Weighted tokens a minute that its provisioned units handle, beyond which the next is asked; zero for one that takes whatever comes.
+    pub units_per_minute: i64,
 }
 
 /// The price of one endpoint.
@@ -56,16 +62,26 @@ pub struct Payer {
 pub struct EndpointPrice {
     /// Which endpoint.
     pub endpoint: EndpointId,
-    /// Who pays first.
-    pub payer: Payer,
-    /// Who pays once the first payer's units are used up.
-    pub overflow: Option<Payer>,
-    /// Weighted tokens a minute that the first payer's provisioned units handle; zero when it has none.
-    pub units_per_minute: i64,
+    /// Who pays, in the order in which they are asked, those that there are first. Who comes into force while the sheet may be used is there
+    /// as well, and is passed over before.
+    pub payers: [Option<Payer>; PAYERS_MAX],
     /// Energy at the margin.
     pub energy: TokenPrices,
     /// The cheapest way to buy the same tokens elsewhere: what displaced work would cost.
     pub replacement: TokenPrices,
+}
+
+impl EndpointPrice {
+    /// Who pays, in the order in which they are asked.
+    pub fn payers(&self) -> impl Iterator<Item = &Payer> {
+        self.payers.iter().flatten()
+    }
+
+    /// Who is asked first of those in force at `at`.
+    #[must_use]
+    pub fn first(&self, fleet: &Fleet, at: Instant) -> Option<&Payer> {
+        self.payers().find(|payer| fleet.contracts[payer.contract].in_force(at))
+    }
 }
 
 /// All prices of one moment, swapped whole.

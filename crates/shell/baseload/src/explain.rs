@@ -6,7 +6,7 @@ use anyhow::Result;
 use dispatch::{Cost, Health, Reason, Rule, Seen};
 use fleet::Fleet;
 use ledger::Journaled;
-use units::{Currency, Money, round_half_even};
+use units::{Currency, Instant, Money, round_half_even};
 
 /// Money to so many decimals, rounded half to even.
 pub fn shown(money: Money, decimals: u32) -> String {
@@ -75,7 +75,7 @@ pub fn write(journaled: &Journaled, fleet: &Fleet, out: &mut dyn Write) -> Resul
         }
     }
     writeln!(out, "  saw")?;
-    question.seen.iter().try_for_each(|seen| write_seen(seen, fleet, out))
+    question.seen.iter().try_for_each(|seen| write_seen(seen, fleet, question.now, out))
 }
 
 /// The parts of a score that are not nothing.
@@ -92,7 +92,7 @@ fn parts(cost: Cost, currency: Currency) -> String {
     if some.is_empty() { "nothing".to_owned() } else { some.join(" + ") }
 }
 
-fn write_seen(seen: &Seen, fleet: &Fleet, out: &mut dyn Write) -> Result<()> {
+fn write_seen(seen: &Seen, fleet: &Fleet, now: Instant, out: &mut dyn Write) -> Result<()> {
     let health = match seen.health {
         Health::Up => "up",
         Health::Probing => "being probed",
@@ -102,12 +102,12 @@ fn write_seen(seen: &Seen, fleet: &Fleet, out: &mut dyn Write) -> Result<()> {
     let arrivals = f64::from(seen.arrivals_per_ks) / 1e3;
     let name = fleet.endpoints.name(seen.endpoint);
     write!(out, "    {name:<10} {health}, {} outstanding, mean stay {stay:.2} s, {arrivals:.2} arrivals/s", seen.outstanding)?;
-    match seen.price {
+    match seen.price.as_ref().and_then(|price| price.first(fleet, now)) {
         None => writeln!(out, ", nobody can pay for it now")?,
-        Some(price) => {
+        Some(payer) => {
             let per_million = |nanos: i64| shown(Money::from_nanos(nanos.into()), 4);
-            let (marginal, list) = (price.payer.marginal, price.payer.list);
-            let contract = fleet.contracts.name(price.payer.contract);
+            let (marginal, list) = (payer.marginal, payer.list);
+            let contract = fleet.contracts.name(payer.contract);
             writeln!(out, ", paid by {contract}")?;
             writeln!(
                 out,

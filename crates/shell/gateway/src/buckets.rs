@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use fleet::{CapacityOf, ContractId, Fleet, ModelId};
+use fleet::{CapacityOf, ContractId, EndpointId, Fleet, ModelId};
 use market::{Leased, UnitBucket, WHOLE};
 use units::Instant;
+
+use crate::meter::held_at;
 
 /// A bucket that many count in at once: each change is [`UnitBucket`]'s, applied to whatever the one before it left. It is that of the part
 /// of the units that this gateway may use: all of them, or what it has been leased.
@@ -21,11 +23,13 @@ pub(crate) struct Bucket {
     until: AtomicI64,
     /// Weighted tokens taken so far.
     taken: AtomicI64,
+    /// Where the meter holds the units.
+    pub held_at: Option<EndpointId>,
 }
 
 impl Default for Bucket {
     fn default() -> Self {
-        Self { word: 0.into(), part: WHOLE.into(), until: i64::MAX.into(), taken: 0.into() }
+        Self { word: 0.into(), part: WHOLE.into(), until: i64::MAX.into(), taken: 0.into(), held_at: None }
     }
 }
 
@@ -115,11 +119,14 @@ impl UnitsPart {
 impl Buckets {
     /// One for each contract that has units of a model.
     pub fn new(fleet: &Fleet, shared: bool) -> Self {
-        let bucket = || Arc::new(if shared { Bucket::shared() } else { Bucket::default() });
+        let bucket = |contract, model| {
+            let bucket = if shared { Bucket::shared() } else { Bucket::default() };
+            Arc::new(Bucket { held_at: held_at(fleet, contract, model), ..bucket })
+        };
         let units = fleet.contracts.iter().flat_map(|(contract, _, terms)| {
             let models =
                 terms.capacity.iter().filter_map(|clause| if let CapacityOf::Units(model) = clause.of { Some(model) } else { None });
-            models.map(move |model| ((contract, model), bucket()))
+            models.map(move |model| ((contract, model), bucket(contract, model)))
         });
         Self(units.collect())
     }

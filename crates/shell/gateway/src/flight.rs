@@ -9,7 +9,7 @@ use dispatch::{
     Seen, SeenAll, Settlement, decide,
 };
 use fleet::{ContractId, Dialect, EndpointId, ServiceTier, TeamId, TokenWeights};
-use market::{EndpointPrice, Tokens};
+use market::Tokens;
 use units::{Instant, Money};
 
 use crate::admission::{Ticket, UnderWay};
@@ -64,13 +64,15 @@ struct Attempt {
     began: Instant,
     /// Where the meter sees its work; `None` where no time is held.
     tally: Option<Arc<Tally>>,
-    /// Weighted tokens taken from provisioned units when it began, whose they are, and what they handle a minute.
-    units: (i64, ContractId, i64),
+    units: Units,
     sent: Sent,
     /// Whether the life of the request was told that it was sent, and what was read of it.
     told_sent: bool,
     told_read: bool,
 }
+
+/// Weighted tokens that an attempt takes from provisioned units when it begins, whose they are, and what they handle a minute; zero without units.
+type Units = (i64, ContractId, i64);
 
 /// What is known of a call while nobody looks at it: also where it is given up, as when its client leaves.
 #[derive(Clone, Debug, Default)]
@@ -207,7 +209,7 @@ impl Flight {
         }
         let mut question = self.question(now);
         let decision = Box::new(self.reserve(&mut question)?);
-        let price = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint).and_then(|seen| seen.price);
+        let units = self.units_of(&question, &decision);
         let attempt = self.life.next_attempt();
         let record = Record::Decided { attempt, key: self.key, question, decision };
         if self.state.recorder.intend(&record).is_err() {
@@ -216,7 +218,7 @@ impl Flight {
             return Err(Undecided::NoJournal);
         }
         let Record::Decided { decision, .. } = record else { unreachable!("it was built as a decision") };
-        self.begin(now, &decision, price);
+        self.begin(now, &decision, units);
         let Decision { endpoint, contract, list, .. } = *decision;
         self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, *decision);
         Ok(self.step_at(now, Event::Decided { endpoint, contract, list }))
@@ -403,17 +405,17 @@ impl Flight {
     }
 
     /// Counts an attempt in.
-    fn begin(&mut self, now: Instant, decision: &Decision, price: Option<EndpointPrice>) {
+    fn begin(&mut self, now: Instant, decision: &Decision, units: Units) {
         let endpoint = decision.endpoint;
         let counters = self.state.counters(endpoint);
         counters.busy.enter(self.state.uptime_us(now));
         counters.begun.fetch_add(1, Ordering::Relaxed);
-        let per_minute = price.filter(|price| price.payer.contract == decision.contract).map_or(0, |price| price.units_per_minute);
-        let weighted = weigh(self.weights, self.ask.tokens);
-        let units = (weighted, decision.contract, per_minute);
         self.take_units(now, units);
-        let (attempt, held) = (self.life.next_attempt(), self.snapshot.may_hold(endpoint));
-        let tally = held.then(|| Arc::new(Tally::new(attempt, endpoint, decision.contract)));
+        let (_, contract, per_minute) = units;
+        let bucket = if per_minute > 0 { self.state.buckets.of(contract, self.ask.model) } else { None };
+        let (attempt, held) = (self.life.next_attempt(), bucket.is_some() || self.snapshot.may_hold(endpoint));
+        let held_at = bucket.and_then(|bucket| bucket.held_at).unwrap_or(endpoint);
+        let tally = held.then(|| Arc::new(Tally::new(attempt, held_at, contract)));
         if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
@@ -421,8 +423,17 @@ impl Flight {
         self.chosen = Some(Chosen { attempt, endpoint, contract: decision.contract, marginal: decision.cost.marginal });
     }
 
+    /// What a decision is expected to take of its payer's units: what the endpoint has in its cache weighs as such.
+    fn units_of(&self, question: &Question, decision: &Decision) -> Units {
+        let seen = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint);
+        let paying = |seen: &Seen| seen.payers().find(|(payer, _)| payer.contract == decision.contract).map(|(payer, _)| *payer);
+        let per_minute = seen.and_then(paying).map_or(0, |payer| payer.units_per_minute);
+        let cached = seen.map_or(0, |seen| seen.cached_tokens.min(self.ask.tokens.input));
+        (weigh(self.weights, Tokens { cached, ..self.ask.tokens }), decision.contract, per_minute)
+    }
+
     /// Takes weighted tokens from a contract's units, or gives some back.
-    fn take_units(&self, now: Instant, (weighted, contract, per_minute): (i64, ContractId, i64)) {
+    fn take_units(&self, now: Instant, (weighted, contract, per_minute): Units) {
         if let Some(bucket) = self.state.buckets.of(contract, self.ask.model).filter(|_| per_minute > 0) {
             bucket.take(now, weighted, per_minute);
         }

@@ -92,7 +92,7 @@ pub use limits::{
     RETRY_AFTER_MAX, SERVING_THREADS_MAX, SPANS_AT_ONCE, SPANS_MAX, SPANS_TIMEOUT, TALLIES_MAX, UPSTREAM_IDLE_MAX,
 };
 pub use logged::Log;
-pub use meter::{Holding, Interval, held_time, holding};
+pub use meter::{Holder, Interval, Metered, Worked, held_time, holding};
 pub use state::RecentDecision;
 pub use status::{EndpointLive, Live};
 pub use tls::{Certificate, CertificateError};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use dispatch::{AttemptId, HeldTime, Record};
-use fleet::{CapacityOf, ContractId, EndpointId, Fleet, Meter};
-use market::{Demand, Drawn, Usage, draw};
+use fleet::{CapacityOf, ContractId, EndpointId, Fleet, Meter, ModelId};
+use market::{Demand, Drawn, Part, Usage, delivered, draw};
 use tokio::sync::mpsc;
 use units::{Instant, Quantity, Span};
 
@@ -18,6 +18,7 @@ use crate::state::State;
 #[derive(Debug)]
 pub(crate) struct Tally {
     attempt: AttemptId,
+    /// Where it counts as work: of provisioned units that several endpoints share, the one at which they are held.
     endpoint: EndpointId,
     contract: ContractId,
     work: AtomicI64,
@@ -41,33 +42,58 @@ impl Tally {
     }
 }
 
-/// What is held of an endpoint, and who pays for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holding {
-    /// Who pays, on which meter, for how many accelerators or provisioned units; in the supplier's drawdown order, never empty.
-    pub payers: Vec<(ContractId, Meter, i64)>,
+/// Who pays for what is held, and of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who pays.
+    pub contract: ContractId,
+    /// On which meter.
+    pub meter: Meter,
+    /// For how many accelerators or provisioned units.
+    pub count: i64,
     /// Weighted tokens that one unit handles a minute; zero for accelerators.
     pub tokens_per_unit_minute: i64,
 }
 
-/// What an endpoint holds at `at`: the units of the first contract in force that has some for its model, else its replicas'
-/// accelerators, drawn from what other endpoints of the pool left. `None` when nobody pays for the time.
+/// Where a contract's provisioned units of a model are held: they are paid for once, so at the first endpoint of the model that it covers.
+pub(crate) fn held_at(fleet: &Fleet, contract: ContractId, model: ModelId) -> Option<EndpointId> {
+    let mut of_model = fleet.endpoints.iter().filter(|(.., endpoint)| endpoint.model == model).map(|(id, ..)| id);
+    of_model.find(|endpoint| fleet.covering(*endpoint).contains(&contract))
+}
+
+/// What is held at an endpoint at `at`, in the supplier's drawdown order: the delivered units for its model of each contract in force whose
+/// units are held there; where no contract has any, its replicas' accelerators, drawn from what other endpoints of the pool left. Empty
+/// when nobody pays for the time.
 #[must_use]
-pub fn holding(fleet: &Fleet, endpoint: EndpointId, at: Instant, drawn: &mut Drawn) -> Option<Holding> {
+pub fn holding(fleet: &Fleet, endpoint: EndpointId, at: Instant, drawn: &mut Drawn) -> Vec<Holder> {
     let row = &fleet.endpoints[endpoint];
-    let units = fleet.covering(endpoint).into_iter().filter(|id| fleet.contracts[*id].in_force(at)).find_map(|id| {
-        let clause = fleet.contracts[id].capacity.iter().find(|clause| clause.of == CapacityOf::Units(row.model))?;
-        let count = fleet.contracts[id].capacity_at(clause.of, at).unwrap_or(0);
-        Some(Holding { payers: vec![(id, Meter::UnitTime(row.model), count)], tokens_per_unit_minute: clause.tokens_per_unit_minute })
+    let units = fleet.covering(endpoint).into_iter().filter(|id| fleet.contracts[*id].in_force(at)).filter_map(|contract| {
+        let clause = fleet.contracts[contract].capacity.iter().find(|clause| clause.of == CapacityOf::Units(row.model))?;
+        let (count, tokens_per_unit_minute) = (delivered(fleet, contract, clause.of, at), clause.tokens_per_unit_minute);
+        (count > 0).then_some(Holder { contract, meter: Meter::UnitTime(row.model), count, tokens_per_unit_minute })
     });
-    units.or_else(|| {
-        let each = row.profile.map_or(1, |profile| fleet.profiles[profile].accelerators);
-        let count = i64::from(row.replicas) * i64::from(each);
-        // Over one millisecond a quantity of accelerator-milliseconds is a number of accelerators.
-        let held = draw(fleet, endpoint, at, Demand::Accelerators { count, time: Duration::from_millis(1) }, drawn);
-        let payers: Vec<_> = held.parts.iter().map(|part| (part.contract, part.meter, part.quantity.count())).collect();
-        (!payers.is_empty()).then_some(Holding { payers, tokens_per_unit_minute: 0 })
-    })
+    let units: Vec<Holder> = units.collect();
+    if !units.is_empty() {
+        return units.into_iter().filter(|holder| held_at(fleet, holder.contract, row.model) == Some(endpoint)).collect();
+    }
+    let each = row.profile.map_or(1, |profile| fleet.profiles[profile].accelerators);
+    let count = i64::from(row.replicas) * i64::from(each);
+    // Over one millisecond a quantity of accelerator-milliseconds is a number of accelerators.
+    let held = draw(fleet, endpoint, at, Demand::Accelerators { count, time: Duration::from_millis(1) }, drawn);
+    let holder =
+        |part: &Part| Holder { contract: part.contract, meter: part.meter, count: part.quantity.count(), tokens_per_unit_minute: 0 };
+    held.parts.iter().map(holder).collect()
+}
+
+/// Work that one attempt did on an endpoint, or on units that are held there, in weighted tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worked {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Who pays for it.
+    pub contract: ContractId,
+    /// How much.
+    pub work: i64,
 }
 
 /// What happened on one endpoint over a span.
@@ -77,29 +103,71 @@ pub struct Interval {
     pub span: Span,
     /// The time in which at least one request was outstanding, not yet booked.
     pub busy: Duration,
-    /// The work of each attempt that the holding's contract pays, in weighted tokens.
-    pub work: Vec<(AttemptId, i64)>,
+    /// The work of each attempt, not yet booked.
+    pub work: Vec<Worked>,
 }
 
-/// The held time of an interval, and the busy time that it books. Held = used + idle: used never exceeds held. Busy time that no
-/// attempt is there to explain yet stays for the next reading.
+/// What an interval comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metered {
+    /// What is held, and used.
+    pub held: HeldTime,
+    /// The busy time that it books.
+    pub booked: Duration,
+    /// The work that units had taken in at once and handle only after the interval: at most a minute of them, as they take in no more.
+    pub rest: Vec<Worked>,
+}
+
+/// The held time of an interval. Held = used + idle: used never exceeds held. Busy time that no attempt is there to explain yet stays for
+/// the next reading, and so does work beyond what units handle in the interval.
 #[must_use]
-pub fn held_time(fleet: &Fleet, endpoint: EndpointId, holding: &Holding, interval: &Interval) -> (HeldTime, Duration) {
+pub fn held_time(fleet: &Fleet, endpoint: EndpointId, holding: &[Holder], interval: &Interval) -> Metered {
     let span_ms = millis(interval.span.length());
     let busy_ms = if interval.work.is_empty() { 0 } else { millis(interval.busy).min(span_ms) };
-    let worked: i128 = interval.work.iter().map(|(_, work)| i128::from(*work)).sum();
-    let usage = holding.payers.iter().map(|(contract, meter, count)| {
-        let held = count.saturating_mul(span_ms);
-        let used = match holding.tokens_per_unit_minute {
-            0 => count.saturating_mul(busy_ms),
-            per_minute => i64::try_from(worked * 60_000 / i128::from(per_minute)).unwrap_or(i64::MAX).clamp(0, held),
+    let (mut usage, mut shares, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for holder in holding {
+        let held = holder.count.saturating_mul(span_ms);
+        let (used, work) = match holder.tokens_per_unit_minute {
+            0 => (holder.count.saturating_mul(busy_ms), interval.work.clone()),
+            per_minute => {
+                let of_units = interval.work.iter().filter(|worked| worked.contract == holder.contract).copied().collect();
+                let minute = holder.count.saturating_mul(per_minute);
+                let (now, later) = up_to(scaled(held, per_minute, 60_000), of_units);
+                rest.extend(up_to(minute, later).0);
+                let worked = now.iter().fold(0_i64, |sum, worked| sum.saturating_add(worked.work));
+                (scaled(worked, 60_000, per_minute).min(held), now)
+            }
         };
-        Usage { contract: *contract, meter: *meter, at: interval.span.from, held: Quantity::new(held), used: Quantity::new(used) }
-    });
-    let usage: Vec<Usage> = usage.collect();
-    let shares = split(usage.iter().map(|usage| usage.used).sum(), &interval.work);
-    let record = HeldTime { endpoint, fleet: fleet.version, span: interval.span, usage, shares };
-    (record, Duration::from_millis(u64::try_from(busy_ms).unwrap_or(0)))
+        let used = Quantity::new(used);
+        usage.push(Usage { contract: holder.contract, meter: holder.meter, at: interval.span.from, held: Quantity::new(held), used });
+        if holder.tokens_per_unit_minute > 0 {
+            shares.extend(split(used, &work));
+        }
+    }
+    if holding.iter().all(|holder| holder.tokens_per_unit_minute == 0) {
+        shares = split(usage.iter().map(|usage| usage.used).sum(), &interval.work);
+    }
+    let held = HeldTime { endpoint, fleet: fleet.version, span: interval.span, usage, shares };
+    Metered { held, booked: Duration::from_millis(u64::try_from(busy_ms).unwrap_or(0)), rest }
+}
+
+/// The first of the work, up to so much of it, and what is left.
+fn up_to(most: i64, work: Vec<Worked>) -> (Vec<Worked>, Vec<Worked>) {
+    let (mut room, mut first, mut left) = (most.max(0), Vec::new(), Vec::new());
+    for worked in work {
+        let taken = worked.work.clamp(0, room);
+        room -= taken;
+        first.push(Worked { work: taken, ..worked });
+        if worked.work > taken {
+            left.push(Worked { work: worked.work - taken, ..worked });
+        }
+    }
+    (first, left)
+}
+
+/// `number * by / per`, downwards.
+fn scaled(number: i64, by: i64, per: i64) -> i64 {
+    i64::try_from(i128::from(number) * i128::from(by) / i128::from(per.max(1))).unwrap_or(i64::MAX)
 }
 
 fn millis(time: Duration) -> i64 {
@@ -107,10 +175,10 @@ fn millis(time: Duration) -> i64 {
 }
 
 /// Splits what was used among the attempts by their work, to the last unit.
-fn split(used: Quantity, work: &[(AttemptId, i64)]) -> Vec<(AttemptId, Quantity)> {
-    let weights: Vec<i64> = work.iter().map(|(_, work)| *work).collect();
+fn split(used: Quantity, work: &[Worked]) -> Vec<(AttemptId, Quantity)> {
+    let weights: Vec<i64> = work.iter().map(|worked| worked.work).collect();
     let parts = market::split_busy(used, &weights);
-    work.iter().zip(parts).filter(|(_, part)| *part > Quantity::ZERO).map(|((attempt, _), part)| (*attempt, part)).collect()
+    work.iter().zip(parts).filter(|(_, part)| *part > Quantity::ZERO).map(|(worked, part)| (worked.attempt, part)).collect()
 }
 
 /// Cuts a span at whole minutes, so that after a long sleep no piece lies in two billing periods.
@@ -185,6 +253,8 @@ struct Open {
     rate_per_ks: i64,
     /// Attempts under way, with the work that was booked of each.
     tallies: Vec<Booked>,
+    /// Work that units had taken in before the last posting and handle after it.
+    rest: Vec<Worked>,
 }
 
 /// An attempt under way.
@@ -268,13 +338,17 @@ impl Reader {
     fn post_piece(&mut self, fleet: &Fleet, piece: Span) {
         let (mut drawn, mut records) = (Drawn::default(), Vec::new());
         for (endpoint, open) in &mut self.endpoints {
-            let Some(holding) = holding(fleet, *endpoint, piece.from, &mut drawn) else { continue };
+            let holding = holding(fleet, *endpoint, piece.from, &mut drawn);
+            if holding.is_empty() {
+                continue;
+            }
             let busy = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
             let busy = Duration::from_micros(busy.saturating_sub(open.booked));
             let interval = Interval { span: piece, busy, work: open.work(&holding) };
-            let (record, booked) = held_time(fleet, *endpoint, &holding, &interval);
-            open.booked += u64::try_from(booked.as_micros()).unwrap_or(0);
-            records.push(Record::Held(record));
+            let metered = held_time(fleet, *endpoint, &holding, &interval);
+            open.booked += u64::try_from(metered.booked.as_micros()).unwrap_or(0);
+            open.rest = metered.rest;
+            records.push(Record::Held(metered.held));
         }
         // In the order of endpoints: by that the books know which of them a kill left out.
         self.state.recorder.tell_together(records);
@@ -285,7 +359,10 @@ impl Reader {
     fn give_over(&mut self, fleet: &Fleet, to: Instant) {
         let mut drawn = Drawn::default();
         for (endpoint, open) in &mut self.endpoints {
-            let Some(holding) = holding(fleet, *endpoint, to, &mut drawn) else { continue };
+            let holding = holding(fleet, *endpoint, to, &mut drawn);
+            if holding.is_empty() {
+                continue;
+            }
             open.booked = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
             _ = open.work(&holding);
             if std::mem::take(&mut self.kept) {
@@ -298,16 +375,17 @@ impl Reader {
 }
 
 impl Open {
-    /// Work since it was last asked for. Units are taken only by what their own contract pays; a replica by all.
-    fn work(&mut self, holding: &Holding) -> Vec<(AttemptId, i64)> {
-        let pays =
-            |tally: &Tally| holding.tokens_per_unit_minute == 0 || holding.payers.iter().any(|(contract, ..)| *contract == tally.contract);
-        let paid = self.tallies.iter_mut().filter(|booked| pays(&booked.tally));
-        paid.map(|booked| {
-            let work = booked.tally.work.load(Ordering::Relaxed);
-            (booked.tally.attempt, work - std::mem::replace(&mut booked.work, work))
-        })
-        .collect()
+    /// Work that was left the last time, and what was done since. Units are taken only by what their own contract pays; a replica by all.
+    fn work(&mut self, holding: &[Holder]) -> Vec<Worked> {
+        let is_of = |tally: &Tally, holder: &Holder| holder.tokens_per_unit_minute == 0 || holder.contract == tally.contract;
+        let mut work = std::mem::take(&mut self.rest);
+        let paid = self.tallies.iter_mut().filter(|booked| holding.iter().any(|holder| is_of(&booked.tally, holder)));
+        work.extend(paid.map(|booked| {
+            let so_far = booked.tally.work.load(Ordering::Relaxed);
+            let work = so_far - std::mem::replace(&mut booked.work, so_far);
+            Worked { attempt: booked.tally.attempt, contract: booked.tally.contract, work }
+        }));
+        work
     }
 }
 

@@ -98,15 +98,18 @@ fn endpoints(page: &mut Page<'_>, live: &Live) {
 }
 
 fn prices(page: &mut Page<'_>, live: &Live) {
-    let priced = live.endpoints.iter().filter_map(|endpoint| Some((page.of(endpoint.endpoint), endpoint.price?)));
+    let priced = live
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| Some((page.of(endpoint.endpoint), endpoint.price?.first(page.fleet, live.at).copied()?)));
     let priced: Vec<_> = priced.collect();
     for (metric, help, marginal) in [
         ("baseload_marginal_price", "What a million more tokens cost now, in the fleet's currency.", true),
         ("baseload_list_price", "What the payer's rates say of a million tokens, in the fleet's currency.", false),
     ] {
         page.each(metric, "gauge", help, |row| {
-            for (labels, price) in &priced {
-                let prices = if marginal { price.payer.marginal } else { price.payer.list };
+            for (labels, payer) in &priced {
+                let prices = if marginal { payer.marginal } else { payer.list };
                 for (kind, nanos) in [("input", prices.input), ("cached", prices.cached), ("output", prices.output)] {
                     row(&format!("{labels},kind=\"{kind}\""), nanos as f64 / 1e9);
                 }
@@ -118,12 +121,15 @@ fn prices(page: &mut Page<'_>, live: &Live) {
 /// What provisioned units have room for, by contract and model.
 fn capacity(page: &mut Page<'_>, state: &State, live: &Live) {
     let mut rows = Vec::new();
-    for price in live.endpoints.iter().filter_map(|endpoint| endpoint.price).filter(|price| price.units_per_minute > 0) {
-        let (contract, model) = (price.payer.contract, page.fleet.endpoints[price.endpoint].model);
+    let prices = live.endpoints.iter().filter_map(|endpoint| endpoint.price.as_ref());
+    for (price, payer) in
+        prices.flat_map(|price| price.payers().map(move |payer| (price, payer))).filter(|(_, payer)| payer.units_per_minute > 0)
+    {
+        let (contract, model) = (payer.contract, page.fleet.endpoints[price.endpoint].model);
         debug_assert!(page.fleet.contracts[contract].capacity.iter().any(|clause| clause.of == CapacityOf::Units(model)));
         let labels = format!("contract=\"{}\",model=\"{}\"", page.contract(contract), escape(page.fleet.models.name(model)));
         if let Some(bucket) = state.buckets.of(contract, model) {
-            rows.push((labels, bucket.room(live.at, price.units_per_minute), price.units_per_minute));
+            rows.push((labels, bucket.room(live.at, payer.units_per_minute), payer.units_per_minute));
         }
     }
     rows.sort();

@@ -98,9 +98,11 @@ impl Observed {
         let pairs =
             fleet.endpoints.iter().flat_map(|(endpoint, ..)| fleet.contracts.iter().map(move |(contract, ..)| (endpoint, contract)));
         let covers = |(endpoint, contract): &(EndpointId, ContractId)| {
-            let covering = fleet.covering(*endpoint);
-            let overflows = |id: &ContractId| matches!(fleet.contracts[*id].overflow, Some(fleet::Overflow::To(to)) if to == *contract);
-            covering.contains(contract) || covering.iter().any(overflows)
+            let overflow =
+                |id: &ContractId| if let Some(fleet::Overflow::To(to)) = fleet.contracts[*id].overflow { Some(to) } else { None };
+            // As many steps as there are contracts: a fleet in which they go round is not valid.
+            let after = |id: ContractId| std::iter::successors(Some(id), overflow).take(fleet.contracts.len());
+            fleet.covering(*endpoint).into_iter().flat_map(after).any(|id| id == *contract)
         };
         Self {
             times: std::iter::repeat_with(times).take(fleet.endpoints.len()).collect(),

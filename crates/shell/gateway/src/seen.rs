@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dispatch::{Health, Seen};
 use fleet::EndpointId;
-use market::EndpointPrice;
+use market::{EndpointPrice, PAYERS_MAX};
 use units::Instant;
 
 use crate::snapshot::Snapshot;
@@ -28,15 +28,20 @@ pub(crate) fn observed(state: &State, snapshot: &Snapshot, endpoint: EndpointId,
         tpot_us: counters.tpot_us.load(Ordering::Relaxed),
         arrivals_per_ks: counters.arrivals_per_ks.load(Ordering::Relaxed),
         cached_tokens: 0,
-        units_left: price.map_or(0, |price| units_left(state, snapshot, &price, now)),
+        units_left: price.map_or([0; PAYERS_MAX], |price| units_left(state, snapshot, &price, now)),
         tried: false,
         expressible: true,
         price,
     }
 }
 
-/// Weighted tokens that the units of an endpoint's first payer take now; zero when it has none.
-fn units_left(state: &State, snapshot: &Snapshot, price: &EndpointPrice, now: Instant) -> i64 {
-    let bucket = || state.buckets.of(price.payer.contract, snapshot.fleet.endpoints[price.endpoint].model);
-    if price.units_per_minute == 0 { 0 } else { bucket().map_or(0, |bucket| bucket.room(now, price.units_per_minute)) }
+/// Weighted tokens that the units of each of an endpoint's payers take now; zero for one that has none.
+fn units_left(state: &State, snapshot: &Snapshot, price: &EndpointPrice, now: Instant) -> [i64; PAYERS_MAX] {
+    let model = snapshot.fleet.endpoints[price.endpoint].model;
+    price.payers.map(|payer| match payer {
+        Some(payer) if payer.units_per_minute > 0 => {
+            state.buckets.of(payer.contract, model).map_or(0, |bucket| bucket.room(now, payer.units_per_minute))
+        }
+        _ => 0,
+    })
 }

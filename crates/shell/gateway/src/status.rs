@@ -106,7 +106,9 @@ pub(crate) fn live(state: &State) -> Live {
 
 /// Whether some endpoint has both an address and a price.
 pub(crate) fn is_ready(state: &State) -> bool {
-    live(state).endpoints.iter().any(|endpoint| endpoint.listening && endpoint.price.is_some())
+    let (live, snapshot) = (live(state), state.snapshot.load());
+    let is_paid = |endpoint: &EndpointLive| endpoint.price.as_ref().is_some_and(|price| price.first(&snapshot.fleet, live.at).is_some());
+    live.endpoints.iter().any(|endpoint| endpoint.listening && is_paid(endpoint))
 }
 
 /// The word for an endpoint's health.
@@ -124,6 +126,7 @@ pub(crate) fn render(state: &State) -> Vec<u8> {
     let (live, snapshot) = (live(state), state.snapshot.load());
     let fleet = &snapshot.fleet;
     let endpoint = |endpoint: &EndpointLive| {
+        let payer = endpoint.price.as_ref().and_then(|price| price.first(fleet, live.at));
         json!({
             "endpoint": fleet.endpoints.name(endpoint.endpoint),
             "health": health_word(endpoint),
@@ -136,9 +139,9 @@ pub(crate) fn render(state: &State) -> Vec<u8> {
             "output_tokens": endpoint.output_tokens,
             "service_ms": endpoint.service.as_secs_f64() * 1_000.0,
             "busy_ms": u64::try_from(endpoint.busy.as_millis()).unwrap_or(u64::MAX),
-            "contract": endpoint.price.map(|price| fleet.contracts.name(price.payer.contract)),
-            "marginal_input_nanos_per_million_tokens": endpoint.price.map(|price| price.payer.marginal.input),
-            "marginal_output_nanos_per_million_tokens": endpoint.price.map(|price| price.payer.marginal.output),
+            "contract": payer.map(|payer| fleet.contracts.name(payer.contract)),
+            "marginal_input_nanos_per_million_tokens": payer.map(|payer| payer.marginal.input),
+            "marginal_output_nanos_per_million_tokens": payer.map(|payer| payer.marginal.output),
         })
     };
     let decision = |recent: &Arc<RecentDecision>| {

@@ -35,21 +35,21 @@ impl Supplier {
     /// The supplier of an endpoint: what is paid by use is twice as slow to begin.
     pub fn of(fleet: &Fleet, price: Option<&EndpointPrice>) -> Self {
         let price = price.expect("a scene's contracts are in force");
-        let place = &fleet.endpoints[price.endpoint];
+        let (place, payer) = (&fleet.endpoints[price.endpoint], price.payers().next().expect("somebody pays"));
         let slots = usize::try_from(place.slots).unwrap_or(usize::MAX);
         Self {
             slots,
             queue: usize::try_from(place.queue).unwrap_or(usize::MAX),
-            ttft_us: if price.payer.prepaid { 200_000 } else { 400_000 },
+            ttft_us: if payer.prepaid { 200_000 } else { 400_000 },
             tpot_us: 10_000,
             outstanding: 0,
             busy: BinaryHeap::new(),
             begun: 0,
             rate: 0,
             service_us: 0,
-            on_units: price.units_per_minute > 0,
-            has_overflow: price.overflow.is_some(),
-            per_minute: price.units_per_minute,
+            on_units: payer.units_per_minute > 0,
+            has_overflow: price.payers().any(|payer| payer.units_per_minute == 0),
+            per_minute: payer.units_per_minute,
             level: 0.0,
             at: Instant::default(),
         }
@@ -70,8 +70,13 @@ impl Supplier {
 
     /// Whether its units have room for as much.
     pub fn would_take(&self, now: Instant, weight: i64) -> bool {
+        self.filled(now) * self.per_minute as f64 + weight as f64 <= self.per_minute as f64
+    }
+
+    /// How much of its units is taken, of one.
+    pub fn filled(&self, now: Instant) -> f64 {
         let drained = self.level - now.since(self.at).as_secs_f64() * self.per_minute as f64 / 60.0;
-        drained.max(0.0) + weight as f64 <= self.per_minute as f64
+        drained.max(0.0) / self.per_minute as f64
     }
 
     /// When its units will have room for as much.
@@ -84,7 +89,7 @@ impl Supplier {
     pub fn takes(&mut self, now: Instant, weight: i64) -> bool {
         let fits = self.would_take(now, weight);
         if fits {
-            self.level = (self.level - now.since(self.at).as_secs_f64() * self.per_minute as f64 / 60.0).max(0.0) + weight as f64;
+            self.level = self.filled(now) * self.per_minute as f64 + weight as f64;
             self.at = now;
         }
         fits

@@ -8,9 +8,10 @@ mod physical;
 use units::Instant;
 
 use crate::codes;
+use crate::contract::{CapacityOf, Contract, Overflow};
 use crate::diagnostic::Diagnostic;
 use crate::id::Id;
-use crate::model::MeterKind;
+use crate::model::{Meter, MeterKind};
 use crate::reader::Reader;
 use crate::rows::{Named, Rows};
 
@@ -83,5 +84,25 @@ fn not_computed(rows: &Rows, root: &Reader<'_>) {
         if contract.delivery.as_ref().is_some_and(|it| it.exit_after_days.is_some()) {
             tell(&["contracts", name, "delivery", "exit_after"], "a right to leave is");
         }
+        not_run(root, name, contract);
+    }
+}
+
+/// Lists what statements and plans compute with, and the gateway doesn't: nothing that it writes down says which of the two a request took.
+fn not_run(root: &Reader<'_>, name: &str, contract: &Contract) {
+    let add = |key: &str, message: String, hint: &str| {
+        root.add(Diagnostic::not_computed(codes::NOT_COMPUTED, &root.place_of(&["contracts", name, key]), message, hint));
+    };
+    let mut models =
+        contract.capacity.iter().filter_map(|clause| if let CapacityOf::Units(model) = clause.of { Some(model) } else { None });
+    if matches!(contract.overflow, Some(Overflow::AtRate(_))) && models.clone().next().is_some() {
+        let message =
+            format!("`up` sells nothing beyond the units of `{name}` at a rate: what exceeds them goes to the next contract, or waits");
+        add("overflow", message, "for `up`, write a contract for it, with that price, and name it in `overflow`");
+    }
+    let prices = |meter| contract.rates.iter().any(|clause| clause.meter == meter);
+    if models.any(|model| prices(Meter::InputTokens(model)) || prices(Meter::OutputTokens(model))) {
+        let message = format!("`up` bills all of a model's tokens under `{name}` by the token, and none as its units");
+        add("rates", message, "for `up`, write two contracts, and name that with the price of tokens in the other's `overflow`");
     }
 }

@@ -88,7 +88,7 @@ impl Gather {
 
     fn pool(&self, live: &EndpointLive, tokens_per_second: u32) -> PoolRow {
         let per_million = |nanos: i64| shown(Money::from_nanos(nanos.into()), 2);
-        let payer = live.price.map(|price| price.payer);
+        let payer = live.price.as_ref().and_then(|price| price.first(&self.fleet, self.clock.now()));
         let engine = self.engines.engines.iter().find(|engine| engine.endpoint == live.endpoint).map(|engine| engine.state());
         PoolRow {
             name: self.fleet.endpoints.name(live.endpoint).to_owned(),

@@ -179,7 +179,7 @@ mod tests {
             tpot_us: 20_000,
             arrivals_per_ks: 500,
             cached_tokens: 0,
-            units_left: 100_000,
+            units_left: [100_000, 0, 0, 0],
             tried: false,
             expressible: true,
             price: sheet.price(endpoint).copied(),

@@ -321,9 +321,9 @@ pub fn sheet(fleet: &Fleet) -> market::PriceSheet {
     for (name, price) in [("north", 1_000_000_000), ("west", 100_000_000_000), ("spill", 10_000_000_000_000)] {
         let id = endpoint(fleet, name);
         let found = sheet.endpoints.iter_mut().find(|price| price.endpoint == id).expect("somebody pays for it");
-        found.payer.marginal = flat(price);
-        found.overflow = None;
-        found.units_per_minute = 0;
+        let first = found.payers[0].expect("somebody is asked first");
+        found.payers = [None; market::PAYERS_MAX];
+        found.payers[0] = Some(market::Payer { marginal: flat(price), units_per_minute: 0, ..first });
         found.energy = flat(0);
         found.replacement = flat(0);
     }

@@ -255,7 +255,7 @@ async fn a_later_attempt_is_decided_on_what_things_cost_by_then() {
         let mut sheet = sheet(&bench.fleet);
         let spill = endpoint(&bench.fleet, "spill");
         let price = sheet.endpoints.iter_mut().find(|price| price.endpoint == spill).expect("somebody pays for it");
-        price.payer.marginal = market::TokenPrices::default();
+        price.payers[0].as_mut().expect("somebody pays").marginal = market::TokenPrices::default();
         bench.gateway.set_sheet(sheet);
         gate.open(1);
     });

@@ -49,7 +49,8 @@ async fn priced(setup: Setup, [north, west, spill]: [i64; 3]) -> Bench {
     for (name, nanos) in [("north", north), ("west", west), ("spill", spill)] {
         let id = endpoint(&bench.fleet, name);
         let price = sheet.endpoints.iter_mut().find(|price| price.endpoint == id).expect("somebody pays for it");
-        price.payer.list = TokenPrices { input: nanos * 1_000_000, cached: nanos * 1_000_000, output: nanos * 1_000_000 };
+        price.payers[0].as_mut().expect("somebody pays").list =
+            TokenPrices { input: nanos * 1_000_000, cached: nanos * 1_000_000, output: nanos * 1_000_000 };
     }
     bench.gateway.set_sheet(sheet);
     bench

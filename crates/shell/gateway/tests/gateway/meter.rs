@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use dispatch::{AttemptId, Record, RequestId};
-use fleet::Fleet;
-use gateway::{Clock, Interval, Limits, held_time, holding};
+use fleet::{ContractId, Fleet};
+use gateway::{Clock, Holder, Interval, Limits, Metered, Worked, held_time, holding};
 use market::{Drawn, split_busy};
 use proptest::prelude::*;
 use testkit::checkers::{check_held, check_time};
@@ -24,19 +24,26 @@ fn attempt(request: u128) -> AttemptId {
     AttemptId { request: RequestId(request), attempt: 1 }
 }
 
+/// What requests worked that a contract pays for, numbered from one.
+fn worked(contract: ContractId, work: &[i64]) -> Vec<Worked> {
+    (1..).zip(work).map(|(request, work)| Worked { attempt: attempt(request), contract, work: *work }).collect()
+}
+
 /// Who pays for five seconds of an endpoint, what is held and used, and the shares.
 fn check(name: &str, busy_ms: u64, work: &[i64], want: &str) {
     let fleet = laptop();
     let (id, from) = (endpoint(&fleet, name), "2026-11-22T10:00:00Z".parse::<jiff::Timestamp>().expect("a time").into());
-    let shown = match holding(&fleet, id, from, &mut Drawn::default()) {
+    let holding = holding(&fleet, id, from, &mut Drawn::default());
+    let shown = match holding.first() {
         None => "nobody".to_owned(),
-        Some(holding) => {
+        Some(first) => {
             let span = Span { from, to: from + Duration::from_secs(5) };
-            let work = (1..).zip(work).map(|(request, work)| (attempt(request), *work)).collect();
-            let (record, booked) = held_time(&fleet, id, &holding, &Interval { span, busy: Duration::from_millis(busy_ms), work });
-            let (usage, shares) = (record.usage[0], record.shares.iter().map(|(_, share)| share.count()).collect::<Vec<_>>());
-            let payer = fleet.contracts.name(usage.contract);
-            format!("{payer}: held {}, used {}, shares {shares:?}, booked {} ms", usage.held, usage.used, booked.as_millis())
+            let work = worked(first.contract, work);
+            let metered = held_time(&fleet, id, &holding, &Interval { span, busy: Duration::from_millis(busy_ms), work });
+            let (usage, shares) = (metered.held.usage[0], metered.held.shares.iter().map(|(_, share)| share.count()).collect::<Vec<_>>());
+            let (payer, rest) = (fleet.contracts.name(usage.contract), metered.rest.iter().map(|worked| worked.work).sum::<i64>());
+            let booked = metered.booked.as_millis();
+            format!("{payer}: held {}, used {}, shares {shares:?}, booked {booked} ms, left {rest}", usage.held, usage.used)
         }
     };
     assert_eq!(shown, want, "{name} {busy_ms} {work:?}");
@@ -44,12 +51,14 @@ fn check(name: &str, busy_ms: u64, work: &[i64], want: &str) {
 
 #[test]
 fn held_time_is_paid_by_the_contract_that_holds() {
-    check("north", 0, &[], "north-reserved: held 5000, used 0, shares [], booked 0 ms");
-    check("north", 2_000, &[30, 10], "north-reserved: held 5000, used 2000, shares [1500, 500], booked 2000 ms");
-    check("north", 9_000, &[0], "north-reserved: held 5000, used 5000, shares [5000], booked 5000 ms");
+    check("north", 0, &[], "north-reserved: held 5000, used 0, shares [], booked 0 ms, left 0");
+    check("north", 2_000, &[30, 10], "north-reserved: held 5000, used 2000, shares [1500, 500], booked 2000 ms, left 0");
+    check("north", 9_000, &[0], "north-reserved: held 5000, used 5000, shares [5000], booked 5000 ms, left 0");
     // Twelve units of 100 tokens a minute: 60,000 unit-milliseconds in five seconds, 600 for each weighted token.
-    check("west", 5_000, &[10, 5], "west-provisioned: held 60000, used 9000, shares [6000, 3000], booked 5000 ms");
-    check("west", 5_000, &[10_000], "west-provisioned: held 60000, used 60000, shares [60000], booked 5000 ms");
+    check("west", 5_000, &[10, 5], "west-provisioned: held 60000, used 9000, shares [6000, 3000], booked 5000 ms, left 0");
+    // They take in up to a minute's worth at once, and work it off as time goes by.
+    check("west", 5_000, &[70, 50], "west-provisioned: held 60000, used 60000, shares [42000, 18000], booked 5000 ms, left 20");
+    check("west", 5_000, &[10_000], "west-provisioned: held 60000, used 60000, shares [60000], booked 5000 ms, left 1200");
     // Paid by the token: nobody pays for the time.
     check("spill", 5_000, &[10], "nobody");
 }
@@ -69,11 +78,60 @@ fn a_replica_draws_contracts_in_order_and_leaves_the_rest_to_the_next_endpoint()
     let fleet = fleet::parse(&text).fleet.expect("it is good");
     let at = "2026-11-22T10:00:00Z".parse::<jiff::Timestamp>().expect("a time").into();
     let mut drawn = Drawn::default();
-    let payers = ["north", "north-two"].map(|name| {
-        let held = holding(&fleet, endpoint(&fleet, name), at, &mut drawn).expect("it is held");
-        held.payers.iter().map(|(contract, _, count)| format!("{} {count}", fleet.contracts.name(*contract))).collect::<Vec<_>>()
-    });
+    let payers = ["north", "north-two"].map(|name| shown(&fleet, &holding(&fleet, endpoint(&fleet, name), at, &mut drawn)));
     assert_eq!(payers, [["north-reserved 1"], ["north-by-the-hour 1"]]);
+}
+
+/// Each contract that holds, and how many.
+fn shown(fleet: &Fleet, holding: &[Holder]) -> Vec<String> {
+    holding.iter().map(|holder| format!("{} {}", fleet.contracts.name(holder.contract), holder.count)).collect()
+}
+
+/// The laptop fleet with a second endpoint on west's units, and a second contract that has units there: eight from July 2026 on, of which
+/// five are delivered in November.
+fn shared_units() -> Fleet {
+    let text = include_str!("../../../../../fleets/laptop.toml");
+    let text = text.replacen("endpoints = [\"west\"]\nunits = 12", "endpoints = [\"west\", \"west-two\"]\nunits = 12", 1);
+    let more = "\n[endpoints.west-two]\nmodel = \"smollm2-135m\"\nregion = \"home\"\nslots = 4\nqueue = 16\n\
+        url = \"http://127.0.0.1:1/v1\"\n\n\
+        [contracts.west-more]\nparty = \"westcloud\"\npreset = \"provisioned\"\nendpoints = [\"west\", \"west-two\"]\n\
+        units = [{ from = 2026-07-01, is = 8 }]\ntokens_per_unit_minute = 100\nrate = \"0.1 USD/unit-hour\"\n\
+        delivery = { tranches = [{ due = 2026-07-01, count = 5, delivered = 2026-11-01 }, { due = 2026-07-01, count = 3 }] }\n\
+        start = 2026-01-01\nend = 2031-01-01\n";
+    let parsed = fleet::parse(&(text + more));
+    parsed.fleet.unwrap_or_else(|| unreachable!("it is good: {:?}", parsed.diagnostics))
+}
+
+/// What is held on both endpoints of west's units then, each contract's once.
+fn check_units(at: &str, first: &[&str]) {
+    let fleet = shared_units();
+    let (at, mut drawn) = (at.parse::<jiff::Timestamp>().expect("a time").into(), Drawn::default());
+    let mut held = |name| shown(&fleet, &holding(&fleet, endpoint(&fleet, name), at, &mut drawn));
+    assert_eq!(held("west"), first, "{at}");
+    assert_eq!(held("west-two"), [""; 0], "{at}");
+}
+
+#[test]
+fn units_are_held_once_by_each_contract_as_far_as_they_are_delivered() {
+    check_units("2026-06-01T00:00:00Z", &["west-provisioned 12"]);
+    check_units("2026-10-31T00:00:00Z", &["west-provisioned 12"]);
+    check_units("2026-11-22T10:00:00Z", &["west-more 5", "west-provisioned 12"]);
+}
+
+#[test]
+fn each_contracts_units_are_used_by_what_it_pays() {
+    let fleet = shared_units();
+    let (id, from) = (endpoint(&fleet, "west"), "2026-11-22T10:00:00Z".parse::<jiff::Timestamp>().expect("a time").into());
+    let holding = holding(&fleet, id, from, &mut Drawn::default());
+    let work: Vec<Worked> = holding.iter().zip([10, 30]).flat_map(|(holder, work)| worked(holder.contract, &[work, 0])).collect();
+    let (span, busy) = (Span { from, to: from + Duration::from_secs(5) }, Duration::ZERO);
+    let metered = held_time(&fleet, id, &holding, &Interval { span, busy, work });
+    let used: Vec<i64> = metered.held.usage.iter().map(|usage| usage.used.count()).collect();
+    assert_eq!((used, metered.held.shares.len(), metered.rest.len()), (vec![6_000, 18_000], 2, 0));
+    assert_eq!(check_held(&fleet, std::slice::from_ref(&metered.held)), []);
+    // As when each endpoint held them.
+    let twice = [metered.held.clone(), metered.held];
+    assert!(check_held(&fleet, &twice)[0].what.starts_with("contract west-more holds 10 of 5 units of smollm2-135m"));
 }
 
 proptest! {
@@ -88,19 +146,20 @@ proptest! {
     ) {
         let fleet = laptop();
         let (id, from) = (endpoint(&fleet, name), Instant::from_micros(1_795_000_000_000_000));
-        let holding = holding(&fleet, id, from, &mut Drawn::default()).expect("it is held");
+        let holding = holding(&fleet, id, from, &mut Drawn::default());
         let span = Span { from, to: from + Duration::from_millis(span_ms) };
-        let work: Vec<(AttemptId, i64)> = (1..).zip(work).map(|(request, work)| (attempt(request), work)).collect();
+        let work = worked(holding[0].contract, &work);
         let interval = Interval { span, busy: Duration::from_millis(busy_ms), work: work.clone() };
-        let (record, booked) = held_time(&fleet, id, &holding, &interval);
+        let Metered { held: record, booked, rest } = held_time(&fleet, id, &holding, &interval);
         let usage = record.usage[0];
+        prop_assert!(rest.is_empty() || usage.held - usage.used <= Quantity::new(600), "less than a token more would have fit");
         prop_assert!(Quantity::ZERO <= usage.used && usage.used <= usage.held);
         prop_assert!(booked <= interval.busy && booked <= span.length());
         let shared: Quantity = record.shares.iter().map(|(_, share)| *share).sum();
         prop_assert_eq!(shared, usage.used, "what nobody worked is not used");
         prop_assert_eq!(check_held(&fleet, std::slice::from_ref(&record)), []);
         prop_assert_eq!(check_time(&[], std::slice::from_ref(&record)), []);
-        prop_assert_eq!(split_busy(usage.used, &work.iter().map(|(_, work)| *work).collect::<Vec<_>>()).len(), work.len());
+        prop_assert_eq!(split_busy(usage.used, &work.iter().map(|worked| worked.work).collect::<Vec<_>>()).len(), work.len());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dispatch::{Known, Outcome};
+use dispatch::{Known, Outcome, Record, Seen};
 use gateway::Limits;
 use http_body_util::BodyExt;
 use testkit::{Ending, Gate, Reply};
@@ -21,8 +21,8 @@ pub fn on_units(bench: &Bench, units_per_minute: i64) {
     for name in ["north", "west"] {
         let id = endpoint(&bench.fleet, name);
         let price = sheet.endpoints.iter_mut().find(|price| price.endpoint == id).expect("somebody pays for it");
-        price.payer.contract = units;
-        price.units_per_minute = units_per_minute;
+        let first = price.payers[0].expect("somebody pays");
+        price.payers[0] = Some(market::Payer { contract: units, units_per_minute, ..first });
     }
     bench.gateway.set_sheet(sheet);
 }
@@ -54,6 +54,35 @@ async fn what_takes_more_than_a_minute_of_units_has_them_while_they_are_idle() {
         bench.north.then(Reply::answer(300, 2));
         assert_eq!(bench.chat(&long).await.header("x-baseload-endpoint"), want);
     }
+}
+
+/// What a cache holds weighs little or nothing on units: set aside in full, it would send the next request away from what is idle.
+#[tokio::test]
+async fn what_the_endpoint_has_in_its_cache_is_not_set_aside_of_its_units() {
+    let ((clock, _), fleet) = (hand(), LAPTOP.replace("cached = 0.5", "cached = 0"));
+    let mut bench = Bench::of(Setup { fleet, clock, ..Setup::default() }).await;
+    on_units(&bench, 100_000);
+    let (long, gate) = (WHOLE.replace("hello", &"what a long question ".repeat(60)), Gate::default());
+    bench.north.then(Reply::answer(300, 3)).then(Reply::late(&gate, Reply::answer(300, 3))).then(Reply::answer(300, 3));
+    bench.chat(&long).await;
+    tokio::join!(bench.chat(&long), async {
+        bench.north.until_heard(2).await;
+        bench.chat(&long).await;
+        gate.open(1);
+    });
+    bench.journal.settled(3).await;
+    bench.stop().await;
+    let questions = bench.journal.records().into_iter().filter_map(|record| match record {
+        Record::Decided { question, .. } => Some(question),
+        _ => None,
+    });
+    let north = endpoint(&bench.fleet, "north");
+    let seen: Vec<Seen> =
+        questions.map(|question| *question.seen.iter().find(|seen| seen.endpoint == north).expect("it was seen")).collect();
+    assert_eq!(seen.len(), 3);
+    assert!(seen[1].cached_tokens > 200, "{:?}", seen[1]);
+    let set_aside = seen[1].units_left[0] - seen[2].units_left[0];
+    assert!((1..200).contains(&set_aside), "{set_aside} of some 300 read, nearly all from the cache, and at most nine tokens said");
 }
 
 #[tokio::test]

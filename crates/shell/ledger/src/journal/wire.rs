@@ -3,8 +3,9 @@
 
 use dispatch::{Ask, AttemptId, Decision, Funds, Health, HeldTime, KeyId, Policy, Question, Record, Seen, Settlement};
 use fleet::{EndpointId, FleetVersion};
-use market::EndpointPrice;
-use serde::{Deserialize, Serialize, Serializer};
+use market::{EndpointPrice, PAYERS_MAX};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use units::Instant;
 
 /// The prices of all candidates of a decision, in their order.
@@ -21,7 +22,7 @@ pub(super) enum Written<'a> {
 /// A record as it was read.
 #[derive(Deserialize)]
 pub(super) enum Read {
-    Decided { attempt: AttemptId, key: KeyId, question: Box<Asked>, decision: Box<Decision> },
+    Decided { attempt: AttemptId, key: KeyId, question: Box<Asked<Candidate, EndpointPrice>>, decision: Box<Decision> },
     Settled(Settlement),
     Held(HeldTime),
 }
@@ -42,19 +43,33 @@ pub(super) struct Asking<'a> {
     prices: Told<Vec<Option<&'a EndpointPrice>>>,
 }
 
-/// The same, as it was read.
+/// The same, as it was read: candidates `C` and prices `P` of some format.
 #[derive(Deserialize)]
-pub(super) struct Asked {
-    now: Instant,
-    fleet: FleetVersion,
-    policy: Policy,
-    valid_until: Instant,
-    usable_until: Instant,
-    ask: Ask,
-    wish: Option<EndpointId>,
-    funds: Option<Funds>,
-    seen: Vec<Candidate>,
-    prices: Told<Prices>,
+#[cfg_attr(test, derive(Serialize))]
+pub(super) struct Asked<C, P> {
+    pub now: Instant,
+    pub fleet: FleetVersion,
+    pub policy: Policy,
+    pub valid_until: Instant,
+    pub usable_until: Instant,
+    pub ask: Ask,
+    pub wish: Option<EndpointId>,
+    pub funds: Option<Funds>,
+    pub seen: Vec<C>,
+    pub prices: Told<Vec<Option<P>>>,
+}
+
+impl<C, P> Asked<C, P> {
+    /// The same with candidates and prices of ours.
+    pub fn map(self, candidate: impl Fn(C) -> Candidate, price: impl Fn(P) -> EndpointPrice) -> Asked<Candidate, EndpointPrice> {
+        let Self { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen, prices } = self;
+        let seen = seen.into_iter().map(candidate).collect();
+        let prices = match prices {
+            Told::Here(prices) => Told::Here(prices.into_iter().map(|told| told.map(&price)).collect()),
+            Told::At(at) => Told::At(at),
+        };
+        Asked { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen, prices }
+    }
 }
 
 /// Prices, or where they stand.
@@ -67,18 +82,32 @@ pub(super) enum Told<P> {
 
 /// [`Seen`] without its price.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct Candidate {
-    endpoint: EndpointId,
-    health: Health,
-    outstanding: u32,
-    service_us: u32,
-    ttft_us: u32,
-    tpot_us: u32,
-    arrivals_per_ks: u32,
-    cached_tokens: u32,
-    units_left: i64,
-    tried: bool,
-    expressible: bool,
+pub(super) struct Candidate {
+    pub endpoint: EndpointId,
+    pub health: Health,
+    pub outstanding: u32,
+    pub service_us: u32,
+    pub ttft_us: u32,
+    pub tpot_us: u32,
+    pub arrivals_per_ks: u32,
+    pub cached_tokens: u32,
+    #[serde(serialize_with = "without_end", deserialize_with = "with_end")]
+    pub units_left: [i64; PAYERS_MAX],
+    pub tried: bool,
+    pub expressible: bool,
+}
+
+/// Numbers without the zeros at their end: hardly an endpoint has units, and none has many.
+fn without_end<S: Serializer>(units: &[i64; PAYERS_MAX], serializer: S) -> Result<S::Ok, S::Error> {
+    let count = units.iter().rposition(|left| *left != 0).map_or(0, |last| last + 1);
+    units[..count].serialize(serializer)
+}
+
+fn with_end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[i64; PAYERS_MAX], D::Error> {
+    let read = Vec::<i64>::deserialize(deserializer)?;
+    let mut units = [0; PAYERS_MAX];
+    units.get_mut(..read.len()).ok_or_else(|| D::Error::invalid_length(read.len(), &"as many as there are payers"))?.copy_from_slice(&read);
+    Ok(units)
 }
 
 fn without_prices<S: Serializer>(seen: &&[Seen], serializer: S) -> Result<S::Ok, S::Error> {
@@ -102,7 +131,7 @@ fn without_prices<S: Serializer>(seen: &&[Seen], serializer: S) -> Result<S::Ok,
 }
 
 impl Candidate {
-    fn at(self, price: Option<EndpointPrice>) -> Seen {
+    pub fn at(self, price: Option<EndpointPrice>) -> Seen {
         let Self { endpoint, health, outstanding, service_us, ttft_us, tpot_us, arrivals_per_ks, .. } = self;
         let Self { cached_tokens, units_left, tried, expressible, .. } = self;
         Seen {
