@@ -321,21 +321,27 @@ fn an_exclusive_contract_keeps_others_out() {
     .assert_eq(&shown(&fleet, &answer));
 }
 
+/// The laptop fleet in which west-standard, which is drawn on last, alone may serve the model, with one more change.
+fn exclusive(from: &str, to: &str) -> Fleet {
+    let alone = "[contracts.west-standard.exclusivity]\nmodels = [\"smollm2-135m\"]\n\n[contracts.west-standard]";
+    let text = include_str!("../../../../fleets/laptop.toml").replace("[contracts.west-standard]", alone).replacen(from, to, 1);
+    fleet::parse(&text).fleet.expect("valid")
+}
+
 #[test]
 fn who_may_not_serve_there_is_passed_over_for_the_next_that_may() {
-    let text = include_str!("../../../../fleets/laptop.toml").to_owned();
-    let text = text.replace(
-        "[contracts.west-standard]",
-        "[contracts.west-standard.exclusivity]\nmodels = [\"smollm2-135m\"]\n\n[contracts.west-standard]",
-    );
-    let fleet = fleet::parse(&text).fleet.expect("valid");
-    let answer = decide(&fleet, &question(&fleet, Policy::MarginalCost, |_, _| {}));
+    let fleet = exclusive("", "");
     expect![[r#"
         west paid by west-standard, Policy
           north: Exclusive { to: ContractId(4) }
           spill: Exclusive { to: ContractId(4) }
     "#]]
-    .assert_eq(&shown(&fleet, &answer));
+    .assert_eq(&shown(&fleet, &decide(&fleet, &question(&fleet, Policy::MarginalCost, |_, _| {}))));
+    // Also one that would have taken whatever comes.
+    let fleet = exclusive("endpoints = [\"spill\"]", "endpoints = [\"spill\", \"west\"]");
+    let only_west = |name: &str, seen: &mut Seen| (seen.expressible, seen.units_left) = (name == "west", [0; 4]);
+    let answer = decide(&fleet, &question(&fleet, Policy::MarginalCost, only_west));
+    assert_eq!(answer.map(|decision| fleet.contracts.name(decision.contract).to_owned()).as_deref(), Ok("west-standard"));
 }
 
 /// A sheet is made once a second: it must not leave an endpoint without a payer between a contract's end and the next one.

@@ -86,9 +86,10 @@ impl Quote<'_> {
     }
 
     /// Who is asked to pay for a request there, one after the other: section 8 of `docs/contracts.md`, for a request as a whole. Who takes
-    /// whatever comes is the last, but for those who come after it while the sheet may be used.
+    /// whatever comes is the last, but for those who come after it while the sheet may be used, and where others may have to serve instead.
     fn payers(self, id: EndpointId, endpoint: &Endpoint, holder: Option<ContractId>) -> Vec<Payer> {
         let usable = Span { from: self.now, to: self.now + USABLE };
+        let is_free = self.fleet.contracts.iter().all(|(.., terms)| terms.exclusivities.is_empty());
         let (mut queue, mut asked, mut found) = (VecDeque::from(self.fleet.covering(id)), BTreeSet::new(), Vec::new());
         while let Some(contract) = queue.pop_front() {
             let terms = &self.fleet.contracts[contract];
@@ -99,7 +100,7 @@ impl Quote<'_> {
             match self.pays(contract, endpoint, from, holder) {
                 Pays::Whatever(payer) => {
                     found.push(payer);
-                    if from == self.now && terms.term.to >= usable.to {
+                    if is_free && from == self.now && terms.term.to >= usable.to {
                         break;
                     }
                 }
