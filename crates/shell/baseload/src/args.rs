@@ -114,7 +114,8 @@ impl Share {
     /// Where it is, if it is anywhere. What can't be read is not shown: it may hold a password. One that stands in the command line does not
     /// go any further: whoever is on this machine can read it there.
     pub fn address(&self) -> anyhow::Result<Option<share::Address>> {
-        let Some(url) = &self.url else { return Ok(None) };
+        // A variable that is set to nothing is one that is not set.
+        let Some(url) = self.url.as_ref().filter(|url| !url.is_empty()) else { return Ok(None) };
         let address: share::Address = url.parse().map_err(|error: share::AddressError| crate::exit::wrong(error.to_string()))?;
         let is_seen = std::env::args_os().any(|argument| argument.to_str().is_some_and(|argument| argument.ends_with(url)));
         if is_seen && address.has_password() {

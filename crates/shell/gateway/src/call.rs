@@ -204,19 +204,16 @@ fn request(upstream: &Upstream, asked: &Asked<'_>, body: Bytes) -> Request<Parte
         head.insert(ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01"));
     }
     for name in &FORWARDED {
-        if let Some(value) = asked.head.get(name) {
-            head.insert(name, value.clone());
-        }
+        asked.head.get_all(name).into_iter().for_each(|value| _ = head.append(name, value.clone()));
     }
     if let Some(trace) = &asked.trace {
         head.insert(HeaderName::from_static("traceparent"), trace.clone());
     }
     if upstream.dialect == Dialect::Anthropic && asked.call == peek::Call::Messages {
-        for name in [ANTHROPIC_VERSION, "anthropic-beta"] {
-            if let Some(value) = asked.head.get(name) {
-                head.insert(HeaderName::from_static(name), value.clone());
-            }
+        if let Some(version) = asked.head.get(ANTHROPIC_VERSION) {
+            head.insert(ANTHROPIC_VERSION, version.clone());
         }
+        asked.head.get_all("anthropic-beta").into_iter().for_each(|value| _ = head.append("anthropic-beta", value.clone()));
     }
     asked.share.iter().for_each(|share| share.tell(head));
     request

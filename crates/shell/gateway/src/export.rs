@@ -5,7 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Uri};
 use hyper_rustls::HttpsConnectorBuilder;
@@ -76,18 +77,34 @@ async fn run<C: Connect + Clone + Send + Sync + 'static>(
         *request.uri_mut() = to.clone();
         request.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
         let sent = tokio::time::timeout(SPANS_TIMEOUT, client.request(request)).await;
-        let taken = matches!(&sent, Ok(Ok(response)) if response.status().is_success());
-        if !taken {
-            // Not tried again: a collector that is down must not make the queue long.
-            let lost = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-            if let Some(state) = state.upgrade() {
-                state.lost_spans.fetch_add(lost, Ordering::Relaxed);
-            }
+        let all = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        // What is lost is not tried again: a collector that is down must not make the queue long.
+        let lost = match sent {
+            Ok(Ok(response)) if response.status().is_success() => rejected(response.into_body()).await.min(all),
+            _ => all,
+        };
+        if let Some(state) = state.upgrade().filter(|_| lost > 0) {
+            state.lost_spans.fetch_add(lost, Ordering::Relaxed);
+        }
+        if lost == all {
             tokio::time::sleep(AFTER_FAILURE).await;
         }
         batch.clear();
     }
 }
+
+/// How many spans a collector says that it took not, of those that it was sent.
+async fn rejected(body: Incoming) -> u64 {
+    let read = tokio::time::timeout(SPANS_TIMEOUT, Limited::new(body, ANSWER_MAX).collect()).await;
+    let Ok(Ok(body)) = read else { return 0 };
+    let said: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+    // A number of 64 bits is a text in the JSON of Protocol Buffers; some write a number all the same.
+    let rejected = &said["partialSuccess"]["rejectedSpans"];
+    rejected.as_u64().or_else(|| rejected.as_str()?.parse().ok()).unwrap_or(0)
+}
+
+/// The longest answer of a collector that is looked at.
+const ANSWER_MAX: usize = 64 << 10;
 
 /// How long a collector that failed is left alone, while the queue fills and then drops.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);

@@ -554,7 +554,9 @@ impl Flight {
         self.ticket.settle(settlement.list, settlement.tokens);
         let counters = self.state.counters(attempt.endpoint);
         counters.busy.leave(self.state.uptime_us(settlement.ended));
-        counters.add(settlement.tokens);
+        if settlement.known != Known::Bounded {
+            counters.add(settlement.tokens);
+        }
         self.state.observed.ended(self.ask.tier, self.streamed, &settlement);
         self.state.trace(|fleet| self.trace.span(fleet, self.key, self.ask.model, &settlement), self.trace);
         logged::ended(&self.state, self.key, (self.ask.model, self.ask.tier), &settlement);

@@ -26,11 +26,6 @@ pub(crate) fn ended(state: &State, key: KeyId, (model, tier): (ModelId, ServiceT
         Outcome::Interrupted => "interrupted",
         outcome => OUTCOMES.iter().find(|(known, _)| *known == outcome).map_or("", |(_, word)| *word),
     };
-    let known = match settlement.known {
-        Known::Reported => "reported",
-        Known::Counted => "counted",
-        Known::Bounded => "bounded",
-    };
     let micros = |until: Instant| u64::try_from(until.since(settlement.started).as_micros()).unwrap_or(u64::MAX);
     let line = json!({
         "at": settlement.ended.to_string(),
@@ -46,12 +41,21 @@ pub(crate) fn ended(state: &State, key: KeyId, (model, tier): (ModelId, ServiceT
         "input_tokens": settlement.tokens.input,
         "cached_tokens": settlement.tokens.cached,
         "output_tokens": settlement.tokens.output,
-        "tokens_are": known,
+        "tokens_are": tokens_are(settlement.known),
         "list_cost": format!("{} {}", settlement.list, fleet.currency),
         "first_content_us": settlement.first_content.map(micros),
         "duration_us": micros(settlement.ended),
     });
     say(state, log.as_ref(), line.to_string());
+}
+
+/// How an attempt's tokens are known, in a word.
+pub(crate) const fn tokens_are(known: Known) -> &'static str {
+    match known {
+        Known::Reported => "reported",
+        Known::Counted => "counted",
+        Known::Bounded => "bounded",
+    }
 }
 
 /// Says that a request was refused. What the client sent is in none of it, nor what an upstream said: codes are ours.

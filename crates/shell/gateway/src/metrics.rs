@@ -27,7 +27,12 @@ pub(crate) fn render(state: &State) -> String {
         queued.iter().for_each(|(queue, count)| row(&format!("queue=\"{queue}\""), *count as f64));
     });
     page.one("baseload_in_flight", "gauge", "Requests under way or waiting.", live.in_flight as f64);
-    page.one("baseload_refused_total", "counter", "Requests answered with an error of the gateway's own.", live.refused as f64);
+    page.one(
+        "baseload_refused_total",
+        "counter",
+        "Requests answered with an error, the gateway's own or an upstream's.",
+        live.refused as f64,
+    );
     let owed = "Records of what has happened that the journal has not taken yet: while there are some, nothing new begins.";
     page.one("baseload_owed_records", "gauge", owed, live.owed_records as f64);
     let lost = "Records of what has happened that can't be kept: each is a gap in the books.";
@@ -55,14 +60,23 @@ fn attempts(page: &mut Page<'_>, state: &State) {
             });
         }
     });
-    page.each("baseload_tokens_total", "counter", "Tokens metered, by kind; cached ones are part of input.", |row| {
-        for (labels, paid) in &rows {
-            for (kind, count) in [("input", &paid.input), ("cached", &paid.cached), ("output", &paid.output)] {
-                row(&format!("{labels},kind=\"{kind}\""), count.load(Ordering::Relaxed) as f64);
+    page.each(
+        "baseload_tokens_total",
+        "counter",
+        "Tokens metered, by kind; cached ones are part of input. Of attempts whose tokens are only bounded, none.",
+        |row| {
+            for (labels, paid) in &rows {
+                for (kind, count) in [("input", &paid.input), ("cached", &paid.cached), ("output", &paid.output)] {
+                    row(&format!("{labels},kind=\"{kind}\""), count.load(Ordering::Relaxed) as f64);
+                }
             }
-        }
+        },
+    );
+    let bounded = "Attempts whose tokens are only bounded, until their supplier's bill says.";
+    page.each("baseload_bounded_attempts_total", "counter", bounded, |row| {
+        rows.iter().for_each(|(labels, paid)| row(labels, paid.bounded.load(Ordering::Relaxed) as f64));
     });
-    let help = "What attempts came to at the list prices of their decisions, in the fleet's currency.";
+    let help = "What attempts whose tokens are known came to at the list prices of their decisions, in the fleet's currency.";
     page.each("baseload_list_cost_total", "counter", help, |row| {
         rows.iter().for_each(|(labels, paid)| row(labels, paid.list_nanos.load(Ordering::Relaxed) as f64 / 1e9));
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dispatch::{Outcome, Settlement};
+use dispatch::{Known, Outcome, Settlement};
 use fleet::{ContractId, EndpointId, Fleet, Id, ServiceTier};
 
 /// The outcomes, as their counters stand.
@@ -70,11 +70,25 @@ pub(crate) struct Paid {
     pub input: AtomicU64,
     pub cached: AtomicU64,
     pub output: AtomicU64,
+    /// Attempts of which no tokens are known.
+    pub bounded: AtomicU64,
     /// At list prices, in nano-units of the fleet's currency.
     pub list_nanos: AtomicU64,
 }
 
 impl Paid {
+    /// What an attempt took. A bound is what a bill may say at worst, and nothing that anybody saw.
+    fn add(&self, settlement: &Settlement) {
+        if settlement.known == Known::Bounded {
+            self.bounded.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.input.fetch_add(settlement.tokens.input.into(), Ordering::Relaxed);
+        self.cached.fetch_add(settlement.tokens.cached.into(), Ordering::Relaxed);
+        self.output.fetch_add(settlement.tokens.output.into(), Ordering::Relaxed);
+        self.list_nanos.fetch_add(u64::try_from(settlement.list.nanos()).unwrap_or(0), Ordering::Relaxed);
+    }
+
     /// Attempts of each tier and outcome that there were.
     pub fn attempts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         let tiers = ServiceTier::ALL.iter().zip(&self.attempts);
@@ -118,10 +132,7 @@ impl Observed {
             if let (Some(tier), Some(outcome)) = (tier, outcome) {
                 paid.attempts[tier][outcome].fetch_add(1, Ordering::Relaxed);
             }
-            paid.input.fetch_add(settlement.tokens.input.into(), Ordering::Relaxed);
-            paid.cached.fetch_add(settlement.tokens.cached.into(), Ordering::Relaxed);
-            paid.output.fetch_add(settlement.tokens.output.into(), Ordering::Relaxed);
-            paid.list_nanos.fetch_add(u64::try_from(settlement.list.nanos()).unwrap_or(0), Ordering::Relaxed);
+            paid.add(settlement);
         }
         let times = &self.times[settlement.endpoint.index()];
         if settlement.outcome == Outcome::Answered {

@@ -10,7 +10,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::service::service_fn;
@@ -251,8 +251,11 @@ async fn route(state: &Arc<State>, guest: &Guest, id: dispatch::RequestId, mut r
 
 /// Refuses what another server behind the same proxy may take for somebody else's, and a body that can't be read here.
 fn check_head(request: &Request<Incoming>) -> Result<(), Refused> {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    // A URI in absolute form names one as well.
+    let is_another = |host: &HeaderValue| request.uri().authority().is_some_and(|named| named.as_str().as_bytes() != host.as_bytes());
+    if more.is_some() || host.is_some_and(is_another) || host.is_none() && request.version() == Version::HTTP_11 {
         return Err(Refused::no_host());
     }
     let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -302,10 +305,14 @@ fn gate(state: &State, peer: SocketAddr, head: &HeaderMap, wants: Wants) -> Resu
     }
 }
 
-/// Whether somebody on this machine asks: but not a web page that had its own name resolved to this machine, and nobody
+/// Whether somebody on this machine asks: but not a web page, of another site or with its own name resolved to this machine, and nobody
 /// for whom a proxy on this machine asks.
 fn is_here(peer: SocketAddr, head: &HeaderMap) -> bool {
-    if PROXIES_SAY.iter().any(|name| head.contains_key(*name)) {
+    if PROXIES_SAY.iter().any(|name| head.contains_key(*name)) || head.contains_key(ORIGIN) {
+        return false;
+    }
+    let is_own = |site: &HeaderValue| site == "same-origin" || site == "none";
+    if !head.get("sec-fetch-site").is_none_or(is_own) {
         return false;
     }
     let host = head.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

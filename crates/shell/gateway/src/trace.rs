@@ -1,12 +1,13 @@
 //! Traces: one span for each attempt, as OTLP writes it in JSON, with the attributes of OpenTelemetry's conventions for generative AI.
 
-use dispatch::{AttemptId, KeyId, Outcome, Settlement};
+use dispatch::{AttemptId, KeyId, Known, Outcome, Settlement};
 use fleet::{Dialect, Fleet, ModelId};
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 use units::Instant;
 
+use crate::logged::tokens_are;
 use crate::observed::OUTCOMES;
 use crate::peek::Call;
 
@@ -67,17 +68,23 @@ impl Trace {
             text("gen_ai.operation.name", self.operation.to_owned()),
             text("gen_ai.provider.name", provider(fleet.endpoints[settlement.endpoint].dialect).to_owned()),
             text("gen_ai.request.model", model.to_owned()),
-            number("gen_ai.usage.input_tokens", settlement.tokens.input.into()),
-            number("gen_ai.usage.output_tokens", settlement.tokens.output.into()),
-            number("gen_ai.usage.cache_read.input_tokens", settlement.tokens.cached.into()),
             text("baseload.request", request.to_string()),
             number("baseload.attempt", settlement.attempt.attempt.into()),
             number("baseload.key", key.0.into()),
             text("baseload.endpoint", fleet.endpoints.name(settlement.endpoint).to_owned()),
             text("baseload.contract", fleet.contracts.name(settlement.contract).to_owned()),
             text("baseload.outcome", outcome.to_owned()),
+            text("baseload.tokens_are", tokens_are(settlement.known).to_owned()),
             text("baseload.list_cost", format!("{} {}", settlement.list, fleet.currency)),
         ];
+        // A bound is no use that anybody saw.
+        if settlement.known != Known::Bounded {
+            attributes.extend([
+                number("gen_ai.usage.input_tokens", settlement.tokens.input.into()),
+                number("gen_ai.usage.output_tokens", settlement.tokens.output.into()),
+                number("gen_ai.usage.cache_read.input_tokens", settlement.tokens.cached.into()),
+            ]);
+        }
         if failed {
             attributes.push(text("error.type", outcome.to_owned()));
         }
@@ -93,7 +100,8 @@ impl Trace {
             "endTimeUnixNano": nanos(settlement.ended),
             "attributes": attributes,
             "events": first.into_iter().collect::<Vec<_>>(),
-            "status": { "code": if failed { 2 } else { 1 } },
+            // An instrumentation leaves it unset where nothing failed.
+            "status": { "code": if failed { 2 } else { 0 } },
         })
     }
 }

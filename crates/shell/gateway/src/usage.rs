@@ -239,6 +239,8 @@ impl Asked {
             let more = [row.requests, row.input, row.cached, row.output];
             sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         }
+        // Attempts that failed, and those of which nothing is known yet, are no use.
+        sums.retain(|_, sum| *sum != [0; 4]);
         let mut results: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
         for ((begin, model, key, batch, tier), [requests, input, cached, output]) in sums {
             let key = key.map(|key| names.of(key));

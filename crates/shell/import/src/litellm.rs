@@ -16,7 +16,7 @@ use crate::yaml::{self, Value};
 /// Makes a fleet file of a LiteLLM proxy's config.
 ///
 /// # Errors
-/// When the text is no YAML, or no such config.
+/// When the text is no YAML, or no such config, or none of its models can be imported.
 pub fn litellm(text: &str) -> Result<Imported, ImportError> {
     let root = yaml::read(text)?;
     let hint = "give the proxy's config.yaml: a table with a `model_list`";
@@ -40,6 +40,9 @@ pub fn litellm(text: &str) -> Result<Imported, ImportError> {
             return Err(ImportError::at(node.line, message, "write each model as `- model_name: ...` with `litellm_params:` below it"));
         }
         deployments.extend(deployment::read(node, index, &credentials, &mut page)?);
+    }
+    if deployments.is_empty() {
+        return Err(ImportError::at(list.line, "none of its models can be imported", page.left_out().collect::<Vec<_>>().join("\n")));
     }
     settings::leave(&mut page, &root);
     credential::leave(&mut page, &root, &deployments);

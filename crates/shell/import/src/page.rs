@@ -61,6 +61,11 @@ impl Page {
         self.findings.push(finding);
     }
 
+    /// What the text says and the file can't keep, so far, each in a line.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = String> {
+        self.findings.iter().filter(|finding| finding.kind == Kind::Left).map(Finding::to_string)
+    }
+
     /// The whole, once the fleet's own reader has found no error in it.
     pub(crate) fn finish(mut self, totals: Vec<Total>) -> Result<Imported, ImportError> {
         if let Some(fault) = fleet::parse(&self.text).diagnostics.iter().find(|it| it.severity == Severity::Error) {

@@ -143,17 +143,15 @@ fn geminis_models_on_vertex_come_along_with_their_project_and_place() {
     let america = at("us-central1-aiplatform.googleapis.com", "us-central1");
     marked(&format!("{project}my-project{location}a/b"), &america, "states a `vertex_location` that may not stand in a URL");
     marked("", &america.replace("my-project", "unknown"), "states no `vertex_project` and states no `vertex_location`");
-    let claude =
-        litellm("model_list:\n  - model_name: m\n    litellm_params: { model: vertex_ai/claude-sonnet-4-5 }\n").expect("it can be read");
-    assert!(!claude.fleet.contains("[endpoints.") && claude.findings.iter().any(|it| it.what.contains("only Gemini's models")));
+    let claude = litellm("model_list:\n  - model_name: m\n    litellm_params: { model: vertex_ai/claude-sonnet-4-5 }\n");
+    assert!(claude.is_err_and(|error| error.hint.contains("only Gemini's models")));
 }
 
 #[test]
 fn a_model_of_no_text_is_left_out_for_what_it_is() {
     let left = |model: &str| {
         let config = format!("model_list:\n  - model_name: m\n    litellm_params: {{model: {model}}}\n");
-        let imported = litellm(&config).expect("it can be imported");
-        imported.findings.iter().find(|it| it.kind == import::Kind::Left).map(ToString::to_string)
+        litellm(&config).err().map(|error| error.hint)
     };
     for (model, mode) in [
         ("whisper-1", "audio_transcription"),
@@ -292,6 +290,13 @@ fn broken_configs_say_where_and_what_to_do() {
         &expect![[r#"
         config.yaml:1: `model_list` has no model
         hint: give a config that states its models: those that LiteLLM keeps in its database are not in this one"#]],
+    );
+    check_broken(
+        "model_list:\n  - model_name: a\n    litellm_params: {model: bedrock/a}\n  - {model_name: b, litellm_params: {model: openai/*}}\n",
+        &expect![[r#"
+            config.yaml:2: none of its models can be imported
+            hint: left out: line 2: model_list[0], `a`: provider `bedrock` is not possible: its requests must be signed
+            left out: line 4: model_list[1]: a wildcard names no model; list those that clients may use"#]],
     );
     check_broken(
         "a: 1\n",

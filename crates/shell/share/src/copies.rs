@@ -1,7 +1,7 @@
 //! Entries of this replica's chain, brought to the shared database once each.
 
-use ledger::{Hash, View};
-use tokio_postgres::{Client, Transaction};
+use ledger::{ChainEntry, Hash, View};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::error::ShareError;
 use crate::link::within;
@@ -19,16 +19,10 @@ pub(crate) async fn copy(client: &mut Client, view: &View, replica: &ReplicaId) 
 async fn bring(client: &mut Client, view: &View, replica: &ReplicaId, synced: i64) -> Result<bool, ShareError> {
     // One at a time, so that places are taken in the order in which they can be seen.
     let transaction = locked(client, Lock::Entries).await?;
-    let last = "SELECT number, hash FROM baseload.entry WHERE replica = $1 ORDER BY number DESC LIMIT 1";
-    let row = transaction.query_opt(last, &[&replica.as_str()]).await?;
-    let (number, hash): (i64, Vec<u8>) = row.map_or((0, Vec::new()), |row| (row.get(0), row.get(1)));
-    // The last one that is there is read again: it must be this chain's.
+    let (number, hash) = last(&transaction, replica).await?;
+    // The last one that is there is read again.
     let entries = view.entries((number - 1).max(0), synced, ENTRIES_MAX)?;
-    let new = match entries.split_first() {
-        _ if number == 0 => entries.as_slice(),
-        Some((same, new)) if same.number == number && same.hash.0.as_slice() == hash => new,
-        _ => return Err(ShareError::Forked { number }),
-    };
+    let new = behind(&entries, number, &hash)?;
     if new.is_empty() {
         return Ok(false);
     }
@@ -47,8 +41,30 @@ async fn bring(client: &mut Client, view: &View, replica: &ReplicaId, synced: i6
     Ok(new.len() + 1 >= ENTRIES_MAX)
 }
 
+/// Refuses a chain that is not the one whose entries were brought as this replica's.
+pub(crate) async fn check_own(client: &Client, view: &View, replica: &ReplicaId) -> Result<(), ShareError> {
+    let (number, hash) = last(client, replica).await?;
+    behind(&view.entries((number - 1).max(0), view.synced_entries()?, 1)?, number, &hash).map(|_| ())
+}
+
+/// The last entry of a replica that is there; number 0 where none is.
+async fn last(client: &impl GenericClient, replica: &ReplicaId) -> Result<(i64, Vec<u8>), ShareError> {
+    let last = "SELECT number, hash FROM baseload.entry WHERE replica = $1 ORDER BY number DESC LIMIT 1";
+    let row = client.query_opt(last, &[&replica.as_str()]).await?;
+    Ok(row.map_or((0, Vec::new()), |row| (row.get(0), row.get(1))))
+}
+
+/// The entries behind the last one that is there, which must be this chain's.
+fn behind<'e>(entries: &'e [ChainEntry], number: i64, hash: &[u8]) -> Result<&'e [ChainEntry], ShareError> {
+    match entries.split_first() {
+        _ if number == 0 => Ok(entries),
+        Some((same, new)) if same.number == number && same.hash.0.as_slice() == hash => Ok(new),
+        _ => Err(ShareError::Forked { number }),
+    }
+}
+
 /// Puts entries behind all that are there; the lock on their places must be held.
-pub(crate) async fn insert(transaction: &Transaction<'_>, replica: &str, new: &[ledger::ChainEntry]) -> Result<(), ShareError> {
+pub(crate) async fn insert(transaction: &Transaction<'_>, replica: &str, new: &[ChainEntry]) -> Result<(), ShareError> {
     let numbers: Vec<i64> = new.iter().map(|entry| entry.number).collect();
     let kinds: Vec<&str> = new.iter().map(|entry| entry.kind.as_str()).collect();
     let rows: Vec<Option<i64>> = new.iter().map(|entry| entry.row).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use market::LEASE_QUESTION;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::error::ShareError;
 use crate::link::within;
@@ -39,7 +39,7 @@ impl Lock {
     }
 
     /// How long the database keeps it for one that says nothing: more than goes by between two statements, and less than anybody waits.
-    const fn silent(self) -> Duration {
+    pub(crate) const fn silent(self) -> Duration {
         Duration::from_secs(match self {
             Self::Leases => 1,
             Self::Keys => 2,
@@ -51,7 +51,8 @@ impl Lock {
 /// Begins a transaction that has `lock` until it ends. The limits are the transaction's own: poolers hand sessions on.
 pub(crate) async fn locked(client: &mut Client, lock: Lock) -> Result<Transaction<'_>, ShareError> {
     within(lock.waits(), async {
-        let transaction = client.transaction().await?;
+        // What others did before they gave up the lock must be seen, whatever the database takes for granted.
+        let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
         let limits = "SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('lock_timeout', $2, true)";
         let millis = |time: Duration| time.as_millis().to_string();
         transaction.execute(limits, &[&millis(lock.silent()), &millis(lock.waits())]).await?;

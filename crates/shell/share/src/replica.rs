@@ -7,15 +7,15 @@ use tokio_postgres::Client;
 
 use crate::error::ShareError;
 
-/// The name under which a state directory takes part: made once, kept in the directory.
+/// The name under which a state directory takes part: made once, and kept in the directory from when it takes part for the first time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplicaId(String);
 
 impl ReplicaId {
-    /// The name of a state directory; a new one is made from random bytes that the caller drew.
+    /// The name of a state directory; one that has none gets one from random bytes that the caller drew, and has it once it is kept.
     ///
     /// # Errors
-    /// When the directory can't be read or written, or what it has is no name.
+    /// When the directory can't be read, or what it has is no name.
     pub fn of(directory: &Path, random: [u8; 8]) -> Result<Self, ShareError> {
         let path = directory.join(REPLICA);
         match std::fs::read_to_string(&path) {
@@ -24,17 +24,23 @@ impl ReplicaId {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(ShareError::Name(error)),
         }
-        let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let beside = directory.join("replica.new");
+        Ok(Self(random.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    /// Writes the name into the directory that it is of, unless it is there.
+    pub(crate) fn keep(&self, directory: &Path) -> Result<(), ShareError> {
+        let (path, beside) = (directory.join(REPLICA), directory.join("replica.new"));
         let write = || -> std::io::Result<()> {
-            std::fs::write(&beside, format!("{name}\n"))?;
+            if std::fs::exists(&path)? {
+                return Ok(());
+            }
+            std::fs::write(&beside, format!("{}\n", self.0))?;
             std::fs::File::open(&beside)?.sync_all()?;
             std::fs::rename(&beside, &path)?;
             // A name that a power cut took would be another one at the next start, under which all is copied again.
             std::fs::File::open(directory)?.sync_all()
         };
-        write().map_err(ShareError::Name)?;
-        Ok(Self(name))
+        write().map_err(ShareError::Name)
     }
 
     /// The name.
@@ -74,6 +80,9 @@ mod tests {
     fn a_directory_keeps_its_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let first = ReplicaId::of(folder.path(), [7; 8]).expect("a name");
+        assert!(!ledger::takes_part(folder.path()), "it hasn't taken part yet");
+        first.keep(folder.path()).expect("it is written");
+        assert!(ledger::takes_part(folder.path()));
         assert_eq!((first.as_str(), ReplicaId::of(folder.path(), [8; 8]).expect("it has one")), ("0707070707070707", first.clone()));
         std::fs::write(folder.path().join(REPLICA), "x").expect("written");
         assert!(matches!(ReplicaId::of(folder.path(), [7; 8]), Err(ShareError::Unreadable { .. })));

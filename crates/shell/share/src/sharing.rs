@@ -1,4 +1,4 @@
-//! Taking part: two threads, one for leases, which must not wait, and one for copies and keys.
+//! Taking part: three threads, as neither leases nor what is revoked may wait for copies, which may take long.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::time::Instant as Clock;
 use tokio_postgres::Client;
 use units::Instant;
 
-use crate::copies::copy;
+use crate::copies::{check_own, copy};
 use crate::error::ShareError;
 use crate::keys::Agreed;
 use crate::leases::{EVERY, Portions, Renewing, Turn};
@@ -23,6 +23,8 @@ use crate::replica::{ReplicaId, take_part};
 use crate::schema::migrate;
 use crate::whole::{close, fetch, recognise};
 
+/// How long the last entries of a process that ends may take.
+const LAST: Duration = Duration::from_secs(5);
 /// So much lies between two turns at least, however many requests wait for a lease.
 const SOONEST: Duration = Duration::from_millis(50);
 
@@ -54,6 +56,7 @@ pub struct Sharing {
 /// A replica that takes part, before it has anything leased.
 pub struct Joined {
     copying: Copying,
+    agreeing: Agreeing,
     leasing: Leasing,
 }
 
@@ -64,10 +67,12 @@ impl Joined {
     /// When the database can't be reached or is newer than this program, or the state directory can't be read.
     pub fn join(setup: Setup) -> Result<Self, ShareError> {
         let setup = Arc::new(setup);
-        let leasing = Leasing::begin(&setup)?;
         let mut copying = Copying::open(&setup)?;
+        let leasing = Leasing::begin(&setup, &copying.work.view)?;
+        let mut agreeing = Agreeing::open(&setup)?;
+        agreeing.begin()?;
         copying.begin()?;
-        Ok(Self { copying, leasing })
+        Ok(Self { copying, agreeing, leasing })
     }
 
     /// Leases what there is of each portion once, then goes on beside.
@@ -75,15 +80,19 @@ impl Joined {
     /// # Errors
     /// When the database can't be reached, or refused.
     pub fn start(self, portions: Arc<dyn Portions>) -> Result<Sharing, ShareError> {
-        let Self { copying, mut leasing } = self;
+        let Self { copying, agreeing, mut leasing } = self;
         leasing.renew_once(portions.as_ref())?;
         let (stop, stopped) = watch::channel(false);
         let leases = spawn("leases", {
             let stopped = stopped.clone();
             move || leasing.run(portions.as_ref(), stopped)
         })?;
+        let keys = spawn("keys", {
+            let stopped = stopped.clone();
+            move || agreeing.run(stopped)
+        })?;
         let copies = spawn("copies", move || copying.run(stopped))?;
-        Ok(Sharing { stop, threads: vec![leases, copies] })
+        Ok(Sharing { stop, threads: vec![leases, keys, copies] })
     }
 }
 
@@ -154,11 +163,15 @@ struct Leasing {
 }
 
 impl Leasing {
-    fn begin(setup: &Arc<Setup>) -> Result<Self, ShareError> {
+    fn begin(setup: &Arc<Setup>, view: &View) -> Result<Self, ShareError> {
         let runtime = runtime()?;
         let (client, incarnation) = runtime.block_on(async {
             let mut client = setup.address.connect().await?;
             within(Lock::Schema.waits(), migrate(&mut client)).await?;
+            // A copy of a directory whose books have gone on without it must not displace who has them.
+            check_own(&client, view, &setup.replica).await?;
+            // Not before: a directory whose first start fails is none of several replicas.
+            setup.replica.keep(&setup.directory)?;
             let incarnation = take_part(&client, &setup.replica).await?;
             Ok::<_, ShareError>((client, incarnation))
         })?;
@@ -224,7 +237,7 @@ async fn next(stopped: &mut watch::Receiver<bool>, portions: &dyn Portions, regu
     }
 }
 
-/// Waits for the next turn of copies and keys; `true` when it is time to end.
+/// Waits for the next turn of copies or keys; `true` when it is time to end.
 async fn wait(stopped: &mut watch::Receiver<bool>) -> bool {
     tokio::select! {
         // The sender gone says the same as its message.
@@ -233,7 +246,57 @@ async fn wait(stopped: &mut watch::Receiver<bool>) -> bool {
     }
 }
 
-/// The thread that brings entries and keys.
+/// The thread that agrees on keys.
+struct Agreeing {
+    setup: Arc<Setup>,
+    runtime: Runtime,
+    keys: Keys,
+    agreed: Agreed,
+    client: Option<Client>,
+}
+
+impl Agreeing {
+    fn open(setup: &Arc<Setup>) -> Result<Self, ShareError> {
+        let keys = Keys::open(&setup.directory)?;
+        Ok(Self { setup: Arc::clone(setup), runtime: runtime()?, keys, agreed: Agreed::default(), client: None })
+    }
+
+    fn begin(&mut self) -> Result<(), ShareError> {
+        let Self { setup, runtime, keys, agreed, client } = self;
+        runtime.block_on(agree(setup, keys, agreed, client))
+    }
+
+    fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let Self { setup, runtime, keys, agreed, client } = &mut self;
+        let mut trouble = Trouble { what: "agreeing on keys", last: None };
+        runtime.block_on(async {
+            loop {
+                let last = wait(&mut stopped).await;
+                let result = agree(setup, keys, agreed, client).await;
+                trouble.note(setup, &result);
+                if last {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+/// Agrees on keys once, over a new connection where the last one failed.
+async fn agree(setup: &Setup, keys: &Keys, agreed: &mut Agreed, client: &mut Option<Client>) -> Result<(), ShareError> {
+    let mut open = match client.take() {
+        Some(client) => client,
+        None => {
+            agreed.look_again();
+            setup.address.connect().await?
+        }
+    };
+    agreed.agree(&mut open, keys, &setup.replica).await?;
+    *client = Some(open);
+    Ok(())
+}
+
+/// The thread that brings entries.
 struct Copying {
     runtime: Runtime,
     work: Work,
@@ -243,8 +306,6 @@ struct Copying {
 struct Work {
     setup: Arc<Setup>,
     view: View,
-    keys: Keys,
-    agreed: Agreed,
     whole: Whole,
     /// How many entries it was said of that they can't be added.
     told: usize,
@@ -253,9 +314,8 @@ struct Work {
 
 impl Copying {
     fn open(setup: &Arc<Setup>) -> Result<Self, ShareError> {
-        let (view, keys) = (View::open(&setup.directory)?, Keys::open(&setup.directory)?);
-        let whole = Whole::open(&setup.directory.join(WHOLE))?;
-        let work = Work { setup: Arc::clone(setup), view, keys, agreed: Agreed::default(), whole, told: 0, client: None };
+        let (view, whole) = (View::open(&setup.directory)?, Whole::open(&setup.directory.join(WHOLE))?);
+        let work = Work { setup: Arc::clone(setup), view, whole, told: 0, client: None };
         Ok(Self { runtime: runtime()?, work })
     }
 
@@ -268,11 +328,16 @@ impl Copying {
         let (mut trouble, setup) = (Trouble { what: "copies of the ledger", last: None }, Arc::clone(&work.setup));
         runtime.block_on(async {
             loop {
-                let last = wait(&mut stopped).await;
-                let result = work.once().await;
-                trouble.note(&setup, &result);
-                if last {
+                // Others may have what it waits for: what isn't brought in time is by the next process.
+                if wait(&mut stopped).await {
+                    let result = tokio::time::timeout(LAST, work.once()).await;
+                    trouble.note(&setup, &result.unwrap_or(Err(ShareError::Silent)));
                     break;
+                }
+                tokio::select! {
+                    biased;
+                    result = work.once() => trouble.note(&setup, &result),
+                    _ = stopped.wait_for(|stop| *stop) => {}
                 }
             }
         });
@@ -280,20 +345,14 @@ impl Copying {
 }
 
 impl Work {
-    /// Agrees on keys, brings all entries there are and fetches those of others, over a new connection where the last one failed.
+    /// Brings all entries there are and fetches those of others, over a new connection where the last one failed.
     async fn once(&mut self) -> Result<(), ShareError> {
-        let Self { setup, view, keys, agreed, whole, told, client } = self;
+        let Self { setup, view, whole, told, client } = self;
         let mut open = match client.take() {
             Some(client) => client,
-            None => {
-                agreed.look_again();
-                setup.address.connect().await?
-            }
+            None => setup.address.connect().await?,
         };
-        agreed.agree(&mut open, keys, &setup.replica).await?;
-        while copy(&mut open, view, &setup.replica).await? {
-            agreed.agree(&mut open, keys, &setup.replica).await?;
-        }
+        while copy(&mut open, view, &setup.replica).await? {}
         let now = (setup.now)();
         recognise(&open, whole).await?;
         if fetch(&open, whole).await? {

@@ -171,6 +171,7 @@ pub async fn import(address: &Address, folder: &Path, invoice: &Invoice<'_>, now
     let patience = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)";
     transaction.execute(patience, &[&IMPORT_TIMEOUT.as_millis().to_string()]).await?;
     let (found, entries) = whole.import(reckoned, invoice, now)?;
+    transaction.execute(patience, &[&Lock::Entries.silent().as_millis().to_string()]).await?;
     for slice in entries.chunks(IMPORTED_AT_ONCE) {
         within(TIMEOUT, insert(&transaction, ALL, slice)).await?;
     }

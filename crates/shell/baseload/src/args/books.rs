@@ -115,7 +115,7 @@ pub enum Ledger {
         /// Ask a running service to check what was added since it was asked last
         #[arg(long, value_name = "ADDR", conflicts_with = "head")]
         live: Option<SocketAddr>,
-        /// A key for the running service; from this machine it needs none
+        /// A key for the running service, as behind a tunnel that ends on this machine; on its own machine it needs none
         #[arg(long, value_name = "KEY", env = "BASELOAD_KEY", hide_env_values = true, requires = "live")]
         key: Option<String>,
         /// A head of the chain that was noted: everything before it must be unchanged

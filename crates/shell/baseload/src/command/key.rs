@@ -49,7 +49,7 @@ fn open(state: Option<PathBuf>) -> Result<Keys> {
     Keys::open_existing(&directory).with_context(|| format!("open the keys in {} (`--state` names another)", directory.display()))
 }
 
-/// Refuses a team, or a currency, that no fleet of this directory has; before the first `up` there is none to ask.
+/// Refuses a team, a model or a currency that no fleet of this directory has; before the first `up` there is none to ask.
 fn known(directory: &Path, terms: &KeyTerms) -> Result<()> {
     let Ok(view) = View::open(directory) else { return Ok(()) };
     let texts = view.fleet_versions()?.into_iter().filter_map(|version| view.fleet_text(version).ok());
@@ -59,6 +59,12 @@ fn known(directory: &Path, terms: &KeyTerms) -> Result<()> {
     }
     if let Some(team) = terms.team.as_ref().filter(|team| fleets.iter().all(|fleet| fleet.teams.id(team).is_none())) {
         return Err(wrong(format!("no team is called {team}: add [teams.{team}] to the fleet file and start `baseload up` with it first")));
+    }
+    if let Some(model) = terms.models.iter().find(|model| fleets.iter().all(|fleet| fleet.model(model).is_none())) {
+        return Err(wrong(format!(
+            "no model is called {}: `--model` takes a model's name in the fleet file, or an alias of one",
+            escaped(model)
+        )));
     }
     let currency = terms.allowance.budget.map(|budget| budget.amount.currency);
     let counted = |currency: &Currency| fleets.iter().any(|fleet| fleet.currency == *currency || fleet.exchange.contains_key(currency));
@@ -167,6 +173,7 @@ fn held_to(row: &KeyRow) -> String {
         budget.map(|budget| budget.to_string()),
         requests.map(|rate| format!("{} requests/min", rate.count())),
         tokens.map(|rate| format!("{} tokens/min", rate.count())),
+        row.expires.map(|at| format!("until {}", jiff::Timestamp::from(at).strftime("%Y-%m-%dT%H:%MZ"))),
     ];
     parts.into_iter().flatten().map(|part| format!("  {part}")).collect()
 }

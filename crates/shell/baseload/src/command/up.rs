@@ -49,7 +49,8 @@ async fn serve(setup: Setup, (form, otlp): (Option<LogForm>, Option<String>), ou
     if form == Some(LogForm::Json) {
         service.gateway.set_log(log::lines().context("start the log")?);
     }
-    if let Some(collector) = otlp {
+    // As OpenTelemetry has it, a variable that is set to nothing is one that is not set.
+    if let Some(collector) = otlp.filter(|collector| !collector.is_empty()) {
         service.gateway.export_traces(&collector).context("use --otlp")?;
     }
     if let Some(found) = describe(&recovery) {

@@ -118,6 +118,17 @@ impl Place {
         fs::write(self.folder.path().join(name), text).expect("written");
     }
 
+    /// Copies a state directory that nothing runs on.
+    pub fn copy(&self, from: &str, to: &str) {
+        let status = Command::new("cp").args(["-a", from, to]).current_dir(self.folder.path()).status().expect("cp is everywhere");
+        assert!(status.success(), "{status}");
+    }
+
+    /// Whether a file is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.folder.path().join(name).exists()
+    }
+
     /// How a command ends over a state directory, with or without a shared database named, and what it says.
     pub fn told(&self, args: &[&str], state: &str, share: Option<&str>) -> (Option<i32>, String) {
         let mut command = self.baseload(args);

@@ -146,6 +146,86 @@ fn a_bill_is_of_all_replicas_or_refused() {
     assert_eq!(place.verified().0, Some(0), "{}", place.verified().1);
 }
 
+/// The lock on the places of entries, as `share` names it: an importer that was cut off may have it for minutes.
+const ENTRIES: i64 = 0x6261_7365_0000_0003;
+
+#[test]
+fn a_revocation_does_not_wait_for_who_holds_up_the_copies() {
+    let place = Place::new();
+    let (one, two) = (place.up("one", &place.postgres.address()), place.up("two", &place.postgres.address()));
+    let key = place.key("one", &[]);
+    let begun = Instant::now();
+    while code(&two.chat(&key)) != "200" {
+        assert!(begun.elapsed() < fixture::PATIENCE, "it is never known: {}", place.errors());
+    }
+    let held = format!("BEGIN; SELECT pg_advisory_xact_lock({ENTRIES}); SELECT pg_sleep(600)");
+    std::thread::scope(|scope| {
+        let holder = scope.spawn(|| place.postgres.sql(&held));
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        while place.postgres.sql(waits).expect("it answers") == "0" {
+            assert!(begun.elapsed() < fixture::PATIENCE, "nobody copies: {}", place.errors());
+        }
+        place.run(&["key", "revoke", "me", "--state", "one"]);
+        for replica in [&one, &two] {
+            while code(&replica.chat(&key)) != "invalid_api_key" {
+                assert!(begun.elapsed() < fixture::PATIENCE, "it is never revoked: {}", place.errors());
+            }
+        }
+        assert!(!holder.is_finished(), "the lock was held all the while");
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+        place.postgres.sql(end).expect("it answers");
+    });
+}
+
+#[test]
+fn a_copy_of_a_directory_that_is_refused_displaces_nobody() {
+    let place = Place::new();
+    drop(place.up("one", &place.postgres.address()));
+    place.copy("one", "copy");
+    let one = place.up("one", &place.postgres.address());
+    let key = place.key("one", &[]);
+    let (begun, entries) = (Instant::now(), || place.postgres.sql("SELECT count(*) FROM baseload.entry WHERE kind = 'settlement'"));
+    while entries().expect("it answers") == "0" {
+        one.chat(&key);
+        assert!(begun.elapsed() < fixture::PATIENCE, "nothing is copied: {}", place.errors());
+    }
+    let process = || place.postgres.sql("SELECT incarnation FROM baseload.replica").expect("it answers");
+    let before = process();
+    let (code, said) = place.refused("copy", &place.postgres.address());
+    assert!(code == Some(1) && said.contains("another entry of this replica has that number"), "{said}");
+    assert_eq!(process(), before);
+}
+
+#[test]
+fn a_first_start_that_fails_makes_no_replica_of_a_directory() {
+    let place = Place::new();
+    place.key("one", &[]);
+    let nowhere = place.postgres.address().replace("/postgres", "/nobody");
+    let (code, said) = place.refused("one", &nowhere);
+    assert!(code == Some(1) && said.contains("nobody"), "{said}");
+    assert!(!place.has("one/replica"));
+}
+
+#[test]
+fn who_may_make_no_tables_uses_those_that_are_there() {
+    let place = Place::new();
+    drop(place.up("one", &place.postgres.address()));
+    for grant in [
+        "CREATE ROLE least LOGIN",
+        "GRANT USAGE ON SCHEMA baseload TO least",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA baseload TO least",
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA baseload TO least",
+    ] {
+        place.postgres.sql(grant).expect("it takes it");
+    }
+    let two = place.up("two", &place.postgres.address().replace("postgres@", "least@"));
+    let key = place.key("two", &[]);
+    let begun = Instant::now();
+    while code(&two.chat(&key)) != "200" {
+        assert!(begun.elapsed() < fixture::PATIENCE, "{}", place.errors());
+    }
+}
+
 #[test]
 fn tables_of_a_newer_program_are_refused_with_a_code_and_left_alone() {
     let place = Place::new();

@@ -235,6 +235,19 @@ async fn heads_are_built_anew_and_bodies_pass_untouched() {
     assert_eq!(heard.header("x-request-id"), Some(reply.header("x-request-id")));
 }
 
+/// A head may say one thing in several lines.
+#[tokio::test]
+async fn all_lines_of_what_goes_on_go_on() {
+    let bench = Bench::start().await;
+    let head = [("api-key", KEY), ("tracestate", "a=b"), ("tracestate", "c=d"), ("openai-beta", "one"), ("openai-beta", "two")];
+    assert_eq!(bench.send("POST", "/v1/chat/completions", &head, HELLO).await.status, 200);
+    let heard = &bench.north.heard()[0];
+    for (name, want) in [("tracestate", ["a=b", "c=d"]), ("openai-beta", ["one", "two"])] {
+        let lines: Vec<&str> = heard.head.iter().filter(|(said, _)| said == name).map(|(_, value)| value.as_str()).collect();
+        assert_eq!(lines, want);
+    }
+}
+
 #[tokio::test]
 async fn a_web_page_that_points_its_own_name_here_learns_nothing() {
     let bench = Bench::start().await;

@@ -87,6 +87,9 @@ async fn a_request_names_its_host_once() {
     check(bench, &format!("{}{framed}", head().replace("host: x\r\n", "")), &[400], 0).await;
     check(bench, &format!("{}host: y\r\n{framed}", head()), &[400], 0).await;
     check(bench, &format!("{}{framed}", head().replace("HTTP/1.1\r\nhost: x", "HTTP/1.0")), &[200], 1).await;
+    // A URI in absolute form names one as well.
+    check(bench, &format!("{}{framed}", head().replace("POST /", "POST http://x/")), &[200], 1).await;
+    check(bench, &format!("{}{framed}", head().replace("POST /", "POST http://y/")), &[400], 0).await;
 }
 
 /// Pingora took a body that was not read whole, as after an early answer, for the next request.

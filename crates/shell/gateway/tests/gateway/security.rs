@@ -178,6 +178,16 @@ async fn this_machine_is_who_asks_for_itself_under_its_own_name() {
     for proxy in ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"] {
         assert_eq!(status(&[("host", "localhost"), (proxy, "127.0.0.1")]).await, 401, "{proxy}");
     }
+    // A page of another site can't read the answer, but it would have the books audited.
+    for (name, value, want) in [
+        ("origin", "https://evil.example", 401),
+        ("sec-fetch-site", "cross-site", 401),
+        ("sec-fetch-site", "same-site", 401),
+        ("sec-fetch-site", "same-origin", 200),
+        ("sec-fetch-site", "none", 200),
+    ] {
+        assert_eq!(status(&[("host", "localhost"), (name, value)]).await, want, "{name} {value}");
+    }
 }
 
 /// An answer that is compressed although it was not to be is not unpacked: it can't fill the memory. What is said of it counts: these would

@@ -64,7 +64,9 @@ fn clean(stated: &str, provider: &Provider, ends: &str) -> Result<(String, bool)
         return Err("what the config states is no URL that a fleet file takes".to_owned());
     }
     let loopback = matches!(name, "localhost" | "127.0.0.1") || host.starts_with("[::1]");
-    let bracketed = host.starts_with('[') && host[1..].split_once(']').is_some_and(|(inside, _)| !inside.is_empty());
+    let is_port = |rest: &str| rest.is_empty() || rest.starts_with(':');
+    let address = host.strip_prefix('[').and_then(|host| host.split_once(']')).filter(|(_, rest)| is_port(rest));
+    let bracketed = address.is_some_and(|(inside, _)| inside.parse::<std::net::Ipv6Addr>().is_ok());
     if name.is_empty() || (name.contains(['[', ']']) && !bracketed) {
         return Err("what the config states is no URL that a fleet file takes".to_owned());
     }

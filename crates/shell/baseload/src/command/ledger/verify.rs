@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use ledger::{Hash, Verification};
 use serde_json::Value;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, wrong};
 use crate::http::Client;
 
 /// Checks a directory that nothing runs on.
@@ -32,6 +32,10 @@ pub fn run(directory: &Path, head: Option<Hash>, out: &mut dyn Write) -> Result<
 
 /// Has a running service check what was added since it was asked last.
 pub fn live(at: SocketAddr, key: Option<&str>, out: &mut dyn Write) -> Result<Exit> {
+    if key.is_some() && !at.ip().is_loopback() {
+        let hint = "ask on its machine, without a key, or through a tunnel that ends on this one";
+        return Err(wrong(format!("a key is not sent to {at}: it would go there in the clear\nhint: {hint}")));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let (status, body) = runtime.block_on(Client::new().get_with(at, "/api/ledger/verify", key))?;
     ensure!(status.is_success(), "ask {at} to verify its ledger: it answers {status}");
