@@ -1,12 +1,11 @@
 //! What was observed of each candidate when a decision was taken.
 
+pub use fleet::ENDPOINTS_MAX;
+
 use fleet::EndpointId;
 use market::{EndpointPrice, PAYERS_MAX, Payer};
 use serde::{Deserialize, Serialize};
 use units::Instant;
-
-/// The most endpoints that one model may have.
-pub const ENDPOINTS_MAX: usize = 64;
 
 /// Whether an endpoint answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

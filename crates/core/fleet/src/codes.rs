@@ -183,6 +183,9 @@ codes! {
     SHADOW_TWICE = "BL0507", "two endpoints for one model's shadow",
         "Under `up --shadow` a model's requests that don't say where to go take the endpoint that is marked with `shadow`, so one of a model's endpoints may be marked.",
         "[endpoints.east]\nmodel = \"llama\"\nshadow = true\n[endpoints.west]\nmodel = \"llama\"\nshadow = true" => "[endpoints.east]\nmodel = \"llama\"\nshadow = true\n[endpoints.west]\nmodel = \"llama\"";
+    ENDPOINTS = "BL0508", "too many endpoints for one model",
+        "Each request looks at all endpoints of its model, so a model has 64 at most. Servers that are alike can stand behind one endpoint: its pool's replicas, or one URL that spreads what it gets.",
+        "65 endpoints with `model = \"llama\"`" => "64 endpoints with `model = \"llama\"`";
     SECRET = "BL0601", "secret in the file",
         "A fleet file is shared, reviewed and kept, so a secret must not stand in it. Name where it is: an environment variable, a file or a command. A secret that stood in a file that others could see should be replaced.",
         "key = \"(the key itself)\"" => "key = { env = \"NORTH_KEY\" }";

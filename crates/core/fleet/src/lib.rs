@@ -6,6 +6,8 @@
 //! - Tables are in the order of their names, so an id is the same wherever the same file is read.
 //! - Figures that a person gave as a range, or with a source, keep both in [`Fleet::figures`].
 
+pub mod address;
+
 mod allowance;
 mod calendar;
 mod check;
@@ -26,6 +28,7 @@ mod spelling;
 
 pub use allowance::{Allowance, Budget, PerMinute};
 pub use calendar::{Calendar, Period};
+pub use check::ENDPOINTS_MAX;
 pub use codes::{CODES, CodeInfo};
 pub use contract::{
     Basis, Capacity, CapacityOf, CarryOver, Charge, Contract, Delivery, Escalation, Exclusivity, FirstRefusal, Floor, Least, Overflow,

@@ -17,16 +17,15 @@ static KEPT: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
 /// Says a line.
 pub fn say(line: Arguments<'_>) {
-    match KEPT.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-        Some(kept) => {
-            if kept.len() == KEPT_MAX {
-                kept.remove(0);
-            }
-            kept.push(line.to_string());
+    if let Some(kept) = KEPT.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if kept.len() == KEPT_MAX {
+            kept.remove(0);
         }
-        // A closed stderr is no reason to stop.
-        None => _ = writeln!(io::stderr().lock(), "{line}"),
+        kept.push(line.to_string());
+        return;
     }
+    // Nothing is locked by now: who draws a picture never waits for a slow stderr. A closed one is no reason to stop.
+    _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Keeps lines from now on instead of printing them.

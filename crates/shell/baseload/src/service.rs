@@ -197,10 +197,18 @@ impl Service {
     fn keep_books(&mut self, keep_journal: Duration) -> Result<()> {
         // Where several replicas share, a period is closed once for all of them, and by none that is started without them.
         let (store, clock, alone) = (self.store.clone(), self.clock.clone(), self.sharing.is_none());
+        let (gateway, mut lost) = (Arc::clone(&self.gateway), 0);
         self.upkeep.every("books", BOOKS_EVERY, move || {
-            let now = clock.now();
+            let (now, live) = (clock.now(), gateway.live());
+            if let Some(why) = live.why_lost.filter(|_| live.lost_records > lost) {
+                lost = live.lost_records;
+                log::say(format_args!("baseload: {lost} records of what has happened can't be kept; the first: {why}"));
+            }
             if alone {
                 store.close_periods(now).context("close billing periods")?;
+            } else {
+                // What fails to be committed is told by nothing else.
+                store.flush().context("write the ledger")?;
             }
             store.expire_journal(now, keep_journal).context("remove old journal segments")?;
             Ok(())

@@ -105,6 +105,12 @@ pub const CUSTOM_ID_MAX: usize = 512;
 pub const BATCHES_MAX: usize = 100;
 /// The most batches of one key that are kept: past it, the oldest that are over are forgotten.
 pub const BATCHES_KEPT_MAX: usize = 1_000;
+/// The most bytes, about, of the batches of one key that are kept: of the longest names and values, twice those of the most under way.
+pub const BATCHES_KEY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The most bytes, about, of the batches of all keys: past it, the oldest that are over are forgotten, of the key that has most.
+pub const BATCHES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most batches of one page.
+pub const BATCHES_LISTED_MAX: usize = 100;
 /// The most bytes of the body that asks for a batch: several times what its metadata may come to.
 pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 /// The most pairs of a batch's metadata.

@@ -13,12 +13,13 @@ use serde_json::value::RawValue;
 use crate::attached;
 use crate::body::Streaming;
 use crate::envelope::Refused;
+use crate::paths;
 use crate::peek::{self, Peek, Streaming as Asked};
 use crate::translate::Passage;
 
 /// Whether a path is one of Anthropic's, so that errors are told in its words.
 pub(crate) fn is(path: &str) -> bool {
-    let bare = path.strip_prefix("/v1").unwrap_or(path);
+    let bare = paths::bare(path);
     bare == "/messages" || bare.starts_with("/messages/")
 }
 

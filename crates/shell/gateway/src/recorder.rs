@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dispatch::Record;
 use ledger::LedgerError;
@@ -20,11 +20,13 @@ pub(crate) struct Recorder {
     /// How many those are.
     count: AtomicUsize,
     lost: AtomicU64,
+    /// Why the first of them is.
+    why: OnceLock<Arc<str>>,
 }
 
 impl Recorder {
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self { journal, owed: Mutex::default(), count: AtomicUsize::new(0), lost: AtomicU64::new(0) }
+        Self { journal, owed: Mutex::default(), count: AtomicUsize::new(0), lost: AtomicU64::new(0), why: OnceLock::new() }
     }
 
     /// Writes what is about to happen. While the books lack what has happened nothing new may: so no more is ever owed than was under way.
@@ -53,7 +55,7 @@ impl Recorder {
         match told {
             Ok(()) => {}
             Err(error) if error.is_of_the_disk() => self.owe(record),
-            Err(_) => self.lose(),
+            Err(error) => self.lose(&error),
         }
     }
 
@@ -66,7 +68,7 @@ impl Recorder {
         while let Some(oldest) = owed.front() {
             match self.journal.append(oldest) {
                 Err(error) if error.is_of_the_disk() => return Err(error),
-                Err(_) => self.lose(),
+                Err(error) => self.lose(&error),
                 Ok(()) => {}
             }
             owed.pop_front();
@@ -89,17 +91,23 @@ impl Recorder {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Why the first of those is lost.
+    pub fn why_lost(&self) -> Option<Arc<str>> {
+        self.why.get().cloned()
+    }
+
     fn owe(&self, record: Record) {
         let mut owed = self.lock();
         if owed.len() == OWED_MAX {
-            return self.lose();
+            return self.lose(&LedgerError::Full);
         }
         owed.push_back(record);
         self.count.store(owed.len(), Ordering::Release);
     }
 
-    fn lose(&self) {
+    fn lose(&self, error: &LedgerError) {
         self.lost.fetch_add(1, Ordering::Relaxed);
+        self.why.get_or_init(|| error.to_string().into());
     }
 
     /// A record is whole before it is in here, so a poisoned lock is still good.
@@ -198,6 +206,7 @@ mod tests {
         recorder.tell_together([4, 5].map(happened));
         assert_eq!(*journal.writes.lock().expect("no test panics with it"), [2, 0]);
         assert_eq!((recorder.owed(), recorder.lost()), (2, 1));
+        assert!(recorder.why_lost().is_some_and(|why| why.contains("it is a test")));
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use fleet::address::{carried, is_forbidden};
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
@@ -59,25 +60,6 @@ fn may_stand_for(here: bool, address: IpAddr) -> bool {
     if here { address.is_loopback() } else { is_public(address) }
 }
 
-/// Whether an address is one where clouds keep what must not be asked for: link-local, or none at all. Not even a fleet file may name it.
-pub(crate) fn is_forbidden(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || v4.is_broadcast() || v4.is_multicast() || METADATA_V4.contains(&v4),
-        IpAddr::V6(v6) => {
-            v6.is_unicast_link_local()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || v6 == METADATA_V6
-                || inner(v6).is_some_and(|v4| is_forbidden(v4.into()))
-        }
-    }
-}
-
-/// The metadata services that have no link-local address: Alibaba's and Oracle's older one, and Azure's host.
-const METADATA_V4: [Ipv4Addr; 3] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
-/// Amazon's, over IPv6.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-
 fn is_public(address: IpAddr) -> bool {
     if is_forbidden(address) || address.is_loopback() {
         return false;
@@ -92,23 +74,11 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V6(v6) => {
             // Beyond 2000::/3 nothing is routed; what carries an IPv4 address is judged by it.
             let global = v6.segments()[0] & 0xe000 == 0x2000 && v6.segments()[..2] != [0x2001, 0xdb8];
-            match inner(v6) {
+            match carried(v6) {
                 Some(v4) => is_public(v4.into()),
                 None => global,
             }
         }
-    }
-}
-
-/// The IPv4 address that an IPv6 address carries: NAT64, 6to4, or IPv4-compatible.
-fn inner(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let words = v6.segments();
-    let four = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match words {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(four(high, low)),
-        [0x2002, high, low, ..] => Some(four(high, low)),
-        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(four(high, low)),
-        _ => None,
     }
 }
 

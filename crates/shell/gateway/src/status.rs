@@ -30,6 +30,8 @@ pub struct Live {
     pub owed_records: usize,
     /// Records of what has happened that can't be kept.
     pub lost_records: u64,
+    /// Why the first of them can't.
+    pub why_lost: Option<Arc<str>>,
     /// Every endpoint, in order.
     pub endpoints: Vec<EndpointLive>,
     /// The last decisions, newest first.
@@ -99,6 +101,7 @@ pub(crate) fn live(state: &State) -> Live {
         refused: state.refused.load(Ordering::Relaxed),
         owed_records: state.recorder.owed(),
         lost_records: state.recorder.lost(),
+        why_lost: state.recorder.why_lost(),
         endpoints: endpoints.collect(),
         recent: state.recent.read(),
     }
@@ -169,6 +172,7 @@ pub(crate) fn render(state: &State) -> Vec<u8> {
         "refused": live.refused,
         "owed_records": live.owed_records,
         "lost_records": live.lost_records,
+        "why_lost": live.why_lost.as_deref(),
         "endpoints": live.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
         "recent": live.recent.iter().map(decision).collect::<Vec<_>>(),
     });

@@ -9,7 +9,7 @@ use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::http::uri::Authority;
 
-use crate::resolve::{is_forbidden, is_local_name};
+use crate::resolve::is_local_name;
 
 /// An upstream's address and the secret that it wants; the secret is bound to the address and is never printed.
 #[derive(Clone, Debug)]
@@ -189,7 +189,7 @@ fn host(base: &str) -> Result<String, UpstreamError> {
     }
     let address = host.parse::<IpAddr>().ok();
     match (uri.scheme_str(), address) {
-        (Some("http" | "https"), Some(address)) if is_forbidden(address) => Err(UpstreamError::Forbidden(host)),
+        (Some("http" | "https"), Some(address)) if fleet::address::is_forbidden(address) => Err(UpstreamError::Forbidden(host)),
         (Some("https"), _) => Ok(host),
         (Some("http"), Some(address)) if address.to_canonical().is_loopback() => Ok(host),
         (Some("http"), None) if is_local_name(&host) => Ok(host),

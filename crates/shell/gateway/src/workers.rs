@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -49,12 +50,14 @@ impl Workers {
         Self { ways, threads, next: 0 }
     }
 
-    /// Gives a connection to the next worker.
-    pub fn take(&mut self, arrival: Arrival) {
-        self.next = (self.next + 1) % self.ways.len().max(1);
-        if let Some(way) = self.ways.get(self.next) {
-            // A worker that is gone drops the connection, which tells its client.
-            _ = way.try_send(arrival);
+    /// Gives a connection to the next worker that takes one. Where none does it is dropped, which tells its client.
+    pub fn take(&mut self, mut arrival: Arrival) {
+        for _ in 0..self.ways.len() {
+            self.next = (self.next + 1) % self.ways.len();
+            match self.ways[self.next].try_send(arrival) {
+                Ok(()) => return,
+                Err(TrySendError::Closed(back) | TrySendError::Full(back)) => arrival = back,
+            }
         }
     }
 

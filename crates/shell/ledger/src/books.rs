@@ -85,7 +85,7 @@ impl Fold {
                 let version = self.version(connection, row.get(8)?)?;
                 let meter = self.present.admit(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
                 let usage = Usage { contract, meter, at, held, used };
-                self.post_under(version, &usage);
+                self.post_under(version, &usage)?;
                 // What a correction changes was no use of its time.
                 if is_use && self.begun.is_none_or(|begun| at <= begun) {
                     self.flow(&usage);
@@ -98,23 +98,35 @@ impl Fold {
         Ok(())
     }
 
-    /// Folds one usage whose ids are those of `register`'s fleet; contracts that are gone are left out.
-    pub(crate) fn post(&mut self, register: &Register, usage: &Usage) -> Result<(), LedgerError> {
-        if register.version == self.present.version {
-            self.post_under(register.version, usage);
-            self.flow(usage);
-        } else if let Some(contract) = self.present.contract_id(register.contract(usage.contract)?) {
-            let meter = self.present.admit(usage.meter.kind(), register.subject(usage.meter)?);
-            let usage = Usage { contract, meter, ..*usage };
-            self.post_under(register.version, &usage);
-            self.flow(&usage);
+    /// What of these usages this fleet has, each with its own ids: all that may fail of folding them is done with it. Contracts that are gone
+    /// are left out.
+    pub(crate) fn own<'a>(&mut self, usages: impl IntoIterator<Item = (&'a Register, &'a Usage)>) -> Result<Vec<Usage>, LedgerError> {
+        let mut own = Vec::new();
+        for (register, usage) in usages {
+            let usage = if register.version == self.present.version {
+                *usage
+            } else {
+                let Some(contract) = self.present.contract_id(register.contract(usage.contract)?) else { continue };
+                Usage { contract, meter: self.present.admit(usage.meter.kind(), register.subject(usage.meter)?), ..*usage }
+            };
+            self.earlier.note(&self.fleet, (usage.contract, usage.meter), register.version, usage.at)?;
+            own.push(usage);
         }
-        Ok(())
+        Ok(own)
     }
 
-    fn post_under(&mut self, version: FleetVersion, usage: &Usage) {
+    /// Folds usages of this fleet's own.
+    pub(crate) fn post(&mut self, own: &[Usage]) {
+        for usage in own {
+            self.balances.post(&self.fleet, usage);
+            self.flow(usage);
+        }
+    }
+
+    fn post_under(&mut self, version: FleetVersion, usage: &Usage) -> Result<(), LedgerError> {
+        self.earlier.note(&self.fleet, (usage.contract, usage.meter), version, usage.at)?;
         self.balances.post(&self.fleet, usage);
-        self.earlier.note(&self.fleet, (usage.contract, usage.meter), version, usage.at);
+        Ok(())
     }
 
     /// The fleet version of a row.

@@ -159,8 +159,13 @@ impl Folds {
         to: i64,
         now: Instant,
     ) -> Result<Option<Fold>, LedgerError> {
-        let begin = || Some(Fold::new(self.fleets.get(version)?, &self.fleets, now));
-        let Some(mut fold) = self.by.remove(&version).or_else(begin) else { return Ok(None) };
+        let mut fold = match self.by.remove(&version) {
+            Some(fold) => fold,
+            None => match self.fleets.get(version)? {
+                Some(fleet) => Fold::new(fleet, &self.fleets, now),
+                None => return Ok(None),
+            },
+        };
         fold.catch_up(connection, to)?;
         Ok(Some(fold))
     }

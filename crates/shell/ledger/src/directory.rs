@@ -63,9 +63,16 @@ pub(crate) fn keep_text(directory: &Path, version: FleetVersion, text: &str) -> 
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(at(&folder))
 }
 
-/// A fleet version that was in use, unless its text is gone or can't be read any more.
-pub(crate) fn fleet(directory: &Path, version: FleetVersion) -> Option<Arc<Fleet>> {
-    fleet::parse(&text(directory, version).ok()?).fleet.filter(|fleet| fleet.version == version).map(Arc::new)
+/// A fleet version that was in use; nothing where its text is gone, or is none to this program. That a disk doesn't give it now is neither.
+pub(crate) fn fleet(directory: &Path, version: FleetVersion) -> Result<Option<Arc<Fleet>>, LedgerError> {
+    let path = text_path(directory, version);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(&path)(error)),
+    };
+    let fleet = String::from_utf8(text).ok().and_then(|text| fleet::parse(&text).fleet);
+    Ok(fleet.filter(|fleet| fleet.version == version).map(Arc::new))
 }
 
 /// Whether the text that is there of a fleet version is another one; one that is gone is none.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use fleet::{Charge, Contract, ContractId, Fleet, FleetVersion, Meter, MeterKind, RateClause};
 use units::Instant;
 
+use crate::error::LedgerError;
 use crate::fleets::Fleets;
 use crate::register::Register;
 
@@ -41,15 +42,31 @@ impl Earlier {
         &self.fleets
     }
 
-    /// Takes in that a meter was posted at that time under `version`, if `fleet` prices it by nothing.
-    pub(crate) fn note(&mut self, fleet: &Fleet, (contract, meter): (ContractId, Meter), version: FleetVersion, at: Instant) {
+    /// Takes in that a meter was posted at that time under `version`, if `fleet` prices it by nothing. The fleet that may have is read before,
+    /// so that what it says is there when it is asked for.
+    pub(crate) fn note(
+        &mut self,
+        fleet: &Fleet,
+        (contract, meter): (ContractId, Meter),
+        version: FleetVersion,
+        at: Instant,
+    ) -> Result<(), LedgerError> {
         let terms = &fleet.contracts[contract];
         if terms.rates.iter().any(|clause| clause.meter == meter) {
-            return;
+            return Ok(());
+        }
+        if version != fleet.version {
+            self.fleets.get(version)?;
         }
         let periods = self.posted.entry((contract, meter)).or_default();
         let last = periods.entry(terms.calendar.index(at)).or_default().entry(version).or_insert(at);
         *last = at.max(*last);
+        Ok(())
+    }
+
+    /// A fleet that was noted, unless it is gone.
+    fn noted(&self, version: FleetVersion) -> Option<Arc<Fleet>> {
+        self.fleets.get(version).ok().flatten()
     }
 
     /// The fleet with the clauses that it lacks, behind those that it has, as of a period that ends at `until`: what is posted in a later one
@@ -80,7 +97,7 @@ impl Earlier {
     fn reckoned(&self, fleet: &Arc<Fleet>, names: &Register, chosen: &[Chosen]) -> Arc<Fleet> {
         let mut terms = Arc::clone(fleet);
         for (contract, meter, version) in chosen {
-            let (Some(earlier), Ok(subject)) = (self.fleets.get(*version), names.subject(*meter)) else { continue };
+            let (Some(earlier), Ok(subject)) = (self.noted(*version), names.subject(*meter)) else { continue };
             let own = (fleet.contracts.name(*contract), &fleet.contracts[*contract]);
             let clauses = metered(&earlier, own, (meter.kind(), subject));
             if !clauses.is_empty() {
@@ -95,7 +112,7 @@ impl Earlier {
     pub(crate) fn unread(&self, present: FleetVersion) -> impl Iterator<Item = (ContractId, Meter, Instant)> {
         self.posted.iter().filter_map(move |((contract, meter), posted)| {
             let (version, last) = posted.values().next_back().and_then(last_of)?;
-            (version != present && self.fleets.get(version).is_none()).then_some((*contract, *meter, last))
+            (version != present && self.noted(version).is_none()).then_some((*contract, *meter, last))
         })
     }
 }

@@ -233,6 +233,9 @@ impl Ingester {
             offset(to),
             settled_below
         ])?;
+        let registers: Vec<_> = booked.usage.iter().map(|(version, _)| self.registers.of(*version)).collect::<Result<_, _>>()?;
+        // Before it is committed: what is committed is folded whole.
+        let own = self.fold.own(registers.iter().map(|register| &***register).zip(booked.usage.iter().map(|(_, usage)| usage)))?;
         transaction.commit()?;
         self.at = to;
         self.newest = newest;
@@ -240,10 +243,7 @@ impl Ingester {
         for attempt in &booked.settled {
             self.open.remove(attempt);
         }
-        for (version, usage) in &booked.usage {
-            let register = Arc::clone(self.registers.of(*version)?);
-            self.fold.post(&register, usage)?;
-        }
+        self.fold.post(&own);
         self.fold.posting_to = posting_to;
         Ok(())
     }

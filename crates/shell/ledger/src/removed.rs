@@ -84,21 +84,24 @@ pub(crate) fn removed(
         for name in register.contract_names().filter(|name| !has_signed(present, name)) {
             // A text that can't be read may have it signed.
             if let Entry::Vacant(had) = had.entry(name).or_default().entry(replica)
-                && fleets.get(register.version).is_none_or(|fleet| has_signed(&fleet, name))
+                && fleets.get(register.version)?.is_none_or(|fleet| has_signed(&fleet, name))
             {
                 had.insert(Had { last: (at, register.version), gone: next.get(&replica).copied() });
             }
         }
         next.insert(replica, at);
     }
-    let removed = had.into_iter().filter_map(|(name, by)| {
-        let (_, version) = by.values().map(|had| had.last).max()?;
-        let fleet = fleets.get(version)?;
+    let mut removed = Vec::new();
+    for (name, by) in had {
+        let Some((_, version)) = by.values().map(|had| had.last).max() else { continue };
+        let Some(fleet) = fleets.get(version)? else { continue };
         // A replica that never began again says nothing.
         let at = by.values().filter_map(|had| had.gone).max().unwrap_or(now);
-        Some(Removed { contract: fleet.contracts.id(name)?, fleet, at, unused_to: Cell::new(0) })
-    });
-    Ok(removed.collect())
+        if let Some(contract) = fleet.contracts.id(name) {
+            removed.push(Removed { contract, fleet, at, unused_to: Cell::new(0) });
+        }
+    }
+    Ok(removed)
 }
 
 const OPENINGS: &str = "SELECT fleet, at_us, id FROM opening ORDER BY id DESC";

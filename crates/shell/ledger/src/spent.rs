@@ -137,7 +137,7 @@ fn terms(connection: &Connection, directory: &Path, fleet: &Fleet, until: Instan
         let Word(kind) = row.get(1)?;
         let meter = register.admit(kind, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
         for at in [row.get(4)?, row.get(5)?] {
-            earlier.note(fleet, (contract, meter), FleetVersion(row.get(3)?), Instant::from_micros(at));
+            earlier.note(fleet, (contract, meter), FleetVersion(row.get(3)?), Instant::from_micros(at))?;
         }
     }
     Ok((earlier.terms(&Arc::new(fleet.clone()), &register, until), register))

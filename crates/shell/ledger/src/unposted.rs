@@ -67,7 +67,7 @@ pub(crate) fn held(
     let mut left_out = held_to(connection, register, (fleet, reading.from))?;
     left_out.retain(|other, _| Some(*other) > register.endpoint_id(&endpoint));
     // Whose contract ended there was in no later one.
-    let fleet = fleets.get(register.version);
+    let fleet = fleets.get(register.version)?;
     let in_force = |contract| fleet.as_ref().is_none_or(|fleet| fleet.contracts[contract].in_force(reading.from));
     left_out.retain(|_, held: &mut HeldTime| held.usage.iter().all(|usage| in_force(usage.contract)));
     let rest = whole(reading.from, reading.to.min(kept));

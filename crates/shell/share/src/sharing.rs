@@ -42,7 +42,7 @@ pub struct Setup {
     pub fleet: Arc<Fleet>,
     /// Hears the books of all replicas, as far as they have been copied.
     pub books: Arc<dyn Fn(Books) + Send + Sync>,
-    /// Hears what goes wrong, and that it is right again; each once.
+    /// Hears what goes wrong, each cause once, and that it is right again.
     pub say: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -125,21 +125,36 @@ fn runtime() -> Result<Runtime, ShareError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ShareError::Thread)
 }
 
-/// Says what goes wrong once, and when it is right again.
+/// Causes that are told of one trouble: a database whose every error reads otherwise does not fill the log.
+const CAUSES_MAX: usize = 8;
+
+/// Says what goes wrong, each cause once, and when it is right again.
 struct Trouble {
     what: &'static str,
-    last: Option<String>,
+    /// What was said since it last went well.
+    said: Vec<String>,
 }
 
 impl Trouble {
-    fn note(&mut self, setup: &Setup, result: &Result<(), ShareError>) {
-        let now = result.as_ref().err().map(|error| chain(error));
-        match (&self.last, &now) {
-            (None, Some(error)) => (setup.say)(&format!("{}: {error}", self.what)),
-            (Some(_), None) => (setup.say)(&format!("{}: goes on", self.what)),
-            _ => {}
+    fn of(what: &'static str) -> Self {
+        Self { what, said: Vec::new() }
+    }
+
+    fn note(&mut self, say: &dyn Fn(&str), result: &Result<(), ShareError>) {
+        match result {
+            Ok(()) if self.said.is_empty() => {}
+            Ok(()) => {
+                say(&format!("{}: goes on", self.what));
+                self.said.clear();
+            }
+            Err(error) => {
+                let cause = chain(error);
+                if self.said.len() < CAUSES_MAX && !self.said.contains(&cause) {
+                    say(&format!("{}: {cause}", self.what));
+                    self.said.push(cause);
+                }
+            }
         }
-        self.last = now;
     }
 }
 
@@ -185,7 +200,7 @@ impl Leasing {
 
     fn run(mut self, portions: &dyn Portions, mut stopped: watch::Receiver<bool>) {
         let Self { setup, runtime, renewing, client } = &mut self;
-        let mut trouble = Trouble { what: "leases of shared budgets", last: None };
+        let mut trouble = Trouble::of("leases of shared budgets");
         runtime.block_on(async {
             let (mut regular, mut soonest) = (Clock::now() + EVERY, SOONEST);
             while let Some(turn) = next(&mut stopped, portions, regular, soonest).await {
@@ -193,7 +208,7 @@ impl Leasing {
                     regular = Clock::now() + EVERY;
                 }
                 let result = renew(setup, portions, turn, renewing, client).await;
-                trouble.note(setup, &result);
+                trouble.note(setup.say.as_ref(), &result);
                 // A database that is not there is not asked more often because many wait for it.
                 soonest = if result.is_ok() { SOONEST } else { EVERY };
             }
@@ -268,12 +283,12 @@ impl Agreeing {
 
     fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let Self { setup, runtime, keys, agreed, client } = &mut self;
-        let mut trouble = Trouble { what: "agreeing on keys", last: None };
+        let mut trouble = Trouble::of("agreeing on keys");
         runtime.block_on(async {
             loop {
                 let last = wait(&mut stopped).await;
                 let result = agree(setup, keys, agreed, client).await;
-                trouble.note(setup, &result);
+                trouble.note(setup.say.as_ref(), &result);
                 if last {
                     break;
                 }
@@ -325,18 +340,19 @@ impl Copying {
 
     fn run(self, mut stopped: watch::Receiver<bool>) {
         let Self { runtime, mut work } = self;
-        let (mut trouble, setup) = (Trouble { what: "copies of the ledger", last: None }, Arc::clone(&work.setup));
+        let (mut trouble, setup) = (Trouble::of("copies of the ledger"), Arc::clone(&work.setup));
+        let say = setup.say.as_ref();
         runtime.block_on(async {
             loop {
                 // Others may have what it waits for: what isn't brought in time is by the next process.
                 if wait(&mut stopped).await {
                     let result = tokio::time::timeout(LAST, work.once()).await;
-                    trouble.note(&setup, &result.unwrap_or(Err(ShareError::Silent)));
+                    trouble.note(say, &result.unwrap_or(Err(ShareError::Silent)));
                     break;
                 }
                 tokio::select! {
                     biased;
-                    result = work.once() => trouble.note(&setup, &result),
+                    result = work.once() => trouble.note(say, &result),
                     _ = stopped.wait_for(|stop| *stop) => {}
                 }
             }
@@ -376,6 +392,21 @@ mod tests {
 
     use super::*;
     use crate::leases::Portion;
+
+    #[test]
+    fn each_cause_of_a_trouble_is_told_once_and_its_end() {
+        let failed = |text: &str| Err(ShareError::Thread(std::io::Error::other(text.to_owned())));
+        let (said, mut trouble) = (std::sync::Mutex::new(Vec::new()), Trouble::of("copies"));
+        let say = |line: &str| said.lock().expect("no other").push(line.to_owned());
+        for result in [Ok(()), failed("a"), failed("a"), failed("b"), failed("a"), Ok(()), Ok(()), failed("a")] {
+            trouble.note(&say, &result);
+        }
+        let told = said.lock().expect("no other").clone();
+        let ends: Vec<&str> = told.iter().map(|line| line.rsplit(' ').next().unwrap_or_default()).collect();
+        assert_eq!(ends, ["a", "b", "on", "a"], "{told:?}");
+        (0..99).for_each(|number| trouble.note(&say, &failed(&number.to_string())));
+        assert_eq!(said.lock().expect("no other").len(), told.len() + CAUSES_MAX - 1);
+    }
 
     /// Nothing is leased; somebody waits when told to.
     #[derive(Default)]

@@ -12,6 +12,9 @@ use crate::reader::Reader;
 use crate::rows::Rows;
 use crate::spelling;
 
+/// The most endpoints that one model may have: each request looks at all of them.
+pub const ENDPOINTS_MAX: usize = 64;
+
 /// Whether each alias means one model.
 pub(super) fn aliases(rows: &Rows, root: &Reader<'_>) {
     let mut taken: BTreeMap<&str, std::ops::Range<usize>> = BTreeMap::new();
@@ -43,6 +46,22 @@ pub(super) fn shadows(rows: &Rows, root: &Reader<'_>) {
             root.add(Diagnostic::error(codes::SHADOW_TWICE, &place, message, hint).related(first, "it is marked here"));
         } else {
             marked.insert(endpoint.model, place);
+        }
+    }
+}
+
+/// Whether no model has more endpoints than a decision looks at.
+pub(super) fn endpoints(rows: &Rows, root: &Reader<'_>) {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for (_, name, endpoint) in sound(&rows.endpoints) {
+        let count = counts.entry(endpoint.model).or_default();
+        *count += 1;
+        if *count == ENDPOINTS_MAX + 1
+            && let Some((model, _)) = get(&rows.models, endpoint.model)
+        {
+            let message = format!("more than {ENDPOINTS_MAX} endpoints serve `{}`", spelling::shown(model));
+            let hint = "let servers that are alike stand behind one endpoint: replicas of its pool, or one URL";
+            root.add(Diagnostic::error(codes::ENDPOINTS, &root.place_of(&["endpoints", name]), message, hint));
         }
     }
 }

@@ -5,6 +5,7 @@ mod nesting;
 mod outlook;
 mod physical;
 
+pub use coverage::ENDPOINTS_MAX;
 use units::Instant;
 
 use crate::codes;
@@ -25,6 +26,7 @@ pub(crate) fn all(rows: &Rows, root: &Reader<'_>) {
     nesting::named(rows, root);
     coverage::aliases(rows, root);
     coverage::shadows(rows, root);
+    coverage::endpoints(rows, root);
     coverage::payers(rows, root);
     coverage::workloads(rows, root);
     outlook::expansions(rows, root);

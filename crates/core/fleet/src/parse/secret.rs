@@ -1,9 +1,11 @@
 //! Secrets: where they are may stand in the file, what they are may not.
 
+use core::net::IpAddr;
 use core::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::address::is_forbidden;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys::{Key, Shape, may};
@@ -119,11 +121,17 @@ pub(super) fn check_url(row: &Reader<'_>, url: &str) {
     } else {
         authority.split(':').next().unwrap_or_default()
     };
-    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1");
-    let plain = host.trim_start_matches('[').bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
+    let host = host.trim_start_matches('[');
+    let address = host.parse::<IpAddr>().ok();
+    let loopback = address.map_or(host == "localhost", |address| address.to_canonical().is_loopback());
+    let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
     match scheme {
         _ if host.is_empty() || !plain => bad("`url` has no host", "write the whole base URL, such as \"https://api.example.com/v1\""),
         _ if rest.contains(['?', '#']) => bad("`url` has a query or fragment", "leave off what follows `?` or `#`"),
+        "http" | "https" if address.is_some_and(is_forbidden) => {
+            let message = "`url` names an address where clouds keep their machines' secrets, or none that can be asked";
+            bad(message, "write the host's name or its own address: link-local and metadata addresses are never asked");
+        }
         "https" => {}
         "http" if loopback => {}
         "http" => bad("`url` is not encrypted", "write https: http is only for this machine (127.0.0.1, [::1], localhost)"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dispatch::KeyId;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
@@ -15,10 +16,12 @@ use crate::batch::line::blocking;
 use crate::batch::order::{Batch, Status, call};
 use crate::batch::run::seconds;
 use crate::batch::{Desk, upload};
+use crate::body::Answer;
 use crate::depth;
 use crate::envelope::Refused;
 use crate::ids;
-use crate::limits::{BATCHES_KEPT_MAX, BATCHES_MAX, METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX, ORDER_BYTES_MAX};
+use crate::limits::{BATCHES_LISTED_MAX, BATCHES_MAX, METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX, ORDER_BYTES_MAX};
+use crate::memory;
 use crate::query::Query;
 use crate::request::{self, Served};
 use crate::state::State;
@@ -62,12 +65,12 @@ pub(crate) async fn serve(state: &Arc<State>, wanted: Wanted<'_>, request: Reque
     let query = Query::of(request.uri().query());
     match (request.method(), wanted) {
         (&Method::POST, Wanted::Files) => upload::upload(state, &desk, key, request).await,
-        (&Method::GET, Wanted::Files) => files::list(&desk, key, &query),
+        (&Method::GET, Wanted::Files) => files::list(state, &desk, key, &query),
         (&Method::GET, Wanted::File(id)) => files::one(&desk, key, id),
         (&Method::GET, Wanted::Content(id)) => files::content(&desk, key, id).await,
         (&Method::DELETE, Wanted::File(id)) => files::delete(&desk, key, id).await,
         (&Method::POST, Wanted::Batches) => make(state, desk, key, request).await,
-        (&Method::GET, Wanted::Batches) => list(&desk, key, &query),
+        (&Method::GET, Wanted::Batches) => list(state, &desk, key, &query),
         (&Method::GET, Wanted::Batch(id)) => {
             let batch = desk.batches.find(key, id).ok_or_else(|| Refused::not_kept("batch", id))?;
             Ok(Served::json(&batch.shown()))
@@ -123,6 +126,9 @@ async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<
     if desk.batches.of(key).iter().filter(|batch| !batch.status.is_over()).count() >= BATCHES_MAX {
         return Err(Refused::too_many(format!("A key may have {BATCHES_MAX} batches under way.")));
     }
+    if !desk.batches.has_room() {
+        return Err(Refused::too_many("Too many batches are under way."));
+    }
     let id = format!("batch_{:032x}", ids::draw(state.clock.now()).ok_or_else(Refused::overloaded)?.0);
     let created_at = seconds(state);
     let batch = Batch {
@@ -145,14 +151,21 @@ async fn make(state: &Arc<State>, desk: Arc<Desk>, key: KeyId, request: Request<
         used: None,
     };
     let shown = batch.shown();
-    kept(blocking(move || desk.batches.keep(batch, BATCHES_KEPT_MAX).map(|()| desk.wake.notify_one())).await)?;
+    kept(blocking(move || desk.batches.keep(batch).map(|()| desk.wake.notify_one())).await)?;
     Ok(Served::json(&shown))
 }
 
-fn list(desk: &Desk, key: KeyId, query: &Query) -> Result<Served, Refused> {
+fn list(state: &State, desk: &Desk, key: KeyId, query: &Query) -> Result<Served, Refused> {
     let mut batches = desk.batches.of(key);
     batches.reverse();
-    page(&batches, |batch| &batch.id, |batch| batch.shown(), query)
+    let (after, limit) = (query.text("after"), query.number("limit", 20, 1..=BATCHES_LISTED_MAX)?);
+    sent(state, &page(&batches, |batch| &batch.id, |batch| batch.shown(), (after, limit)))
+}
+
+/// A page, which takes of the room of all bodies until its client has read it.
+pub(crate) fn sent(state: &State, page: &Value) -> Result<Served, Refused> {
+    let body = memory::made(Bytes::from(page.to_string()), &state.memory).ok_or_else(Refused::overloaded)?;
+    Ok(Served { body: Answer::from(body), ..Served::json(&Value::Null) })
 }
 
 /// What a client notes of its batch is kept with it, within OpenAI's bounds.
@@ -201,10 +214,9 @@ pub(crate) fn kept<T>(done: Option<std::io::Result<T>>) -> Result<T, Refused> {
     done.and_then(Result::ok).ok_or_else(Refused::not_stored)
 }
 
-/// One page of a list of things that are in order: those after `after`, `limit` at most; only they are shown.
-pub(crate) fn page<T>(all: &[T], id: impl Fn(&T) -> &str, shown: impl Fn(&T) -> Value, query: &Query) -> Result<Served, Refused> {
-    let limit = query.number("limit", 20, 1..=10_000)?;
-    let begin = match query.text("after") {
+/// One page of a list of things that are in order: those after the one of that id, `limit` at most; only they are shown.
+pub(crate) fn page<T>(all: &[T], id: impl Fn(&T) -> &str, shown: impl Fn(&T) -> Value, (after, limit): (Option<&str>, usize)) -> Value {
+    let begin = match after {
         Some(after) => all.iter().position(|one| id(one) == after).map_or(all.len(), |at| at + 1),
         None => 0,
     };
@@ -212,7 +224,7 @@ pub(crate) fn page<T>(all: &[T], id: impl Fn(&T) -> &str, shown: impl Fn(&T) -> 
     let (data, has_more) = (&left[..left.len().min(limit)], left.len() > limit);
     let (first_id, last_id) = (data.first().map(&id), data.last().map(&id));
     let data: Vec<Value> = data.iter().map(shown).collect();
-    Ok(Served::json(&json!({ "object": "list", "data": data, "first_id": first_id, "last_id": last_id, "has_more": has_more })))
+    json!({ "object": "list", "data": data, "first_id": first_id, "last_id": last_id, "has_more": has_more })
 }
 
 #[cfg(test)]
@@ -253,17 +265,15 @@ mod tests {
     #[test]
     fn lists_come_in_pages() {
         let all: Vec<String> = (0..5).map(|id| format!("f{id}")).collect();
-        let check = |query: &str, ids: &[&str], more: bool| {
-            let served = page(&all, String::as_str, |id| json!({ "id": id }), &Query::of(Some(query))).expect("a page");
-            let crate::body::Answer::Whole(body) = served.body else { unreachable!("it is whole") };
-            let shown: Value = serde_json::from_slice(body.rest()).expect("JSON");
+        let check = |after: Option<&str>, limit: usize, ids: &[&str], more: bool| {
+            let shown = page(&all, String::as_str, |id| json!({ "id": id }), (after, limit));
             let got: Vec<&str> = shown["data"].as_array().expect("a list").iter().filter_map(|one| one["id"].as_str()).collect();
-            assert_eq!((got.as_slice(), &shown["has_more"]), (ids, &json!(more)), "{query}");
+            assert_eq!((got.as_slice(), &shown["has_more"]), (ids, &json!(more)), "{limit} after {after:?}");
         };
-        check("limit=2", &["f0", "f1"], true);
-        check("limit=2&after=f1", &["f2", "f3"], true);
-        check("limit=2&after=f3", &["f4"], false);
-        check("after=f4", &[], false);
-        check("after=gone", &[], false);
+        check(None, 2, &["f0", "f1"], true);
+        check(Some("f1"), 2, &["f2", "f3"], true);
+        check(Some("f3"), 2, &["f4"], false);
+        check(Some("f4"), 20, &[], false);
+        check(Some("gone"), 20, &[], false);
     }
 }

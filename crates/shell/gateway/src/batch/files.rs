@@ -12,13 +12,15 @@ use tokio::sync::mpsc;
 
 use crate::admission::Rates;
 use crate::batch::Desk;
-use crate::batch::asked::{kept, page};
+use crate::batch::asked::{kept, page, sent};
 use crate::batch::line::blocking;
 use crate::batch::shelf::FileRow;
 use crate::body::Answer;
 use crate::envelope::Refused;
+use crate::limits::FILES_MAX;
 use crate::query::Query;
 use crate::request::Served;
+use crate::state::State;
 
 /// How much of a file is read at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -31,7 +33,7 @@ pub(crate) fn shown(row: &FileRow) -> Value {
     })
 }
 
-pub(crate) fn list(desk: &Desk, key: KeyId, query: &Query) -> Result<Served, Refused> {
+pub(crate) fn list(state: &State, desk: &Desk, key: KeyId, query: &Query) -> Result<Served, Refused> {
     let mut rows = desk.files.of(key);
     if let Some(purpose) = query.text("purpose") {
         rows.retain(|row| row.purpose == purpose);
@@ -42,7 +44,8 @@ pub(crate) fn list(desk: &Desk, key: KeyId, query: &Query) -> Result<Served, Ref
         None | Some("desc") => rows.reverse(),
         Some(_) => return Err(Refused::invalid("order", "'order' should be 'asc' or 'desc'.")),
     }
-    page(&rows, |row| &row.id, shown, query)
+    let (after, limit) = (query.text("after"), query.number("limit", 10_000, 1..=FILES_MAX)?);
+    sent(state, &page(&rows, |row| &row.id, shown, (after, limit)))
 }
 
 pub(crate) fn one(desk: &Desk, key: KeyId, id: &str) -> Result<Served, Refused> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::batch::shelf::{forget, make, read_all, replace};
+use crate::limits::{BATCHES_BYTES_MAX, BATCHES_KEPT_MAX, BATCHES_KEY_BYTES_MAX};
 use crate::peek::Call;
 
 /// How far a batch is, in OpenAI's words.
@@ -106,6 +107,17 @@ impl Batch {
         call(&self.endpoint)
     }
 
+    /// About how much memory it takes, in bytes: mostly what its client said and was told.
+    fn bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let flaws = self.flaws.iter().map(|flaw| size_of::<Flaw>() + flaw.code.len() + flaw.message.len() + text(&flaw.param));
+        let pairs = self.metadata.iter().flatten();
+        let metadata = pairs.map(|(name, value)| size_of::<(String, Value)>() + name.len() + value.as_str().map_or(0, str::len));
+        let names = self.id.len() + self.endpoint.len() + self.input_file_id.len() + text(&self.model);
+        let since = self.since.len() * size_of::<(String, i64, String)>();
+        size_of::<Self>() + names + text(&self.output_file_id) + text(&self.error_file_id) + since + flaws.chain(metadata).sum::<usize>()
+    }
+
     /// Goes on to a status.
     pub fn become_at(&mut self, status: Status, now: i64) {
         self.status = status;
@@ -141,10 +153,28 @@ pub(crate) fn call(endpoint: &str) -> Option<Call> {
     }
 }
 
+/// How much of batches is kept.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// Of one key, how many and about how many bytes.
+    of_key: (usize, usize),
+    /// Bytes of all keys together.
+    bytes: usize,
+}
+
+/// What a key's batches take: how many they are, their bytes, and of these the ones of batches that are over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    count: usize,
+    bytes: usize,
+    over: usize,
+}
+
 /// Every batch.
 #[derive(Debug)]
 pub(crate) struct Batches {
     folder: PathBuf,
+    room: Room,
     rows: Mutex<BTreeMap<String, Arc<Batch>>>,
     /// Held while something is written: of two changes at once, both the row and the file have the later. Who only looks doesn't wait for it.
     writing: Mutex<()>,
@@ -153,6 +183,10 @@ pub(crate) struct Batches {
 impl Batches {
     /// Opens a folder of batches, and clears away what is left of those that are over or unknown.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
+        Self::with_room(folder, Room { of_key: (BATCHES_KEPT_MAX, BATCHES_KEY_BYTES_MAX), bytes: BATCHES_BYTES_MAX })
+    }
+
+    fn with_room(folder: PathBuf, room: Room) -> io::Result<Self> {
         make(&folder)?;
         let rows: BTreeMap<_, _> = read_all::<Batch>(&folder)?.into_iter().map(|batch| (batch.id.clone(), Arc::new(batch))).collect();
         for entry in fs::read_dir(&folder)? {
@@ -166,7 +200,7 @@ impl Batches {
                 fs::remove_file(path)?;
             }
         }
-        Ok(Self { folder, rows: Mutex::new(rows), writing: Mutex::new(()) })
+        Ok(Self { folder, room, rows: Mutex::new(rows), writing: Mutex::new(()) })
     }
 
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Batch>>> {
@@ -203,8 +237,13 @@ impl Batches {
         self.rows().values().any(|batch| batch.input_file_id == file && !batch.status.is_over())
     }
 
-    /// Keeps a batch as it is now: durable once it returns. The oldest of its key that are over make room for it, past `most`.
-    pub fn keep(&self, batch: Batch, most: usize) -> io::Result<()> {
+    /// Whether those under way leave room for one more: only what is over is forgotten.
+    pub fn has_room(&self) -> bool {
+        self.under_way().iter().map(|batch| batch.bytes()).sum::<usize>() < self.room.bytes
+    }
+
+    /// Keeps a batch as it is now: durable once it returns. Older ones that are over make room for it.
+    pub fn keep(&self, batch: Batch) -> io::Result<()> {
         let _writing = self.writing();
         if let Err(error) = replace(&self.folder, &batch.id, &batch) {
             // It may be there all the same; its client hears that it is not.
@@ -213,13 +252,38 @@ impl Batches {
         }
         let key = batch.key;
         self.rows().insert(batch.id.clone(), Arc::new(batch));
-        let all = self.of(key);
-        for gone in all.iter().filter(|batch| batch.status.is_over()).take(all.len().saturating_sub(most)) {
-            // Should a kill bring it back, it goes with the next.
-            forget(&self.folder, &gone.id);
-            self.rows().remove(&gone.id);
-        }
+        self.make_room(key);
         Ok(())
+    }
+
+    /// Forgets the oldest batches that are over: of a key past what it may have, then of whoever has most of them, past what all may.
+    fn make_room(&self, key: KeyId) {
+        while let Some(gone) = self.beyond(key) {
+            // Should a kill bring it back, it goes with the next.
+            forget(&self.folder, &gone);
+            self.rows().remove(&gone);
+        }
+    }
+
+    /// The batch that has to go first, if any has.
+    fn beyond(&self, key: KeyId) -> Option<String> {
+        let rows = self.rows();
+        let mut keys = BTreeMap::<KeyId, Held>::new();
+        for batch in rows.values() {
+            let (held, bytes) = (keys.entry(batch.key).or_default(), batch.bytes());
+            held.count += 1;
+            held.bytes += bytes;
+            held.over += if batch.status.is_over() { bytes } else { 0 };
+        }
+        let own = keys.get(&key).filter(|own| own.over > 0 && (own.count > self.room.of_key.0 || own.bytes > self.room.of_key.1));
+        let is_full = keys.values().map(|held| held.bytes).sum::<usize>() > self.room.bytes;
+        let whose = match own {
+            Some(_) => key,
+            None if is_full => keys.iter().filter(|(_, held)| held.over > 0).max_by_key(|(_, held)| held.over).map(|(key, _)| *key)?,
+            None => return None,
+        };
+        let over = rows.values().filter(|batch| batch.key == whose && batch.status.is_over());
+        over.min_by_key(|batch| (batch.created_at, &batch.id)).map(|batch| batch.id.clone())
     }
 
     /// Forgets the batches of the keys that are so and that are over.
@@ -247,6 +311,9 @@ impl Batches {
         }
         let changed = Arc::new(changed);
         rows.insert(id.to_owned(), Arc::clone(&changed));
+        drop(rows);
+        // It may say more than before, such as what is wrong with its lines.
+        self.make_room(changed.key);
         Ok(Some(changed))
     }
 
@@ -294,9 +361,10 @@ mod tests {
     fn check(made: &[(i64, Status)], most: usize, want: &[i64]) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let kept = |batches: &Batches| batches.of(KeyId(1)).iter().map(|batch| batch.created_at).collect::<Vec<_>>();
-        let batches = Batches::open(folder.path().to_owned()).expect("a new folder");
+        let room = Room { of_key: (most, usize::MAX), bytes: usize::MAX };
+        let batches = Batches::with_room(folder.path().to_owned(), room).expect("a new folder");
         for (number, status) in made {
-            batches.keep(batch(*number, *status), most).expect("room");
+            batches.keep(batch(*number, *status)).expect("room");
         }
         assert_eq!(kept(&batches), want, "{made:?}");
         assert_eq!(kept(&Batches::open(folder.path().to_owned()).expect("it is there")), want, "{made:?}");
@@ -311,13 +379,48 @@ mod tests {
         check(&[(1, InProgress), (2, InProgress), (3, InProgress)], 2, &[1, 2, 3]);
     }
 
+    /// What stays of batches with so many bytes of metadata, each by its key and number, in the order in which they were made.
+    #[test]
+    fn what_clients_say_of_batches_takes_no_more_room_than_it_may() {
+        use Status::{Completed, InProgress};
+        let check = |made: &[(u32, i64, Status)], want: &[(u32, i64)]| {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let room = Room { of_key: (99, 35_000), bytes: 60_000 };
+            let batches = Batches::with_room(folder.path().to_owned(), room).expect("a new folder");
+            for (key, number, status) in made {
+                let metadata = Map::from_iter([("said".to_owned(), Value::String("x".repeat(10_000)))]);
+                let made = Batch { key: KeyId(*key), metadata: Some(metadata), ..batch(*number, *status) };
+                batches.keep(made).expect("room");
+            }
+            let kept: Vec<_> = batches.oldest_first(|_| true).iter().map(|batch| (batch.key.0, batch.created_at)).collect();
+            assert_eq!((kept.as_slice(), batches.has_room()), (want, true), "{made:?}");
+        };
+        check(&[(1, 1, Completed), (1, 2, Completed), (1, 3, Completed), (1, 4, Completed)], &[(1, 2), (1, 3), (1, 4)]);
+        check(&[(1, 1, Completed), (1, 2, InProgress), (1, 3, InProgress), (1, 4, InProgress)], &[(1, 2), (1, 3), (1, 4)]);
+        let of_three = [(1, 1, Completed), (1, 2, Completed), (1, 3, Completed), (2, 4, Completed), (2, 5, Completed), (3, 6, Completed)];
+        check(&of_three, &[(1, 2), (1, 3), (2, 4), (2, 5), (3, 6)]);
+    }
+
+    #[test]
+    fn flaws_take_of_the_same_room() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let room = Room { of_key: (99, 15_000), bytes: 15_000 };
+        let batches = Batches::with_room(folder.path().to_owned(), room).expect("a new folder");
+        batches.keep(batch(1, Status::Completed)).expect("room");
+        batches.keep(batch(2, Status::InProgress)).expect("room");
+        let flaw = Flaw { code: "c".to_owned(), message: "m".repeat(20_000), param: None, line: None };
+        batches.change("batch_2", |batch| batch.flaws.push(flaw)).expect("room");
+        assert_eq!(batches.oldest_first(|_| true).len(), 1, "the one that was over has gone");
+        assert!(!batches.has_room(), "and what is under way stays");
+    }
+
     #[test]
     fn results_go_with_their_batch() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let batches = Batches::open(folder.path().to_owned()).expect("a new folder");
         let made = [(1, Status::Completed), (2, Status::InProgress)];
         for (number, status) in made {
-            batches.keep(batch(number, status), 9).expect("room");
+            batches.keep(batch(number, status)).expect("room");
         }
         for name in ["batch_1.results", "batch_2.results", "batch_3.results", "batch_2.part"] {
             fs::write(folder.path().join(name), "").expect("room");
@@ -333,7 +436,7 @@ mod tests {
     fn who_looks_does_not_wait_for_the_disk() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let batches = Batches::open(folder.path().to_owned()).expect("a new folder");
-        batches.keep(batch(1, Status::InProgress), 9).expect("room");
+        batches.keep(batch(1, Status::InProgress)).expect("room");
         let changed = batches.change("batch_1", |changing| {
             changing.become_at(Status::Cancelling, 5);
             assert_eq!(batches.find(KeyId(1), "batch_1").map(|found| found.status), Some(Status::InProgress), "not before it is written");

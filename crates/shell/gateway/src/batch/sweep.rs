@@ -27,7 +27,6 @@ mod tests {
     use super::*;
     use crate::batch::order::{Batch, Status};
     use crate::batch::shelf::FileRow;
-    use crate::limits::BATCHES_KEPT_MAX;
 
     /// Keeps a file of a key, and a batch that reads it.
     fn keep(desk: &Desk, key: u32, name: &str, status: &str) {
@@ -41,7 +40,7 @@ mod tests {
             "total": 1, "completed": 0, "failed": 0, "metadata": null,
         }))
         .expect("a batch");
-        desk.batches.keep(batch, BATCHES_KEPT_MAX).expect("room");
+        desk.batches.keep(batch).expect("room");
     }
 
     #[test]

@@ -35,7 +35,7 @@ const GATHERED_BYTES: usize = 64 * 1024;
 const HELD_BYTES: usize = 2 * GATHERED_BYTES;
 /// The most bytes of a form's field that is no file.
 const FIELD_BYTES_MAX: u64 = 1_024;
-/// The most bytes of a file's name that are kept.
+/// The most characters of a file's name that are kept.
 const NAME_CHARS_MAX: usize = 255;
 
 /// Takes a file in.

@@ -50,8 +50,11 @@ pub fn focus_rows(view: &View, fleet: &Arc<Fleet>, within: Span, now: Instant) -
     for closing in shown {
         let own = open.registers.at_row(closing.fleet)?.version;
         let last = removed.iter().find(|removed| removed.name() == closing.contract).map(|removed| removed.fleet.version);
-        let has = |version: &FleetVersion| fleets.get(*version).is_some_and(|fleet| fleet.contracts.id(&closing.contract).is_some());
-        let by = [Some(own), last].into_iter().flatten().find(has).unwrap_or(fleet.version);
+        let mut by = fleet.version;
+        for version in [last, Some(own)].into_iter().flatten() {
+            let has = fleets.get(version)?.is_some_and(|fleet| fleet.contracts.id(&closing.contract).is_some());
+            by = if has { version } else { by };
+        }
         let fold = taken(&mut folds, &open, by, known_to(closing, newest), now)?;
         let found = rows_of(&fold, &closed, &as_closed(closing, own));
         rows.entry(closing.contract.clone()).or_default().extend(found);

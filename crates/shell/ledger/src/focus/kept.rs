@@ -92,7 +92,8 @@ impl View {
     /// What each contract that ever was is paid in; nothing where that changed.
     fn currencies(&self) -> Result<BTreeMap<String, Option<Currency>>, LedgerError> {
         let mut found = BTreeMap::new();
-        for fleet in self.fleet_versions()?.into_iter().filter_map(|version| directory::fleet(&self.directory, version)) {
+        for version in self.fleet_versions()? {
+            let Some(fleet) = directory::fleet(&self.directory, version)? else { continue };
             for (_, name, terms) in fleet.contracts.iter() {
                 let known = found.entry(name.to_owned()).or_insert(Some(terms.currency));
                 *known = known.filter(|known| *known == terms.currency);

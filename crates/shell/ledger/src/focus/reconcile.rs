@@ -283,12 +283,13 @@ fn closed(connection: &Connection, fleets: &Fleets, lines: &[InvoiceLine]) -> Re
             by.entry(FleetVersion(row.get(2)?)).or_default().insert((row.get(0)?, row.get(1)?));
         }
     }
-    let terms = by.into_iter().filter_map(|(version, periods)| {
-        let fleet = fleets.get(version)?;
+    let mut terms = Vec::new();
+    for (version, periods) in by {
+        let Some(fleet) = fleets.get(version)? else { continue };
         let periods = periods.iter().filter_map(|(name, period)| Some((fleet.contracts.id(name)?, *period))).collect();
-        Some(Terms::new(fleet, Which::Closed(periods)))
-    });
-    Ok(terms.collect())
+        terms.push(Terms::new(fleet, Which::Closed(periods)));
+    }
+    Ok(terms)
 }
 
 fn sort(terms: &[Terms], registers: &Registers, lines: &[InvoiceLine]) -> Sorted {

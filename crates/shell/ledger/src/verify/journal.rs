@@ -70,7 +70,7 @@ pub(super) fn check(
     if !ends_there {
         verification.find(Finding::Position { at: booked_to });
     }
-    records.finish(fleets, verification);
+    records.finish(fleets, verification)?;
     Ok(booked_to)
 }
 

@@ -55,13 +55,19 @@ impl Records {
 
     /// Passes the times at which the directory was opened before a span of an endpoint was held. Where the clock was set back since the process
     /// before, that is where the span begins in time that has been held already.
-    fn pass_openings(&mut self, endpoint: &str, from: Instant, fleets: &Fleets, verification: &mut Verification) {
+    fn pass_openings(
+        &mut self,
+        endpoint: &str,
+        from: Instant,
+        fleets: &Fleets,
+        verification: &mut Verification,
+    ) -> Result<(), LedgerError> {
         let rest = &self.openings[self.passed..];
         if from < self.until.of(endpoint) {
-            let Some(opened) = rest.iter().position(|opened| *opened <= from) else { return };
+            let Some(opened) = rest.iter().position(|opened| *opened <= from) else { return Ok(()) };
             self.until.set_back(rest[opened]);
             self.passed += opened + 1;
-            self.finish(fleets, verification);
+            self.finish(fleets, verification)?;
             self.held.clear();
         } else {
             let (mut before, newest) =
@@ -73,6 +79,7 @@ impl Records {
             });
             self.passed += passed.count();
         }
+        Ok(())
     }
 
     /// Looks at the next record.
@@ -85,7 +92,7 @@ impl Records {
     ) -> Result<(), LedgerError> {
         match record {
             Record::Decided { attempt, question, decision, .. } => {
-                let fleet = if self.again == Again::All { fleets.get(question.fleet) } else { None };
+                let fleet = if self.again == Again::All { fleets.get(question.fleet)? } else { None };
                 let Some(fleet) = fleet else { return Ok(()) };
                 verification.replayed += 1;
                 if !is_the_same_again(&fleet, question, decision) {
@@ -96,14 +103,14 @@ impl Records {
             Record::Settled(_) => {}
             Record::Held(held) => {
                 let endpoint = registers.of(held.fleet)?.endpoint(held.endpoint)?;
-                self.pass_openings(endpoint, held.span.from, fleets, verification);
+                self.pass_openings(endpoint, held.span.from, fleets, verification)?;
                 if let Some(why) = self.until.wrong_with(endpoint.to_owned(), held) {
                     verification.find(Finding::HeldTime { endpoint: endpoint.to_owned(), at: held.span.from, why });
                 }
                 self.held.push(held.clone());
                 self.new += 1;
                 if self.new >= HELD_AT_ONCE {
-                    self.finish(fleets, verification);
+                    self.finish(fleets, verification)?;
                 }
             }
         }
@@ -111,16 +118,17 @@ impl Records {
     }
 
     /// Holds the spans so far against pools and sites.
-    pub fn finish(&mut self, fleets: &Fleets, verification: &mut Verification) {
+    pub fn finish(&mut self, fleets: &Fleets, verification: &mut Verification) -> Result<(), LedgerError> {
         if std::mem::take(&mut self.new) == 0 {
-            return;
+            return Ok(());
         }
         self.held.sort_by_key(|held| held.fleet);
         for of_one in self.held.chunk_by(|one, next| one.fleet == next.fleet) {
-            let Some(fleet) = fleets.get(of_one[0].fleet) else { continue };
+            let Some(fleet) = fleets.get(of_one[0].fleet)? else { continue };
             held_beyond(&fleet, of_one).into_iter().for_each(|what| verification.find(Finding::Beyond { what }));
         }
         let newest = self.held.iter().map(|held| held.span.from).max();
         self.held.retain(|held| newest.is_some_and(|newest| held.span.to + BESIDE > newest));
+        Ok(())
     }
 }
