@@ -15,6 +15,8 @@ help:
 	@echo 'make test    every test, with the OpenAI SDKs against the real model'
 	@echo 'make check   format, lints, tidy, docs, licences'
 	@echo 'make bench   instructions a decision takes; a plan beside linopy; bursts by contract; the gateway beside nginx and vllm-router'
+	@echo 'make bench-gateway   of that, the gateway alone'
+	@echo 'make compat  LiteLLM, vLLM and llm-d as upstreams and in front'
 	@echo 'make soak    the long tests for MINUTES=30 (or HOURS=8): kills, a simulated network, torn writes, full disks, any bytes, faults, memory; counts add up by commit'
 	@echo 'make clean   remove what was built and installed here'
 

@@ -5,7 +5,7 @@ use fleet::{Capability, ModelId, RegionId, ServiceTier};
 use market::Tokens;
 use serde::{Deserialize, Serialize};
 
-/// A request's id, drawn at random by the gateway: what `x-request-id` shows.
+/// A request's id, drawn by the gateway of the time and randomness: what `x-request-id` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u128);
 

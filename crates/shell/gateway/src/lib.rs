@@ -1,7 +1,8 @@
 //! HTTP in, provider dialects out, metering on the way.
 //!
 //! - `request` is the life of a request, from top to bottom; `flight` is what must be put right however it ends.
-//! - A request reads one immutable snapshot and counters: no lock, no store, no network but its upstream's.
+//! - A request reads one immutable snapshot and counters. No store, no network but its upstream's, and no lock
+//!   that anybody holds longer than a few instructions but the journal's `write`.
 //! - A decision is in the journal before its call; an attempt is settled exactly once, also when its client hangs up.
 //! - Until there is content nothing is sent, so another endpoint can still answer; after it a lost upstream ends the
 //!   stream with an error event.

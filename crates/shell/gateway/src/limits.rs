@@ -27,7 +27,7 @@ pub const ERROR_BODY_MAX: usize = 64 * 1024;
 /// The most answer tokens that are asked of an Anthropic upstream, which wants to be told, when neither its endpoint nor the
 /// request says a most.
 pub const OUTPUT_MAX_UNSAID: u32 = 8_192;
-/// The most attempts ended between two readings of the meter that take a share of held time by name.
+/// The most attempts begun between two readings of the meter that take a share of held time by name.
 pub const TALLIES_MAX: usize = 262_144;
 /// The longest that an upstream's `retry-after` keeps it out of the choice.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);

@@ -137,7 +137,8 @@ fn parent(text: &str) -> Option<(u128, u64, u8)> {
     (trace != 0 && span != 0).then_some((trace, span, u8::from_str_radix(flags, 16).ok()?))
 }
 
-/// The id of an attempt's span: the request's id is random, so mixing in the attempt's number leaves it so. Zero means none, and is avoided.
+/// The id of an attempt's span: the lower bits of the request's id are random, so folding the others and the attempt's number into them
+/// leaves it so. Zero means none, and is avoided.
 fn span_id(request: u128, attempt: u8) -> u64 {
     let folded = (request ^ (request >> 64)) & u128::from(u64::MAX);
     let folded = u64::try_from(folded).unwrap_or_default() ^ u64::from(attempt).wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -230,9 +230,12 @@ fn read(connection: &Connection) -> Result<Vec<KeyRow>, LedgerError> {
     while let Some(row) = rows.next()? {
         let (id, name): (u32, String) = (row.get(0)?, row.get(1)?);
         let instant = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Instant::from_micros));
-        let per_minute = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.and_then(PerMinute::new));
         // What this program can't read must not turn into no limit, nor into more scopes.
         let unreadable = || LedgerError::UnreadableKey { name: name.clone() };
+        let per_minute = |column| {
+            let count: Option<i64> = row.get(column)?;
+            count.map(|count| PerMinute::new(count).ok_or_else(unreadable)).transpose()
+        };
         let budget = row.get::<_, Option<String>>(12)?.map(|text| text.parse().map_err(|_| unreadable())).transpose()?;
         let named = scopes.query_map([id], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         let named: Scopes = named.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(|_| unreadable())?;
@@ -268,6 +271,16 @@ mod tests {
         assert!(!directory.exists());
         Keys::open(&directory).expect("made");
         Keys::open_existing(&directory).expect("it is there");
+    }
+
+    #[test]
+    fn a_rate_that_cannot_be_read_is_not_no_limit() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let keys = Keys::open(directory.path()).expect("made");
+        let terms = KeyTerms::named("app");
+        keys.create(&terms, [7; 38], Instant::default()).expect("made");
+        keys.lock().connection.execute("UPDATE api_key SET requests = ?1", [PerMinute::MAX + 1]).expect("changed");
+        assert!(matches!(keys.list(), Err(LedgerError::UnreadableKey { name }) if name == "app"));
     }
 
     #[test]
