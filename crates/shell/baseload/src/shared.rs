@@ -13,7 +13,7 @@ use fleet::Fleet;
 use gateway::{Allotment, Clock, Gateway, Owner, RatePart, RateStanding, UnitsPart};
 use ledger::{Books, Store};
 use market::{Leased, RATE_WHOLE, WHOLE};
-use share::{Address, Joined, Of, Portion, Portions, ReplicaId, Setup, Sharing};
+use share::{Address, Joined, Of, Part, Portion, Portions, ReplicaId, Setup, Sharing};
 use units::Instant;
 
 use crate::log;
@@ -165,5 +165,9 @@ impl Portions for Budgets {
 
     fn posted(&self) -> Instant {
         self.gateway.held_posted()
+    }
+
+    fn went_well(&self, part: Part) {
+        self.gateway.note_shared(part.word());
     }
 }

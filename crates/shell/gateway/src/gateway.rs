@@ -204,6 +204,11 @@ impl Gateway {
         self.state.keep.set(from, until);
     }
 
+    /// Notes that a part of what is shared with others went well just now; `/metrics` tells when each last did.
+    pub fn note_shared(&self, part: &'static str) {
+        self.state.shared_at.lock().unwrap_or_else(PoisonError::into_inner).insert(part, self.state.clock.now());
+    }
+
     /// Up to when this gateway has posted held time, all told.
     #[must_use]
     pub fn held_posted(&self) -> Instant {

@@ -2,6 +2,7 @@
 //! fleet file or words of this page, so their number is bounded by the file.
 
 use std::fmt::Write as _;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use dispatch::Health;
@@ -40,6 +41,12 @@ pub(crate) fn render(state: &State) -> String {
     let behind =
         "Bytes of the journal that the ledger has not taken in yet: some in every moment, more and more when its disk is full or too slow.";
     page.one("baseload_ledger_behind_bytes", "gauge", behind, state.recorder.journal.behind() as f64);
+    let shared = "When each part of what is shared with other replicas last went well: leases of budgets, keys, copies of the ledger.";
+    page.each("baseload_share_success_timestamp_seconds", "gauge", shared, |row| {
+        for (part, at) in state.shared_at.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            row(&format!("part=\"{part}\""), at.micros() as f64 / 1e6);
+        }
+    });
     let nameless = "Attempts whose share of held time has no name, as the meter was behind.";
     page.one("baseload_lost_tallies_total", "counter", nameless, state.lost_tallies.load(Ordering::Relaxed) as f64);
     let unsaid = "Lines of the log that there was no room for.";

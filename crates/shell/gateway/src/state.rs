@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -66,6 +67,8 @@ pub(crate) struct State {
     pub lease_wanted: Notify,
     /// Which held time is to be posted here.
     pub keep: Keep,
+    /// When each part of what is shared with others last went well.
+    pub shared_at: Mutex<BTreeMap<&'static str, Instant>>,
     /// Attempts on their way to the meter.
     pub tallies: mpsc::Sender<Arc<Tally>>,
     /// Who takes lines of what happens; nobody unless told to.
@@ -107,6 +110,7 @@ impl State {
             peers: Arc::default(),
             lease_wanted: Notify::new(),
             keep: Keep::new(limits.shared),
+            shared_at: Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             memory: Arc::clone(accounts.room()),
             accounts,

@@ -66,6 +66,40 @@ pub trait Portions: Send + Sync {
     fn kept(&self, from: Instant, until: Instant);
     /// Up to when this replica has posted held time.
     fn posted(&self) -> Instant;
+    /// A turn of that part went well.
+    fn went_well(&self, part: Part);
+}
+
+/// What replicas do with the shared database, each on a thread of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Leases of budgets, rates and units, and who posts held time.
+    Leases,
+    /// Agreeing on keys and what was revoked.
+    Keys,
+    /// Copies of the ledger.
+    Copies,
+}
+
+impl Part {
+    /// Its name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Leases => "leases",
+            Self::Keys => "keys",
+            Self::Copies => "copies",
+        }
+    }
+
+    /// What it is called where it is told of.
+    pub(crate) const fn what(self) -> &'static str {
+        match self {
+            Self::Leases => "leases of shared budgets",
+            Self::Keys => "agreeing on keys",
+            Self::Copies => "copies of the ledger",
+        }
+    }
 }
 
 /// What is renewed.
@@ -265,6 +299,21 @@ async fn known(transaction: &Transaction<'_>, due: &[(Portion, LeaseAsk)]) -> Re
     Ok(known)
 }
 
+/// How long the leases of a period stay after they have come back, where a later period of their account has begun: longer than a request
+/// of the old one can take to end.
+const GONE: Duration = Duration::from_secs(2 * 24 * 3_600);
+
+/// Forgets leases of periods that are over, which nobody asks for again: so many at once that nobody waits long for one of them.
+pub(crate) async fn forget_past(client: &Client) -> Result<u64, ShareError> {
+    let gone = i64::try_from(GONE.as_micros()).unwrap_or(i64::MAX);
+    let past = "DELETE FROM baseload.lease WHERE (account, period, replica) IN (
+            SELECT account, period, replica FROM baseload.lease AS old
+            WHERE returns < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1
+                AND EXISTS (SELECT FROM baseload.lease AS later WHERE later.account = old.account AND later.period > old.period)
+            LIMIT 10000)";
+    Ok(client.execute(past, &[&gone]).await?)
+}
+
 fn holding(row: &Row) -> Holding {
     Holding { granted: row.get(3), taken: row.get(4), asked: row.get(5), returns: Instant::from_micros(row.get(6)) }
 }
@@ -294,6 +343,28 @@ mod tests {
 
         fn posted(&self) -> Instant {
             Instant::MIN
+        }
+
+        fn went_well(&self, _: Part) {}
+    }
+
+    #[tokio::test]
+    async fn leases_of_periods_long_past_are_forgotten_and_no_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let postgres = testkit::Postgres::start(folder.path()).expect("PostgreSQL is here: tools/setup postgresql");
+        let address: crate::Address = postgres.address().parse().expect("an address");
+        let mut client = address.connect().await.expect("it is up");
+        crate::schema::migrate(&mut client).await.expect("its tables");
+        let rows = "INSERT INTO baseload.lease (account, period, replica, granted, taken, pace, asked, returns)
+            SELECT account, period, 'all', 0, 0, 0, 0, (extract(epoch FROM clock_timestamp() - ago::interval) * 1000000)::bigint
+            FROM (VALUES ('key', 1, '3 days'), ('key', 2, '1 day'), ('key', 3, '0 days'), ('team', 2, '900 days'), ('units', 0, '900 days'))
+                AS row (account, period, ago)";
+        client.batch_execute(rows).await.expect("it takes it");
+        for gone in [1, 0] {
+            assert_eq!(forget_past(&client).await.expect("it takes it"), gone);
+            let left = client.query("SELECT account || period FROM baseload.lease ORDER BY 1", &[]).await.expect("it answers");
+            let left: Vec<String> = left.iter().map(|row| row.get(0)).collect();
+            assert_eq!(left, ["key2", "key3", "team2", "units0"]);
         }
     }
 

@@ -24,7 +24,7 @@ mod sharing;
 mod whole;
 
 pub use error::ShareError;
-pub use leases::{Of, Portion, Portions};
+pub use leases::{Of, Part, Portion, Portions};
 pub use link::{Address, AddressError};
 pub use read::{ALL, CheckedChain, checked};
 pub use replica::ReplicaId;

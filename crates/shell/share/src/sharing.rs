@@ -16,7 +16,7 @@ use units::Instant;
 use crate::copies::{check_own, copy};
 use crate::error::ShareError;
 use crate::keys::Agreed;
-use crate::leases::{EVERY, Portions, Renewing, Turn};
+use crate::leases::{EVERY, Part, Portions, Renewing, Turn, forget_past};
 use crate::link::{Address, within};
 use crate::lock::Lock;
 use crate::replica::{ReplicaId, take_part};
@@ -25,6 +25,8 @@ use crate::whole::{close, fetch, recognise};
 
 /// How long the last entries of a process that ends may take.
 const LAST: Duration = Duration::from_secs(5);
+/// How often leases of periods that are over are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 /// So much lies between two turns at least, however many requests wait for a lease.
 const SOONEST: Duration = Duration::from_millis(50);
 
@@ -84,14 +86,14 @@ impl Joined {
         leasing.renew_once(portions.as_ref())?;
         let (stop, stopped) = watch::channel(false);
         let leases = spawn("leases", {
-            let stopped = stopped.clone();
+            let (stopped, portions) = (stopped.clone(), Arc::clone(&portions));
             move || leasing.run(portions.as_ref(), stopped)
         })?;
         let keys = spawn("keys", {
-            let stopped = stopped.clone();
-            move || agreeing.run(stopped)
+            let (stopped, portions) = (stopped.clone(), Arc::clone(&portions));
+            move || agreeing.run(portions.as_ref(), stopped)
         })?;
-        let copies = spawn("copies", move || copying.run(stopped))?;
+        let copies = spawn("copies", move || copying.run(portions.as_ref(), stopped))?;
         Ok(Sharing { stop, threads: vec![leases, keys, copies] })
     }
 }
@@ -130,27 +132,34 @@ const CAUSES_MAX: usize = 8;
 
 /// Says what goes wrong, each cause once, and when it is right again.
 struct Trouble {
-    what: &'static str,
+    part: Part,
     /// What was said since it last went well.
     said: Vec<String>,
 }
 
 impl Trouble {
-    fn of(what: &'static str) -> Self {
-        Self { what, said: Vec::new() }
+    fn of(part: Part) -> Self {
+        Self { part, said: Vec::new() }
     }
 
-    fn note(&mut self, say: &dyn Fn(&str), result: &Result<(), ShareError>) {
+    fn note(&mut self, (setup, portions): (&Setup, &dyn Portions), result: &Result<(), ShareError>) {
+        if result.is_ok() {
+            portions.went_well(self.part);
+        }
+        self.tell(setup.say.as_ref(), result);
+    }
+
+    fn tell(&mut self, say: &dyn Fn(&str), result: &Result<(), ShareError>) {
         match result {
             Ok(()) if self.said.is_empty() => {}
             Ok(()) => {
-                say(&format!("{}: goes on", self.what));
+                say(&format!("{}: goes on", self.part.what()));
                 self.said.clear();
             }
             Err(error) => {
                 let cause = chain(error);
                 if self.said.len() < CAUSES_MAX && !self.said.contains(&cause) {
-                    say(&format!("{}: {cause}", self.what));
+                    say(&format!("{}: {cause}", self.part.what()));
                     self.said.push(cause);
                 }
             }
@@ -200,7 +209,7 @@ impl Leasing {
 
     fn run(mut self, portions: &dyn Portions, mut stopped: watch::Receiver<bool>) {
         let Self { setup, runtime, renewing, client } = &mut self;
-        let mut trouble = Trouble::of("leases of shared budgets");
+        let mut trouble = Trouble::of(Part::Leases);
         runtime.block_on(async {
             let (mut regular, mut soonest) = (Clock::now() + EVERY, SOONEST);
             while let Some(turn) = next(&mut stopped, portions, regular, soonest).await {
@@ -208,7 +217,7 @@ impl Leasing {
                     regular = Clock::now() + EVERY;
                 }
                 let result = renew(setup, portions, turn, renewing, client).await;
-                trouble.note(setup.say.as_ref(), &result);
+                trouble.note((setup, portions), &result);
                 // A database that is not there is not asked more often because many wait for it.
                 soonest = if result.is_ok() { SOONEST } else { EVERY };
             }
@@ -281,14 +290,14 @@ impl Agreeing {
         runtime.block_on(agree(setup, keys, agreed, client))
     }
 
-    fn run(mut self, mut stopped: watch::Receiver<bool>) {
+    fn run(mut self, portions: &dyn Portions, mut stopped: watch::Receiver<bool>) {
         let Self { setup, runtime, keys, agreed, client } = &mut self;
-        let mut trouble = Trouble::of("agreeing on keys");
+        let mut trouble = Trouble::of(Part::Keys);
         runtime.block_on(async {
             loop {
                 let last = wait(&mut stopped).await;
                 let result = agree(setup, keys, agreed, client).await;
-                trouble.note(setup.say.as_ref(), &result);
+                trouble.note((setup, portions), &result);
                 if last {
                     break;
                 }
@@ -325,12 +334,14 @@ struct Work {
     /// How many entries it was said of that they can't be added.
     told: usize,
     client: Option<Client>,
+    /// When leases of periods that are over were last forgotten.
+    forgot: Option<Clock>,
 }
 
 impl Copying {
     fn open(setup: &Arc<Setup>) -> Result<Self, ShareError> {
         let (view, whole) = (View::open(&setup.directory)?, Whole::open(&setup.directory.join(WHOLE))?);
-        let work = Work { setup: Arc::clone(setup), view, whole, told: 0, client: None };
+        let work = Work { setup: Arc::clone(setup), view, whole, told: 0, client: None, forgot: None };
         Ok(Self { runtime: runtime()?, work })
     }
 
@@ -338,21 +349,21 @@ impl Copying {
         self.runtime.block_on(self.work.once())
     }
 
-    fn run(self, mut stopped: watch::Receiver<bool>) {
+    fn run(self, portions: &dyn Portions, mut stopped: watch::Receiver<bool>) {
         let Self { runtime, mut work } = self;
-        let (mut trouble, setup) = (Trouble::of("copies of the ledger"), Arc::clone(&work.setup));
-        let say = setup.say.as_ref();
+        let (mut trouble, setup) = (Trouble::of(Part::Copies), Arc::clone(&work.setup));
+        let told = (&*setup, portions);
         runtime.block_on(async {
             loop {
                 // Others may have what it waits for: what isn't brought in time is by the next process.
                 if wait(&mut stopped).await {
                     let result = tokio::time::timeout(LAST, work.once()).await;
-                    trouble.note(say, &result.unwrap_or(Err(ShareError::Silent)));
+                    trouble.note(told, &result.unwrap_or(Err(ShareError::Silent)));
                     break;
                 }
                 tokio::select! {
                     biased;
-                    result = work.once() => trouble.note(say, &result),
+                    result = work.once() => trouble.note(told, &result),
                     _ = stopped.wait_for(|stop| *stop) => {}
                 }
             }
@@ -363,7 +374,7 @@ impl Copying {
 impl Work {
     /// Brings all entries there are and fetches those of others, over a new connection where the last one failed.
     async fn once(&mut self) -> Result<(), ShareError> {
-        let Self { setup, view, whole, told, client } = self;
+        let Self { setup, view, whole, told, client, forgot } = self;
         let mut open = match client.take() {
             Some(client) => client,
             None => setup.address.connect().await?,
@@ -378,6 +389,10 @@ impl Work {
             (setup.books)(whole.books(&setup.fleet, now)?);
         }
         close(&mut open, whole, &setup.fleet, now).await?;
+        if forgot.is_none_or(|forgot| forgot.elapsed() >= FORGET_EVERY) {
+            forget_past(&open).await?;
+            *forgot = Some(Clock::now());
+        }
         *client = Some(open);
         Ok(())
     }
@@ -396,15 +411,15 @@ mod tests {
     #[test]
     fn each_cause_of_a_trouble_is_told_once_and_its_end() {
         let failed = |text: &str| Err(ShareError::Thread(std::io::Error::other(text.to_owned())));
-        let (said, mut trouble) = (std::sync::Mutex::new(Vec::new()), Trouble::of("copies"));
+        let (said, mut trouble) = (std::sync::Mutex::new(Vec::new()), Trouble::of(Part::Copies));
         let say = |line: &str| said.lock().expect("no other").push(line.to_owned());
         for result in [Ok(()), failed("a"), failed("a"), failed("b"), failed("a"), Ok(()), Ok(()), failed("a")] {
-            trouble.note(&say, &result);
+            trouble.tell(&say, &result);
         }
         let told = said.lock().expect("no other").clone();
         let ends: Vec<&str> = told.iter().map(|line| line.rsplit(' ').next().unwrap_or_default()).collect();
         assert_eq!(ends, ["a", "b", "on", "a"], "{told:?}");
-        (0..99).for_each(|number| trouble.note(&say, &failed(&number.to_string())));
+        (0..99).for_each(|number| trouble.tell(&say, &failed(&number.to_string())));
         assert_eq!(said.lock().expect("no other").len(), told.len() + CAUSES_MAX - 1);
     }
 
@@ -428,6 +443,8 @@ mod tests {
         fn posted(&self) -> Instant {
             Instant::default()
         }
+
+        fn went_well(&self, _: Part) {}
     }
 
     #[tokio::test]

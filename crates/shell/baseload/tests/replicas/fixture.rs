@@ -297,6 +297,14 @@ impl Replica {
         format!("{dollars:.3}").replace('.', "").parse().expect("a whole number")
     }
 
+    /// When a part of what is shared last went well, in seconds since 1970.
+    pub fn shared_at(&self, key: &str, part: &str) -> u64 {
+        let page = self.ask(key, "GET /metrics", "");
+        let row = format!("baseload_share_success_timestamp_seconds{{part=\"{part}\"}} ");
+        let at = page.lines().find_map(|line| line.strip_prefix(&row)).expect("it takes part");
+        at.split('.').next().and_then(|seconds| seconds.parse().ok()).expect("a number")
+    }
+
     /// How many requests OpenAI's usage endpoint tells of, of today and by key.
     pub fn usage(&self, key: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();

@@ -15,7 +15,7 @@ use fixture::{PRICE, Place, Replica, code};
 fn a_budget_over_four_replicas_is_overspent_by_at_most_the_lease_of_one_that_is_cut_off() {
     const CAP: u64 = 1_000;
     let (place, budget) = (Place::new(), format!("{}.00 USD/year", CAP * PRICE / 1_000));
-    let key = place.key("one", &["--budget", &budget]);
+    let key = place.key("one", &["--budget", &budget, "--scope", "inference", "--scope", "read"]);
     let wire = cut::Wire::to(place.postgres.socket());
     let far = format!("postgres://postgres@{}/postgres", wire.address());
     let mut all: Vec<Replica> = ["one", "two", "three"].iter().map(|name| place.up(name, &place.postgres.address())).collect();
@@ -48,6 +48,8 @@ fn a_budget_over_four_replicas_is_overspent_by_at_most_the_lease_of_one_that_is_
         });
         assert!(Instant::now() < until, "its lease never came back: {answered:?}, {granted}, {said}");
     }
+    let [cut_off, other] = [3, 0].map(|replica: usize| all[replica].shared_at(&key, "leases"));
+    assert!(cut_off + 5 < other, "its metrics tell when it was last heard: {cut_off}, {other}");
     let total: u64 = answered.iter().sum();
     assert!((0..=RESTS).contains(&(CAP + answered[3] - said - total)), "overspent by what it took unheard, and by nothing else: {total}");
     assert!(total <= CAP + lease);
