@@ -240,11 +240,6 @@ impl Gateway {
         Ok(())
     }
 
-    /// Another policy, for all requests from now on.
-    pub fn set_policy(&self, policy: Policy) {
-        self.swap(|snapshot| snapshot.policy = policy);
-    }
-
     /// A process that serves an endpoint has come to listen at an address of this machine, or has gone.
     ///
     /// # Errors
