@@ -156,7 +156,8 @@ impl Asked {
         let (count, next) = (whole.min(limit), (whole > limit).then_some(from + limit * width));
         let groups = Self::groups(report, query)?;
         let list = |name: &str| query.all(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let (models, keys, items) = (list("models"), list("api_key_ids"), list("line_items"));
+        let (models, items) = (list("models"), list("line_items"));
+        let keys: Vec<String> = query.all("api_key_ids").into_iter().map(public).collect();
         let of_nobody = ["project_ids", "user_ids"].iter().any(|name| !query.all(name).is_empty());
         if report == Report::Costs && !(models.is_empty() && keys.is_empty()) {
             let name = if models.is_empty() { "api_key_ids" } else { "models" };
@@ -324,6 +325,11 @@ impl Names<'_> {
     }
 }
 
+/// The public part of a key: by itself, as `key list` shows it, or of a whole key.
+fn public(key: &str) -> String {
+    key.strip_prefix("bl-").and_then(|rest| rest.split('-').next()).unwrap_or(key).to_owned()
+}
+
 fn is_batch(row: &Taken) -> bool {
     row.tier == ServiceTier::Batch
 }
@@ -341,6 +347,14 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 86_400;
+
+    #[test]
+    fn keys_are_meant_however_they_are_shown() {
+        for key in ["67e7fb7826ca", "bl-67e7fb7826ca", "bl-67e7fb7826ca-...", "bl-67e7fb7826ca-secret"] {
+            assert_eq!(public(key), "67e7fb7826ca");
+        }
+        assert_eq!(public("key_7"), "key_7");
+    }
 
     fn check(report: Report, query: &str, want: Result<(i64, i64, Option<i64>), &str>) {
         let now = 20_000 * DAY + 3_600;
