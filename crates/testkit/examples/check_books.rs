@@ -193,7 +193,20 @@ fn settlement(attempt: AttemptId, endpoint: EndpointId, settled: &Settled) -> Re
     let (contract, fleet) = (Id::from_index(0), FleetVersion([0; 32]));
     // The ledger shows costs in the currency of the fleet: whichever that is.
     let list = format!("{} USD", settled.list_cost).parse::<Amount>()?.money;
-    Ok(Settlement { attempt, endpoint, contract, fleet, outcome, tokens, known, list, started: now, first_content: None, ended: now })
+    Ok(Settlement {
+        attempt,
+        endpoint,
+        in_units: false,
+        contract,
+        fleet,
+        outcome,
+        tokens,
+        known,
+        list,
+        started: now,
+        first_content: None,
+        ended: now,
+    })
 }
 
 fn asked(call: &Asked, places: &mut Places) -> Result<Call, Box<dyn Error>> {

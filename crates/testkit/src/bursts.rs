@@ -111,8 +111,9 @@ impl Run<'_> {
 
     /// Calls the endpoint; `false` when its supplier says 429.
     fn goes(&mut self, now: Instant, request: Request, question: &Question, decision: &Decision) -> bool {
-        let (index, price) = (decision.endpoint.index(), self.sheet.price(decision.endpoint).copied().expect("it was chosen by its price"));
-        let payer = *price.payers().find(|payer| payer.contract == decision.contract).expect("it was chosen with its payer");
+        let index = decision.endpoint.index();
+        let seen = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint).expect("it was seen");
+        let payer = *decision.payer(seen).expect("it was chosen with its payer");
         let prepaid = payer.prepaid;
         if !prepaid {
             self.spilled(now, question);

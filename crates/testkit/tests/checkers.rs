@@ -41,6 +41,7 @@ fn booked(attempt: u8, outcome: Outcome, known: Known, output: u32) -> Booked {
     let settled = Settlement {
         attempt,
         endpoint,
+        in_units: false,
         contract: Id::from_index(0),
         fleet: FleetVersion([0; 32]),
         outcome,
@@ -282,6 +283,7 @@ fn decided(fleet: &Fleet, request: u128, output: u32) -> Record {
     let list = TokenPrices { input: 1_000_000_000, cached: 0, output: 1_000_000_000 };
     let decision = Decision {
         endpoint: place(0),
+        in_units: false,
         contract: Id::from_index(0),
         cost: Cost::default(),
         list,

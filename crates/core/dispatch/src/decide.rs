@@ -1,7 +1,7 @@
 //! The decision, and everything it says about itself.
 
 use fleet::{Capability, ContractId, EndpointId, Fleet, FleetVersion};
-use market::TokenPrices;
+use market::{Payer, TokenPrices};
 use serde::{Deserialize, Serialize};
 use units::{Instant, Money};
 
@@ -10,7 +10,7 @@ use crate::ask::Ask;
 use crate::eligible::Shared;
 use crate::funds::Funds;
 use crate::policy::{Candidate, Candidates, Policy};
-use crate::seen::{ENDPOINTS_MAX, SeenAll};
+use crate::seen::{ENDPOINTS_MAX, Seen, SeenAll};
 
 /// Everything that a decision is a function of, beside the fleet that it names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +135,8 @@ pub struct Decision {
     pub contract: ContractId,
     /// What it is expected to cost.
     pub cost: Cost,
+    /// Whether units of its contract take it, which prices the tokens as well: it would pay without them, too.
+    pub in_units: bool,
     /// The payer's list prices: what the attempt's list cost is reckoned at.
     pub list: TokenPrices,
     /// Which rule chose it.
@@ -143,6 +145,15 @@ pub struct Decision {
     pub passed_over: Vec<PassedOver>,
     /// What the policy would have chosen, where the caller chose.
     pub advice: Option<Box<Advice>>,
+}
+
+impl Decision {
+    /// Who pays, of those that were seen at its endpoint: its contract's units stand before its prices of tokens.
+    #[must_use]
+    pub fn payer<'a>(&self, seen: &'a Seen) -> Option<&'a Payer> {
+        let mut own = seen.payers().map(|(payer, _)| payer).filter(|payer| payer.contract == self.contract);
+        if self.in_units { own.next() } else { own.last() }
+    }
 }
 
 /// Why a request goes nowhere.
@@ -219,9 +230,9 @@ fn told(chosen: &Candidate, rule: Rule, mut passed_over: Vec<PassedOver>, advice
     if !passed_over.is_sorted_by_key(|other| other.endpoint) {
         passed_over.sort_unstable_by_key(|other| other.endpoint);
     }
-    let Candidate { endpoint, contract, cost, prices, .. } = *chosen;
+    let Candidate { endpoint, contract, in_units, cost, prices, .. } = *chosen;
     assert!(passed_over.iter().all(|other| other.endpoint != endpoint), "an endpoint is chosen or passed over, never both");
-    Decision { endpoint, contract, cost, list: prices, rule, passed_over, advice }
+    Decision { endpoint, contract, cost, in_units, list: prices, rule, passed_over, advice }
 }
 
 /// How far the prices can be trusted.

@@ -56,6 +56,8 @@ pub enum Event {
         endpoint: EndpointId,
         /// The contract that pays.
         contract: ContractId,
+        /// Whether units of that take it, which prices the tokens as well.
+        in_units: bool,
         /// Its list prices there.
         list: TokenPrices,
     },
@@ -153,6 +155,7 @@ pub struct Life {
     /// Whether it may make one attempt only, beside that of another life.
     beside: bool,
     endpoint: Option<(EndpointId, ContractId)>,
+    in_units: bool,
     list: TokenPrices,
     tried: ArrayVec<EndpointId, { ATTEMPTS_MAX as usize }>,
     started: Instant,
@@ -178,6 +181,7 @@ impl Life {
             numbers: 0,
             beside: false,
             endpoint: None,
+            in_units: false,
             list: TokenPrices::default(),
             tried: ArrayVec::new(),
             started: Instant::default(),
@@ -233,7 +237,10 @@ impl Life {
             self.reported = used.or(self.reported);
         }
         match (self.state, event) {
-            (State::Deciding, Event::Decided { endpoint, contract, list }) => actions.push(self.call(now, endpoint, contract, list)),
+            (State::Deciding, Event::Decided { endpoint, contract, in_units, list }) => {
+                (self.endpoint, self.in_units, self.list) = (Some((endpoint, contract)), in_units, list);
+                actions.push(self.call(now, endpoint));
+            }
             (State::Deciding, Event::Refused) => self.end(&mut actions, Some(Failure::NoCapacity)),
             (State::Deciding, Event::ClientGone) => self.end(&mut actions, None),
             (State::Calling, Event::Sent { output_max }) => self.sent = Some(output_max),
@@ -273,12 +280,10 @@ impl Life {
         actions
     }
 
-    fn call(&mut self, now: Instant, endpoint: EndpointId, contract: ContractId, list: TokenPrices) -> Action {
+    fn call(&mut self, now: Instant, endpoint: EndpointId) -> Action {
         self.state = State::Calling;
         self.numbers += 1;
         self.attempt = self.numbers;
-        self.endpoint = Some((endpoint, contract));
-        self.list = list;
         self.mark_tried(endpoint);
         self.started = now;
         self.sent = None;
@@ -334,6 +339,7 @@ impl Life {
             attempt: AttemptId { request: self.request, attempt: self.attempt },
             endpoint,
             contract,
+            in_units: self.in_units,
             fleet: self.fleet,
             outcome,
             tokens,

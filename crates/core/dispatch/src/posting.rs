@@ -31,10 +31,11 @@ impl TokenMeters {
         any.then_some(Self { model, cached_apart, last })
     }
 
-    /// One usage per meter that took anything. What is only bounded posts nothing: it is unreconciled until the bill says.
+    /// One usage per meter that took anything. What is only bounded posts nothing: it is unreconciled until the bill says. Nor does what units
+    /// took: they are posted as they are held.
     #[must_use]
     pub fn postings(self, settlement: &Settlement) -> ArrayVec<Usage, 4> {
-        if settlement.known == Known::Bounded {
+        if settlement.known == Known::Bounded || settlement.in_units {
             return ArrayVec::new();
         }
         let tokens = settlement.tokens;

@@ -64,6 +64,8 @@ pub struct Settlement {
     pub endpoint: EndpointId,
     /// Who pays.
     pub contract: ContractId,
+    /// Whether units of that took it, which prices the tokens as well.
+    pub in_units: bool,
     /// Under which fleet.
     pub fleet: FleetVersion,
     /// How it ended.

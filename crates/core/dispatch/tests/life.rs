@@ -17,7 +17,7 @@ fn life() -> Life {
 }
 
 fn decided(endpoint: usize) -> Event {
-    Event::Decided { endpoint: EndpointId::from_index(endpoint), contract: ContractId::from_index(endpoint), list: LIST }
+    Event::Decided { endpoint: EndpointId::from_index(endpoint), in_units: false, contract: ContractId::from_index(endpoint), list: LIST }
 }
 
 fn fault() -> impl Strategy<Value = Fault> {

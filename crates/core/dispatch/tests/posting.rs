@@ -7,12 +7,12 @@ use units::{Instant, Money};
 
 use dispatch::{AttemptId, Known, Outcome, RequestId, Settlement, TokenMeters};
 
-fn check(cached_apart: bool, known: Known, tokens: (u32, u32, u32), expected: &Expect) {
-    let (input, cached, output) = tokens;
-    let settlement = Settlement {
+fn settlement(known: Known, (input, cached, output): (u32, u32, u32)) -> Settlement {
+    Settlement {
         attempt: AttemptId { request: RequestId(1), attempt: 1 },
         endpoint: Id::from_index(0),
         contract: Id::from_index(3),
+        in_units: false,
         fleet: fleet::FleetVersion([0; 32]),
         outcome: Outcome::Answered,
         tokens: Tokens { input, cached, output },
@@ -20,8 +20,12 @@ fn check(cached_apart: bool, known: Known, tokens: (u32, u32, u32), expected: &E
         list: Money::ZERO,
         started: Instant::from_micros(1),
         first_content: None,
-        ended: Instant::from_micros(2),
-    };
+        ended: Instant::from_micros(9),
+    }
+}
+
+fn check(cached_apart: bool, known: Known, tokens: (u32, u32, u32), expected: &Expect) {
+    let settlement = settlement(known, tokens);
     let postings = TokenMeters { model: Id::from_index(0), cached_apart, last: Instant::MAX }.postings(&settlement);
     for usage in &postings {
         assert_eq!((usage.contract, usage.at, usage.held), (settlement.contract, settlement.ended, usage.used));
@@ -53,21 +57,16 @@ fn what_is_only_bounded_posts_nothing() {
 }
 
 #[test]
+fn what_units_take_is_posted_as_they_are_held() {
+    let meters = TokenMeters { model: Id::from_index(0), cached_apart: true, last: Instant::MAX };
+    let settlement = settlement(Known::Reported, (10, 4, 5));
+    assert_eq!(meters.postings(&settlement).len(), 3);
+    assert_eq!(meters.postings(&Settlement { in_units: true, ..settlement }).len(), 0);
+}
+
+#[test]
 fn what_outlasts_its_contract_belongs_to_its_last_instant() {
-    let at = Instant::from_micros;
-    let settlement = Settlement {
-        attempt: AttemptId { request: RequestId(1), attempt: 1 },
-        endpoint: Id::from_index(0),
-        contract: Id::from_index(3),
-        fleet: fleet::FleetVersion([0; 32]),
-        outcome: Outcome::Answered,
-        tokens: Tokens { input: 1, cached: 0, output: 1 },
-        known: Known::Reported,
-        list: Money::ZERO,
-        started: at(1),
-        first_content: None,
-        ended: at(9),
-    };
+    let (at, settlement) = (Instant::from_micros, settlement(Known::Reported, (1, 0, 1)));
     for (last, want) in [(Instant::MAX, 9), (at(9), 9), (at(5), 5)] {
         let postings = TokenMeters { model: Id::from_index(0), cached_apart: false, last }.postings(&settlement);
         assert_eq!(postings.iter().map(|usage| usage.at).collect::<Vec<_>>(), [at(want), at(want)]);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 
-use fleet::{CapacityOf, Charge, Contract, ContractId, Endpoint, EndpointId, Fleet, Meter, ModelId, Overflow};
+use fleet::{Capacity, CapacityOf, Charge, Contract, ContractId, Endpoint, EndpointId, Fleet, Meter, ModelId, Overflow};
 use units::{Instant, Money, Quantity, Rate, Span, round_half_even};
 
 use crate::allocate::{Demand, Drawn, draw};
@@ -59,11 +59,12 @@ pub fn price_sheet_by(fleet: &Fleet, terms: &Fleet, balances: &Balances, forecas
 }
 
 /// How a contract pays for requests.
-enum Pays {
-    /// By the token, or with what it holds: whatever comes.
-    Whatever(Payer),
-    /// As far as its units go, if it has any; what exceeds that goes on.
-    AsFarAs(Option<Payer>),
+#[derive(Default)]
+struct Pays {
+    /// With its units, as far as those go.
+    units: Option<Payer>,
+    /// By the token, or with what it holds: whatever else comes. Without that, it goes on.
+    rest: Option<Payer>,
 }
 
 /// A price at which tokens can be bought without holding anything.
@@ -97,55 +98,52 @@ impl Quote<'_> {
             if !terms.in_force(from) || from >= usable.to || !asked.insert(contract) {
                 continue;
             }
-            match self.pays(contract, endpoint, from, holder) {
-                Pays::Whatever(payer) => {
-                    found.push(payer);
-                    if is_free && from == self.now && terms.term.to >= usable.to {
-                        break;
-                    }
-                }
-                Pays::AsFarAs(units) => {
-                    found.extend(units);
-                    if let Some(Overflow::To(to)) = terms.overflow {
-                        queue.push_front(to);
-                    }
-                }
+            let Pays { units, rest } = self.pays(contract, endpoint, from, holder);
+            found.extend(units.into_iter().chain(rest));
+            match terms.overflow {
+                _ if rest.is_some() && is_free && from == self.now && terms.term.to >= usable.to => break,
+                Some(Overflow::To(to)) if rest.is_none() => queue.push_front(to),
+                _ => {}
             }
         }
         found
     }
 
-    /// How this contract would pay for a token there from `from` on: by the token, in provisioned units, or with time it holds anyway.
+    /// How this contract would pay for a token there from `from` on: in provisioned units and by the token, or with time it holds anyway.
     fn pays(self, id: ContractId, endpoint: &Endpoint, from: Instant, holder: Option<ContractId>) -> Pays {
         let contract = &self.fleet.contracts[id];
         let prices = |meter| contract.rates.iter().any(|clause| clause.meter == meter);
-        if prices(Meter::InputTokens(endpoint.model)) || prices(Meter::OutputTokens(endpoint.model)) {
-            return Pays::Whatever(self.by_token(id, endpoint.model, from));
-        }
+        let by_token = prices(Meter::InputTokens(endpoint.model)) || prices(Meter::OutputTokens(endpoint.model));
+        let rest = || by_token.then(|| self.by_token(id, endpoint.model, from));
         if let Some(capacity) = contract.capacity.iter().find(|clause| clause.of == CapacityOf::Units(endpoint.model)) {
-            // None are delivered yet: whoever comes next pays.
-            let units = delivered(self.fleet, id, capacity.of, from).max(0);
-            let units_per_minute = units.saturating_mul(capacity.tokens_per_unit_minute);
-            if units_per_minute <= 0 {
-                return Pays::AsFarAs(None);
-            }
-            let unit_hour = self.list_rate(contract, Meter::UnitTime(endpoint.model));
-            let tokens_an_hour = i128::from(capacity.tokens_per_unit_minute.max(1)) * 60;
-            let per_million = unit_hour.cost(Quantity::new(3_600_000)).nanos() * MILLION;
-            let list = weighted(self.fleet, endpoint.model, round_half_even(per_million, tokens_an_hour));
-            return Pays::AsFarAs(Some(Payer { units_per_minute, ..self.held(id, list) }));
+            let rest = if contract.overflow.is_none() { rest() } else { None };
+            return Pays { units: self.units(id, endpoint.model, capacity, from), rest };
         }
-        let Some(pool) = endpoint.pool.map(|pool| &self.fleet.pools[pool]) else { return Pays::AsFarAs(None) };
+        if by_token {
+            return Pays { units: None, rest: rest() };
+        }
+        let Some(pool) = endpoint.pool.map(|pool| &self.fleet.pools[pool]) else { return Pays::default() };
         let meter = Meter::AcceleratorTime(pool.accelerator);
         let holds = |of: CapacityOf| of == CapacityOf::Accelerators(pool.accelerator) || of == CapacityOf::Power(pool.site);
         let capacity = contract.capacity.iter().map(|clause| clause.of).find(|of| holds(*of));
         let has_some = capacity.map_or_else(|| prices(meter), |of| delivered(self.fleet, id, of, from) > 0);
         // Who comes into force only later pays then.
         if !has_some || (from == self.now && holder.is_some_and(|holder| holder != id)) {
-            return Pays::AsFarAs(None);
+            return Pays::default();
         }
         let hour = self.list_rate(contract, meter).cost(Quantity::new(3_600_000));
-        Pays::Whatever(self.held(id, self.per_token(endpoint, hour)))
+        Pays { units: None, rest: Some(self.held(id, self.per_token(endpoint, hour))) }
+    }
+
+    /// The units of a capacity clause as they pay; nothing before any is delivered.
+    fn units(self, id: ContractId, model: ModelId, clause: &Capacity, from: Instant) -> Option<Payer> {
+        let units = delivered(self.fleet, id, clause.of, from).max(0);
+        let units_per_minute = units.saturating_mul(clause.tokens_per_unit_minute);
+        let unit_hour = self.list_rate(&self.fleet.contracts[id], Meter::UnitTime(model));
+        let tokens_an_hour = i128::from(clause.tokens_per_unit_minute.max(1)) * 60;
+        let per_million = unit_hour.cost(Quantity::new(3_600_000)).nanos() * MILLION;
+        let list = weighted(self.fleet, model, round_half_even(per_million, tokens_an_hour));
+        (units_per_minute > 0).then(|| Payer { units_per_minute, ..self.held(id, list) })
     }
 
     /// Who pays first for the accelerators that the endpoint holds now, if anybody does.

@@ -219,9 +219,9 @@ impl Flight {
         }
         let Record::Decided { decision, .. } = record else { unreachable!("it was built as a decision") };
         self.begin(now, &decision, units);
-        let Decision { endpoint, contract, list, .. } = *decision;
+        let Decision { endpoint, contract, in_units, list, .. } = *decision;
         self.state.recent.push(now, attempt, self.ask.model, self.ask.tier, *decision);
-        Ok(self.step_at(now, Event::Decided { endpoint, contract, list }))
+        Ok(self.step_at(now, Event::Decided { endpoint, contract, in_units, list }))
     }
 
     /// Looks at what has changed since it came or was decided last, as it may have waited for minutes: whether its key is still good. The
@@ -415,7 +415,7 @@ impl Flight {
         let bucket = if per_minute > 0 { self.state.buckets.of(contract, self.ask.model) } else { None };
         let (attempt, held) = (self.life.next_attempt(), bucket.is_some() || self.snapshot.may_hold(endpoint));
         let held_at = bucket.and_then(|bucket| bucket.held_at).unwrap_or(endpoint);
-        let tally = held.then(|| Arc::new(Tally::new(attempt, held_at, contract)));
+        let tally = held.then(|| Arc::new(Tally::new(attempt, held_at, contract, bucket.is_some())));
         if tally.as_ref().is_some_and(|tally| self.state.tallies.try_send(Arc::clone(tally)).is_err()) {
             self.state.lost_tallies.fetch_add(1, Ordering::Relaxed);
         }
@@ -426,8 +426,7 @@ impl Flight {
     /// What a decision is expected to take of its payer's units: what the endpoint has in its cache weighs as such.
     fn units_of(&self, question: &Question, decision: &Decision) -> Units {
         let seen = question.seen.iter().find(|seen| seen.endpoint == decision.endpoint);
-        let paying = |seen: &Seen| seen.payers().find(|(payer, _)| payer.contract == decision.contract).map(|(payer, _)| *payer);
-        let per_minute = seen.and_then(paying).map_or(0, |payer| payer.units_per_minute);
+        let per_minute = seen.and_then(|seen| decision.payer(seen)).map_or(0, |payer| payer.units_per_minute);
         let cached = seen.map_or(0, |seen| seen.cached_tokens.min(self.ask.tokens.input));
         (weigh(self.weights, Tokens { cached, ..self.ask.tokens }), decision.contract, per_minute)
     }

@@ -21,13 +21,15 @@ pub(crate) struct Tally {
     /// Where it counts as work: of provisioned units that several endpoints share, the one at which they are held.
     endpoint: EndpointId,
     contract: ContractId,
+    /// Whether provisioned units of that take it.
+    in_units: bool,
     work: AtomicI64,
     ended: AtomicBool,
 }
 
 impl Tally {
-    pub fn new(attempt: AttemptId, endpoint: EndpointId, contract: ContractId) -> Self {
-        Self { attempt, endpoint, contract, work: AtomicI64::new(0), ended: AtomicBool::new(false) }
+    pub fn new(attempt: AttemptId, endpoint: EndpointId, contract: ContractId, in_units: bool) -> Self {
+        Self { attempt, endpoint, contract, in_units, work: AtomicI64::new(0), ended: AtomicBool::new(false) }
     }
 
     /// So much work has been done in all.
@@ -375,9 +377,11 @@ impl Reader {
 }
 
 impl Open {
-    /// Work that was left the last time, and what was done since. Units are taken only by what their own contract pays; a replica by all.
+    /// Work that was left the last time, and what was done since. Units are taken only by what their own contract pays with them; a replica by
+    /// all.
     fn work(&mut self, holding: &[Holder]) -> Vec<Worked> {
-        let is_of = |tally: &Tally, holder: &Holder| holder.tokens_per_unit_minute == 0 || holder.contract == tally.contract;
+        let is_of =
+            |tally: &Tally, holder: &Holder| holder.tokens_per_unit_minute == 0 || (tally.in_units && holder.contract == tally.contract);
         let mut work = std::mem::take(&mut self.rest);
         let paid = self.tallies.iter_mut().filter(|booked| holding.iter().any(|holder| is_of(&booked.tally, holder)));
         work.extend(paid.map(|booked| {

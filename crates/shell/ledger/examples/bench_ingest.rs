@@ -38,7 +38,16 @@ impl Run {
         let (endpoint, contract) = self.paid;
         let question = Question { now: self.question.now + Duration::from_micros(number * 50), ..self.question.clone() };
         let rule = Rule::Policy;
-        let decision = Decision { endpoint, contract, cost: Default::default(), list: LIST, rule, passed_over: Vec::new(), advice: None };
+        let decision = Decision {
+            endpoint,
+            in_units: false,
+            contract,
+            cost: Default::default(),
+            list: LIST,
+            rule,
+            passed_over: Vec::new(),
+            advice: None,
+        };
         Record::Decided { attempt: self.attempt(number), key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
     }
 
@@ -49,6 +58,7 @@ impl Run {
         Record::Settled(Settlement {
             attempt: self.attempt(number),
             endpoint,
+            in_units: false,
             contract,
             fleet: self.fleet.version,
             outcome: Outcome::Answered,

@@ -8,7 +8,7 @@ use market::Usage;
 use rusqlite::Connection;
 use units::Instant;
 
-use crate::chain::{ADVICE, ATTEMPT, CONFLICT, Chain, HELD, HELD_SHARE, Kind, Of, POSTING, SETTLEMENT};
+use crate::chain::{ADVICE, ATTEMPT, CONFLICT, Chain, HELD, HELD_SHARE, IN_UNITS, Kind, Of, POSTING, SETTLEMENT};
 use crate::entry::{Entry, Intent};
 use crate::error::LedgerError;
 use crate::field::fields;
@@ -84,6 +84,9 @@ impl<'a> Booking<'a> {
         };
         if let Some(advice) = &intent.advice {
             self.advice(row, intent.fleet, advice)?;
+        }
+        if intent.in_units {
+            self.chain.insert_new(&IN_UNITS, &fields![row])?;
         }
         self.booked.open.insert(intent.attempt, row);
         self.booked.newest = Some(row);

@@ -110,6 +110,8 @@ pub(crate) static ADVICE: Table = table!(
     "attempt, endpoint, contract, prepaid, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output, marginal_input, marginal_cached, marginal_output, given_input, given_cached, given_output",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18"
 ).unnumbered();
+/// Attempts that units of their contract take, which prices the tokens as well; hardly one has a row.
+pub(crate) static IN_UNITS: Table = table!("in_units", "attempt", "?1").unnumbered();
 pub(crate) static SETTLEMENT: Table = table!(
     "settlement",
     "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list",
@@ -169,20 +171,20 @@ impl Kind {
         Self::KeyChange,
     ];
 
-    /// The table of its own row, and that of what belongs to it, if there is one.
-    pub(crate) const fn tables(self) -> (&'static Table, Option<&'static Table>) {
+    /// The table of its own row, and those of what belongs to it, in the order of an entry's lines.
+    pub(crate) const fn tables(self) -> (&'static Table, &'static [&'static Table]) {
         match self {
-            Self::Fleet => (&FLEET, None),
-            Self::Opening => (&OPENING, None),
-            Self::Ending => (&ENDING, None),
-            Self::Attempt => (&ATTEMPT, Some(&ADVICE)),
-            Self::Settlement => (&SETTLEMENT, None),
-            Self::Held => (&HELD, Some(&HELD_SHARE)),
-            Self::Conflict => (&CONFLICT, None),
-            Self::Correction => (&CORRECTION, None),
-            Self::Invoice => (&INVOICE, Some(&INVOICE_LINE)),
-            Self::Closing => (&CLOSING, Some(&CLOSING_LINE)),
-            Self::KeyChange => (&KEY_CHANGE, None),
+            Self::Fleet => (&FLEET, &[]),
+            Self::Opening => (&OPENING, &[]),
+            Self::Ending => (&ENDING, &[]),
+            Self::Attempt => (&ATTEMPT, const { &[&ADVICE, &IN_UNITS] }),
+            Self::Settlement => (&SETTLEMENT, &[]),
+            Self::Held => (&HELD, const { &[&HELD_SHARE] }),
+            Self::Conflict => (&CONFLICT, &[]),
+            Self::Correction => (&CORRECTION, &[]),
+            Self::Invoice => (&INVOICE, const { &[&INVOICE_LINE] }),
+            Self::Closing => (&CLOSING, const { &[&CLOSING_LINE] }),
+            Self::KeyChange => (&KEY_CHANGE, &[]),
         }
     }
 

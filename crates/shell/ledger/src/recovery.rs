@@ -157,6 +157,7 @@ fn interrupted(ingester: &Ingester, attempt: AttemptId, last: Instant) -> Result
         attempt,
         endpoint: intent.endpoint,
         contract: intent.contract,
+        in_units: intent.in_units,
         fleet: intent.fleet,
         outcome: Outcome::Interrupted,
         tokens,

@@ -129,10 +129,11 @@ impl Register {
         self.pools.get(&endpoint).map(|(name, _)| name.as_str())
     }
 
-    /// Which rates clauses of a contract charge what an endpoint's work takes: its tokens, else the time that is held for it.
-    pub(crate) fn clauses(&self, contract: ContractId, endpoint: EndpointId) -> Vec<usize> {
+    /// Which rates clauses of a contract charge what an endpoint's work takes: its tokens, unless units took it, else the time that is held
+    /// for it.
+    pub(crate) fn clauses(&self, contract: ContractId, endpoint: EndpointId, in_units: bool) -> Vec<usize> {
         let meters = self.clauses.get(&contract).map(Vec::as_slice).unwrap_or_default();
-        let model = self.token_meters(contract, endpoint).map(|meters| meters.model);
+        let model = self.token_meters(contract, endpoint).filter(|_| !in_units).map(|meters| meters.model);
         let charges = |meter: &Meter| match (model, meter) {
             (Some(model), Meter::InputTokens(of) | Meter::CachedTokens(of) | Meter::OutputTokens(of)) => model == *of,
             (None, Meter::AcceleratorTime(of)) => self.pools.get(&endpoint).is_some_and(|(_, accelerator)| accelerator == of),

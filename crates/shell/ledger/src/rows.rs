@@ -68,8 +68,9 @@ pub(crate) fn stored_settlement(
 }
 
 /// The columns that [`intent_at`] reads.
-pub(crate) const INTENT: &str = "request, attempt, key, model, endpoint, contract, fleet, decided, bound_input, bound_output, \
-     tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output";
+pub(crate) const INTENT: &str = "attempt.request, attempt.attempt, key, model, attempt.endpoint, attempt.contract, attempt.fleet, \
+     decided, bound_input, bound_output, tier, rule, marginal, energy, scarcity, cache_loss, slo_miss, list_input, list_cached, list_output, \
+     EXISTS (SELECT 1 FROM in_units WHERE in_units.attempt = attempt.id)";
 
 /// An intent but for its advice, which stands in rows of its own.
 fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, LedgerError> {
@@ -81,6 +82,7 @@ fn intent_at(row: &Row<'_>, registers: &Registers) -> Result<Intent, LedgerError
         model: register.model_id(&row.get::<_, String>(3)?).ok_or(LedgerError::Unreadable { attempt })?,
         endpoint: endpoint_at(row, 4, register, attempt)?,
         contract: contract_at(row, 5, register, attempt)?,
+        in_units: row.get(20)?,
         fleet: register.version,
         decided: Instant::from_micros(row.get(7)?),
         bound_input: row.get(8)?,
@@ -98,8 +100,10 @@ pub(crate) fn why_at(row: &Row<'_>, from: usize) -> rusqlite::Result<Why> {
 }
 
 /// The columns that [`settlement_at`] reads.
-pub(crate) const SETTLEMENT: &str =
-    "request, attempt, endpoint, contract, fleet, outcome, known, input, cached, output, started, first_content, ended, list";
+pub(crate) const SETTLEMENT: &str = "settlement.request, settlement.attempt, settlement.endpoint, settlement.contract, settlement.fleet, outcome, known, \
+     settlement.input, settlement.cached, settlement.output, started, first_content, ended, settlement.list, \
+     EXISTS (SELECT 1 FROM in_units JOIN attempt AS made ON made.id = in_units.attempt \
+         WHERE (made.request, made.attempt) = (settlement.request, settlement.attempt))";
 
 pub(crate) fn settlement_at(row: &Row<'_>, from: usize, registers: &Registers) -> Result<Settlement, LedgerError> {
     let attempt = crate::words::attempt_at(row, from)?;
@@ -118,6 +122,7 @@ pub(crate) fn settlement_at(row: &Row<'_>, from: usize, registers: &Registers) -
         first_content: row.get::<_, Option<i64>>(from + 11)?.map(Instant::from_micros),
         ended: Instant::from_micros(row.get(from + 12)?),
         list: row.get(from + 13).map(|Nanos(list)| list)?,
+        in_units: row.get(from + 14)?,
     })
 }
 

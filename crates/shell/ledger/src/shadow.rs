@@ -70,8 +70,7 @@ impl View {
     /// When the database refused.
     pub fn shadowed(&self, within: Span) -> Result<Shadowed, LedgerError> {
         let open = self.lock()?;
-        let settlement = SETTLEMENT.split(", ").map(|column| ["settlement.", column].concat()).collect::<Vec<_>>().join(", ");
-        let text = ["SELECT", ADVICE, ",", GIVEN, ",", &settlement, DECIDED_WITHIN].join(" ");
+        let text = ["SELECT", ADVICE, ",", GIVEN, ",", SETTLEMENT, DECIDED_WITHIN].join(" ");
         let mut select = open.connection.prepare_cached(&text)?;
         const GIVEN_FROM: usize = 17;
         const SETTLEMENT_FROM: usize = GIVEN_FROM + 5;

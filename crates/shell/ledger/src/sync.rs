@@ -129,7 +129,8 @@ mod tests {
         let fleet = crowd::fleet(1);
         let (endpoint, contract) = (EndpointId::from_index(0), ContractId::from_index(0));
         let (cost, list) = (Cost::default(), TokenPrices::default());
-        let decision = Decision { endpoint, contract, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
+        let decision =
+            Decision { endpoint, in_units: false, contract, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
         let attempt = AttemptId { request: RequestId(1), attempt: 1 };
         let (question, decision) = (Box::new(crowd::question(&fleet)), Box::new(decision));
         Entry::of(&Record::Decided { attempt, key: KeyId(1), question, decision })

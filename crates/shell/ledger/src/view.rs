@@ -151,10 +151,8 @@ impl View {
     /// Only text of this program's own becomes SQL: `'static` says so.
     fn select(&self, rest: &'static str, params: impl rusqlite::Params) -> Result<Vec<AttemptRow>, LedgerError> {
         let open = self.lock()?;
-        let columns = |table: &'static str, names: &'static str| names.split(", ").map(move |name| [table, name].concat());
-        let columns: Vec<String> = columns("attempt.", INTENT).chain(columns("settlement.", SETTLEMENT)).collect();
         let joined = "FROM attempt LEFT JOIN settlement ON (settlement.request, settlement.attempt) = (attempt.request, attempt.attempt)";
-        let mut select = open.connection.prepare_cached(&["SELECT", &columns.join(", "), joined, rest].join(" "))?;
+        let mut select = open.connection.prepare_cached(&["SELECT", INTENT, ",", SETTLEMENT, joined, rest].join(" "))?;
         let mut rows = select.query(params)?;
         let mut attempts = Vec::new();
         while let Some(row) = rows.next()? {
@@ -249,17 +247,18 @@ pub(crate) fn position_at(row: &Row<'_>) -> rusqlite::Result<Position> {
 }
 
 fn attempt_row(row: &Row<'_>, registers: &Registers) -> Result<AttemptRow, LedgerError> {
-    const SETTLEMENT_FROM: usize = 20;
+    const SETTLEMENT_FROM: usize = 21;
     let register = registers.at_row(row.get(6)?)?;
     let (endpoint, contract): (String, String) = (row.get(4)?, row.get(5)?);
     let (place, payer) = (register.endpoint_id(&endpoint), register.contract_id(&contract));
+    let in_units = row.get(20)?;
     let settled = row.get_ref(SETTLEMENT_FROM)? != rusqlite::types::ValueRef::Null;
     Ok(AttemptRow {
         attempt: attempt_at(row, 0)?,
         key: KeyId(row.get(2)?),
         model: row.get(3)?,
         pool: place.and_then(|place| register.pool(place)).map(str::to_owned),
-        clauses: payer.zip(place).map(|(payer, place)| register.clauses(payer, place)).unwrap_or_default(),
+        clauses: payer.zip(place).map(|(payer, place)| register.clauses(payer, place, in_units)).unwrap_or_default(),
         endpoint,
         contract,
         fleet: register.version,

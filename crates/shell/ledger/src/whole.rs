@@ -404,8 +404,8 @@ fn add(transaction: &Transaction<'_>, copied: &Copied) -> Result<(), LedgerError
     for line in copied.entry.text.split_terminator('\n') {
         let mut words = line.split('\t');
         let name = words.next().unwrap_or_default();
-        let known = [Some(own), parts, Some(&crate::chain::POSTING)];
-        let table = known.into_iter().flatten().find(|table| table.name == name).ok_or_else(|| unreadable(copied))?;
+        let mut known = [own, &crate::chain::POSTING].into_iter().chain(parts.iter().copied());
+        let table = known.find(|table| table.name == name).ok_or_else(|| unreadable(copied))?;
         let columns: Vec<&str> = columns(table).collect();
         let mut values = Vec::with_capacity(columns.len());
         for (column, word) in columns.iter().zip(words) {
@@ -538,7 +538,7 @@ fn moved(transaction: &Transaction<'_>, copied: &Copied, table: &str, column: &s
         ("closing", "posting_to") if copied.replica == 0 => newest(transaction)?,
         ("closing", "posting_to") => 0,
         // It stands right behind its attempt.
-        ("advice", "attempt") => transaction.last_insert_rowid(),
+        ("advice" | "in_units", "attempt") => transaction.last_insert_rowid(),
         _ => return Ok(value),
     }))
 }

@@ -12,7 +12,7 @@ use crate::codes;
 use crate::contract::{CapacityOf, Contract, Overflow};
 use crate::diagnostic::Diagnostic;
 use crate::id::Id;
-use crate::model::{Meter, MeterKind};
+use crate::model::MeterKind;
 use crate::reader::Reader;
 use crate::rows::{Named, Rows};
 
@@ -90,21 +90,15 @@ fn not_computed(rows: &Rows, root: &Reader<'_>) {
     }
 }
 
-/// Lists what statements and plans compute with, and the gateway doesn't: nothing that it writes down says which of the two a request took.
+/// Lists what statements and plans compute with, and the gateway doesn't.
 fn not_run(root: &Reader<'_>, name: &str, contract: &Contract) {
     let add = |key: &str, message: String, hint: &str| {
         root.add(Diagnostic::not_computed(codes::NOT_COMPUTED, &root.place_of(&["contracts", name, key]), message, hint));
     };
-    let mut models =
-        contract.capacity.iter().filter_map(|clause| if let CapacityOf::Units(model) = clause.of { Some(model) } else { None });
-    if matches!(contract.overflow, Some(Overflow::AtRate(_))) && models.clone().next().is_some() {
+    let has_units = contract.capacity.iter().any(|clause| matches!(clause.of, CapacityOf::Units(_)));
+    if has_units && matches!(contract.overflow, Some(Overflow::AtRate(_))) {
         let message =
             format!("`up` sells nothing beyond the units of `{name}` at a rate: what exceeds them goes to the next contract, or waits");
         add("overflow", message, "for `up`, write a contract for it, with that price, and name it in `overflow`");
-    }
-    let prices = |meter| contract.rates.iter().any(|clause| clause.meter == meter);
-    if models.any(|model| prices(Meter::InputTokens(model)) || prices(Meter::OutputTokens(model))) {
-        let message = format!("`up` bills all of a model's tokens under `{name}` by the token, and none as its units");
-        add("rates", message, "for `up`, write two contracts, and name that with the price of tokens in the other's `overflow`");
     }
 }

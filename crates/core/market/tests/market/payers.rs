@@ -35,7 +35,9 @@ fn a_price_that_left_counts_for_what_was_used_and_pays_for_nothing_new() {
     let mut terms = fleet.clone();
     // As if the units' contract had been paid by the token before.
     let token = fleet.contracts[id("west-standard")].rates.clone();
-    terms.contracts[id("west-provisioned")].rates.extend(token);
+    let units = &mut terms.contracts[id("west-provisioned")];
+    units.rates.extend(token);
+    units.overflow = None;
     let (balances, forecast) = (Balances::default(), Forecast::default());
     assert_eq!(price_sheet_by(&fleet, &terms, &balances, &forecast, now), price_sheet(&fleet, &balances, &forecast, now));
     assert_ne!(price_sheet(&terms, &balances, &forecast, now), price_sheet(&fleet, &balances, &forecast, now));
@@ -80,6 +82,21 @@ fn units_are_asked_one_contract_after_the_other_before_who_takes_the_rest() {
     // Of more than a sheet has room for, who takes whatever comes is there all the same.
     let many: String = ["a", "b", "c", "d"].iter().map(|name| units(&format!("west-a{name}"), 1, LONG)).collect();
     check(&with("", &many), &[("west-aa", true, 100), ("west-ab", true, 100), ("west-ac", true, 100), last]);
+}
+
+#[test]
+fn a_contract_with_units_and_prices_of_tokens_pays_with_its_units_first() {
+    let model = "of = \"smollm2-135m\"";
+    let both = |overflow: &str| {
+        let rates = [("units", "0.1 USD/unit-hour"), ("input", "1 USD/1M tokens"), ("output", "2 USD/1M tokens")];
+        let rates =
+            rates.map(|(meter, rate)| format!("[[contracts.west-both.rates]]\nmeter = \"{meter}\"\n{model}\nrate = \"{rate}\"\n")).concat();
+        let units = "[[contracts.west-both.capacity]]\nmodel = \"smollm2-135m\"\nunits = 5\ntokens_per_unit_minute = 100\n";
+        with("", &format!("[contracts.west-both]\nparty = \"westcloud\"\nendpoints = [\"west\"]\n{overflow}\n{LONG}\n\n{units}\n{rates}"))
+    };
+    check(&both(""), &[("west-both", true, 500), ("west-both", false, 0)]);
+    // What exceeds its units is another's where it says so.
+    check(&both("overflow = \"west-standard\""), &[("west-both", true, 500), ("west-standard", false, 0)]);
 }
 
 #[test]

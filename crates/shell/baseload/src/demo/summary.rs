@@ -212,6 +212,7 @@ mod tests {
         let settled = Settlement {
             attempt: AttemptId { request: id, attempt: 1 },
             endpoint,
+            in_units: false,
             contract: fleet.covering(endpoint)[0],
             fleet: fleet.version,
             outcome: dispatch::Outcome::Answered,

@@ -211,6 +211,40 @@ async fn what_is_only_bounded_takes_no_share_from_what_was_worked() {
     assert_eq!(named, [asked], "the two seconds were waited, and the answer was work");
 }
 
+#[tokio::test]
+async fn units_of_a_contract_that_prices_tokens_too_take_what_fits_and_the_rest_is_paid_by_the_token() {
+    let rates = [("units", "0.1 USD/unit-hour"), ("input", "1 USD/1M tokens"), ("output", "2 USD/1M tokens")];
+    let rate = |(meter, rate)| format!("\n[[contracts.west-both.rates]]\nmeter = \"{meter}\"\nof = \"smollm2-135m\"\nrate = \"{rate}\"\n");
+    let both = "\n[contracts.west-both]\nparty = \"westcloud\"\nendpoints = [\"west\"]\nstart = 2026-01-01\nend = 2031-01-01\n\n\
+        [[contracts.west-both.capacity]]\nmodel = \"smollm2-135m\"\nunits = 5\ntokens_per_unit_minute = 100\n";
+    let fleet = crate::bench::LAPTOP.to_owned() + both + &rates.map(rate).concat();
+    let (clock, seconds) = hand();
+    let mut bench = Bench::of(Setup { fleet, clock: clock.clone(), ..Setup::default() }).await;
+    bench.without(&["north", "spill"]);
+    let sheet = market::price_sheet(&bench.fleet, &market::Balances::default(), &market::Forecast::default(), clock.now());
+    bench.gateway.set_sheet(market::PriceSheet { valid_until: Instant::MAX, usable_until: Instant::MAX, ..sheet });
+    // The first takes all of a minute's units, so the second is beyond them.
+    for (input, output) in [(490, 10), (20, 3)] {
+        bench.west.then(Reply::answer(input, output));
+        assert_eq!(bench.chat(r#"{"model":"default","max_tokens":20,"messages":[]}"#).await.status, 200);
+    }
+    let settled = bench.journal.settled(2).await;
+    seconds.fetch_add(60, Ordering::SeqCst);
+    bench.stop().await;
+    let both = bench.fleet.contracts.id("west-both").expect("it is there");
+    let posted = |settlement| -> Vec<i64> { dispatch::postings(&bench.fleet, settlement).iter().map(|usage| usage.held.count()).collect() };
+    let shown: Vec<_> = settled.iter().map(|settlement| (settlement.contract, settlement.in_units, posted(settlement))).collect();
+    assert_eq!(shown, [(both, true, vec![]), (both, false, vec![20, 3])]);
+    let held = bench.journal.records().into_iter().filter_map(|record| if let Record::Held(held) = record { Some(held) } else { None });
+    let shares: Vec<AttemptId> = held.flat_map(|held| held.shares.into_iter().map(|(attempt, _)| attempt)).collect();
+    assert!(!shares.is_empty() && shares.iter().all(|attempt| *attempt == settled[0].attempt), "{shares:?}");
+    let decided = bench.journal.records().into_iter().filter_map(|record| match record {
+        Record::Decided { question, decision, .. } => Some(dispatch::decide(&bench.fleet, &question) == Ok(*decision)),
+        Record::Settled(_) | Record::Held(_) => None,
+    });
+    assert_eq!(decided.collect::<Vec<_>>(), [true, true], "decided again by what the journal says it is the same");
+}
+
 /// A run of twenty seconds that is told to post nothing before `posted`, and of what others hold too only from `from` to `until`, by seconds. What
 /// it posts of the north replica, as from-to, a span of nothing held as `-`.
 async fn check_kept(shared: bool, posted: i64, kept: Option<(i64, i64)>, expected: &[&str]) {

@@ -435,6 +435,7 @@ fn bounded(
         "SELECT settlement.request, settlement.attempt, settlement.input, settlement.cached, settlement.output
          FROM settlement JOIN attempt ON (attempt.request, attempt.attempt) = (settlement.request, settlement.attempt)
          WHERE settlement.known = 'bounded' AND settlement.ended >= ?1 AND settlement.ended < ?2 AND settlement.contract = ?3 AND attempt.model = ?4
+             AND NOT EXISTS (SELECT 1 FROM in_units WHERE in_units.attempt = attempt.id)
              AND NOT EXISTS (SELECT 1 FROM correction WHERE (correction.request, correction.attempt) = (settlement.request, settlement.attempt))
          ORDER BY attempt.id",
     )?;

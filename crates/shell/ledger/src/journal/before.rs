@@ -1,8 +1,8 @@
 //! Records as earlier programs wrote them.
 
 use dispatch::{
-    Ask, AttemptId, Cost, Decision, Funds, Health, HeldTime, KeyId, Known, Outcome, PassedOver, Policy, Question, Record, Rule, SeenAll,
-    Settlement,
+    Advice, Ask, AttemptId, Cost, Decision, Funds, Health, HeldTime, KeyId, Known, Outcome, PassedOver, Policy, Question, Record, Rule,
+    SeenAll, Settlement,
 };
 use fleet::{ContractId, EndpointId, FleetVersion};
 use market::{EndpointPrice, PAYERS_MAX, TokenPrices, Tokens};
@@ -11,22 +11,65 @@ use units::{Instant, Money};
 
 use crate::journal::wire;
 
+/// Format 5: until then a contract with units of a model and prices of its tokens was paid by the token alone.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(super) enum Fifth {
+    Decided { attempt: AttemptId, key: KeyId, question: Box<wire::Asked<wire::Candidate, EndpointPrice>>, decision: Box<Chosen> },
+    Settled(Settled<Outcome>),
+    Held(HeldTime),
+}
+
+impl From<Fifth> for wire::Read {
+    fn from(record: Fifth) -> Self {
+        match record {
+            Fifth::Decided { attempt, key, question, decision } => {
+                Self::Decided { attempt, key, question, decision: Box::new((*decision).into()) }
+            }
+            Fifth::Settled(settled) => Self::Settled(settled.into()),
+            Fifth::Held(held) => Self::Held(held),
+        }
+    }
+}
+
+/// What was chosen, before it said whether units take it.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(super) struct Chosen {
+    endpoint: EndpointId,
+    contract: ContractId,
+    cost: Cost,
+    list: TokenPrices,
+    rule: Rule,
+    passed_over: Vec<PassedOver>,
+    advice: Option<Box<Advice>>,
+}
+
+impl From<Chosen> for Decision {
+    fn from(Chosen { endpoint, contract, cost, list, rule, passed_over, advice }: Chosen) -> Self {
+        Self { endpoint, contract, in_units: false, cost, list, rule, passed_over, advice }
+    }
+}
+
 /// Format 4: until then one contract with units was asked on an endpoint, and one after it.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub(super) enum Fourth {
-    Decided { attempt: AttemptId, key: KeyId, question: Box<wire::Asked<Candidate, Price>>, decision: Box<Decision> },
-    Settled(Settlement),
+    Decided { attempt: AttemptId, key: KeyId, question: Box<wire::Asked<Candidate, Price>>, decision: Box<Chosen> },
+    Settled(Settled<Outcome>),
     Held(HeldTime),
 }
 
 impl From<Fourth> for wire::Read {
     fn from(record: Fourth) -> Self {
         match record {
-            Fourth::Decided { attempt, key, question, decision } => {
-                Self::Decided { attempt, key, question: Box::new(question.map(Into::into, Into::into)), decision }
-            }
-            Fourth::Settled(settlement) => Self::Settled(settlement),
+            Fourth::Decided { attempt, key, question, decision } => Self::Decided {
+                attempt,
+                key,
+                question: Box::new(question.map(Into::into, Into::into)),
+                decision: Box::new((*decision).into()),
+            },
+            Fourth::Settled(settled) => Self::Settled(settled.into()),
             Fourth::Held(held) => Self::Held(held),
         }
     }
@@ -100,8 +143,8 @@ impl From<Price> for EndpointPrice {
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub(super) enum Third {
-    Decided { attempt: AttemptId, key: KeyId, question: Box<Questioned>, decision: Box<Decision> },
-    Settled(Settlement),
+    Decided { attempt: AttemptId, key: KeyId, question: Box<Questioned>, decision: Box<Chosen> },
+    Settled(Settled<Outcome>),
     Held(HeldTime),
 }
 
@@ -125,9 +168,9 @@ impl From<Third> for Record {
             Third::Decided { attempt, key, question, decision } => {
                 let Questioned { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen } = *question;
                 let question = Question { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen: all(seen) };
-                Self::Decided { attempt, key, question: Box::new(question), decision }
+                Self::Decided { attempt, key, question: Box::new(question), decision: Box::new((*decision).into()) }
             }
-            Third::Settled(settlement) => Self::Settled(settlement),
+            Third::Settled(settled) => Self::Settled(settled.into()),
             Third::Held(held) => Self::Held(held),
         }
     }
@@ -142,7 +185,7 @@ fn all(seen: Vec<(Candidate, Option<Price>)>) -> SeenAll {
 #[cfg_attr(test, derive(serde::Serialize))]
 pub(super) enum Second {
     Decided { attempt: AttemptId, key: KeyId, question: Box<Asked>, decision: Box<Decided> },
-    Settled(Settled),
+    Settled(Settled<Ended>),
     Held(HeldTime),
 }
 
@@ -172,12 +215,12 @@ pub(super) struct Decided {
 
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-pub(super) struct Settled {
+pub(super) struct Settled<O> {
     attempt: AttemptId,
     endpoint: EndpointId,
     contract: ContractId,
     fleet: FleetVersion,
-    outcome: Ended,
+    outcome: O,
     tokens: Tokens,
     known: Known,
     list: Money,
@@ -216,21 +259,27 @@ impl From<Asked> for Question {
 
 impl From<Decided> for Decision {
     fn from(Decided { endpoint, contract, cost, list, rule, passed_over }: Decided) -> Self {
-        Self { endpoint, contract, cost, list, rule, passed_over, advice: None }
+        Self { endpoint, contract, in_units: false, cost, list, rule, passed_over, advice: None }
     }
 }
 
-impl From<Settled> for Settlement {
-    fn from(settled: Settled) -> Self {
+impl<O: Into<Outcome>> From<Settled<O>> for Settlement {
+    fn from(settled: Settled<O>) -> Self {
         let Settled { attempt, endpoint, contract, fleet, outcome, tokens, known, list, started, first_content, ended } = settled;
-        let outcome = match outcome {
-            Ended::Answered => Outcome::Answered,
-            Ended::Failed => Outcome::Failed,
-            Ended::Cut => Outcome::Cut,
-            Ended::ClientGone => Outcome::ClientGone,
-            Ended::Interrupted => Outcome::Interrupted,
-        };
-        Self { attempt, endpoint, contract, fleet, outcome, tokens, known, list, started, first_content, ended }
+        let outcome = outcome.into();
+        Self { attempt, endpoint, contract, in_units: false, fleet, outcome, tokens, known, list, started, first_content, ended }
+    }
+}
+
+impl From<Ended> for Outcome {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Answered => Self::Answered,
+            Ended::Failed => Self::Failed,
+            Ended::Cut => Self::Cut,
+            Ended::ClientGone => Self::ClientGone,
+            Ended::Interrupted => Self::Interrupted,
+        }
     }
 }
 
@@ -276,13 +325,20 @@ mod tests {
         (candidate, price)
     }
 
+    /// What the formats before ours kept of a decision.
+    fn chosen(decision: &Decision) -> Chosen {
+        let Decision { endpoint, contract, in_units: _, cost, list, rule, passed_over, advice } = decision.clone();
+        Chosen { endpoint, contract, cost, list, rule, passed_over, advice }
+    }
+
     /// Whether a decision of a crowd is read as it was, of a format from before there were several payers.
     fn check_decision(format: u8, payload: impl Fn(&Question, &Decision, AttemptId) -> Vec<u8>) {
         let fleet = testkit::crowd::fleet(2);
         let question = testkit::crowd::question(&fleet);
         let (endpoint, contract) = (question.seen[0].endpoint, fleet.contracts.id("c0").expect("it is there"));
         let (cost, list) = (Cost::default(), TokenPrices::default());
-        let decision = Decision { endpoint, contract, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
+        let decision =
+            Decision { endpoint, contract, in_units: false, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
         let attempt = AttemptId { request: RequestId(7), attempt: 1 };
         let folder = tempfile::tempdir().expect("a folder");
         let frame = crate::journal::frame::framed([b'B', b'L', b'J', format], &payload(&question, &decision, attempt));
@@ -298,7 +354,19 @@ mod tests {
             let Question { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen } = question.clone();
             let seen = seen.iter().map(kept).collect();
             let question = Box::new(Questioned { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen });
-            let record = Third::Decided { attempt, key: KeyId(1), question, decision: Box::new(decision.clone()) };
+            let record = Third::Decided { attempt, key: KeyId(1), question, decision: Box::new(chosen(decision)) };
+            postcard::to_stdvec(&record).expect("it is encoded")
+        });
+    }
+
+    #[test]
+    fn a_decision_of_the_fifth_format_is_read() {
+        check_decision(5, |question, decision, attempt| {
+            let Question { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen } = question.clone();
+            let prices = wire::Told::Here(seen.iter().map(|seen| seen.price).collect());
+            let seen = seen.iter().map(wire::Candidate::of).collect();
+            let question = Box::new(wire::Asked { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen, prices });
+            let record = Fifth::Decided { attempt, key: KeyId(1), question, decision: Box::new(chosen(decision)) };
             postcard::to_stdvec(&record).expect("it is encoded")
         });
     }
@@ -310,7 +378,7 @@ mod tests {
             let (seen, prices) = seen.iter().map(kept).unzip();
             let prices = wire::Told::Here(prices);
             let question = Box::new(wire::Asked { now, fleet, policy, valid_until, usable_until, ask, wish, funds, seen, prices });
-            let record = Fourth::Decided { attempt, key: KeyId(1), question, decision: Box::new(decision.clone()) };
+            let record = Fourth::Decided { attempt, key: KeyId(1), question, decision: Box::new(chosen(decision)) };
             postcard::to_stdvec(&record).expect("it is encoded")
         });
     }

@@ -4,14 +4,14 @@ use dispatch::Record;
 use postcard::ser_flavors::Flavor;
 
 use crate::error::LedgerError;
-use crate::journal::before::{Fourth, Second, Third};
+use crate::journal::before::{Fifth, Fourth, Second, Third};
 use crate::journal::wire::{Read, Written};
 
 /// The longest record; a reader never allocates more for one, whatever its length field says.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 
 /// Three letters and the version of the payload's format.
-const MAGIC: [u8; 4] = *b"BLJ\x05";
+const MAGIC: [u8; 4] = *b"BLJ\x06";
 
 /// Magic, length and checksum, four bytes each.
 pub(super) const HEAD_BYTES: usize = 12;
@@ -50,6 +50,7 @@ impl Head {
     /// Decodes a payload that [`Self::matches`].
     pub(super) fn decode(&self, payload: &[u8]) -> Result<Decoded, LedgerError> {
         Ok(match self.magic[3] {
+            5 => Decoded::Read(postcard::from_bytes::<Fifth>(payload)?.into()),
             4 => Decoded::Read(postcard::from_bytes::<Fourth>(payload)?.into()),
             3 => Decoded::Whole(postcard::from_bytes::<Third>(payload)?.into()),
             2 => Decoded::Whole(postcard::from_bytes::<Second>(payload)?.into()),
@@ -158,10 +159,10 @@ mod tests {
             shares: Vec::new(),
         };
         let record = Record::Held(held);
-        for format in [2, 3, 4, 5] {
+        for format in [2, 3, 4, 5, 6] {
             assert_eq!(read(&record, format).expect("it is read"), record, "format {format}");
         }
         assert!(matches!(read(&record, 1), Err(LedgerError::Older { found: 1, oldest: 2 })));
-        assert!(matches!(read(&record, 6), Err(LedgerError::Newer { found: 6, known: 5 })));
+        assert!(matches!(read(&record, 7), Err(LedgerError::Newer { found: 7, known: 6 })));
     }
 }

@@ -92,7 +92,8 @@ mod tests {
         }
         let (endpoint, contract) = (fleet.endpoints.id("p1").expect("it is there"), fleet.contracts.id("c1").expect("it is there"));
         let (cost, list) = (dispatch::Cost::default(), TokenPrices::default());
-        let decision = Decision { endpoint, contract, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
+        let decision =
+            Decision { endpoint, in_units: false, contract, cost, list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
         let attempt = AttemptId { request: RequestId(number), attempt: 1 };
         Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
     }

@@ -154,6 +154,7 @@ mod tests {
         Record::Settled(Settlement {
             attempt,
             endpoint: Id::from_index(0),
+            in_units: false,
             contract: Id::from_index(0),
             fleet: version,
             outcome: Outcome::Answered,

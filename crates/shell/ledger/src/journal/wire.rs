@@ -111,26 +111,16 @@ fn with_end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[i64; PAYERS_M
 }
 
 fn without_prices<S: Serializer>(seen: &&[Seen], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(seen.iter().map(|seen| {
-        let Seen { endpoint, health, outstanding, service_us, ttft_us, tpot_us, arrivals_per_ks, .. } = *seen;
-        let Seen { cached_tokens, units_left, tried, expressible, price: _, .. } = *seen;
-        Candidate {
-            endpoint,
-            health,
-            outstanding,
-            service_us,
-            ttft_us,
-            tpot_us,
-            arrivals_per_ks,
-            cached_tokens,
-            units_left,
-            tried,
-            expressible,
-        }
-    }))
+    serializer.collect_seq(seen.iter().map(Candidate::of))
 }
 
 impl Candidate {
+    pub fn of(seen: &Seen) -> Self {
+        let Seen { endpoint, health, outstanding, service_us, ttft_us, tpot_us, arrivals_per_ks, .. } = *seen;
+        let Seen { cached_tokens, units_left, tried, expressible, price: _, .. } = *seen;
+        Self { endpoint, health, outstanding, service_us, ttft_us, tpot_us, arrivals_per_ks, cached_tokens, units_left, tried, expressible }
+    }
+
     pub fn at(self, price: Option<EndpointPrice>) -> Seen {
         let Self { endpoint, health, outstanding, service_us, ttft_us, tpot_us, arrivals_per_ks, .. } = self;
         let Self { cached_tokens, units_left, tried, expressible, .. } = self;

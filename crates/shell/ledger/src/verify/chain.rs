@@ -87,8 +87,9 @@ pub(crate) fn text(connection: &Connection, link: &Link, after: i64) -> Result<O
     if there != 1 {
         return Ok(None);
     }
-    if let Some(parts) = parts {
-        add(connection, &mut text, parts, &format!("{} = ?1 ORDER BY 1, 2", own.name), params![link.row])?;
+    for part in parts {
+        let order = if part.columns.contains(',') { "1, 2" } else { "1" };
+        add(connection, &mut text, part, &format!("{} = ?1 ORDER BY {order}", own.name), params![link.row])?;
     }
     if link.posting_to > after {
         add(connection, &mut text, &POSTING, "id > ?1 AND id <= ?2 ORDER BY id", params![after, link.posting_to])?;

@@ -46,6 +46,7 @@ impl Service {
         let settlement = Settlement {
             attempt,
             endpoint: decision.endpoint,
+            in_units: false,
             contract: decision.contract,
             fleet: self.fleet.version,
             outcome: Outcome::Answered,

@@ -8,7 +8,7 @@ use ledger::{LedgerError, Store};
 use market::Tokens;
 use units::{Money, Quantity};
 
-use crate::fixture::{LIST, TEXT, attempt, decided, fleet, fleet_with, held, open, place, seconds, settlement, start};
+use crate::fixture::{LIST, TEXT, attempt, decided, fleet, fleet_with, held, in_units, open, place, seconds, settlement, start};
 
 fn total(store: &Store, contract: &str, meter: Meter) -> (i64, i64) {
     let contract = fleet().contracts.id(contract).expect("it is there");
@@ -44,6 +44,36 @@ fn tokens_post_where_tokens_are_priced_and_time_posts_as_it_is_held() {
         [(attempt(2, 1), "north"), (attempt(1, 1), "web")]
     );
     assert!(attempts.iter().all(|row| row.settled.is_some_and(|settled| settled.outcome == Outcome::Answered)));
+}
+
+#[test]
+fn what_units_take_posts_no_tokens_of_a_contract_that_prices_them() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (store, fleet) = (open(directory.path()).0, fleet());
+    let tokens = Tokens { input: 7, cached: 3, output: 4 };
+    let settled = |request| Record::Settled(settlement(&fleet, attempt(request, 1), true, tokens, seconds(2)));
+    for request in [1, 2] {
+        store.append(&decided(&fleet, attempt(request, 1), true, seconds(1))).expect("appended");
+        store.append(&settled(request)).expect("appended");
+    }
+    for request in [3, 4] {
+        store.append(&in_units(decided(&fleet, attempt(request, 1), true, seconds(1)))).expect("appended");
+    }
+    for record in [in_units(settled(3)), in_units(settled(3))] {
+        store.append(&record).expect("appended");
+    }
+    store.flush().expect("committed");
+    assert_eq!(total(&store, "tokens", Meter::InputTokens(Id::from_index(0))), (14, 14));
+    // The fourth was under way when the process ended.
+    drop(store);
+    let (store, recovery) = open(directory.path());
+    assert_eq!(recovery.interrupted, [attempt(4, 1)]);
+    let shown: Vec<_> = store.attempts(10).expect("read").iter().rev().map(|row| row.settled.map(|settled| settled.in_units)).collect();
+    assert_eq!(shown, [Some(false), Some(false), Some(true), Some(true)]);
+    assert_eq!(store.conflicts().expect("read"), [], "the same again is nothing new");
+    drop(store);
+    let found = ledger::verify(directory.path(), None).expect("read");
+    assert!(found.holds() && found.attempts == 4, "{:?}", found.findings);
 }
 
 #[test]

@@ -174,12 +174,22 @@ pub fn spill_by(fleet: &Fleet, store: &Store, request: u128, known: Known, token
         },
         seen: Vec::new(),
     };
-    let decision = Decision { endpoint, contract, cost: Cost::default(), list, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
+    let decision = Decision {
+        endpoint,
+        in_units: false,
+        contract,
+        cost: Cost::default(),
+        list,
+        rule: Rule::Policy,
+        passed_over: Vec::new(),
+        advice: None,
+    };
     let decided = Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) };
     store.append(&decided).expect("appended");
     let settled = Settlement {
         attempt,
         endpoint,
+        in_units: false,
         contract,
         fleet: fleet.version,
         outcome: Outcome::Answered,

@@ -215,9 +215,28 @@ pub fn decided(fleet: &Fleet, attempt: AttemptId, hosted: bool, now: Instant) ->
         },
         seen: Vec::new(),
     };
-    let decision =
-        Decision { endpoint, contract, cost: Cost::default(), list: LIST, rule: Rule::Policy, passed_over: Vec::new(), advice: None };
+    let decision = Decision {
+        endpoint,
+        in_units: false,
+        contract,
+        cost: Cost::default(),
+        list: LIST,
+        rule: Rule::Policy,
+        passed_over: Vec::new(),
+        advice: None,
+    };
     Record::Decided { attempt, key: KeyId(1), question: Box::new(question), decision: Box::new(decision) }
+}
+
+/// The same of an attempt that units of its contract take.
+pub fn in_units(record: Record) -> Record {
+    match record {
+        Record::Decided { attempt, key, question, decision } => {
+            Record::Decided { attempt, key, question, decision: Box::new(Decision { in_units: true, ..*decision }) }
+        }
+        Record::Settled(settlement) => Record::Settled(Settlement { in_units: true, ..settlement }),
+        Record::Held(held) => Record::Held(held),
+    }
 }
 
 pub fn settlement(fleet: &Fleet, attempt: AttemptId, hosted: bool, tokens: Tokens, ended: Instant) -> Settlement {
@@ -225,6 +244,7 @@ pub fn settlement(fleet: &Fleet, attempt: AttemptId, hosted: bool, tokens: Token
     Settlement {
         attempt,
         endpoint,
+        in_units: false,
         contract,
         fleet: fleet.version,
         outcome: Outcome::Answered,

@@ -53,12 +53,12 @@ fn tables_of_an_older_program_are_left_to_it_while_it_runs() {
     let (store, _) = open(directory.path());
     let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
     // As the version before has them.
-    database.execute_batch("DROP TABLE key_change; PRAGMA user_version = 7").expect("changed");
+    database.execute_batch("DROP TABLE key_change; DROP TABLE in_units; PRAGMA user_version = 7").expect("changed");
     assert!(matches!(Store::open_keys(directory.path()), Err(LedgerError::Locked { .. })));
     assert!(matches!(ledger::View::open(directory.path()), Err(LedgerError::Locked { .. })));
     drop(store);
     Store::open_keys(directory.path()).expect("brought forward");
-    assert_eq!(database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)), Ok(8));
+    assert_eq!(database.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)), Ok(9));
 }
 
 #[test]

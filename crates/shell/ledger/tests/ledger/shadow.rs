@@ -91,7 +91,7 @@ fn a_store_from_before_shadow_mode_is_brought_forward_with_its_entries() {
     store.append(&Record::Settled(settlement(&fleet(), attempt(1, 1), true, TAKEN, seconds(2)))).expect("appended");
     drop(store);
     let database = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opened");
-    let before = "DROP TABLE advice; DROP TABLE key_change; DROP INDEX settlement_ended; ALTER TABLE api_key DROP COLUMN rotated; PRAGMA user_version = 3";
+    let before = "DROP TABLE advice; DROP TABLE in_units; DROP TABLE key_change; DROP INDEX settlement_ended; ALTER TABLE api_key DROP COLUMN rotated; PRAGMA user_version = 3";
     database.execute_batch(before).expect("as it was");
     drop(database);
     let (store, _) = open(directory.path());

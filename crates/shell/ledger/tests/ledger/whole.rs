@@ -10,7 +10,7 @@ use ledger::{ChainEntry, Copied, Hash, Invoice, LedgerError, REPLICA, SpendingRe
 use market::Tokens;
 
 use crate::closing::{self, LAPTOP, MINUTE, laptop};
-use crate::fixture::{TEXT, attempt, decided, fleet, held, open, seconds, settlement, start};
+use crate::fixture::{TEXT, attempt, decided, fleet, held, in_units, open, seconds, settlement, start};
 
 const TOKENS: Tokens = Tokens { input: 10, cached: 0, output: 5 };
 
@@ -74,6 +74,11 @@ fn the_books_of_all_are_the_sum_of_each_ones_however_they_come() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     let (first, second) = (fill(&at("first"), 1, 3), fill(&at("second"), 2, 4));
+    let taken = in_units(Record::Settled(settlement(&fleet(), attempt(2_900, 1), true, TOKENS, seconds(1))));
+    for record in [in_units(decided(&fleet(), attempt(2_900, 1), true, start())), taken] {
+        second.append(&record).expect("appended");
+    }
+    second.flush().expect("committed");
     let copies = copies(&first, &second);
     let chain = |replica| {
         let entries = copies.iter().filter(|copied| copied.replica == replica);
@@ -87,7 +92,9 @@ fn the_books_of_all_are_the_sum_of_each_ones_however_they_come() {
     let view = View::open(&at("whole")).expect("a ledger like any other");
     let shown: Vec<_> =
         view.attempts(99).expect("attempts").iter().map(|row| (row.attempt.request.0, row.key, row.settled.is_some())).collect();
-    assert_eq!(shown.len(), 7);
+    assert_eq!(shown.len(), 8);
+    let taken = view.attempts_of(attempt(2_900, 1).request).expect("attempts");
+    assert!(taken.iter().all(|row| row.settled.is_some_and(|settled| settled.in_units)) && taken.len() == 1, "{taken:?}");
     assert!(
         shown.iter().all(|(request, key, settled)| *settled && *key == KeyId(u32::try_from(request / 1_000).expect("small"))),
         "{shown:?}"

@@ -1,0 +1,1 @@
+-- Entries of attempts may have a line of `in_units` from here on: programs that don't know it keep out.
