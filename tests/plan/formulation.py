@@ -33,11 +33,10 @@ def at(expression, name, **positions):
 class Formulation:
     """The model of one instance; `build` states it, `worth` reads a solution."""
 
-    def __init__(self, tables, fixed_choices=None, sparse=False):
+    def __init__(self, tables, sparse=False):
         self.tables = tables
         self.instance = tables.instance
         self.model = linopy.Model(sparse=sparse)
-        self.fixed_choices = fixed_choices
         self.month = index("month", tables.months)
         self.step = index("step", tables.steps)
 
@@ -71,8 +70,10 @@ class Formulation:
         self.model.add_constraints(self.taken.groupby(groups).sum() <= 1, name="one of a group")
         for choice in self._barred("Choice"):
             self.model.add_constraints(self.taken.isel(choice=choice) == 0, name=f"barred {choice}")
-        if self.fixed_choices is not None:
-            self.model.add_constraints(self.taken == DataArray(self.fixed_choices, dims="choice"), name="as chosen")
+
+    def fix(self, choices):
+        """From here on these choices are made, and no others."""
+        self.model.add_constraints(self.taken == DataArray(choices, dims="choice"), name="as chosen")
 
     def _barred(self, what):
         """What a clause bars: a choice, or orders under an expansion in months."""

@@ -7,7 +7,9 @@ that Rust made are fixed and only they are left to choose. The last line counts:
 """
 
 import argparse
+import functools
 import json
+import multiprocessing
 import subprocess
 import sys
 import traceback
@@ -16,15 +18,16 @@ import by_hand
 from formulation import Formulation
 from tables import Tables
 
-RANDOM = 50
+RANDOM = 500
+# Instances that a worker takes at a time.
+AT_ONCE = 5
 EQUAL = 1e-9
 GAP = 1e-8
 FEASIBLE = 1e-9
 
 
-def optimum(instance, fixed_choices=None):
-    """The best there is, by the second formulation."""
-    model = Formulation(Tables(instance), fixed_choices).build()
+def solved(model):
+    """The best there is of a model of the second formulation."""
     status, condition = model.solve(
         "highs", io_api="direct", output_flag=False, threads=1, mip_rel_gap=GAP, mip_feasibility_tolerance=FEASIBLE,
         primal_feasibility_tolerance=FEASIBLE, dual_feasibility_tolerance=FEASIBLE,
@@ -33,19 +36,36 @@ def optimum(instance, fixed_choices=None):
     return model.objective.value
 
 
+def optimum(instance):
+    """The best there is, by the second formulation."""
+    return solved(Formulation(Tables(instance)).build())
+
+
 def compare(name, instance, answer):
     """Holds what Rust found against the second formulation; returns the relative difference."""
     assert "error" not in answer, f"{name}: {answer['error']}"
-    found, expected = answer["objective"], optimum(instance)
+    formulation = Formulation(Tables(instance))
+    found, expected = answer["objective"], solved(formulation.build())
     scale = max(1.0, abs(expected))
     difference = abs(found - expected) / scale
     allowed = EQUAL if answer["whole"] == 0 else max(EQUAL, answer["gap"] + GAP)
     assert difference <= allowed, f"{name}: Rust found {found!r}, Python {expected!r}: {difference:.2e} apart, {allowed:.0e} allowed"
     if answer["taken"]:
-        chosen = optimum(instance, [round(taken) for taken in answer["taken"]])
+        formulation.fix([round(taken) for taken in answer["taken"]])
+        chosen = solved(formulation.model)
         apart = abs(found - chosen) / scale
         assert apart <= allowed, f"{name}: as Rust chose {answer['taken']}, Rust found {found!r}, Python {chosen!r}: {apart:.2e} apart"
     return difference
+
+
+def compare_some(reference, instances):
+    """Has Rust solve some instances and holds each of them against the second formulation: whether each passed."""
+    answers = lines(reference, "solve", stdin="\n".join(instances))
+    passed = []
+    for line, answer in zip(map(json.loads, instances), map(json.loads, answers), strict=True):
+        assert line["name"] == answer["name"], "an answer for each instance, in order"
+        passed.append(counted(line["name"], compare, line["name"], line["instance"], answer))
+    return passed
 
 
 def counted(name, check, *arguments):
@@ -72,10 +92,10 @@ def main():
     asked = parser.parse_args()
     results = [counted(f"by hand: {name}", case, optimum) for name, case in by_hand.CASES]
     instances = lines(asked.reference, "dump", str(asked.first), str(asked.random))
-    answers = lines(asked.reference, "solve", stdin="\n".join(instances))
-    for line, answer in zip(map(json.loads, instances), map(json.loads, answers), strict=True):
-        assert line["name"] == answer["name"], "an answer for each instance, in order"
-        results.append(counted(line["name"], compare, line["name"], line["instance"], answer))
+    some = [instances[at : at + AT_ONCE] for at in range(0, len(instances), AT_ONCE)]
+    with multiprocessing.Pool() as workers:
+        for passed in workers.imap(functools.partial(compare_some, asked.reference), some):
+            results.extend(passed)
     passed = sum(results)
     print(f"plan: {passed} passed, {len(results) - passed} failed", flush=True)
     return 0 if all(results) else 1
