@@ -327,6 +327,11 @@ class Formulation:
         beyond = counted - DataArray(least, dims="floor")
         model.add_constraints(excess - beyond + exceeds * DataArray(ample, dims="floor") <= DataArray(ample, dims="floor"), name="excess")
         model.add_constraints(excess - exceeds * DataArray(ample, dims="floor") <= 0, name="no excess")
+        # Nor is a shortfall ever more than what was asked for, though what is paid for it may count elsewhere.
+        carries = [place for place, one in enumerate(floors) if one["carry"]]
+        asked = [floors[place]["least"]["fixed"][0] + sum(max(amount[0], 0.0) for _, amount in floors[place]["least"]["by_choice"]) for place in carries]
+        asked = DataArray(asked, coords=[pd.Index(carries, name="floor")])
+        model.add_constraints(self.short.isel(floor=carries) <= asked, name="no more than asked")
         share = DataArray([one["carry"][0] if one["carry"] else 0.0 for one in floors], dims="floor")
         out = onto(1 * moved, DataArray(origin, dims="pair"), "floor", len(floors))
         model.add_constraints(out - excess * share <= 0, name="carried")
@@ -343,6 +348,9 @@ class Formulation:
                 tiered = self.instance["tiered"][of]
                 dearest = max(rate for _, rate in tiered["tiers"])
                 used += dearest * sum(most[supply, step] * share for supply, step, share in tiered["terms"])
+            for of in one["nested"]:
+                below = self.instance["floors"][of]
+                used += below["price"] * (abs(below["least"]["fixed"][0]) + sum(abs(amount[0]) for _, amount in below["least"]["by_choice"]))
             signed = sum(abs(amount[0]) for key in ("least", "counted") for _, amount in one[key]["by_choice"])
             ample.append(used + abs(need) + signed + 1.0)
         return np.array(ample)

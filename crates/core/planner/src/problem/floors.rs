@@ -48,12 +48,13 @@ fn carry_columns(build: &mut Build<'_>, index: usize, floor: &Floor) {
 }
 
 /// Whether it could pay to be short, or to use what was carried in, only to have an excess to carry on: when something can be carried in
-/// (which can't be carried twice), or when a later window's price is higher than this one's.
+/// (which can't be carried twice), when a later window's price is higher than this one's, or when a shortfall counts towards another floor too.
 fn launders(instance: &Instance, index: usize) -> bool {
     let floor = &instance.floors[index];
     let carried_in = instance.floors.iter().any(|other| other.carry.as_ref().is_some_and(|(_, later)| later.contains(&index)));
     let dearer = |(share, later): &(f64, Vec<usize>)| later.iter().any(|later| share * instance.floors[*later].price > floor.price);
-    carried_in || floor.carry.as_ref().is_some_and(dearer)
+    let counts = instance.floors.iter().any(|other| other.nested.contains(&index));
+    carried_in || counts || floor.carry.as_ref().is_some_and(dearer)
 }
 
 pub(super) fn rows(build: &mut Build<'_>) {
@@ -109,7 +110,7 @@ fn floor_row(build: &mut Build<'_>, index: usize, floor: &Floor, short: ColumnId
 /// A window has an excess or a need, not both: `excess <= most x exceeds`, `short + carried in <= least (1 - exceeds)`.
 fn either_row(build: &mut Build<'_>, index: usize, floor: &Floor, short: ColumnId, carried: &[(usize, usize, ColumnId)]) {
     let (Some(excess), Some(exceeds)) = (build.layout.columns.excess[index], build.layout.columns.exceeds[index]) else { return };
-    let least: f64 = floor.least.fixed[0] + floor.least.by_choice.iter().map(|(_, amounts)| amounts[0].max(0.0)).sum::<f64>();
+    let least = most_asked(floor);
     build.problem.entry(excess, 1.0);
     build.entry(exceeds, -most_counted(build, index, floor));
     build.at_most(0.0);
@@ -119,6 +120,11 @@ fn either_row(build: &mut Build<'_>, index: usize, floor: &Floor, short: ColumnI
     }
     build.entry(exceeds, least);
     build.at_most(least);
+}
+
+/// The most that a window could ask for, and so be short of.
+fn most_asked(floor: &Floor) -> f64 {
+    floor.least.fixed[0] + floor.least.by_choice.iter().map(|(_, amounts)| amounts[0].max(0.0)).sum::<f64>()
 }
 
 /// The most that could ever count in a window.
@@ -133,9 +139,10 @@ fn most_counted(build: &Build<'_>, index: usize, floor: &Floor) -> f64 {
         dearest * tiered.terms.iter().map(|(supply, step, share)| share * used((*supply, *step))).sum::<f64>()
     });
     let expanded = floor.expansions.iter().map(|(expansion, _, amount)| amount * instance.expansions[*expansion].most);
+    let nested = floor.nested.iter().map(|nested| instance.floors[*nested].price * most_asked(&instance.floors[*nested]).max(0.0));
     let chosen = floor.counted.by_choice.iter().map(|(_, amounts)| amounts[0].max(0.0));
     let fixed = floor.counted.fixed[0].max(0.0) + at(&build.opening.counted, index);
-    fixed + terms.sum::<f64>() + charged.sum::<f64>() + expanded.sum::<f64>() + chosen.sum::<f64>()
+    fixed + terms.sum::<f64>() + charged.sum::<f64>() + nested.sum::<f64>() + expanded.sum::<f64>() + chosen.sum::<f64>()
 }
 
 /// What a window carries on is at most a share of its excess, or what is left of it when it is over.
