@@ -51,14 +51,14 @@ class Disk:
 
     def fill(self, leave=0):
         """Takes all that is free but `leave`."""
-        with open(self.ballast, "ab") as ballast:
+        # Without a buffer: what one still holds when the disk is full is written again as it is closed, and refused again.
+        with open(self.ballast, "ab", buffering=0) as ballast:
             free = os.statvfs(self.folder)
             with contextlib.suppress(OSError):
                 os.posix_fallocate(ballast.fileno(), 0, max(1, ballast.tell() + free.f_bfree * free.f_frsize - leave))
             with contextlib.suppress(OSError):
                 while not leave:
                     ballast.write(bytes(1 << 16))
-                    ballast.flush()
 
     def free(self):
         """Gives all of it back."""
