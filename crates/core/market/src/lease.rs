@@ -34,13 +34,15 @@ pub const UNITS_LEASE: LeaseSize = LeaseSize { most: 1, least: 64 };
 /// All of what is shared out in parts.
 pub const WHOLE: i64 = 1_000_000;
 
-/// The part of the whole that is a replica's by what all take of it: a sixteenth is shared out evenly, so that who was quiet can begin. `own`
-/// is how much it takes and which part it has, `others` likewise. A part that is about right stays, unless somebody has far too little.
+/// The part of the whole that is a replica's by what all take of it: what nobody takes of the `handled` that the whole handles a second is
+/// shared out evenly, and a sixteenth at least, so that who was quiet can begin. `own` is how much it takes a second and which part it has,
+/// `others` likewise. A part that is about right stays, unless somebody has far too little.
 #[must_use]
-pub fn fair_part(own: (i64, i64), others: &[(i64, i64)]) -> i64 {
+pub fn fair_part(handled: i64, own: (i64, i64), others: &[(i64, i64)]) -> i64 {
     let all = || others.iter().chain([&own]).map(|(pace, _)| i128::from((*pace).max(0)));
     let count = i128::try_from(others.len()).unwrap_or(i128::MAX) + 1;
-    let (total, even) = (all().sum::<i128>(), all().sum::<i128>() / (16 * count) + 1);
+    let total = all().sum::<i128>();
+    let even = (total / 16).max(i128::from(handled) - total) / count + 1;
     let fair = |pace: i64| i128::from(WHOLE) * (i128::from(pace.max(0)) + even) / (total + count * even);
     let (fair_own, part) = (fair(own.0), i128::from(own.1));
     let starved = others.iter().any(|(pace, part)| i128::from(*part) * 2 < fair(*pace));

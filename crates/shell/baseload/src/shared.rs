@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use dispatch::KeyId;
-use fleet::Fleet;
-use gateway::{Allotment, Clock, Gateway, Owner, RatePart, RateStanding, UnitsPart};
+use fleet::{CapacityOf, ContractId, Fleet, ModelId};
+use gateway::{Allotment, Clock, Gateway, Owner, RatePart, RateStanding, UnitsPart, Used, Worked};
 use ledger::{Books, Store};
 use market::{Leased, RATE_WHOLE, WHOLE};
-use share::{Address, Joined, Of, Part, Portion, Portions, ReplicaId, Setup, Sharing};
+use share::{Address, Joined, Of, Part, Portion, Portions, ReplicaId, Setup, Sharing, UsedTime, WorkDone};
 use units::Instant;
 
 use crate::log;
@@ -102,6 +102,16 @@ impl Budgets {
         keys.iter().filter(|row| row.valid(now)).map(|row| (row.id, format!("key {}", row.public))).collect()
     }
 
+    /// Weighted tokens a second that all of a contract's units of a model handle now.
+    fn handled(&self, contract: ContractId, model: ModelId) -> i64 {
+        let of = CapacityOf::Units(model);
+        let clause = self.fleet.contracts[contract].capacity.iter().find(|clause| clause.of == of);
+        clause.map_or(0, |clause| {
+            let units = market::delivered(&self.fleet, contract, of, self.clock.now());
+            units.saturating_mul(clause.tokens_per_unit_minute) / 60
+        })
+    }
+
     fn name(&self, keys: &BTreeMap<KeyId, String>, owner: Owner) -> Option<String> {
         match owner {
             Owner::Key(id) => keys.get(&id).cloned(),
@@ -120,21 +130,22 @@ impl Portions for Budgets {
             let (taken, ceiling) = allotment.standing();
             let (limit, need) = (i64::try_from(allotment.budget.nanos()).unwrap_or(i64::MAX), allotment.need());
             seen.insert((account.clone(), period), Seen::Budget(allotment));
-            Some(Portion { account, period, limit, of: Of::Budget, taken, ceiling, need, least: 0 })
+            Some(Portion { account, period, limit, handled: 0, of: Of::Budget, taken, ceiling, need, least: 0 })
         });
         let mut portions: Vec<Portion> = portions.collect();
         for part in self.gateway.unit_parts() {
             let (contract, model) = (self.fleet.contracts.name(part.contract), self.fleet.models.name(part.model));
             let (account, period, (taken, ceiling)) = (format!("units {contract} {model}"), Instant::default(), part.standing());
+            let handled = self.handled(part.contract, part.model);
             seen.insert((account.clone(), period), Seen::Units(part));
-            portions.push(Portion { account, period, limit: WHOLE, of: Of::Units, taken, ceiling, need: 0, least: 0 });
+            portions.push(Portion { account, period, limit: WHOLE, handled, of: Of::Units, taken, ceiling, need: 0, least: 0 });
         }
         for part in self.gateway.rate_parts() {
             let Some(name) = self.name(&keys, part.owner) else { continue };
             let (account, period) = (format!("{} {name}", part.kind), Instant::default());
             let RateStanding { taken, ceiling, need, least } = part.standing();
             seen.insert((account.clone(), period), Seen::Rate(part));
-            portions.push(Portion { account, period, limit: RATE_WHOLE, of: Of::Rate, taken, ceiling, need, least });
+            portions.push(Portion { account, period, limit: RATE_WHOLE, handled: 0, of: Of::Rate, taken, ceiling, need, least });
         }
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         portions
@@ -165,6 +176,28 @@ impl Portions for Budgets {
 
     fn posted(&self) -> Instant {
         self.gateway.held_posted()
+    }
+
+    fn used(&self) -> Vec<UsedTime> {
+        let named = |worked: Worked| {
+            let Worked { attempt, contract, work } = worked;
+            WorkDone { attempt, contract: self.fleet.contracts.name(contract).to_owned(), work }
+        };
+        let used = self.gateway.take_used().into_iter().map(|(endpoint, Used { busy, work })| UsedTime {
+            endpoint: self.fleet.endpoints.name(endpoint).to_owned(),
+            busy: busy.into_iter().collect(),
+            work: work.into_iter().map(named).collect(),
+        });
+        used.collect()
+    }
+
+    fn add_used(&self, used: UsedTime) {
+        // What only another's fleet file names is not posted by this one.
+        let Some(endpoint) = self.fleet.endpoints.id(&used.endpoint) else { return };
+        let work = used.work.into_iter().filter_map(|WorkDone { attempt, contract, work }| {
+            Some(Worked { attempt, contract: self.fleet.contracts.id(&contract)?, work })
+        });
+        self.gateway.add_used(endpoint, Used { busy: used.busy.into_iter().collect(), work: work.collect() });
     }
 
     fn went_well(&self, part: Part) {

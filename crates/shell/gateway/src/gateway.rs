@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::door::Door;
 use crate::export::{self, ExportError};
 use crate::journal::Journal;
+use crate::keep::Used;
 use crate::keys::Keys;
 use crate::limits::{Limits, TALLIES_MAX};
 use crate::logged::Log;
@@ -207,6 +208,17 @@ impl Gateway {
     /// Notes that a part of what is shared with others went well just now; `/metrics` tells when each last did.
     pub fn note_shared(&self, part: &'static str) {
         self.state.shared_at.lock().unwrap_or_else(PoisonError::into_inner).insert(part, self.state.clock.now());
+    }
+
+    /// What this gateway used of held time that another posts, since this was last asked for: for whoever brings it to that one.
+    #[must_use]
+    pub fn take_used(&self) -> Vec<(EndpointId, Used)> {
+        self.state.keep.take_used(self.state.clock.now())
+    }
+
+    /// Takes up what another gateway used of held time that this one posts, to be posted with the next.
+    pub fn add_used(&self, endpoint: EndpointId, used: Used) {
+        self.state.keep.add_elsewhere(endpoint, used);
     }
 
     /// Up to when this gateway has posted held time, all told.

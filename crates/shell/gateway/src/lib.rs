@@ -35,6 +35,7 @@ mod generated;
 mod guard;
 mod ids;
 mod journal;
+mod keep;
 mod keys;
 mod learnt;
 mod limits;
@@ -86,6 +87,7 @@ pub use door::{Behind, Door};
 pub use export::ExportError;
 pub use gateway::{Config, Gateway, GatewayError};
 pub use journal::Journal;
+pub use keep::Used;
 pub use limits::{
     EVENT_MAX, HEADER_BYTES_MAX, HEADERS_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX, Limits, OPERATION_CONNECTIONS_MAX, OUTRUNS_MAX,
 };

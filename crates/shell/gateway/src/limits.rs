@@ -29,6 +29,10 @@ pub const ERROR_BODY_MAX: usize = 64 * 1024;
 pub const OUTPUT_MAX_UNSAID: u32 = 8_192;
 /// The most attempts begun between two readings of the meter that take a share of held time by name.
 pub const TALLIES_MAX: usize = 262_144;
+/// The most attempts of which several gateways tell each other at one endpoint, or in all before it is told, what they used of held time.
+pub const USED_MAX: usize = 65_536;
+/// How long that is kept for who posts it. What is told later stays idle in the books.
+pub const USED_KEPT: Duration = Duration::from_secs(30);
 /// The longest that an upstream's `retry-after` keeps it out of the choice.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// How long an upstream is left alone after its first failures.

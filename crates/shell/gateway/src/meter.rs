@@ -11,7 +11,8 @@ use market::{Demand, Drawn, Part, Usage, delivered, draw};
 use tokio::sync::mpsc;
 use units::{Instant, Quantity, Span};
 
-use crate::limits::METER_INTERVAL;
+use crate::keep::{Together, Used, spread};
+use crate::limits::{METER_INTERVAL, USED_MAX};
 use crate::state::State;
 
 /// The work of one attempt in weighted tokens, as it grows.
@@ -195,45 +196,6 @@ fn pieces(span: Span) -> impl Iterator<Item = Span> {
     })
 }
 
-/// Which held time is this gateway's to post: all, unless several share a fleet.
-#[derive(Debug)]
-pub(crate) struct Keep {
-    from: AtomicI64,
-    until: AtomicI64,
-    /// Up to when it is posted.
-    posted: AtomicI64,
-}
-
-impl Keep {
-    /// All; or of a gateway among several nothing, until it is told.
-    pub fn new(shared: bool) -> Self {
-        let until = if shared { i64::MIN } else { i64::MAX };
-        Self { from: i64::MIN.into(), until: until.into(), posted: i64::MIN.into() }
-    }
-
-    /// Nothing before `from`.
-    pub fn begin(&self, from: Instant) {
-        self.from.fetch_max(from.micros(), Ordering::AcqRel);
-    }
-
-    pub fn set(&self, from: Instant, until: Instant) {
-        self.begin(from);
-        self.until.store(until.micros(), Ordering::Release);
-    }
-
-    pub fn posted(&self) -> Instant {
-        Instant::from_micros(self.posted.load(Ordering::Acquire))
-    }
-
-    /// What of a span is to be posted, and whether more of it is another's.
-    fn of(&self, span: Span) -> (Span, bool) {
-        // Whoever sees a later end sees the beginning that came with it.
-        let until = Instant::from_micros(self.until.load(Ordering::Acquire));
-        let from = Instant::from_micros(self.from.load(Ordering::Acquire));
-        (Span { from: span.from.max(from), to: span.to.min(until) }, span.to > until)
-    }
-}
-
 /// Where the meter stands.
 pub(crate) struct Reader {
     state: Arc<State>,
@@ -248,14 +210,20 @@ pub(crate) struct Reader {
 /// What is known of one endpoint since the last reading.
 #[derive(Default)]
 struct Open {
-    /// Busy microseconds booked so far.
-    booked: u64,
+    /// Busy microseconds of this gateway up to the last look.
+    seen: u64,
+    /// Where several gateways share: those of them that are in no sum yet, by the second.
+    own: BTreeMap<i64, i64>,
+    /// Where several share: the seconds in which any was busy.
+    together: Together,
+    /// Busy microseconds that are not booked yet.
+    busy: u64,
     /// Calls begun up to the last look, for the rate of arrivals.
     begun: u64,
     rate_per_ks: i64,
     /// Attempts under way, with the work that was booked of each.
     tallies: Vec<Booked>,
-    /// Work that units had taken in before the last posting and handle after it.
+    /// Work that units had taken in before the last posting and handle after it, and what other gateways said since.
     rest: Vec<Worked>,
 }
 
@@ -301,6 +269,7 @@ impl Reader {
 
     /// Learns how fast calls arrive at each endpoint: a mean over about eight looks.
     fn look(&mut self) {
+        self.see();
         for (id, open) in &mut self.endpoints {
             let counters = self.state.counters(*id);
             let begun = counters.begun.load(Ordering::Relaxed);
@@ -311,11 +280,41 @@ impl Reader {
         }
     }
 
+    /// Reads how long each endpoint was busy. Among several gateways by the second, as one alone doesn't know when any was.
+    fn see(&mut self) {
+        let now = self.state.clock.now();
+        for (id, open) in &mut self.endpoints {
+            let busy = self.state.counters(*id).busy.micros(self.state.uptime_us(now));
+            let more = busy.saturating_sub(open.seen);
+            open.seen = open.seen.max(busy);
+            if self.state.limits.shared {
+                spread(more, now, &mut open.own);
+            } else {
+                open.busy += more;
+            }
+        }
+    }
+
+    /// Takes up what this gateway and the others used of what is posted here.
+    fn take_up(&mut self) {
+        let now = self.state.clock.now();
+        for open in self.endpoints.values_mut() {
+            let own = Used { busy: std::mem::take(&mut open.own), work: Vec::new() };
+            open.take_up(own);
+            open.together.forget_before(now);
+        }
+        for (endpoint, used) in self.state.keep.take_elsewhere() {
+            let lost = self.endpoints.get_mut(&endpoint).map_or(used.work.len(), |open| open.take_up(used));
+            self.state.lost_tallies.fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
     /// Posts what was held from the last posting up to `to`, as far as that is this gateway's to post.
     pub fn post(&mut self, to: Instant) {
         if to <= self.posted {
             return;
         }
+        self.see();
         while let Ok(tally) = self.began.try_recv() {
             self.endpoints.entry(tally.endpoint).or_default().tallies.push(Booked { tally, work: 0, ended: false });
         }
@@ -325,8 +324,9 @@ impl Reader {
         let fleet = Arc::clone(&self.state.snapshot.load().fleet);
         let (span, others) = self.state.keep.of(Span { from: self.posted, to });
         if !span.is_empty() {
+            self.take_up();
             (self.posted, self.kept) = (span.to, true);
-            self.state.keep.posted.store(span.to.micros(), Ordering::Release);
+            self.state.keep.note_posted(span.to);
             pieces(span).for_each(|piece| self.post_piece(&fleet, piece));
         }
         if others {
@@ -344,11 +344,9 @@ impl Reader {
             if holding.is_empty() {
                 continue;
             }
-            let busy = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
-            let busy = Duration::from_micros(busy.saturating_sub(open.booked));
-            let interval = Interval { span: piece, busy, work: open.work(&holding) };
+            let interval = Interval { span: piece, busy: Duration::from_micros(open.busy), work: open.work(&holding) };
             let metered = held_time(fleet, *endpoint, &holding, &interval);
-            open.booked += u64::try_from(metered.booked.as_micros()).unwrap_or(0);
+            open.busy -= u64::try_from(metered.booked.as_micros()).unwrap_or(0).min(open.busy);
             open.rest = metered.rest;
             records.push(Record::Held(metered.held));
         }
@@ -356,17 +354,25 @@ impl Reader {
         self.state.recorder.tell_together(records);
     }
 
-    /// What work takes of time that another gateway posts is not booked later. Once it is noted that nothing is held here any more: the books
-    /// must not go on posting for this process when it is killed.
+    /// What work takes of time that another gateway posts is told to that one, and not booked later. Once it is noted that nothing is held
+    /// here any more: the books must not go on posting for this process when it is killed.
     fn give_over(&mut self, fleet: &Fleet, to: Instant) {
         let mut drawn = Drawn::default();
+        // Who posted it when they told it does so no more.
+        drop(self.state.keep.take_elsewhere());
         for (endpoint, open) in &mut self.endpoints {
             let holding = holding(fleet, *endpoint, to, &mut drawn);
             if holding.is_empty() {
                 continue;
             }
-            open.booked = self.state.counters(*endpoint).busy.micros(self.state.uptime_us(self.state.clock.now()));
-            _ = open.work(&holding);
+            let mut used = Used { busy: std::mem::take(&mut open.own), work: open.work(&holding) };
+            open.busy = 0;
+            if used.work.iter().any(|worked| worked.work > 0) {
+                used.work.retain(|worked| worked.work > 0);
+            }
+            if used != Used::default() {
+                self.state.keep.note_used(to, *endpoint, used);
+            }
             if std::mem::take(&mut self.kept) {
                 let span = Span { from: self.posted, to: self.posted + Duration::from_millis(1) };
                 let nothing = HeldTime { endpoint: *endpoint, fleet: fleet.version, span, usage: Vec::new(), shares: Vec::new() };
@@ -377,6 +383,15 @@ impl Reader {
 }
 
 impl Open {
+    /// Takes up what a gateway used, and gives how many attempts there is no more room for.
+    fn take_up(&mut self, used: Used) -> usize {
+        self.busy += used.busy.into_iter().map(|(second, busy)| self.together.add(second, busy)).sum::<u64>();
+        let room = USED_MAX.saturating_sub(self.rest.len());
+        let lost = used.work.len().saturating_sub(room);
+        self.rest.extend(used.work.into_iter().take(room));
+        lost
+    }
+
     /// Work that was left the last time, and what was done since. Units are taken only by what their own contract pays with them; a replica by
     /// all.
     fn work(&mut self, holding: &[Holder]) -> Vec<Worked> {

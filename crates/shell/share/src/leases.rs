@@ -15,6 +15,7 @@ use crate::keeper::{Heard, keep, leave};
 use crate::lock::{Lock, locked};
 use crate::rates;
 use crate::replica::ReplicaId;
+use crate::used::{self, UsedTime};
 
 /// How often leases are renewed.
 pub(crate) const EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +43,8 @@ pub struct Portion {
     pub period: Instant,
     /// All that there is.
     pub limit: i64,
+    /// Of units, how much all that there is handles a second; else nothing.
+    pub handled: i64,
     /// What it is of.
     pub of: Of,
     /// How much was taken here, requests under way among it; of units in weighted tokens.
@@ -66,6 +69,10 @@ pub trait Portions: Send + Sync {
     fn kept(&self, from: Instant, until: Instant);
     /// Up to when this replica has posted held time.
     fn posted(&self) -> Instant;
+    /// What this replica used of held time that another posts, since this was last asked for.
+    fn used(&self) -> Vec<UsedTime>;
+    /// What another used of held time that this replica posts.
+    fn add_used(&self, used: UsedTime);
     /// A turn of that part went well.
     fn went_well(&self, part: Part);
 }
@@ -184,7 +191,7 @@ impl Renewing {
         rates::write(&transaction, &buckets).await?;
         let kept = keep(&transaction, &self.replica, &mut self.heard, sent, now).await?;
         transaction.commit().await?;
-        if let Some(kept) = kept {
+        if let Some(kept) = &kept {
             portions.kept(kept.from, kept.until);
         }
         for (portion, ask, leased) in answers {
@@ -196,12 +203,19 @@ impl Renewing {
             portions.renewed(portion, leased, sent + market::LEASE_HOLDS);
         }
         self.said.retain(|_, said| sent.since(said.at) < 4 * QUIET);
+        if turn == Turn::Regular {
+            used::tell(client, &portions.used()).await?;
+            if kept.is_some() {
+                used::take_up(client).await?.into_iter().for_each(|used| portions.add_used(used));
+            }
+        }
         Ok(())
     }
 
-    /// Ends: what is held from `posted` on is posted by another.
-    pub(crate) async fn leave(&self, client: &Client, posted: Instant) -> Result<(), ShareError> {
-        leave(client, &self.replica, posted).await
+    /// Ends: what is held from now on is posted by another.
+    pub(crate) async fn leave(&self, client: &Client, portions: &dyn Portions) -> Result<(), ShareError> {
+        used::tell(client, &portions.used()).await?;
+        leave(client, &self.replica, portions.posted()).await
     }
 
     /// The question about an account; nothing where it is quiet and was renewed of late.
@@ -245,7 +259,7 @@ impl Renewing {
         let holders = all.iter().filter(|row| !is_own(row) && !row.1.lapsed(now));
         let holders: Vec<_> = holders.map(|(_, holding, pace)| (*pace, holding.granted)).collect();
         // A part is not used up: nothing is taken of it, and no pace makes it larger.
-        let need = fair_part((ask.pace, ask.ceiling), &holders);
+        let need = fair_part(portion.handled, (ask.pace, ask.ceiling), &holders);
         lease(portion.limit, UNITS_LEASE, others, before, &LeaseAsk { taken: 0, pace: 0, need, ..*ask }, now)
     }
 }
@@ -344,6 +358,12 @@ mod tests {
         fn posted(&self) -> Instant {
             Instant::MIN
         }
+
+        fn used(&self) -> Vec<UsedTime> {
+            Vec::new()
+        }
+
+        fn add_used(&self, _: UsedTime) {}
 
         fn went_well(&self, _: Part) {}
     }

@@ -6,8 +6,13 @@ use crate::error::ShareError;
 use crate::lock::{Lock, locked};
 
 /// Step `n` brings a database from version `n` to `n + 1`. A step that was released is never edited.
-const STEPS: &[&str] =
-    &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql"), include_str!("schema/0003.sql"), include_str!("schema/0004.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+    include_str!("schema/0005.sql"),
+];
 
 /// Brings the tables to this program's version; refuses those that are past it.
 pub(crate) async fn migrate(client: &mut Client) -> Result<(), ShareError> {

@@ -223,7 +223,7 @@ impl Leasing {
             }
             if let Some(client) = client {
                 // Unheard it is the next one's all the same, a little later.
-                drop(within(Lock::Leases.waits(), renewing.leave(client, portions.posted())).await);
+                drop(within(Lock::Leases.waits(), renewing.leave(client, portions)).await);
             }
         });
     }
@@ -407,6 +407,7 @@ mod tests {
 
     use super::*;
     use crate::leases::Portion;
+    use crate::used::UsedTime;
 
     #[test]
     fn each_cause_of_a_trouble_is_told_once_and_its_end() {
@@ -443,6 +444,12 @@ mod tests {
         fn posted(&self) -> Instant {
             Instant::default()
         }
+
+        fn used(&self) -> Vec<UsedTime> {
+            Vec::new()
+        }
+
+        fn add_used(&self, _: UsedTime) {}
 
         fn went_well(&self, _: Part) {}
     }

@@ -339,12 +339,16 @@ fn what_is_given_back_is_only_what_is_left_and_a_pace_falls_slowly() {
 
 #[test]
 fn units_are_shared_out_by_what_each_takes() {
-    assert_eq!(fair_part((0, 0), &[]), WHOLE, "one alone has all");
-    assert_eq!(fair_part((0, 0), &[(0, 0)]), WHOLE / 2, "two that are quiet have half each");
-    assert_eq!(fair_part((0, 0), &[(3_200, WHOLE)]), 29_688, "who was quiet can begin: 101 of 3,402");
-    assert_eq!(fair_part((3_200, WHOLE), &[(0, 0)]), 970_311);
-    assert_eq!(fair_part((100, 480_000), &[(100, 500_000)]), 480_000, "what is about right stays");
-    assert_eq!(fair_part((100, 550_000), &[(100, 90_000), (0, 300_000)]), 488_372, "but not while another starves");
+    assert_eq!(fair_part(0, (0, 0), &[]), WHOLE, "one alone has all");
+    assert_eq!(fair_part(100, (0, 0), &[(0, 0)]), WHOLE / 2, "two that are quiet have half each");
+    assert_eq!(fair_part(3_200, (0, 0), &[(3_200, WHOLE)]), 29_688, "who was quiet can begin: 101 of 3,402");
+    assert_eq!(fair_part(3_200, (3_200, WHOLE), &[(0, 0)]), 970_311);
+    assert_eq!(fair_part(0, (100, 480_000), &[(100, 500_000)]), 480_000, "what is about right stays");
+    assert_eq!(fair_part(0, (100, 550_000), &[(100, 90_000), (0, 300_000)]), 488_372, "but not while another starves");
+    // A few requests move hardly anything: of 10,000 a second one takes 100, and what is left is for both.
+    assert_eq!(fair_part(10_000, (100, 0), &[(0, 0)]), 504_999);
+    assert_eq!(fair_part(10_000, (0, WHOLE / 2), &[(100, WHOLE / 2)]), WHOLE / 2, "so a part stays where it is");
+    assert_eq!(fair_part(10_000, (7_000, 0), &[(1_000, 0), (0, 0)]), 766_623, "7,000 and a third of 2,000");
 }
 
 proptest! {

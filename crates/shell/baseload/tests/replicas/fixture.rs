@@ -64,9 +64,25 @@ fn fleet(at: SocketAddr) -> String {
     )
 }
 
+/// Provisioned units that were held.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// From when, in microseconds.
+    pub from: i64,
+    /// To when.
+    pub to: i64,
+    /// How many unit-milliseconds.
+    pub held: i64,
+    /// How many of those were used.
+    pub used: i64,
+    /// Which replica posted them.
+    pub by: String,
+}
+
 /// A folder with a PostgreSQL and a fleet file.
 pub struct Place {
     pub postgres: Postgres,
+    upstream: SocketAddr,
     folder: TempDir,
     _database: TempDir,
 }
@@ -93,8 +109,9 @@ impl Place {
     fn with(start: impl FnOnce(&Path) -> io::Result<Postgres>) -> Self {
         let (folder, database) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let postgres = start(database.path()).expect("PostgreSQL is here: tools/setup postgresql");
-        fs::write(folder.path().join("fleet.toml"), fleet(upstream())).expect("a file");
-        Self { postgres, folder, _database: database }
+        let upstream = upstream();
+        fs::write(folder.path().join("fleet.toml"), fleet(upstream)).expect("a file");
+        Self { postgres, upstream, folder, _database: database }
     }
 
     fn baseload(&self, args: &[&str]) -> Command {
@@ -214,23 +231,27 @@ impl Place {
         self.run(&[&["ledger", "correct", attempt, "--input", "7", "--output", &output, "--state", state][..], &why].concat());
     }
 
-    /// Adds ten provisioned units to the fleet, for who starts from now on.
+    /// Adds a thousand provisioned units to the fleet, for who starts from now on.
     pub fn provision(&self) {
-        let more = "[models.held]\nparameters = \"1 B\"\ncontext = 1000\n[contracts.units]\nparty = \"p\"\npreset = \"provisioned\"\n\
-             endpoints = [\"h\"]\nunits = 10\ntokens_per_unit_minute = 100\nrate = \"1 USD/unit-hour\"\nstart = 2026-01-01\nend = 2040-01-01\n\
-             [endpoints.h]\nmodel = \"held\"\nurl = \"http://127.0.0.1:9/v1\"\n";
-        self.add(more);
+        let at = self.upstream;
+        self.add(&format!(
+            "[models.held]\nparameters = \"1 B\"\ncontext = 1000\n[contracts.units]\nparty = \"p\"\npreset = \"provisioned\"\n\
+             endpoints = [\"h\"]\nunits = 1000\ntokens_per_unit_minute = 100\nrate = \"1 USD/unit-hour\"\nstart = 2026-01-01\nend = 2040-01-01\n\
+             [endpoints.h]\nmodel = \"held\"\nurl = \"http://{at}/v1\"\n"
+        ));
     }
 
-    /// What was posted as held, by all replicas: from when to when, how many unit-milliseconds, and by whom; the earliest first.
-    pub fn held(&self) -> Vec<(i64, i64, i64, String)> {
-        let sql = "SELECT replica, split_part(body, E'\\t', 4), split_part(body, E'\\t', 5), split_part(split_part(body, E'\\nposting\\t', 2), E'\\t', 5)
-                   FROM (SELECT replica, convert_from(text, 'UTF8') AS body FROM baseload.entry WHERE kind = 'held') AS held";
+    /// What was posted as held, by all replicas, the earliest first.
+    pub fn held(&self) -> Vec<Held> {
+        let sql = "SELECT replica, split_part(body, E'\\t', 4), split_part(body, E'\\t', 5), split_part(posting, E'\\t', 5), split_part(posting, E'\\t', 6)
+                   FROM (SELECT replica, body, split_part(body, E'\\nposting\\t', 2) AS posting
+                         FROM (SELECT replica, convert_from(text, 'UTF8') AS body FROM baseload.entry WHERE kind = 'held') AS entry) AS held";
         let text = self.postgres.sql(sql).expect("it answers");
         let number = |text: &str| text.parse::<i64>().unwrap_or_default();
         let row = |line: &str| {
             let columns: Vec<&str> = line.split('|').collect();
-            (number(columns[1]), number(columns[2]), number(columns[3]), columns[0].to_owned())
+            let [from, to, held, used] = [1, 2, 3, 4].map(|column| number(columns[column]));
+            Held { from, to, held, used, by: columns[0].to_owned() }
         };
         let mut rows: Vec<_> = text.lines().map(row).collect();
         rows.sort_unstable();
@@ -286,7 +307,13 @@ pub struct Replica {
 impl Replica {
     /// One small request: five tokens out, no more.
     pub fn chat(&self, key: &str) -> String {
-        self.ask(key, "POST /v1/chat/completions", r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#)
+        self.chat_with(key, "m")
+    }
+
+    /// The same of a model: twelve tokens in all.
+    pub fn chat_with(&self, key: &str, model: &str) -> String {
+        let body = format!(r#"{{"model":"{model}","max_tokens":5,"messages":[{{"role":"user","content":"hi"}}]}}"#);
+        self.ask(key, "POST /v1/chat/completions", &body)
     }
 
     /// What it has not taken of the fleet's budget, in thousandths of a dollar; below zero where more was taken.

@@ -317,8 +317,34 @@ fn held_time_is_posted_once_for_all_replicas() {
     drop(two);
     let held = place.held();
     for pair in held.windows(2) {
-        assert_eq!(pair[0].1, pair[1].0, "neither gap nor overlap: {held:?}");
+        assert_eq!(pair[0].to, pair[1].from, "neither gap nor overlap: {held:?}");
     }
-    assert!(held.iter().all(|(from, to, count, _)| *count == (to - from) / 1_000 * 10), "ten units all the time: {held:?}");
-    assert!(held.len() >= 2 && held[0].3 != held[held.len() - 1].3, "both posted some: {held:?} {}", place.errors());
+    assert!(held.iter().all(|row| row.held == (row.to - row.from) / 1_000 * 1_000), "a thousand units all the time: {held:?}");
+    assert!(held.len() >= 2 && held[0].by != held[held.len() - 1].by, "both posted some: {held:?} {}", place.errors());
+}
+
+/// One replica posts the units; what the other's requests used of them is in its postings all the same, to the token.
+#[test]
+fn units_that_any_replica_used_are_used_in_the_books_of_who_posts_them() {
+    // Twelve tokens, of 100 a minute that a unit handles.
+    const UNIT_MS: i64 = 12 * 60_000 / 100;
+    let place = Place::new();
+    place.provision();
+    let key = place.key("one", &[]);
+    let (one, two) = (place.up("one", &place.postgres.address()), place.up("two", &place.postgres.address()));
+    let until = Instant::now() + fixture::PATIENCE;
+    for replica in [&one, &two, &two] {
+        // The key has to come round, and a part of the units.
+        while code(&replica.chat_with(&key, "held")) != "200" {
+            assert!(Instant::now() < until, "{}", place.errors());
+        }
+    }
+    let used = |by: &str| place.held().iter().filter(|row| by.is_empty() || row.by == by).map(|row| row.used).sum::<i64>();
+    while used("") < 3 * UNIT_MS {
+        assert!(Instant::now() < until, "{:?} {}", place.held(), place.errors());
+    }
+    let first = place.held()[0].by.clone();
+    drop((one, two));
+    assert_eq!((used(""), used(&first)), (3 * UNIT_MS, 3 * UNIT_MS), "each once, and all by one: {:?}", place.held());
+    place.verify_copies(2, 3);
 }

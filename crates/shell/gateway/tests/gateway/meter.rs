@@ -291,3 +291,51 @@ async fn of_several_gateways_each_posts_what_it_is_told_to_and_none_posts_what_i
     check_kept(true, 0, Some((5, 30)), &["5000 to 20000"]).await;
     check_kept(true, 9, Some((5, 12)), &["9000 to 12000", "12000-12001"]).await;
 }
+
+/// Two gateways on one accelerator, of which the first posts it: it is busy for a second, the other for that one and the next. The second in
+/// which both were counts once, and each attempt has a share by its work.
+#[tokio::test]
+async fn who_posts_held_time_posts_what_another_gateway_used_of_it() {
+    let (clock, seconds) = hand();
+    let limits = Limits { shared: true, ..Limits::default() };
+    let setup = || Setup { clock: clock.clone(), limits: limits.clone(), ..Setup::default() };
+    let (mut first, mut second) = (Bench::of(setup()).await, Bench::of(setup()).await);
+    let from = clock.now();
+    first.gateway.keep_held(from, from + Duration::from_secs(3_600));
+    let gates = [Gate::default(), Gate::default()];
+    for (bench, gate, output) in [(&first, &gates[0], 10), (&second, &gates[1], 30)] {
+        bench.north.then(Reply::Late(gate.clone(), Box::new(Reply::answer(0, output))));
+    }
+    let body = r#"{"model":"default","max_tokens":30,"messages":[]}"#;
+    let moved = async {
+        for (bench, gate) in [(&first, &gates[0]), (&second, &gates[1])] {
+            first.north.until_heard(1).await;
+            second.north.until_heard(1).await;
+            seconds.fetch_add(1, Ordering::SeqCst);
+            gate.open(1);
+            bench.journal.settled(1).await;
+        }
+    };
+    tokio::join!(first.chat(body), second.chat(body), moved);
+    let attempts = [first.journal.settled(1).await[0].attempt, second.journal.settled(1).await[0].attempt];
+    second.stop().await;
+    assert!(!second.journal.records().iter().any(|record| matches!(record, Record::Held(_))), "it is another's to post");
+    for (endpoint, used) in second.gateway.take_used() {
+        first.gateway.add_used(endpoint, used);
+    }
+    assert_eq!(second.gateway.take_used(), [], "it is told once");
+    first.stop().await;
+    let north = endpoint(&first.fleet, "north");
+    let (mut used, mut shares) = (Quantity::ZERO, [Quantity::ZERO; 2]);
+    for record in first.journal.records() {
+        let Record::Held(held) = record else { continue };
+        if held.endpoint == north {
+            used += held.usage.iter().map(|usage| usage.used).sum::<Quantity>();
+            for (attempt, share) in held.shares {
+                shares[attempts.iter().position(|of| *of == attempt).expect("one of the two")] += share;
+            }
+        }
+    }
+    assert_eq!((used.count(), shares[0] + shares[1]), (2_000, used));
+    assert!(shares[0] > Quantity::ZERO && shares[1] > shares[0], "{shares:?}");
+}
