@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use units::Scientific;
+
 /// Digits after the point that are kept: those of a 64-bit float near a billionth, which bills print.
 const SCALE: i32 = 24;
 /// One, in units of 10^-24.
@@ -20,38 +22,10 @@ impl Exact {
         Self(i128::from(number) * ONE)
     }
 
-    /// Reads `-12.5`, `1.6e-7` or `1,234.50`-free plain decimals; `None` for what is none, too large or too fine to be kept exactly.
+    /// Reads what [`Scientific::parse`] does, spaces around it aside; `None` for what is none, too large or too fine to be kept exactly.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let (mantissa, exponent) = match text.find(['e', 'E']) {
-            Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
-            None => (text, 0),
-        };
-        let (negative, body) = match mantissa.strip_prefix('-') {
-            Some(body) => (true, body),
-            None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
-        };
-        let (whole, part) = body.split_once('.').unwrap_or((body, ""));
-        if whole.is_empty() && part.is_empty() {
-            return None;
-        }
-        let part = part.trim_end_matches('0');
-        let mut digits: i128 = 0;
-        for c in whole.bytes().chain(part.bytes()) {
-            let digit = c.is_ascii_digit().then_some(i128::from(c.wrapping_sub(b'0')))?;
-            digits = digits.checked_mul(10)?.checked_add(digit)?;
-        }
-        let shift = SCALE.checked_add(exponent)?.checked_sub(i32::try_from(part.len()).ok()?)?;
-        let scaled = if digits == 0 {
-            0
-        } else if shift >= 0 {
-            digits.checked_mul(10_i128.checked_pow(shift.unsigned_abs())?)?
-        } else {
-            let size = 10_i128.checked_pow(shift.unsigned_abs())?;
-            (digits % size == 0).then_some(digits / size)?
-        };
-        Some(Self(if negative { -scaled } else { scaled }))
+        Scientific::parse(text.trim())?.in_units_of(SCALE).map(Self)
     }
 
     /// The sum; `None` when it is too large.

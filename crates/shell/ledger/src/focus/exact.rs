@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::ops::AddAssign;
 
+use units::Scientific;
+
 use super::NANOS;
 
 /// So many of the finest part are a billionth.
@@ -22,28 +24,15 @@ pub struct Exact {
 }
 
 impl Exact {
-    /// Reads `-12.5` or `1.6e-7`; nothing for what is no number, too large or too fine to be kept.
+    /// Reads what [`Scientific::parse`] does; nothing for what is too large or too fine to be kept.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (text, 0),
-        };
-        let (sign, digits) = mantissa.strip_prefix('-').map_or((1, mantissa), |rest| (-1, rest));
-        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-        let part = part.trim_end_matches('0');
-        if whole.is_empty() || !whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let count: i128 = sign * [whole, part].concat().parse::<i128>().ok()?;
-        let places = i32::try_from(part.len()).ok()?.checked_sub(exponent)?;
+        let number = Scientific::parse(text)?;
         let ten = |power: i32| 10_i128.checked_pow(u32::try_from(power).ok()?);
-        let exact = if count == 0 {
-            Self::default()
-        } else if places <= NANO_PLACES {
-            Self { nanos: count.checked_mul(ten(NANO_PLACES.checked_sub(places)?)?)?, fine: 0 }
-        } else if places <= PLACES_MAX {
-            let size = ten(places - NANO_PLACES)?;
-            Self { nanos: count / size, fine: count % size * ten(PLACES_MAX - places)? }
+        let exact = if number.count == 0 || number.places <= NANO_PLACES {
+            Self { nanos: number.in_units_of(NANO_PLACES)?, fine: 0 }
+        } else if number.places <= PLACES_MAX {
+            let size = ten(number.places - NANO_PLACES)?;
+            Self { nanos: number.count / size, fine: number.count % size * ten(PLACES_MAX - number.places)? }
         } else {
             return None;
         };
@@ -103,6 +92,7 @@ mod tests {
     fn numbers_are_rounded_once_when_they_are_added_up() {
         for (texts, nanos, whole) in [
             (&["1.5"][..], 1_500_000_000, 2),
+            (&["+.5"], 500_000_000, 0),
             (&["-0.000000001"], -1, 0),
             (&["7", "1.6e-7", "-2E+3"], -1_992_999_999_840, -1_993),
             (&["0.0000000005"], 0, 0),
@@ -119,7 +109,7 @@ mod tests {
         }
         assert_eq!(sum(&["1e20"]).1, None, "more than any meter counts");
         for text in
-            ["", "-", ".5", "1,5", "1e", "1e-28", "1e22", "1e2147483648", "1e-2147483648", "1.2.3", "NaN", "0x10", "9".repeat(60).as_str()]
+            ["", "-", ".", "1,5", "1e", "1e-28", "1e22", "1e2147483648", "1e-2147483648", "1.2.3", "NaN", "0x10", "9".repeat(60).as_str()]
         {
             assert_eq!(Exact::parse(text), None, "{text}");
         }
