@@ -361,12 +361,13 @@ impl Reader {
         // Who posted it when they told it does so no more.
         drop(self.state.keep.take_elsewhere());
         for (endpoint, open) in &mut self.endpoints {
+            let busy = std::mem::take(&mut open.own);
+            open.busy = 0;
             let holding = holding(fleet, *endpoint, to, &mut drawn);
             if holding.is_empty() {
                 continue;
             }
-            let mut used = Used { busy: std::mem::take(&mut open.own), work: open.work(&holding) };
-            open.busy = 0;
+            let mut used = Used { busy, work: open.work(&holding) };
             if used.work.iter().any(|worked| worked.work > 0) {
                 used.work.retain(|worked| worked.work > 0);
             }
@@ -412,4 +413,60 @@ impl Open {
 fn whole(at: Instant, step: Duration) -> Instant {
     let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
     Instant::from_micros(at.micros().div_euclid(step) * step)
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch::Policy;
+    use ledger::LedgerError;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::gateway::{Config, Gateway};
+    use crate::journal::Journal;
+    use crate::limits::Limits;
+
+    /// A journal of a gateway that posts nothing.
+    struct Nothing;
+
+    impl Journal for Nothing {
+        fn append(&self, record: &Record) -> Result<(), LedgerError> {
+            unreachable!("nothing is posted here: {record:?}")
+        }
+    }
+
+    #[test]
+    fn whose_time_another_posts_tells_what_was_used_of_it_and_keeps_nothing_of_endpoints_that_hold_none() {
+        let seconds = Arc::new(AtomicI64::new(1_800_000_000));
+        let clock = Clock::from_fn({
+            let seconds = Arc::clone(&seconds);
+            move || Instant::from_micros(seconds.load(Ordering::SeqCst) * 1_000_000)
+        });
+        let config = Config {
+            fleet: Arc::new(crate::fixture::fleet()),
+            journal: Arc::new(Nothing),
+            policy: Policy::default(),
+            keys: Arc::new([]),
+            upstreams: BTreeMap::new(),
+            clock,
+            limits: Limits { shared: true, ..Limits::default() },
+            shadow: false,
+            directory: None,
+        };
+        let (state, began) = Gateway::new(config).expect("it needs nothing").parts();
+        let mut reader = Reader::new(Arc::clone(&state), began.expect("nobody took it"));
+        for endpoint in reader.endpoints.keys() {
+            state.counters(*endpoint).busy.enter(state.uptime_us(state.clock.now()));
+        }
+        for _ in 0..3 {
+            seconds.fetch_add(5, Ordering::SeqCst);
+            reader.post(state.clock.now());
+            assert!(reader.endpoints.values().all(|open| (open.own.len(), open.busy) == (0, 0)), "all of it is told or forgotten");
+        }
+        let told = state.keep.take_used(state.clock.now());
+        let fleet = crate::fixture::fleet();
+        let shown: Vec<_> =
+            told.iter().map(|(endpoint, used)| (fleet.endpoints.name(*endpoint), used.busy.values().sum::<i64>())).collect();
+        assert_eq!(shown, [("north", 5_000_000), ("west", 5_000_000)].repeat(3), "spill is paid by the token");
+    }
 }
